@@ -1,0 +1,283 @@
+#!/usr/bin/env bash
+# Sets up what is missing and links it into .tools/bin, which make puts first in PATH.
+#   scripts/bootstrap.sh build   Rust with a wasm32 standard library, wasm-bindgen, Node and the npm packages
+#   scripts/bootstrap.sh test    also wasm-pack, Chromium, ChromeDriver and PostgreSQL's programs
+# What the machine already has is used. The rest goes into a per-user cache, by version, so that a second
+# clone costs nothing. Each need is met in the ordinary way first; where only package registries can be
+# reached (no rustup downloads, no release pages), Debian's packages, crates and npm packages stand in.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+level=${1:-build}
+[[ $level == build || $level == test ]] || { echo "usage: scripts/bootstrap.sh [build|test]" >&2; exit 2; }
+
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/imagen-cloud
+bin=$root/.tools/bin
+target=wasm32-unknown-unknown
+wasm_pack_version=0.15.1
+node_version=22.23.3 # fetched only where the user's is older than node_oldest
+node_oldest=22
+mkdir -p "$cache/logs" "$bin"
+
+# The user's own tools are looked for without our links in the way.
+search=":$PATH:"
+search=${search//":$bin:"/:}
+search=${search#:}
+search=${search%:}
+export PATH=$bin:$search
+
+say() { echo "setup: $*"; }
+die() {
+  printf 'setup: %s\n' "$@" >&2
+  exit 1
+}
+users() { PATH=$search type -P "$1" || true; }
+link() { ln -sfn "$2" "$bin/$1"; }
+
+# Long steps are quiet; a failure shows the end of what they said.
+logged() {
+  local log=$cache/logs/$1.log
+  shift
+  "$@" >"$log" 2>&1 9>&- || {
+    tail -n 20 "$log" >&2
+    echo "setup: failed: $* (the whole log: $log)" >&2
+    return 1
+  }
+}
+
+as_root() {
+  if [[ $(id -u) == 0 ]]; then "$@"; else sudo -n "$@"; fi
+}
+can_root() { [[ $(id -u) == 0 ]] || sudo -n true 2>/dev/null; }
+
+# apt_install WHAT PACKAGE...: or says which command the user has to run.
+apt_install() {
+  local what=$1
+  shift
+  command -v apt-get >/dev/null || die "$what is missing, and there is no apt-get to install it with." \
+    "Install $what with this system's package manager (Debian's names: $*), then run this again."
+  can_root || die "$what is missing, and installing it needs root. Run:" \
+    "  sudo apt-get update && sudo apt-get install --no-install-recommends $*"
+  say "$what: apt-get install $*"
+  # Package lists may be absent or stale on a fresh machine: refresh them only when the first try fails.
+  if ! logged "apt-$1" apt_get "$@" 2>/dev/null; then
+    logged apt-update as_root apt-get update
+    logged "apt-$1" apt_get "$@"
+  fi
+}
+apt_get() { as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"; }
+
+# ---- Rust -----------------------------------------------------------------------------------------------
+
+# Can this rustc build and link a wasm module of the edition we use? Asking it to is the only sure test:
+# a standard library left by another compiler version is there but of no use.
+builds_wasm() {
+  [[ -x $1 ]] || return 1
+  local out
+  out=$(mktemp -d)
+  echo 'pub fn f() -> String { String::new() }' |
+    "$1" --edition 2024 --crate-type cdylib --target $target -o "$out/t.wasm" - 2>"$out/errors"
+  local ok=$?
+  rm -rf "$out"
+  return $ok
+}
+
+use_rust() {
+  local dir=$1 tool other
+  for tool in cargo rustc rustdoc cargo-clippy clippy-driver rustfmt cargo-fmt; do
+    rm -f "$bin/$tool"
+    if [[ -x $dir/$tool ]]; then
+      link $tool "$dir/$tool"
+    elif [[ $tool == *fmt ]]; then
+      # Debian's compiler comes without rustfmt; any version formats alike, so take the user's.
+      other=$(PATH=$search rustup which $tool 2>/dev/null || users $tool)
+      [[ -z $other ]] || link $tool "$other"
+    fi
+  done
+  say "rust: $("$bin/rustc" --version) from $dir"
+}
+
+toolchain_of() { echo "$("$1" --print sysroot)/bin"; }
+
+need_rust() {
+  [[ -x $bin/cargo ]] && builds_wasm "$bin/rustc" && return
+
+  local rustc
+  rustc=$(users rustc)
+  if [[ -n $rustc ]] && ! builds_wasm "$rustc" && [[ -n $(users rustup) ]]; then
+    say "rust: rustup target add $target"
+    PATH=$search logged rustup rustup target add $target 2>/dev/null || say "rust: rustup can't fetch it"
+  fi
+  if [[ -n $rustc ]] && builds_wasm "$rustc"; then
+    use_rust "$(toolchain_of "$rustc")"
+    return
+  fi
+
+  command -v apt-get >/dev/null || die "Rust with the $target target is missing. Install rustup, then run:" \
+    "  rustup target add $target"
+  debian_rust
+  use_rust /usr/bin
+}
+
+# Debian has a current compiler (for its browsers) but no wasm32 standard library for it: build that from
+# the source package. Its files go beside the compiler's own, where cargo, clippy and wasm-pack all find them.
+debian_rust() {
+  [[ -x /usr/bin/rustc && -x /usr/bin/cargo-clippy && -n $(compgen -G '/usr/src/rustc-*/library') ]] ||
+    apt_install "Rust for $target" rustc-web cargo-web rust-web-src rust-web-llvm rust-web-clippy
+  local release commit llvm
+  release=$(/usr/bin/rustc -vV | sed -n 's/^release: //p')
+  commit=$(/usr/bin/rustc -vV | sed -n 's/^commit-hash: //p')
+  llvm=$(/usr/bin/rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
+  [[ -x $(command -v "lld-$llvm") ]] || apt_install "the linker for $target" "lld-$llvm"
+  builds_wasm /usr/bin/rustc && return
+
+  local kept=$cache/std-$target-$release-${commit:0:9}
+  if [[ ! -d $kept ]]; then
+    say "rust: building the $target standard library of $release (about a minute)"
+    rm -rf "$kept".*
+    mkdir -p "$kept.source"
+    cp -r "/usr/src/rustc-$release/library/." "$kept.source"
+    # What the compiler's own build does: std's crates may use unstable features and are marked as std.
+    # Not --offline: a dev-dependency of std is not in Debian's source.
+    logged std env -C "$kept.source" RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 \
+      __CARGO_DEFAULT_LIB_METADATA=stablestd CARGO_TARGET_DIR=target \
+      RUSTFLAGS="-Zforce-unstable-if-unmarked -Cembed-bitcode=yes" \
+      /usr/bin/cargo build --release --target $target --manifest-path sysroot/Cargo.toml --features panic-unwind
+    mkdir "$kept.partial"
+    cp "$kept.source/target/$target/release/deps/"*.rlib "$kept.partial"
+    mv "$kept.partial" "$kept"
+    rm -rf "$kept.source"
+  fi
+  local lib=/usr/lib/rustlib/$target/lib
+  can_root || die "The $target standard library has to go beside Debian's compiler, which needs root. Run:" \
+    "  sudo mkdir -p $lib && sudo cp $kept/*.rlib $lib"
+  as_root mkdir -p $lib
+  as_root find $lib -name '*.rlib' -delete
+  as_root cp "$kept"/*.rlib $lib
+  builds_wasm /usr/bin/rustc || die "rustc $release still can't build for $target with $kept in $lib."
+}
+
+# ---- cargo's programs -----------------------------------------------------------------------------------
+
+# need_crate CRATE VERSION PROGRAM...: the user's if it is of this version, else built into the cache.
+need_crate() {
+  local crate=$1 version=$2 dir=$cache/$1-$2 program theirs
+  shift 2
+  [[ -x $bin/$1 && $(readlink "$bin/$1") == "$dir/"* ]] && return
+  theirs=$(users "$1")
+  if [[ -n $theirs && $("$theirs" --version) == *" $version" ]]; then
+    for program in "$@"; do link "$program" "$(dirname "$theirs")/$program"; done
+    return
+  fi
+  if [[ ! -d $dir ]]; then
+    say "$crate $version: cargo install (a minute or two)"
+    rm -rf "$dir.partial"
+    # Not --locked: the lock file of wasm-bindgen-cli names a crate version that was withdrawn.
+    logged "$crate" cargo install "$crate" --version "$version" --root "$dir.partial" --target-dir "$dir.partial/target"
+    rm -rf "$dir.partial/target"
+    mv "$dir.partial" "$dir"
+  fi
+  for program in "$@"; do link "$program" "$dir/bin/$program"; done
+  say "$crate $version"
+}
+
+# The CLI has to be of the very version that the crate was locked to.
+wasm_bindgen_version() {
+  [[ ! -f Cargo.lock ]] || awk '/^name = "wasm-bindgen"$/ { getline; gsub(/version = |"/, ""); print }' Cargo.lock
+}
+
+# ---- Node and the npm packages --------------------------------------------------------------------------
+
+new_enough() { [[ -n $1 && -x $1 && $("$1" -p 'parseInt(process.versions.node)') -ge $node_oldest ]]; }
+
+need_node() {
+  local theirs program platform dir
+  new_enough "$bin/node" && [[ -x $bin/npm && -x $bin/npx ]] && return
+  [[ -n $(users npm) ]] || apt_install "npm" nodejs npm
+  theirs=$(users node)
+  if new_enough "$theirs"; then
+    link node "$theirs"
+  else
+    platform=$("$theirs" -p 'process.platform + "-" + process.arch')
+    dir=$cache/node-$node_version
+    if [[ ! -d $dir ]]; then
+      say "node: $("$theirs" --version) is too old, fetching $node_version from npm"
+      rm -rf "$dir.partial"
+      PATH=$search logged node npm install --prefix "$dir.partial" --no-audit --no-fund "node-$platform@$node_version"
+      mv "$dir.partial" "$dir"
+    fi
+    link node "$dir/node_modules/node-$platform/bin/node"
+  fi
+  for program in npm npx; do link $program "$(users $program)"; done
+  say "node: $("$bin/node" --version), npm $("$bin/npm" --version)"
+}
+
+need_npm_packages() {
+  # A copy of the lock file tells which one the folder was made from.
+  cmp -s package-lock.json node_modules/.installed-lock.json && return
+  say "npm ci"
+  logged npm-ci npm ci
+  cp package-lock.json node_modules/.installed-lock.json
+}
+
+# ---- for the tests --------------------------------------------------------------------------------------
+
+# first NAME...: the first of these programs that the user has.
+first() {
+  local name
+  for name; do users "$name"; done | head -n 1
+}
+
+need_chromium() {
+  local chrome=${CHROME:-$(first chromium chromium-browser google-chrome google-chrome-stable)}
+  local driver=${CHROMEDRIVER:-$(first chromedriver)}
+  local missing=()
+  [[ -n $chrome ]] || missing+=(chromium)
+  [[ -n $driver ]] || missing+=(chromium-driver)
+  if ((${#missing[@]})); then
+    apt_install "Chromium and ChromeDriver" "${missing[@]}" fonts-liberation
+    chrome=${chrome:-$(first chromium)}
+    driver=${driver:-$(first chromedriver)}
+    say "$("$chrome" --version)"
+  fi
+  [[ -x $chrome ]] || die "CHROME=$chrome is not a program."
+  [[ -x $driver ]] || die "CHROMEDRIVER=$driver is not a program."
+  link chromium "$chrome"
+  link chromedriver "$driver"
+}
+
+# Only the programs are needed; the tests start servers of their own.
+need_postgres() {
+  local dir program
+  if [[ -z $(users initdb) && -z $(compgen -G '/usr/lib/postgresql/*/bin/initdb') ]]; then
+    apt_install PostgreSQL postgresql
+  fi
+  if [[ -n $(users initdb) ]]; then
+    dir=$(dirname "$(users initdb)")
+  else
+    dir=$(compgen -G '/usr/lib/postgresql/*/bin' | sort -V | tail -n 1)
+  fi
+  for program in initdb pg_ctl postgres psql; do
+    [[ ! -x $dir/$program ]] || link $program "$dir/$program"
+  done
+}
+
+# ---- all of it ------------------------------------------------------------------------------------------
+
+# Two clones share the cache: one at a time. (Where there is no flock, as on macOS, that is up to the user.)
+if command -v flock >/dev/null; then
+  exec 9>"$cache/lock"
+  flock -n 9 || { say "waiting for another set-up to end" && flock 9; }
+fi
+
+need_rust
+bindgen=$(wasm_bindgen_version)
+need_crate wasm-bindgen-cli "${bindgen:-0.2.130}" wasm-bindgen wasm-bindgen-test-runner
+need_node
+need_npm_packages
+if [[ $level == test ]]; then
+  need_crate wasm-pack $wasm_pack_version wasm-pack
+  need_chromium
+  need_postgres
+fi
