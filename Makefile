@@ -1,0 +1,33 @@
+# Everything runs with the tools that scripts/bootstrap.sh sets up; `make help` lists the targets.
+export PATH := $(CURDIR)/.tools/bin:$(PATH)
+.PHONY: help demo build test lint bench chaos clean
+.DEFAULT_GOAL := help
+
+help: ## list these targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+
+demo: build ## send a real image to an embedded Supabase, then serve the page (ONCE=1: stop after the image)
+	@ONCE=$(ONCE) node scripts/demo.mjs
+
+build: ## build the npm package in pkg/
+	@scripts/bootstrap.sh build
+	@scripts/build.sh
+
+test: ## run all tests (SUITES="rust vectors": only these)
+	@scripts/bootstrap.sh test
+	@scripts/build.sh
+	@node scripts/test.mjs $(SUITES)
+
+lint: build ## formatters, linters, type checks, documentation
+	@scripts/lint.sh
+
+bench: ## measure sizes and speeds
+	@scripts/bootstrap.sh test
+	@scripts/build.sh
+	@node benches/run.mjs
+
+chaos: ## the fault-injection suite alone
+	@$(MAKE) --no-print-directory test SUITES=chaos
+
+clean: ## remove what was built; the tools stay in the cache
+	@rm -rf target pkg/wasm www/*/dist

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Builds the crate into pkg/wasm (the module and its JS glue) and prints what a page has to load.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export PATH=$PWD/.tools/bin:$PWD/node_modules/.bin:$PATH
+
+out=pkg/wasm
+wasm=$out/imagen_cloud_bg.wasm
+built=${CARGO_TARGET_DIR:-target}/wasm32-unknown-unknown/release/imagen_cloud.wasm
+
+# Nothing to do when no input is newer than the last output.
+inputs=(src Cargo.toml Cargo.lock scripts/build.sh package-lock.json)
+[[ ! -d .cargo ]] || inputs+=(.cargo)
+if [[ -f $out/.built && -f $wasm && -f Cargo.lock && -z $(find "${inputs[@]}" -newer $out/.built -print -quit) ]]; then
+  cat $out/.built
+  exit
+fi
+
+started=$(mktemp)
+next=$(mktemp -d)
+trap 'rm -rf "$started" "$next"' EXIT
+echo "build: cargo, wasm-bindgen, wasm-opt"
+cargo build --quiet --release --target wasm32-unknown-unknown --lib
+# --omit-default-module-path: the package's loaders say where the module is; bundlers must not guess.
+wasm-bindgen "$built" --target web --omit-default-module-path --out-dir "$next" --out-name imagen_cloud
+# Only features that wasm-bindgen's output uses and that every supported host has; --all-features would let
+# wasm-opt emit what browsers don't know yet.
+wasm-opt -Oz --strip-debug --strip-producers \
+  --enable-bulk-memory --enable-nontrapping-float-to-int --enable-sign-ext --enable-mutable-globals \
+  --enable-reference-types --enable-multivalue \
+  "$next/imagen_cloud_bg.wasm" -o "$next/optimized.wasm"
+mv "$next/optimized.wasm" "$next/imagen_cloud_bg.wasm"
+
+# Whole or not at all: a server or a test may be reading the folder.
+mkdir -p $out
+for file in "$next"/*; do
+  chmod 644 "$file"
+  cp "$file" "$out/.next" && mv -f "$out/.next" "$out/$(basename "$file")"
+done
+node scripts/sizes.mjs >$out/.sizes
+mv $out/.sizes $out/.built
+touch -r "$started" $out/.built # an input changed while we built is newer
+cat $out/.built

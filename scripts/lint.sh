@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Every check runs, even after one failed; the last line says which did.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export PATH=$PWD/.tools/bin:$PWD/node_modules/.bin:$PATH
+
+failed=()
+check() {
+  local name=$1
+  shift
+  if "$@"; then echo "lint: $name ok"; else failed+=("$name"); fi
+}
+
+check rustfmt cargo fmt --check
+check clippy cargo clippy --quiet --all-targets -- -D warnings
+check clippy-wasm cargo clippy --quiet --target wasm32-unknown-unknown --lib -- -D warnings
+check rustdoc env RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps
+check biome biome check
+check tsc tsc --project tsconfig.json
+
+((${#failed[@]} == 0)) || { echo "lint: failed: ${failed[*]}" >&2; exit 1; }

@@ -1,0 +1,15 @@
+// Prints what a page has to load: the wasm module and its glue, raw and as brotli serves them.
+import { readFileSync } from "node:fs";
+import { brotliCompressSync } from "node:zlib";
+
+const files = ["imagen_cloud_bg.wasm", "imagen_cloud.js"];
+const kb = (bytes) => `${(bytes / 1000).toFixed(1)} kB`;
+let [rawSum, brotliSum] = [0, 0];
+for (const file of files) {
+  const bytes = readFileSync(new URL(`../pkg/wasm/${file}`, import.meta.url));
+  const brotli = brotliCompressSync(bytes).length; // quality 11 is zlib's default
+  rawSum += bytes.length;
+  brotliSum += brotli;
+  console.log(`build: ${file.padEnd(22)} ${kb(bytes.length).padStart(9)}, brotli ${kb(brotli).padStart(8)}`);
+}
+console.log(`build: ${"together".padEnd(22)} ${kb(rawSum).padStart(9)}, brotli ${kb(brotliSum).padStart(8)}`);
