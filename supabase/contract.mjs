@@ -1,0 +1,214 @@
+// Where @supabase/lite's Storage answers otherwise than the real server, and what is done about it here.
+//
+// | request                      | lite 0.10                                  | real, and so here                              |
+// | ---------------------------- | ------------------------------------------ | ---------------------------------------------- |
+// | any key in a path            | decoded but for `;,/?:@&=+$#`              | decoded                                        |
+// | key with a character outside | stored                                     | 400/400 InvalidKey, before the body is read    |
+// |   the allowed ones           |                                            |                                                |
+// | `.` as a segment             | stored                                     | 400/400 InvalidKey (file backend)              |
+// | errors                       | no `code`; 401 for a bad token             | `code`; 400/403 for a bad token                |
+// | PUT, POST of the same key    | 500 (23505) when they meet                 | 200                                            |
+// |   at once                    |                                            |                                                |
+// | POST /object/sign/b/k        | `signedUrl`, with /storage/v1              | `signedURL`, relative to /storage/v1           |
+// | POST /object/sign/b          | the same for each item                     | the same; `signedURL` null where one is missing|
+// | a signed URL's bad token     | 500                                        | 400/400 InvalidJWT                             |
+// | POST /object/upload/sign     | `signedUrl`                                | `url`, relative to /storage/v1                 |
+// | PUT to it                    | `Key` without the bucket                   | `Key` with it                                  |
+// | GET /object/info             | the row                                    | size, content_type, cache_control, etag, …     |
+// | POST /object/copy            | `key` without the bucket                   | `Key` with it, `Id`                            |
+// | DELETE /object/b/k           | 404 route                                  | 200, or 400/404 NoSuchKey                      |
+// | /upload/resumable            | missing                                    | tus.mjs                                        |
+//
+// Left as they are: a key with two dots in a row anywhere (`a..b`) is an InvalidKey; nothing is transformed;
+// the list of objects is flat; a segment over 255 bytes is stored, as on the S3 backend.
+
+import { randomUUID } from "node:crypto";
+import { createReadStream, createWriteStream } from "node:fs";
+import { mkdir, rm } from "node:fs/promises";
+import path from "node:path";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { jwtVerify } from "jose";
+import { invalidKey, StorageError, storageError } from "./storage-errors.mjs";
+
+const PREFIX = "/storage/v1";
+const ALLOWED_IN_KEY = /^[\w/!.*'() &$=@;:+,?-]+$/;
+
+/**
+ * A Hono middleware around lite's Storage routes.
+ * @param {{ connection: import("@supabase/lite").Connection, keys: import("./keys.mjs").Keys,
+ *   spool: string, signedUrls: "storage" | "lite" }} context `spool` is a folder for uploads under way
+ */
+export function storageContract(context) {
+  const locks = new KeyLocks();
+  return async (c, next) => {
+    if (!c.req.path.startsWith(`${PREFIX}/object/`)) return next();
+    try {
+      await answerObjectRequest(c, next, { ...context, locks });
+    } catch (error) {
+      if (!(error instanceof StorageError)) throw error;
+      c.res = error.toResponse();
+    }
+  };
+}
+
+/**
+ * Refuses a key that the real server (file backend) refuses.
+ * @param {string} key
+ */
+export function checkKey(key) {
+  const leaves = key.split("/").some((segment) => segment === "." || segment === "..");
+  if (leaves || !ALLOWED_IN_KEY.test(key)) throw invalidKey(key);
+}
+
+async function answerObjectRequest(c, next, context) {
+  const target = parseTarget(c.req.method, c.req.raw.url);
+  // Where lite reads the key from.
+  c.req.path = target.path;
+  if (target.writes && target.key !== undefined) checkKey(target.key);
+  if (target.token !== undefined) await checkToken(target.token, context.keys.jwtSecret);
+
+  if (target.route === "delete") return deleteOne(c, target);
+  if (target.hasBody) await withSpooledBody(c, context.spool, () => context.locks.run(target.path, next));
+  else await next();
+
+  if (!(c.res.headers.get("content-type") ?? "").includes("json")) return;
+  if (c.res.status >= 400) c.res = await translateError(c.res);
+  else if (target.route in translations) {
+    const translated = await translations[target.route](await c.res.clone().json(), target, context);
+    if (translated !== undefined) c.res = Response.json(translated);
+  }
+}
+
+/**
+ * @returns {{ route: string, bucket: string, key?: string, path: string, token?: string,
+ *   writes?: boolean, hasBody?: boolean }} `path` is what lite calls the request's path, with the key decoded
+ */
+function parseTarget(method, url) {
+  const { pathname, searchParams } = new URL(url);
+  const [, kind = "", rest] = /^\/storage\/v1\/object\/(upload\/sign\/|sign\/|info\/|public\/|authenticated\/)?(.*)$/.exec(
+    pathname,
+  );
+  const [bucket, ...segments] = rest.split("/").map(decode);
+  const key = segments.length > 0 ? segments.join("/") : undefined;
+  const target = { bucket, key, path: `${PREFIX}/object/${kind}${[bucket, ...segments].join("/")}` };
+  const token = searchParams.get("token") ?? undefined;
+  if (kind === "upload/sign/" && method === "POST") return { ...target, route: "signUpload", writes: true };
+  if (kind === "upload/sign/") return { ...target, route: "putSigned", token, writes: true, hasBody: true };
+  if (kind === "sign/" && method === "POST") return { ...target, route: key === undefined ? "signMany" : "sign" };
+  if (kind === "sign/") return { ...target, route: "getSigned", token };
+  if (kind === "info/") return { ...target, route: "info" };
+  if (kind === "" && method === "POST" && target.path === `${PREFIX}/object/copy`) return { ...target, route: "copy" };
+  if (kind === "" && key !== undefined && (method === "POST" || method === "PUT")) {
+    return { ...target, route: "write", writes: true, hasBody: true };
+  }
+  if (kind === "" && key !== undefined && method === "DELETE") return { ...target, route: "delete" };
+  return { ...target, route: "other" };
+}
+
+function decode(segment) {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    throw invalidKey(segment);
+  }
+}
+
+async function checkToken(token, jwtSecret) {
+  try {
+    await jwtVerify(token, new TextEncoder().encode(jwtSecret), { algorithms: ["HS256"] });
+  } catch (error) {
+    throw storageError("InvalidJWT", error.message);
+  }
+}
+
+const translations = {
+  sign: ({ signedUrl }, _target, { signedUrls }) => ({ signedURL: signedForm(signedUrl, signedUrls) }),
+
+  signMany: (items, _target, { signedUrls }) =>
+    items.map(({ path: name, signedUrl, error }) => ({
+      error: error && "Either the object does not exist or you do not have access to it",
+      path: name,
+      signedURL: signedUrl ? signedForm(signedUrl, signedUrls) : null,
+    })),
+
+  signUpload: ({ signedUrl, token }) => ({ url: signedUrl.slice(PREFIX.length), token }),
+
+  putSigned: (_body, { bucket, key }) => ({ Key: `${bucket}/${key}` }),
+
+  info: ({ id, name, version, bucket_id, metadata, user_metadata, created_at, httpMetadata }) => ({
+    id,
+    name,
+    version,
+    bucket_id,
+    size: httpMetadata.size,
+    content_type: httpMetadata.mimetype,
+    cache_control: httpMetadata.cacheControl,
+    etag: httpMetadata.eTag,
+    metadata: user_metadata ?? {},
+    last_modified: metadata?.lastModified ?? httpMetadata.lastModified,
+    created_at,
+  }),
+};
+
+function signedForm(signedUrl, form) {
+  return form === "lite" ? signedUrl : signedUrl.slice(PREFIX.length);
+}
+
+async function deleteOne(c, { bucket, key }) {
+  const request = new Request(new URL(`${PREFIX}/object/${encodeURIComponent(bucket)}`, c.req.raw.url), {
+    method: "DELETE",
+    headers: c.req.raw.headers,
+    body: JSON.stringify({ prefixes: [key] }),
+  });
+  request.headers.set("content-type", "application/json");
+  request.headers.delete("content-length");
+  const response = await c.var.app.fetch(request);
+  if (response.status >= 400) c.res = await translateError(response);
+  else if ((await response.json()).length === 0) throw storageError("NoSuchKey", "Object not found");
+  else c.res = Response.json({ message: "Successfully deleted" });
+}
+
+async function translateError(response) {
+  const body = await response.json().catch(() => undefined);
+  if (typeof body?.statusCode !== "string") return Response.json(body, { status: response.status });
+  return StorageError.fromLite(body).toResponse();
+}
+
+/** Receives a body whole before lite sees it: an upload that is cut leaves nothing, and holds no lock meanwhile. */
+async function withSpooledBody(c, directory, run) {
+  const { raw } = c.req;
+  if (raw.body === null) return run();
+  await mkdir(directory, { recursive: true });
+  const file = path.join(directory, randomUUID());
+  try {
+    await pipeline(Readable.fromWeb(raw.body), createWriteStream(file));
+    c.req.raw = new Request(raw.url, {
+      method: raw.method,
+      headers: raw.headers,
+      body: Readable.toWeb(createReadStream(file)),
+      duplex: "half",
+    });
+    await run();
+  } finally {
+    await rm(file, { force: true });
+  }
+}
+
+/** One writer of a key at a time, in the order they came. */
+class KeyLocks {
+  #last = new Map();
+
+  async run(key, task) {
+    const before = this.#last.get(key);
+    const done = Promise.withResolvers();
+    this.#last.set(key, done.promise);
+    try {
+      await before;
+      return await task();
+    } finally {
+      if (this.#last.get(key) === done.promise) this.#last.delete(key);
+      done.resolve();
+    }
+  }
+}

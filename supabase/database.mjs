@@ -1,0 +1,214 @@
+// The embedded backend's database: PGlite (PostgreSQL in WebAssembly, in this process) or a PostgreSQL
+// server, with Supabase's roles and schemas and this project's migrations in it.
+
+import { createHash, randomUUID } from "node:crypto";
+import { access, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import os from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { App, getAuthSchemaSql, getStorageSchemaSql } from "@supabase/lite";
+import { serialised } from "./pglite-queue.mjs";
+
+const MIGRATIONS = fileURLToPath(new URL("./migrations/", import.meta.url));
+
+// The roles that PostgREST and Storage act as, with the rights that a hosted project gives them. lite
+// would otherwise make them at the first request and grant them everything in every schema.
+const ROLES = `
+do $$
+declare statement text;
+begin
+  foreach statement in array array[
+    'create role anon nologin noinherit',
+    'create role authenticated nologin noinherit',
+    'create role service_role nologin noinherit bypassrls'
+  ] loop
+    begin
+      execute statement;
+    -- Roles belong to the server, not the database: another one may have made them, even just now.
+    exception when duplicate_object or unique_violation then
+    end;
+  end loop;
+end $$;
+grant usage on schema public, auth, storage to anon, authenticated, service_role;
+grant all on all tables in schema storage to anon, authenticated, service_role;
+grant all on all tables in schema auth to service_role;
+alter default privileges in schema public grant all on tables to anon, authenticated, service_role;
+`;
+
+const HISTORY = `
+create schema if not exists supabase_migrations;
+create table if not exists supabase_migrations.schema_migrations (
+  version text primary key, statements text[], name text
+);
+`;
+
+/**
+ * Opens the database and brings it up to date.
+ * @param {{ databaseUrl?: string, dataDir?: string, migrations?: string }} options a PostgreSQL's URL,
+ *   or PGlite's folder, or neither: PGlite in memory
+ * @returns {Promise<import("@supabase/lite").Connection>}
+ */
+export async function openDatabase({ databaseUrl, dataDir, migrations = MIGRATIONS }) {
+  const connection = databaseUrl ? await openPostgres(databaseUrl) : await openPglite(dataDir, migrations);
+  try {
+    await applyMigrations(connection, migrations);
+  } catch (error) {
+    await connection.close();
+    throw error;
+  }
+  // The roles are there with their rights: lite has nothing to grant.
+  connection.rlsState = "active";
+  return connection;
+}
+
+/** Runs SQL text of one or many statements, in one implicit transaction. */
+export async function runScript(connection, script) {
+  if (isPglite(connection)) await connection.driver.exec(script);
+  else await connection.driver.unsafe(script).simple();
+}
+
+async function openPostgres(url) {
+  const { createPostgresConnection } = await import("@supabase/lite/postgres");
+  const connection = createPostgresConnection({
+    url,
+    postgresOptions: { onnotice: () => {}, types: exactNumbersOfPostgres },
+  });
+  try {
+    await runScript(connection, "select 1");
+  } catch (error) {
+    await connection.close();
+    throw new Error(`cannot use the PostgreSQL of DATABASE_URL: ${error.message || error.code}`);
+  }
+  await installSupabase(connection);
+  return connection;
+}
+
+async function openPglite(dataDir, migrations) {
+  const isNew = dataDir === undefined || !(await exists(path.join(dataDir, "PG_VERSION")));
+  const template = isNew ? await pgliteTemplate(migrations) : undefined;
+  return startPglite(dataDir, template);
+}
+
+async function startPglite(dataDir, template) {
+  const { createPgliteConnection } = await import("@supabase/lite/pglite");
+  const connection = await createPgliteConnection({
+    url: dataDir,
+    pgliteOptions: { loadDataDir: template, parsers: exactNumbersOfPglite },
+  });
+  await connection.driver.waitReady;
+  connection.kysely = serialised(connection.driver);
+  return connection;
+}
+
+/**
+ * A new PGlite takes seconds to initialise, a copy of one a fraction: the first is kept, up to date, in
+ * the user's cache, by what went into it. It holds no key and no user.
+ */
+async function pgliteTemplate(migrations) {
+  const cache = path.join(process.env.XDG_CACHE_HOME || path.join(os.homedir(), ".cache"), "imagen-cloud");
+  const file = path.join(cache, `pglite-${await templateVersion(migrations)}.tar`);
+  try {
+    return new Blob([await readFile(file)]);
+  } catch (error) {
+    if (error.code !== "ENOENT") throw error;
+  }
+  const connection = await startPglite();
+  await installSupabase(connection);
+  await applyMigrations(connection, migrations);
+  const template = await connection.driver.dumpDataDir("none");
+  await connection.close();
+  await keepTemplate(file, template);
+  return template;
+}
+
+async function templateVersion(migrations) {
+  const hash = createHash("sha256");
+  const parts = [pgliteVersion(), getAuthSchemaSql(), getStorageSchemaSql(), ROLES, HISTORY];
+  for (const migration of await listMigrations(migrations)) parts.push(migration.sql);
+  for (const part of parts) hash.update(part).update("\0");
+  return hash.digest("hex").slice(0, 16);
+}
+
+function pgliteVersion() {
+  // PGlite exports no package.json; lite pins its version.
+  const lite = createRequire(import.meta.resolve("@supabase/lite"));
+  const packageFile = lite.resolve("@electric-sql/pglite").replace(/dist[\\/].*$/, "package.json");
+  return createRequire(import.meta.url)(packageFile).version;
+}
+
+async function keepTemplate(file, template) {
+  // Renamed into place: another process sees the whole file or none. A cache that cannot be written is no error.
+  const draft = `${file}.${randomUUID()}`;
+  try {
+    await mkdir(path.dirname(file), { recursive: true });
+    await writeFile(draft, Buffer.from(await template.arrayBuffer()));
+    await rename(draft, file);
+  } catch {
+    await rm(draft, { force: true });
+  }
+}
+
+async function installSupabase(connection) {
+  const app = new App({
+    connection,
+    auth: { enabled: true, jwt_secret: "not used to make the schemas" },
+    storage: { enabled: true },
+  });
+  app._storageAdapter = {};
+  await app.init();
+  await runScript(connection, connection.config.baseSchema);
+  await runScript(connection, ROLES);
+  await runScript(connection, HISTORY);
+}
+
+/** Applies what the history does not name yet, each migration as one transaction, as the Supabase CLI does. */
+async function applyMigrations(connection, directory) {
+  const applied = await connection.kysely
+    .withSchema("supabase_migrations")
+    .selectFrom("schema_migrations")
+    .select("version")
+    .execute();
+  const known = new Set(applied.map((row) => row.version));
+  for (const { version, name, sql } of await listMigrations(directory)) {
+    if (known.has(version)) continue;
+    const record = `insert into supabase_migrations.schema_migrations (version, name, statements)
+      values ('${version}', '${name}', array[$migration$${sql}$migration$]);`;
+    try {
+      await runScript(connection, `${sql}\n${record}`);
+    } catch (error) {
+      throw new Error(`migration ${version}_${name} failed: ${error.message}`, { cause: error });
+    }
+  }
+}
+
+async function listMigrations(directory) {
+  const migrations = [];
+  for (const file of (await readdir(directory)).sort()) {
+    const [, version, name] = /^(\d+)_(\w+)\.sql$/.exec(file) ?? [];
+    if (version === undefined) continue;
+    migrations.push({ version, name, sql: await readFile(path.join(directory, file), "utf8") });
+  }
+  return migrations;
+}
+
+// PostgREST answers a bigint or numeric with all its digits; a JavaScript number would lose some.
+const exact = (text) => (String(Number(text)) === text ? Number(text) : JSON.rawJSON(text));
+const INT8 = 20;
+const NUMERIC = 1700;
+const exactNumbersOfPglite = { [INT8]: exact, [NUMERIC]: exact };
+const exactNumbersOfPostgres = {
+  bigint: { to: INT8, from: [INT8], serialize: String, parse: exact },
+  numeric: { to: NUMERIC, from: [NUMERIC], serialize: String, parse: exact },
+};
+
+function isPglite(connection) {
+  return typeof connection.driver.exec === "function";
+}
+
+async function exists(file) {
+  return access(file).then(
+    () => true,
+    () => false,
+  );
+}

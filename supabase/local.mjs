@@ -1,0 +1,115 @@
+// The embedded Supabase: @supabase/lite on PGlite, or on the PostgreSQL of DATABASE_URL, with this
+// project's migrations and resumable uploads, for development and tests.
+//
+//   node supabase/local.mjs [--port 54321] [--reset]
+//
+// Keys are made at the first start and kept with the data under supabase/.local/, out of git.
+
+import { readFile, rm } from "node:fs/promises";
+import path from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { App, setExperimental } from "@supabase/lite";
+import { parse as parseToml } from "smol-toml";
+import { storageContract } from "./contract.mjs";
+import { openDatabase } from "./database.mjs";
+import { exactIntegers } from "./exact-integers.mjs";
+import { keyResolver, loadKeys } from "./keys.mjs";
+import { FileObjects } from "./objects.mjs";
+import { serve } from "./server.mjs";
+
+const LOCAL = fileURLToPath(new URL("./.local/", import.meta.url));
+const CONFIG = new URL("./config.toml", import.meta.url);
+
+/**
+ * Starts the embedded Supabase in this process. When it resolves it is ready.
+ * @param {object} [options]
+ * @param {number} [options.port] 0, the default, takes a free one
+ * @param {string} [options.host]
+ * @param {string} [options.dataDir] keys, database and objects
+ * @param {string} [options.databaseUrl] a PostgreSQL to use instead of PGlite; DATABASE_URL by default
+ * @param {boolean} [options.inMemory] PGlite in memory: only keys and objects go to dataDir
+ * @param {"storage" | "lite"} [options.signedUrls] the form of signedURL answers: the real server's
+ *   (relative to /storage/v1, not encoded) or @supabase/lite's (with that prefix)
+ * @param {number} [options.jwtExpiry] seconds a user's access token lives
+ * @returns {Promise<{ url: string, anonKey: string, serviceKey: string, publishableKey: string,
+ *   secretKey: string, jwtSecret: string, connection: import("@supabase/lite").Connection,
+ *   close: () => Promise<void> }>}
+ */
+export async function startLocal({
+  port = 0,
+  host = "127.0.0.1",
+  dataDir = LOCAL,
+  databaseUrl = process.env.DATABASE_URL,
+  inMemory = false,
+  signedUrls = "storage",
+  jwtExpiry,
+} = {}) {
+  setExperimental("storage", true);
+  const keys = await loadKeys(dataDir);
+  const objects = new FileObjects(path.join(dataDir, "objects"));
+  const connection = await openDatabase({
+    databaseUrl,
+    dataDir: inMemory ? undefined : path.join(dataDir, "pglite"),
+  });
+  try {
+    const app = await createApp({ connection, keys, objects, signedUrls, jwtExpiry });
+    const server = await serve({ fetch: app.fetch, resumable: notYet, host, port });
+    const close = async () => {
+      await server.close();
+      await connection.close();
+    };
+    return { url: server.url, ...keys, connection, close };
+  } catch (error) {
+    await connection.close();
+    throw error;
+  }
+}
+
+async function notYet() {
+  return Response.json({ message: "Route not found", error: "Not Found", statusCode: 404 }, { status: 404 });
+}
+
+async function createApp({ connection, keys, objects, signedUrls, jwtExpiry }) {
+  const { api, auth, storage } = parseToml(await readFile(CONFIG, "utf8"));
+  const app = new App({
+    connection,
+    api,
+    auth: { ...auth, jwt_secret: keys.jwtSecret, jwt_expiry: jwtExpiry ?? auth.jwt_expiry },
+    storage,
+    studio: { enabled: false },
+    options: {
+      server: {
+        apiKeys: { resolver: keyResolver(keys) },
+        middlewares: [exactIntegers, storageContract({ connection, keys, signedUrls, spool: path.join(objects.directory, "spool") })],
+      },
+    },
+  });
+  app._storageAdapter = objects;
+  return app.init();
+}
+
+async function main() {
+  const { values } = parseArgs({
+    options: { port: { type: "string", default: "54321" }, reset: { type: "boolean", default: false } },
+  });
+  const port = Number(values.port);
+  if (!Number.isInteger(port) || port < 0 || port > 65535) throw new Error(`--port ${values.port} is not a port`);
+  if (values.reset) await rm(LOCAL, { recursive: true, force: true });
+  const local = await startLocal({ port });
+  console.log(`Supabase (embedded) at ${local.url}
+  anon key         ${local.anonKey}
+  publishable key  ${local.publishableKey}
+  service key      in ${path.relative(process.cwd(), path.join(LOCAL, "keys.json"))}`);
+  for (const signal of ["SIGINT", "SIGTERM"]) {
+    process.once(signal, () => local.close().then(() => process.exit(0)));
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  main().catch((error) => {
+    console.error(`supabase/local.mjs: ${error.message}`);
+    process.exit(1);
+  });
+}

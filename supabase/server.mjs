@@ -1,0 +1,125 @@
+// The embedded backend's HTTP side: one server that hands resumable uploads to @tus/server and everything
+// else to @supabase/lite, and answers browsers' preflights as a project's gateway does.
+
+import { createServer } from "node:http";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+
+const ALLOWED_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+const ALLOWED_HEADERS = [
+  "accept-profile",
+  "apikey",
+  "authorization",
+  "cache-control",
+  "content-profile",
+  "content-type",
+  "prefer",
+  "range",
+  "tus-extension",
+  "tus-max-size",
+  "tus-resumable",
+  "tus-version",
+  "upload-checksum",
+  "upload-concat",
+  "upload-defer-length",
+  "upload-length",
+  "upload-metadata",
+  "upload-offset",
+  "x-client-info",
+  "x-metadata",
+  "x-signature",
+  "x-supabase-api-version",
+  "x-upsert",
+].join(", ");
+// Not Retry-After, Upload-Expires or Tus-Complete: a browser cannot read them from the real servers either.
+const EXPOSED_HEADERS =
+  "Content-Range, Content-Location, Preference-Applied, Location, Upload-Offset, Upload-Length, Tus-Resumable";
+
+/**
+ * Serves until it is closed.
+ * @param {{ fetch: (request: Request) => Promise<Response>, resumable: (request: Request) => Promise<Response>,
+ *   host: string, port: number }} options port 0 takes a free one
+ * @returns {Promise<{ url: string, close: () => Promise<void> }>}
+ */
+export async function serve({ fetch, resumable, host, port }) {
+  const server = createServer((incoming, outgoing) => {
+    answer(incoming, outgoing, { fetch, resumable }).catch((error) => fail(outgoing, error));
+  });
+  // An upload may take as long as it takes.
+  server.requestTimeout = 0;
+  await listen(server, port, host);
+  return {
+    url: `http://${host}:${server.address().port}`,
+    close: () => close(server),
+  };
+}
+
+function listen(server, port, host) {
+  return new Promise((resolve, reject) => {
+    server.once("error", (error) => {
+      const taken = error.code === "EADDRINUSE";
+      reject(taken ? new Error(`port ${port} is taken: choose another with --port, or end what listens there`) : error);
+    });
+    server.listen(port, host, resolve);
+  });
+}
+
+function close(server) {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+}
+
+async function answer(incoming, outgoing, { fetch, resumable }) {
+  outgoing.setHeader("Access-Control-Allow-Origin", "*");
+  outgoing.setHeader("Access-Control-Expose-Headers", EXPOSED_HEADERS);
+  if (incoming.method === "OPTIONS" && incoming.headers["access-control-request-method"] !== undefined) {
+    return answerPreflight(outgoing);
+  }
+  const request = toRequest(incoming, outgoing);
+  const { pathname } = new URL(request.url);
+  const handle = /^\/storage\/v1\/upload\/resumable(\/|$)/.test(pathname) ? resumable : fetch;
+  await send(await handle(request), outgoing);
+}
+
+function answerPreflight(outgoing) {
+  outgoing.setHeader("Access-Control-Allow-Methods", ALLOWED_METHODS);
+  outgoing.setHeader("Access-Control-Allow-Headers", ALLOWED_HEADERS);
+  outgoing.setHeader("Access-Control-Max-Age", "86400");
+  outgoing.writeHead(204).end();
+}
+
+function toRequest(incoming, outgoing) {
+  const gone = new AbortController();
+  outgoing.once("close", () => outgoing.writableFinished || gone.abort());
+  const headers = new Headers();
+  for (let i = 0; i < incoming.rawHeaders.length; i += 2) {
+    headers.append(incoming.rawHeaders[i], incoming.rawHeaders[i + 1]);
+  }
+  const hasBody = incoming.method !== "GET" && incoming.method !== "HEAD";
+  return new Request(`http://${incoming.headers.host ?? "localhost"}${incoming.url}`, {
+    method: incoming.method,
+    headers,
+    body: hasBody ? Readable.toWeb(incoming) : undefined,
+    duplex: "half",
+    signal: gone.signal,
+  });
+}
+
+async function send(response, outgoing) {
+  for (const [name, value] of response.headers) {
+    if (!name.startsWith("access-control-")) outgoing.setHeader(name, value);
+  }
+  outgoing.writeHead(response.status);
+  if (response.body === null) outgoing.end();
+  else await pipeline(Readable.fromWeb(response.body), outgoing);
+}
+
+function fail(outgoing, error) {
+  // A client that went away is told nothing.
+  if (outgoing.destroyed || outgoing.socket?.destroyed) return;
+  console.error("embedded Supabase:", error);
+  if (outgoing.headersSent) outgoing.destroy();
+  else outgoing.writeHead(500, { "content-type": "application/json" }).end('{"message":"internal error"}');
+}
