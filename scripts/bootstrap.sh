@@ -66,7 +66,10 @@ apt_install() {
     logged "apt-$1" apt_get "$@"
   fi
 }
-apt_get() { as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"; }
+apt_get() {
+  as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get -o DPkg::Lock::Timeout=600 install -y --no-install-recommends "$@"
+}
 
 # ---- Rust -----------------------------------------------------------------------------------------------
 
@@ -174,7 +177,10 @@ need_crate() {
     say "$crate $version: cargo install (a minute or two)"
     rm -rf "$dir.partial"
     # Not --locked: the lock file of wasm-bindgen-cli names a crate version that was withdrawn.
-    logged "$crate" cargo install "$crate" --version "$version" --root "$dir.partial" --target-dir "$dir.partial/target"
+    # Lightly optimized: building them takes longer than they ever run.
+    logged "$crate" env CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off \
+      CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+      cargo install "$crate" --version "$version" --root "$dir.partial" --target-dir "$dir.partial/target"
     rm -rf "$dir.partial/target"
     mv "$dir.partial" "$dir"
   fi
@@ -254,7 +260,7 @@ need_postgres() {
     apt_install PostgreSQL postgresql
   fi
   if [[ -n $(users initdb) ]]; then
-    dir=$(dirname "$(users initdb)")
+    dir=$(dirname "$(readlink -f "$(users initdb)")")
   else
     dir=$(compgen -G '/usr/lib/postgresql/*/bin' | sort -V | tail -n 1)
   fi

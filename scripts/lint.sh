@@ -16,6 +16,9 @@ check clippy cargo clippy --quiet --all-targets -- -D warnings
 check clippy-wasm cargo clippy --quiet --target wasm32-unknown-unknown --lib -- -D warnings
 check rustdoc env RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps
 check biome biome check
-check tsc tsc --project tsconfig.json
+# A page and a Worker have other globals, hence projects of their own.
+for project in tsconfig.json www/*/tsconfig.json; do
+  [[ ! -f $project ]] || check "tsc $project" tsc --noEmit --strict --project "$project"
+done
 
 ((${#failed[@]} == 0)) || { echo "lint: failed: ${failed[*]}" >&2; exit 1; }
