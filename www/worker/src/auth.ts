@@ -1,0 +1,87 @@
+import {
+  createRemoteJWKSet,
+  errors,
+  type FlattenedJWSInput,
+  type JWSHeaderParameters,
+  type JWTPayload,
+  type JWTVerifyOptions,
+  jwtVerify,
+} from "jose";
+import { Problem } from "./problem";
+import type { Settings } from "./settings";
+
+/** A signed-in user. */
+export interface User {
+  /** `auth.users.id`, in lower case: owner of the row and first folder of the path. */
+  id: string;
+}
+
+const CHECKS: JWTVerifyOptions = { audience: "authenticated", requiredClaims: ["exp"], clockTolerance: 5 };
+const LOWER_CASE_UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+/** The user whose Supabase access token the header carries: 401 without a valid one, 403 if it is of another kind. */
+export async function authenticate(authorization: string | undefined, settings: Settings): Promise<User> {
+  const token = /^Bearer ([^\s,]+)$/i.exec(authorization ?? "")?.[1];
+  if (token === undefined) throw new Problem("unauthorized");
+  const claims = await verify(token, settings);
+  // GoTrue's tokens name their issuer, the embedded backend's do not.
+  if (claims.iss !== undefined && claims.iss !== settings.issuer) {
+    throw new Problem("unauthorized", { cause: new Error("another issuer") });
+  }
+  return userOf(claims, settings);
+}
+
+/** The algorithm is pinned by what is configured, never taken from the token. */
+async function verify(token: string, settings: Settings): Promise<JWTPayload> {
+  try {
+    if (settings.jwtSecret !== undefined) {
+      const secret = new TextEncoder().encode(settings.jwtSecret);
+      return (await jwtVerify(token, secret, { ...CHECKS, algorithms: ["HS256"] })).payload;
+    }
+    return (await jwtVerify(token, jwksOf(settings), { ...CHECKS, algorithms: ["ES256", "RS256"] })).payload;
+  } catch (error) {
+    throw new Problem(isTokensFault(error) ? "unauthorized" : "unavailable", { cause: error });
+  }
+}
+
+function userOf(claims: JWTPayload, settings: Settings): User {
+  const { sub, role, is_anonymous: isAnonymous } = claims;
+  if (role !== "authenticated") throw new Problem("forbidden", { cause: new Error("another role") });
+  if (isAnonymous && !settings.allowAnonymousUsers) {
+    throw new Problem("forbidden", { detail: "Anonymous users may not do this. Sign up first." });
+  }
+  if (typeof sub !== "string" || !LOWER_CASE_UUID.test(sub)) {
+    throw new Problem("forbidden", { cause: new Error("sub is no user's id") });
+  }
+  return { id: sub };
+}
+
+type KeySource = (header: JWSHeaderParameters, token: FlattenedJWSInput) => Promise<CryptoKey>;
+
+/** One a project, kept for the isolate's life, so that the JWKS is fetched now and then and not at every request. */
+const keySources = new Map<string, KeySource>();
+
+function jwksOf(settings: Settings): KeySource {
+  const url = `${settings.supabaseUrl}/auth/v1/.well-known/jwks.json`;
+  let keys = keySources.get(url);
+  if (keys === undefined) {
+    keys = createRemoteJWKSet(new URL(url), { cooldownDuration: settings.jwksCooldownMs, timeoutDuration: 5_000 });
+    keySources.set(url, keys);
+  }
+  return keys;
+}
+
+/** Whether the token is to blame, and not a JWKS that can't be had. */
+function isTokensFault(error: unknown): boolean {
+  return (
+    error instanceof errors.JWTExpired ||
+    error instanceof errors.JWTClaimValidationFailed ||
+    error instanceof errors.JWTInvalid ||
+    error instanceof errors.JWSInvalid ||
+    error instanceof errors.JWSSignatureVerificationFailed ||
+    error instanceof errors.JOSEAlgNotAllowed ||
+    error instanceof errors.JOSENotSupported ||
+    error instanceof errors.JWKSNoMatchingKey ||
+    error instanceof errors.JWKSMultipleMatchingKeys
+  );
+}

@@ -1,0 +1,72 @@
+import { Problem } from "./problem";
+
+/** The Worker's bindings, as wrangler hands them over: text, whatever they mean. */
+export interface Bindings {
+  /** The project's URL. */
+  SUPABASE_URL?: string;
+  /** The project's secret (or service_role) key. Leaves the Worker only towards `SUPABASE_URL`. */
+  SUPABASE_SERVICE_KEY?: string;
+  /** The secret of a project that signs its users' tokens with HS256. Left out, the issuer's JWKS is asked. */
+  SUPABASE_JWT_SECRET?: string;
+  /** `iss` of the tokens. Default: `SUPABASE_URL/auth/v1`. */
+  SUPABASE_JWT_ISSUER?: string;
+  /** How long an unknown key id waits for the next look at the JWKS, in ms. Default 30000. */
+  JWKS_COOLDOWN_MS?: string;
+  /** `"true"` lets users in who signed in anonymously. Default: they are refused. */
+  ALLOW_ANONYMOUS_USERS?: string;
+  /** Other origins than the Worker's own whose pages may call it, separated by spaces or commas. */
+  ALLOWED_ORIGINS?: string;
+  /** The largest body of `POST /api/sync`, in bytes. Default 25 MiB: a Worker has 128 MB for all its requests. */
+  MAX_BODY_BYTES?: string;
+  /** How long one request may work on Supabase, retries included, in ms. Default 25000. */
+  SYNC_DEADLINE_MS?: string;
+}
+
+/** The bindings, checked. */
+export interface Settings {
+  supabaseUrl: string;
+  serviceKey: string;
+  jwtSecret: string | undefined;
+  issuer: string;
+  jwksCooldownMs: number;
+  allowAnonymousUsers: boolean;
+  maxBodyBytes: number;
+  syncDeadlineMs: number;
+}
+
+/** Throws a `misconfigured` problem; its `cause`, for the log only, names the binding. */
+export function readSettings(env: Bindings): Settings {
+  const supabaseUrl = required(env, "SUPABASE_URL").replace(/\/+$/, "");
+  return {
+    supabaseUrl,
+    serviceKey: required(env, "SUPABASE_SERVICE_KEY"),
+    jwtSecret: env.SUPABASE_JWT_SECRET?.trim() || undefined,
+    issuer: env.SUPABASE_JWT_ISSUER?.trim() || `${supabaseUrl}/auth/v1`,
+    jwksCooldownMs: number(env, "JWKS_COOLDOWN_MS", 30_000),
+    allowAnonymousUsers: env.ALLOW_ANONYMOUS_USERS === "true",
+    maxBodyBytes: number(env, "MAX_BODY_BYTES", 25 * 1024 * 1024),
+    syncDeadlineMs: number(env, "SYNC_DEADLINE_MS", 25_000),
+  };
+}
+
+/** Read apart from the rest, so that a misconfigured Worker still answers a page with an error that it can read. */
+export function readAllowedOrigins(env: Bindings): string[] {
+  return (env.ALLOWED_ORIGINS ?? "").split(/[\s,]+/).filter((origin) => origin !== "");
+}
+
+function required(env: Bindings, name: "SUPABASE_URL" | "SUPABASE_SERVICE_KEY"): string {
+  const value = env[name]?.trim();
+  if (!value) throw misconfigured(`${name} is not set`);
+  return value;
+}
+
+function number(env: Bindings, name: "JWKS_COOLDOWN_MS" | "MAX_BODY_BYTES" | "SYNC_DEADLINE_MS", fallback: number) {
+  const text = env[name]?.trim();
+  if (!text) return fallback;
+  if (!/^\d{1,15}$/.test(text)) throw misconfigured(`${name} is not a whole number`);
+  return Number(text);
+}
+
+function misconfigured(reason: string): Problem {
+  return new Problem("misconfigured", { cause: new Error(reason) });
+}

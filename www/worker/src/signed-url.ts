@@ -1,0 +1,47 @@
+import type { User } from "./auth";
+import { Problem } from "./problem";
+import type { Settings } from "./settings";
+import { withSink } from "./supabase";
+
+const DEFAULT_TTL_SECONDS = 3_600;
+const MAX_TTL_SECONDS = 86_400;
+
+/** A URL of one of the user's own images, from the query `path` and `ttl` (seconds). */
+export async function signUrl(query: URLSearchParams, user: User, settings: Settings): Promise<string> {
+  const path = once(query, "path");
+  if (!path) throw new Problem("invalid_request", { detail: "path is needed.", field: "path" });
+  const ttl = toTtl(once(query, "ttl"));
+  if (!isOwnPath(path, user)) throw new Problem("not_yours");
+  return withSink(user, settings, (sink) => sink.signedUrl(path, ttl, { deadlineMs: settings.syncDeadlineMs }));
+}
+
+/**
+ * Whether the path, as it stands, names an object in the user's folder. What a server further on might still decode,
+ * fold or resolve (`%`, `\`, control characters, `.`, `..` and empty segments) is in no path that was ever stored.
+ */
+export function isOwnPath(path: string, user: User): boolean {
+  const [owner, ...segments] = path.split("/");
+  return (
+    owner === user.id &&
+    segments.length > 0 &&
+    segments.every((segment) => segment !== "" && segment !== "." && segment !== "..") &&
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+    !/[%\\\u0000-\u001f\u007f]/.test(path)
+  );
+}
+
+/** Of two values it would be open which one was checked. */
+function once(query: URLSearchParams, name: "path" | "ttl"): string | undefined {
+  const [value, ...more] = query.getAll(name);
+  if (more.length > 0) throw new Problem("invalid_request", { detail: `${name} is given twice.`, field: name });
+  return value;
+}
+
+function toTtl(text: string | undefined): number {
+  const ttl = text === undefined ? DEFAULT_TTL_SECONDS : /^\d{1,6}$/.test(text) ? Number(text) : 0;
+  if (ttl >= 1 && ttl <= MAX_TTL_SECONDS) return ttl;
+  throw new Problem("invalid_request", {
+    detail: `ttl is a number of seconds, 1 to ${MAX_TTL_SECONDS}.`,
+    field: "ttl",
+  });
+}
