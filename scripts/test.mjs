@@ -15,10 +15,7 @@ const fileLimitMs = 5 * 60_000; // node --test applies its limit to a whole file
 const suites = {
   rust: { command: ["cargo", "test", "--no-fail-fast"], exists: true },
   "browser-rust": {
-    command: ["wasm-pack", "test", "--headless", "--chrome", "--mode", "no-install"].concat(
-      "--chromedriver",
-      join(tools, "chromedriver"),
-    ),
+    command: "wasm-pack test --headless --chrome --mode no-install --chromedriver .tools/bin/chromedriver".split(" "),
     exists: true,
   },
   vectors: folder("vectors"),
