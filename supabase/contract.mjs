@@ -69,14 +69,15 @@ async function answerObjectRequest(c, next, context) {
   if (target.token !== undefined) await checkToken(target.token, context.keys.jwtSecret);
 
   if (target.route === "delete") return deleteOne(c, target);
+  if (target.route === "signMany") return signMany(c, target, context);
   if (target.hasBody) await withSpooledBody(c, context.spool, () => context.locks.run(target.path, next));
   else await next();
 
   if (!(c.res.headers.get("content-type") ?? "").includes("json")) return;
   if (c.res.status >= 400) c.res = await translateError(c.res);
   else if (target.route in translations) {
-    const translated = await translations[target.route](await c.res.clone().json(), target, context);
-    if (translated !== undefined) c.res = Response.json(translated);
+    const sent = target.route === "copy" ? await c.req.json() : undefined;
+    c.res = Response.json(await translations[target.route](await c.res.json(), target, context, sent));
   }
 }
 
@@ -86,9 +87,8 @@ async function answerObjectRequest(c, next, context) {
  */
 function parseTarget(method, url) {
   const { pathname, searchParams } = new URL(url);
-  const [, kind = "", rest] = /^\/storage\/v1\/object\/(upload\/sign\/|sign\/|info\/|public\/|authenticated\/)?(.*)$/.exec(
-    pathname,
-  );
+  const [, kind = "", rest] =
+    /^\/storage\/v1\/object\/(upload\/sign\/|sign\/|info\/|public\/|authenticated\/)?(.*)$/.exec(pathname);
   const [bucket, ...segments] = rest.split("/").map(decode);
   const key = segments.length > 0 ? segments.join("/") : undefined;
   const target = { bucket, key, path: `${PREFIX}/object/${kind}${[bucket, ...segments].join("/")}` };
@@ -125,16 +125,21 @@ async function checkToken(token, jwtSecret) {
 const translations = {
   sign: ({ signedUrl }, _target, { signedUrls }) => ({ signedURL: signedForm(signedUrl, signedUrls) }),
 
-  signMany: (items, _target, { signedUrls }) =>
-    items.map(({ path: name, signedUrl, error }) => ({
-      error: error && "Either the object does not exist or you do not have access to it",
-      path: name,
-      signedURL: signedUrl ? signedForm(signedUrl, signedUrls) : null,
-    })),
-
   signUpload: ({ signedUrl, token }) => ({ url: signedUrl.slice(PREFIX.length), token }),
 
   putSigned: (_body, { bucket, key }) => ({ Key: `${bucket}/${key}` }),
+
+  copy: async (_body, _target, { connection }, { destinationBucket, bucketId, destinationKey }) => {
+    const bucket = destinationBucket ?? bucketId;
+    const object = await connection.kysely
+      .withSchema("storage")
+      .selectFrom("objects")
+      .select("id")
+      .where("bucket_id", "=", bucket)
+      .where("name", "=", destinationKey)
+      .executeTakeFirst();
+    return { Key: `${bucket}/${destinationKey}`, Id: object?.id };
+  },
 
   info: ({ id, name, version, bucket_id, metadata, user_metadata, created_at, httpMetadata }) => ({
     id,
@@ -155,16 +160,54 @@ function signedForm(signedUrl, form) {
   return form === "lite" ? signedUrl : signedUrl.slice(PREFIX.length);
 }
 
-async function deleteOne(c, { bucket, key }) {
-  const request = new Request(new URL(`${PREFIX}/object/${encodeURIComponent(bucket)}`, c.req.raw.url), {
-    method: "DELETE",
-    headers: c.req.raw.headers,
-    body: JSON.stringify({ prefixes: [key] }),
+/** lite takes this for the signing of one object without a name. */
+async function signMany(c, { bucket }) {
+  const { expiresIn, paths } = await c.req.json().catch(() => ({}));
+  if (
+    !Number.isInteger(expiresIn) ||
+    expiresIn < 1 ||
+    !Array.isArray(paths) ||
+    paths.length < 1 ||
+    paths.length > 1000
+  ) {
+    throw storageError("InvalidRequest", "body needs expiresIn, at least 1, and 1 to 1000 paths");
+  }
+  const items = [];
+  for (const name of paths) {
+    const response = await c.var.app.fetch(
+      jsonRequest(
+        c,
+        "POST",
+        `sign/${encodeURIComponent(bucket)}/${name.split("/").map(encodeURIComponent).join("/")}`,
+        {
+          expiresIn,
+        },
+      ),
+    );
+    const body = await response.json();
+    if (response.ok) items.push({ error: null, path: name, signedURL: body.signedURL });
+    else if (body.code === "NoSuchKey") items.push({ error: NOT_THERE, path: name, signedURL: null });
+    else throw new StorageError(body);
+  }
+  c.res = Response.json(items);
+}
+
+const NOT_THERE = "Either the object does not exist or you do not have access to it";
+
+function jsonRequest(c, method, route, body) {
+  const headers = new Headers(c.req.raw.headers);
+  headers.set("content-type", "application/json");
+  headers.delete("content-length");
+  return new Request(new URL(`${PREFIX}/object/${route}`, c.req.raw.url), {
+    method,
+    headers,
+    body: JSON.stringify(body),
   });
-  request.headers.set("content-type", "application/json");
-  request.headers.delete("content-length");
-  const response = await c.var.app.fetch(request);
-  if (response.status >= 400) c.res = await translateError(response);
+}
+
+async function deleteOne(c, { bucket, key }) {
+  const response = await c.var.app.fetch(jsonRequest(c, "DELETE", encodeURIComponent(bucket), { prefixes: [key] }));
+  if (response.status >= 400) c.res = response;
   else if ((await response.json()).length === 0) throw storageError("NoSuchKey", "Object not found");
   else c.res = Response.json({ message: "Successfully deleted" });
 }

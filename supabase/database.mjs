@@ -9,6 +9,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { App, getAuthSchemaSql, getStorageSchemaSql } from "@supabase/lite";
 import { serialised } from "./pglite-queue.mjs";
+import { quietly } from "./quiet.mjs";
 
 const MIGRATIONS = fileURLToPath(new URL("./migrations/", import.meta.url));
 
@@ -59,7 +60,22 @@ export async function openDatabase({ databaseUrl, dataDir, migrations = MIGRATIO
   }
   // The roles are there with their rights: lite has nothing to grant.
   connection.rlsState = "active";
+  keepBigints(connection);
   return connection;
+}
+
+/**
+ * lite turns every value for a bigint column into a JavaScript number, strings too (see exact-integers.mjs),
+ * but only under the type names it knows.
+ */
+function keepBigints(connection) {
+  const introspect = connection.introspect.bind(connection);
+  connection.introspect = async (options) => {
+    const schema = await introspect(options);
+    for (const column of schema.columns)
+      if (/^(bigint|int8)$/.test(column.pg_type ?? column.type)) column.pg_type = "pg_catalog.int8";
+    return schema;
+  };
 }
 
 /** Runs SQL text of one or many statements, in one implicit transaction. */
@@ -72,7 +88,7 @@ async function openPostgres(url) {
   const { createPostgresConnection } = await import("@supabase/lite/postgres");
   const connection = createPostgresConnection({
     url,
-    postgresOptions: { onnotice: () => {}, types: exactNumbersOfPostgres },
+    postgresOptions: { onnotice: () => {}, types: postgresTypes },
   });
   try {
     await runScript(connection, "select 1");
@@ -94,7 +110,7 @@ async function startPglite(dataDir, template) {
   const { createPgliteConnection } = await import("@supabase/lite/pglite");
   const connection = await createPgliteConnection({
     url: dataDir,
-    pgliteOptions: { loadDataDir: template, parsers: exactNumbersOfPglite },
+    pgliteOptions: { loadDataDir: template, parsers: pgliteTypes },
   });
   await connection.driver.waitReady;
   connection.kysely = serialised(connection.driver);
@@ -156,7 +172,7 @@ async function installSupabase(connection) {
     storage: { enabled: true },
   });
   app._storageAdapter = {};
-  await app.init();
+  await quietly(() => app.init());
   await runScript(connection, connection.config.baseSchema);
   await runScript(connection, ROLES);
   await runScript(connection, HISTORY);
@@ -194,12 +210,16 @@ async function listMigrations(directory) {
 
 // PostgREST answers a bigint or numeric with all its digits; a JavaScript number would lose some.
 const exact = (text) => (String(Number(text)) === text ? Number(text) : JSON.rawJSON(text));
+// And it writes times as ISO 8601, PostgreSQL with a space and a short zone.
+const iso = (text) => text.replace(" ", "T").replace(/([+-]\d\d)$/, "$1:00");
 const INT8 = 20;
+const TIMESTAMPTZ = 1184;
 const NUMERIC = 1700;
-const exactNumbersOfPglite = { [INT8]: exact, [NUMERIC]: exact };
-const exactNumbersOfPostgres = {
+const pgliteTypes = { [INT8]: exact, [NUMERIC]: exact, [TIMESTAMPTZ]: iso };
+const postgresTypes = {
   bigint: { to: INT8, from: [INT8], serialize: String, parse: exact },
   numeric: { to: NUMERIC, from: [NUMERIC], serialize: String, parse: exact },
+  timestamptz: { to: TIMESTAMPTZ, from: [TIMESTAMPTZ], serialize: String, parse: iso },
 };
 
 function isPglite(connection) {

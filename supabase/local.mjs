@@ -12,11 +12,13 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { App, setExperimental } from "@supabase/lite";
 import { parse as parseToml } from "smol-toml";
+import { checkViolations } from "./check-violations.mjs";
 import { storageContract } from "./contract.mjs";
 import { openDatabase } from "./database.mjs";
 import { exactIntegers } from "./exact-integers.mjs";
 import { keyResolver, loadKeys } from "./keys.mjs";
 import { FileObjects } from "./objects.mjs";
+import { quietly } from "./quiet.mjs";
 import { serve } from "./server.mjs";
 
 const LOCAL = fileURLToPath(new URL("./.local/", import.meta.url));
@@ -55,7 +57,12 @@ export async function startLocal({
   });
   try {
     const app = await createApp({ connection, keys, objects, signedUrls, jwtExpiry });
-    const server = await serve({ fetch: app.fetch, resumable: notYet, host, port });
+    const server = await serve({
+      fetch: (request) => quietly(() => app.fetch(request)),
+      resumable: notYet,
+      host,
+      port,
+    });
     const close = async () => {
       await server.close();
       await connection.close();
@@ -82,12 +89,16 @@ async function createApp({ connection, keys, objects, signedUrls, jwtExpiry }) {
     options: {
       server: {
         apiKeys: { resolver: keyResolver(keys) },
-        middlewares: [exactIntegers, storageContract({ connection, keys, signedUrls, spool: path.join(objects.directory, "spool") })],
+        middlewares: [
+          exactIntegers,
+          checkViolations,
+          storageContract({ connection, keys, signedUrls, spool: path.join(objects.directory, "spool") }),
+        ],
       },
     },
   });
   app._storageAdapter = objects;
-  return app.init();
+  return quietly(() => app.init());
 }
 
 async function main() {

@@ -1,13 +1,7 @@
 // PGlite is one PostgreSQL session. lite runs requests' transactions on it as they come, so that two
 // requests at once would share a transaction and, worse, a role: each has to wait for its turn.
 
-import {
-  CompiledQuery,
-  Kysely,
-  PostgresAdapter,
-  PostgresIntrospector,
-  PostgresQueryCompiler,
-} from "kysely";
+import { CompiledQuery, Kysely, PostgresAdapter, PostgresIntrospector, PostgresQueryCompiler } from "kysely";
 
 /**
  * A query builder on a PGlite that lets one transaction, or one query outside of any, run at a time.

@@ -1,0 +1,76 @@
+// A fresh embedded Supabase for a test: its own keys, database and objects, on a free port.
+
+import { randomUUID } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import postgres from "postgres";
+import { startLocal } from "../../supabase/local.mjs";
+
+/**
+ * Starts a backend that shares nothing with any other.
+ * @param {Parameters<typeof startLocal>[0] & { databaseUrl?: string }} [options] PGlite in memory, unless
+ *   databaseUrl or IMAGEN_TEST_DATABASE_URL names a PostgreSQL: then a new database there, dropped at the end
+ * @returns {Promise<Awaited<ReturnType<typeof startLocal>> & {
+ *   createUser: (email?: string) => Promise<{ id: string, email: string, password: string,
+ *     accessToken: string, refreshToken: string }>,
+ *   sql: (text: string, parameters?: unknown[]) => Promise<Record<string, unknown>[]>,
+ * }>} `sql` asks the database itself, past every policy
+ */
+export async function startEmbedded({ databaseUrl = process.env.IMAGEN_TEST_DATABASE_URL, ...options } = {}) {
+  const dataDir = await mkdtemp(path.join(os.tmpdir(), "imagen-embedded-"));
+  const database = databaseUrl ? await createDatabase(databaseUrl) : undefined;
+  const clean = async () => {
+    await database?.drop();
+    await rm(dataDir, { recursive: true, force: true });
+  };
+  try {
+    const local = await startLocal({ dataDir, inMemory: true, databaseUrl: database?.url ?? "", ...options });
+    return {
+      ...local,
+      createUser: (email) => createUser(local, email),
+      sql: (text, parameters = []) => query(local.connection, text, parameters),
+      close: () => local.close().finally(clean),
+    };
+  } catch (error) {
+    await clean();
+    throw error;
+  }
+}
+
+async function createDatabase(serverUrl) {
+  const name = `imagen_${randomUUID().replaceAll("-", "")}`;
+  const server = postgres(serverUrl, { max: 1, onnotice: () => {} });
+  await server.unsafe(`create database ${name}`);
+  const url = new URL(serverUrl);
+  url.pathname = `/${name}`;
+  const drop = async () => {
+    await server.unsafe(`drop database ${name} with (force)`);
+    await server.end();
+  };
+  return { url: url.href, drop };
+}
+
+async function createUser({ url, publishableKey }, email = `${randomUUID()}@example.com`) {
+  const password = randomUUID();
+  const response = await fetch(`${url}/auth/v1/signup`, {
+    method: "POST",
+    headers: { apikey: publishableKey, "content-type": "application/json" },
+    body: JSON.stringify({ email, password }),
+  });
+  const session = await response.json();
+  if (!response.ok) throw new Error(`sign-up of ${email} answered ${response.status}: ${JSON.stringify(session)}`);
+  return {
+    id: session.user.id,
+    email,
+    password,
+    accessToken: session.access_token,
+    refreshToken: session.refresh_token,
+  };
+}
+
+async function query(connection, text, parameters) {
+  const { driver } = connection;
+  if (typeof driver.exec === "function") return (await driver.query(text, parameters)).rows;
+  return [...(await driver.unsafe(text, parameters))];
+}
