@@ -1,0 +1,236 @@
+// What a server may answer that it should not, and what the error says about it.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { aRequest, PATH, POST, PUT, rejection, SIGN, scripted, sentTo, sinkFor, storageError } from "./helpers.mjs";
+
+const STAGES = {
+  upload: { route: PUT, status: 200, call: (sink) => sink.sync(aRequest()), wrong: [{}, [], { key: "x" }, { Key: 1 }] },
+  insert: {
+    route: POST,
+    status: 201,
+    call: (sink) => sink.sync(aRequest()),
+    wrong: [{}, [{}], [{ id: 42 }], [null], "null", { id: "492a7ae8-3ccb-4682-b40c-92195f198c67" }, []],
+  },
+  sign: {
+    route: SIGN,
+    status: 200,
+    call: (sink) => sink.signedUrl(PATH, 60),
+    wrong: [{}, [], "null", '"/object/sign/x?token=t"', { signedURL: 42 }, { signedURL: "" }, { signedURL: null }],
+  },
+};
+
+for (const [stage, { route, status, call, wrong }] of Object.entries(STAGES)) {
+  const answers = {
+    HTML: { status, headers: { "content-type": "text/html" }, body: "<!doctype html><title>Sign in to Wi-Fi</title>" },
+    nothing: { status, body: "" },
+    "no content": { status: 204, headers: { "content-length": "0" }, body: "" },
+    "half a JSON": { status, headers: { "content-type": "application/json" }, body: '[{"id":"492a7ae8-3c' },
+    "bytes that are no UTF-8": { status, body: Buffer.from([0xff, 0xfe, 0x00, 0xc3]) },
+  };
+  for (const body of wrong) answers[`a wrong shape, ${JSON.stringify(body)}`] = { status, body };
+
+  for (const [name, reply] of Object.entries(answers)) {
+    test(`${stage} answered with ${name} is a bad response`, async (t) => {
+      const server = await scripted(t, { [route]: [reply] });
+      const sink = await sinkFor(t, server, { maxRetries: 0 });
+      const error = await rejection(() => call(sink), {
+        code: "bad_response",
+        stage,
+        status: reply.status,
+        attempts: 1,
+      });
+      if (stage === "insert") {
+        assert.equal(error.storagePath, PATH);
+        assert.ok(error.imageId, "the row's id is known");
+      }
+    });
+  }
+}
+
+const invalidKey = { message: "Invalid API key", hint: "Double check your Supabase `anon` or `service_role` API key." };
+const refusedRow = {
+  code: "42501",
+  message: 'new row violates row-level security policy for table "images"',
+  details: null,
+  hint: null,
+};
+const MISTAKES = {
+  "a schema that is not exposed": {
+    route: POST,
+    reply: {
+      status: 406,
+      body: {
+        code: "PGRST106",
+        message: "Invalid schema: imagen",
+        details: null,
+        hint: "Only the following schemas are exposed: public",
+      },
+    },
+    expected: { code: "schema_not_exposed", stage: "insert", status: 406, serverCode: "PGRST106" },
+    advice: /Exposed schemas/i,
+  },
+  "a table that is missing": {
+    route: POST,
+    reply: {
+      status: 404,
+      body: {
+        code: "PGRST205",
+        message: "Could not find the table 'imagen.images' in the schema cache",
+        details: null,
+        hint: null,
+      },
+    },
+    expected: { code: "table_missing", stage: "insert", status: 404, serverCode: "PGRST205" },
+    advice: /migration/i,
+  },
+  "a bucket that is missing": {
+    route: PUT,
+    reply: storageError("404", "Bucket not found", "Bucket not found", "NoSuchBucket"),
+    expected: { code: "bucket_missing", stage: "upload", status: 400, serverCode: "NoSuchBucket" },
+    advice: /imagen-generated.*|migration/i,
+  },
+  "a bucket that is missing on an older server": {
+    route: PUT,
+    reply: storageError("404", "Bucket not found", "Bucket not found"),
+    expected: { code: "bucket_missing", stage: "upload", status: 400 },
+    advice: /imagen-generated.*|migration/i,
+  },
+  "a key that the gateway does not know, at Storage": {
+    route: PUT,
+    reply: { status: 401, body: invalidKey },
+    expected: { code: "unauthorized", stage: "upload", status: 401 },
+    advice: /apiKey/,
+  },
+  "a key that the gateway does not know, at PostgREST": {
+    route: POST,
+    reply: { status: 401, body: invalidKey },
+    expected: { code: "unauthorized", stage: "insert", status: 401 },
+    advice: /apiKey/,
+  },
+  "a row that a policy refuses": {
+    route: POST,
+    reply: { status: 403, body: refusedRow },
+    expected: { code: "forbidden", stage: "insert", status: 403, serverCode: "42501" },
+    advice: /policy|pathPrefix|ownerUserId/i,
+  },
+  "a row that the publishable key alone may not write": {
+    route: POST,
+    reply: { status: 401, body: refusedRow },
+    expected: { code: "forbidden", stage: "insert", status: 401, serverCode: "42501" },
+    advice: /policy|accessToken/i,
+  },
+  "a grant that is missing": {
+    route: POST,
+    reply: {
+      status: 403,
+      body: { code: "42501", message: "permission denied for schema imagen", details: null, hint: null },
+    },
+    expected: { code: "forbidden", stage: "insert", status: 403, serverCode: "42501" },
+    advice: /grant|migration/i,
+  },
+  "an object that a policy refuses": {
+    route: PUT,
+    reply: storageError("403", "Unauthorized", "new row violates row-level security policy", "AccessDenied"),
+    expected: { code: "forbidden", stage: "upload", status: 400, serverCode: "AccessDenied" },
+    advice: /policy|pathPrefix/i,
+  },
+  "an object that a policy refuses on an older server": {
+    route: PUT,
+    reply: storageError("403", "Unauthorized", "new row violates row-level security policy"),
+    expected: { code: "forbidden", stage: "upload", status: 400 },
+    advice: /policy|pathPrefix/i,
+  },
+};
+
+for (const [name, { route, reply, expected, advice }] of Object.entries(MISTAKES)) {
+  test(`${name} gets its code and advice`, async (t) => {
+    const server = await scripted(t, { [route]: [reply] });
+    const sink = await sinkFor(t, server);
+    const error = await rejection(() => sink.sync(aRequest()), { ...expected, retryable: false, attempts: 1 });
+    const [start] = error.message.split(": ");
+    const own = `${start}: ${reply.status}: ${JSON.stringify(reply.body)}`;
+    assert.ok(error.message.startsWith(own), `${error.message} starts with the server's own words`);
+    const rest = error.message.slice(own.length);
+    assert.match(rest, advice);
+    assert.ok(rest.trim().length > 20, `${rest} says what to do`);
+  });
+}
+
+const REFUSALS = {
+  "an image that is too large": [
+    PUT,
+    storageError("413", "Payload too large", "too large", "EntityTooLarge"),
+    "too_large",
+  ],
+  "an image that is too large for the gateway": [PUT, { status: 413, body: "<html>" }, "too_large"],
+  "a type that the bucket does not allow": [
+    PUT,
+    storageError("415", "invalid_mime_type", "mime type text/plain is not supported", "InvalidMimeType"),
+    "type_not_allowed",
+  ],
+  "a key that the server does not like": [
+    PUT,
+    storageError("400", "InvalidKey", "Invalid key: a~b", "InvalidKey"),
+    "rejected",
+    "InvalidKey",
+  ],
+  "a column that is missing": [
+    POST,
+    { status: 400, body: { code: "PGRST204", message: "Could not find the 'id' column", details: null, hint: null } },
+    "rejected",
+    "PGRST204",
+  ],
+  "an owner that does not exist": [
+    POST,
+    { status: 409, body: { code: "23503", message: "violates foreign key", details: null, hint: null } },
+    "rejected",
+    "23503",
+  ],
+};
+
+for (const [name, [route, reply, code, serverCode]] of Object.entries(REFUSALS)) {
+  test(`${name} is ${code}, and final`, async (t) => {
+    const server = await scripted(t, { [route]: [reply] });
+    const sink = await sinkFor(t, server);
+    const error = await rejection(() => sink.sync(aRequest()), { code, retryable: false, status: reply.status });
+    if (serverCode) assert.equal(error.serverCode, serverCode);
+    assert.equal(sentTo(server, route).length, 1);
+  });
+}
+
+test("signing what is not there is object_missing", async (t) => {
+  const server = await scripted(t, { [SIGN]: [storageError("404", "not_found", "Object not found", "NoSuchKey")] });
+  const sink = await sinkFor(t, server);
+  await rejection(() => sink.signedUrl(PATH, 60), { code: "object_missing", stage: "sign", serverCode: "NoSuchKey" });
+});
+
+test("a redirect is never followed with the key to another place", async (t) => {
+  const elsewhere = await scripted(t);
+  const server = await scripted(t, { [PUT]: [{ status: 307, headers: { location: `${elsewhere.url}/x` } }] });
+  const sink = await sinkFor(t, server, { maxRetries: 0 });
+  await rejection(() => sink.sync(aRequest()), { stage: "upload" });
+  assert.equal(
+    elsewhere.requests.filter(({ headers }) => headers.apikey || headers.authorization).length,
+    0,
+    "no key arrives there",
+  );
+});
+
+const cut = (body) => `storage upload: 400: ${body}`;
+const LONG = {
+  "500 bytes are kept": ["x".repeat(500), "x".repeat(500)],
+  "501 bytes are cut to 500": ["x".repeat(501), `${"x".repeat(500)}...`],
+  "two-byte characters are cut between two": [`x${"ä".repeat(300)}`, `x${"ä".repeat(249)}...`],
+  "three-byte characters are cut between two": ["€".repeat(300), `${"€".repeat(166)}...`],
+  "four-byte characters are cut between two": [`xxx${"🗼".repeat(200)}`, `xxx${"🗼".repeat(124)}...`],
+  "white space around the text is left out": ["\n  too bad \r\n", "too bad"],
+};
+
+for (const [name, [body, expected]] of Object.entries(LONG)) {
+  test(`of an error's text, ${name}`, async (t) => {
+    const server = await scripted(t, { [PUT]: [{ status: 400, body }] });
+    const sink = await sinkFor(t, server);
+    const error = await rejection(() => sink.sync(aRequest()));
+    assert.equal(error.message, cut(expected));
+  });
+}

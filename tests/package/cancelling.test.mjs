@@ -1,0 +1,184 @@
+// An AbortSignal and a deadline stop a call at once, wherever it is, and leave nothing running.
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { getEventListeners } from "node:events";
+import { test } from "node:test";
+import { promisify } from "node:util";
+import { aRequest, PATH, POST, PUT, rejection, SIGN, scripted, sentTo, sinkFor } from "./helpers.mjs";
+
+const FAR = 3_600_000;
+const CALLS = {
+  upload: { route: PUT, call: (sink, options) => sink.sync(aRequest(), options) },
+  insert: { route: POST, call: (sink, options) => sink.sync(aRequest(), options) },
+  sign: { route: SIGN, call: (sink, options) => sink.signedUrl(PATH, 60, options) },
+};
+
+test("a signal that is aborted already stops the call before anything is sent", async (t) => {
+  const server = await scripted(t);
+  const sink = await sinkFor(t, server);
+  const reason = new Error("no longer wanted");
+  const signal = AbortSignal.abort(reason);
+  for (const call of [() => sink.sync(aRequest(), { signal }), () => sink.signedUrl(PATH, 60, { signal })]) {
+    const error = await rejection(call, { code: "aborted", attempts: 0, retryable: false });
+    assert.equal(error.cause, reason);
+  }
+  assert.equal(server.requests.length, 0);
+});
+
+for (const [stage, { route, call }] of Object.entries(CALLS)) {
+  test(`${stage} is cut when the signal aborts during the request`, async (t) => {
+    const server = await scripted(t, { [route]: [{ hang: true }] });
+    const sink = await sinkFor(t, server);
+    const controller = new AbortController();
+    const reason = new Error("no longer wanted");
+    const rejected = rejection(() => call(sink, { signal: controller.signal }), { code: "aborted", stage });
+    await server.until(() => sentTo(server, route).length === 1);
+    controller.abort(reason);
+    const error = await rejected;
+    assert.equal(error.cause, reason);
+    if (stage === "insert") {
+      assert.equal(error.storagePath, PATH);
+      assert.ok(error.imageId);
+    }
+    await server.until(() => sentTo(server, route)[0].aborted);
+  });
+
+  test(`${stage} is stopped when the signal aborts during a wait`, async (t) => {
+    const server = await scripted(t, { [route]: [{ status: 503 }] });
+    const sink = await sinkFor(t, server, { initialBackoffMs: FAR, maxBackoffMs: FAR });
+    const controller = new AbortController();
+    const onRetry = () => setImmediate(() => controller.abort());
+    await rejection(() => call(sink, { signal: controller.signal, onRetry }), { code: "aborted", stage });
+    assert.equal(sentTo(server, route).length, 1);
+  });
+
+  test(`${stage} ends with deadline_exceeded when it gets no answer`, async (t) => {
+    const server = await scripted(t, { [route]: [{ hang: true }] });
+    const sink = await sinkFor(t, server);
+    await rejection(() => call(sink, { deadlineMs: 100 }), { code: "deadline_exceeded", stage, retryable: true });
+    await server.until(() => sentTo(server, route)[0].aborted);
+  });
+
+  test(`${stage} ends with deadline_exceeded instead of a wait beyond the deadline`, async (t) => {
+    const server = await scripted(t, { [route]: [{ status: 503 }] });
+    const sink = await sinkFor(t, server, { initialBackoffMs: FAR, maxBackoffMs: FAR });
+    await rejection(() => call(sink, { deadlineMs: 200 }), { code: "deadline_exceeded", stage });
+  });
+
+  test(`${stage} without an answer for timeoutMs is cut, tried again, and ends as a timeout`, async (t) => {
+    const server = await scripted(t, { [route]: [{ hang: true }] });
+    const sink = await sinkFor(t, server, { timeoutMs: 50, maxRetries: 1 });
+    const expected = { code: "timeout", stage, retryable: true, attempts: 2 };
+    // 21 KB at 16 KiB per second are added to an upload's time, so up to 1.4 s for each of its attempts.
+    await rejection(() => call(sink), expected);
+    assert.equal(sentTo(server, route).length, 2);
+  });
+}
+
+test("a body that stops half-way is cut after timeoutMs too", async (t) => {
+  const server = await scripted(t);
+  const body = () =>
+    new ReadableStream({
+      start(stream) {
+        stream.enqueue(new TextEncoder().encode('{"signedURL":'));
+      },
+    });
+  const fetch = async () => new Response(body(), { status: 200 });
+  const sink = await sinkFor(t, server, { fetch, timeoutMs: 50, maxRetries: 0 });
+  await rejection(() => sink.signedUrl(PATH, 60), { code: "timeout", stage: "sign" });
+});
+
+test("fetch's own signal is aborted, so that the request really ends", async (t) => {
+  const server = await scripted(t);
+  const signals = [];
+  const fetch = (input, init) => {
+    signals.push(init?.signal ?? input.signal);
+    return new Promise(() => {});
+  };
+  const sink = await sinkFor(t, server, { fetch });
+  const controller = new AbortController();
+  const rejected = rejection(() => sink.sync(aRequest(), { signal: controller.signal }), { code: "aborted" });
+  await new Promise(setImmediate);
+  while (signals.length === 0) await new Promise(setImmediate);
+  assert.equal(signals[0].aborted, false);
+  controller.abort();
+  await rejected;
+  assert.equal(signals[0].aborted, true);
+});
+
+test("a call that ends leaves no listener on a signal that lives on", async (t) => {
+  const server = await scripted(t, { [PUT]: [{ status: 503 }, { status: 503 }, { body: { Key: "x" } }] });
+  const sink = await sinkFor(t, server);
+  const { signal } = new AbortController();
+  await sink.sync(aRequest(), { signal });
+  assert.equal(getEventListeners(signal, "abort").length, 0);
+});
+
+test("aborting after the end changes nothing", async (t) => {
+  const server = await scripted(t);
+  const sink = await sinkFor(t, server);
+  const controller = new AbortController();
+  await sink.sync(aRequest(), { signal: controller.signal });
+  controller.abort();
+  assert.equal(server.requests.length, 2);
+});
+
+test("one call's signal does not touch another call of the sink", async (t) => {
+  let letGo;
+  const held = new Promise((resolve) => {
+    letGo = resolve;
+  });
+  const server = await scripted(t, {
+    [PUT]: [
+      async () => {
+        await held;
+        return { body: { Key: "x" } };
+      },
+    ],
+  });
+  const sink = await sinkFor(t, server);
+  const controller = new AbortController();
+  const stopped = rejection(() => sink.sync(aRequest(), { signal: controller.signal }), { code: "aborted" });
+  const other = sink.sync(aRequest({ seed: 43 }));
+  await server.until(() => sentTo(server, PUT).length === 2);
+  controller.abort();
+  await stopped;
+  letGo();
+  assert.equal((await other).storagePath, "2026-05-11/lighthouse-43.png");
+});
+
+/** Runs a module's text in a process of its own, which has to end by itself. */
+const endsByItself = (body) =>
+  promisify(execFile)(
+    process.execPath,
+    [
+      "--input-type=module",
+      "--eval",
+      `import { createSink } from "imagen-cloud";
+       import { startScripted } from ${JSON.stringify(new URL("../support/scripted.mjs", import.meta.url))};
+       import { aRequest, inserted, uploaded } from ${JSON.stringify(new URL("helpers.mjs", import.meta.url))};
+       ${body}`,
+    ],
+    { cwd: new URL("../..", import.meta.url), timeout: 20_000 },
+  );
+
+const sinkText = (options) => `await createSink({ url: server.url, apiKey: "k", ownerUserId: "o", ${options} })`;
+
+test("a process ends right after an aborted wait: no timer is left", async () => {
+  await endsByItself(`
+    const server = await startScripted([{ status: 503 }]);
+    const sink = ${sinkText(`initialBackoffMs: ${FAR}, maxBackoffMs: ${FAR}, timeoutMs: ${FAR}`)};
+    const controller = new AbortController();
+    const call = sink.sync(aRequest(), { signal: controller.signal, deadlineMs: ${FAR}, onRetry: () => controller.abort() });
+    const error = await call.catch((reason) => reason);
+    if (error.code !== "aborted") throw error;
+    await server.close();`);
+});
+
+test("a process ends right after a successful call: no timer is left", async () => {
+  await endsByItself(`
+    const server = await startScripted({ "PUT /": [uploaded], "POST /": [inserted] });
+    const sink = ${sinkText(`timeoutMs: ${FAR}`)};
+    await sink.sync(aRequest(), { deadlineMs: ${FAR}, signal: new AbortController().signal });
+    await server.close();`);
+});
