@@ -1,0 +1,244 @@
+/**
+ * imagen-cloud: moves a freshly generated image into Supabase, the bytes into Storage and one row into
+ * `imagen.images`, and hands out signed URLs. Every promise that is rejected carries an {@link ImagenCloudError}.
+ */
+
+/** The bytes of an image. A `Blob` is passed on by reference; a buffer or view is copied once, when the call is made. */
+export type ImageSource = Blob | ArrayBuffer | SharedArrayBuffer | ArrayBufferView;
+
+/** What JSON can hold. */
+export type JsonValue = null | boolean | number | string | JsonValue[] | { [key: string]: JsonValue | undefined };
+
+/** How a sink reaches its Supabase project. An unknown option is an error that names it and the nearest known one. */
+export interface SinkOptions {
+  /** The project's URL, `https://abcd.supabase.co`; trailing slashes are trimmed. */
+  url: string;
+  /**
+   * The publishable (or legacy anon) key in a page; the secret (or service_role) key on a server. A secret key in a
+   * page or its workers is refused, see {@link SinkOptions.dangerouslyAllowSecretKeyInBrowser}.
+   */
+  apiKey: string;
+  /** `auth.users.id` of the images' owner; fills `owner_user_id` of every row. Without it `sync` refuses to run. */
+  ownerUserId?: string;
+  /**
+   * A user's JWT, sent as `Authorization: Bearer`. Asked for at every attempt, and once more after the server refused
+   * the token. Left out, the `apiKey` is sent.
+   */
+  accessToken?: () => string | Promise<string>;
+  /** The Storage bucket. Default `"imagen-generated"`. */
+  bucket?: string;
+  /** The PostgREST schema. Default `"imagen"`. */
+  schema?: string;
+  /** The table the row goes into. Default `"images"`. */
+  table?: string;
+  /** Folders before the date in the storage path; under row-level security the user's id. Default none. */
+  pathPrefix?: string;
+  /** Attempts after the first one, for answers and failures that may pass. Default 2; below 0 counts as 0. */
+  maxRetries?: number;
+  /** The first wait in ms, doubled by every further attempt, with jitter. Default 1000. */
+  initialBackoffMs?: number;
+  /** The longest wait in ms. A `Retry-After` beyond it ends the call instead. Default 30000. */
+  maxBackoffMs?: number;
+  /**
+   * An attempt without progress for that many ms is cut. Where progress can't be seen (`fetch`), the time its bytes
+   * take at 16 KiB per second is added. Default 30000.
+   */
+  timeoutMs?: number;
+  /** `Cache-Control` of the stored object, such as `"max-age=3600"`. Default: Storage's own. */
+  cacheControl?: string;
+  /** Refuse bytes that are no PNG, JPEG, WebP, AVIF or GIF. Default false. */
+  requireImage?: boolean;
+  /** Used instead of the global `fetch`. */
+  fetch?: typeof globalThis.fetch;
+  /** Allow a secret key in a page: whoever opens the page then owns the project's data. Default false. */
+  dangerouslyAllowSecretKeyInBrowser?: boolean;
+}
+
+/** One image and what is known of it. Empty and zero values are left out of the row, except a cost of 0. */
+export interface SyncRequest {
+  /** First folder of the storage path, `YYYY-MM-DD` by custom. */
+  date: string;
+  /** Name of the object before the seed. May hold slashes. */
+  slug: string;
+  /** Any 64-bit integer; a `number` only up to ±(2^53 - 1), a `bigint` beyond. */
+  seed: number | bigint;
+  image: ImageSource;
+  /** Ending of the object's name, without the dot. Default: by the image's bytes, else `"png"`. */
+  ext?: string;
+  /** MIME type. Default: by the image's bytes, else `"image/png"`. Bytes plainly of another type are refused. */
+  mimeType?: string;
+  prompt: string;
+  backend: string;
+  model?: string;
+  steps?: number;
+  /** Pixels. Default: by the image's header. */
+  width?: number;
+  /** Pixels. Default: by the image's header. */
+  height?: number;
+  latencyMs?: number;
+  /** US dollars; 0 is kept. */
+  costUsdEstimate?: number;
+  /** Anything else worth keeping, as JSON. */
+  sidecar?: { [key: string]: JsonValue | undefined };
+  /** UUID of the row; the same one makes a repeated call harmless. Default: a new one. */
+  imageId?: string;
+}
+
+/** What a call is doing, and how far it is. `sent` never goes back within a call. */
+export interface Progress {
+  stage: "upload" | "insert" | "done";
+  /** Bytes of the image that are known to be sent. */
+  sent: number;
+  /** Bytes of the image. */
+  total: number;
+}
+
+/** Told before every wait. */
+export interface Retrying {
+  stage: Stage;
+  code: ErrorCode;
+  /** HTTP status, where there was an answer. */
+  status?: number;
+  /** Attempts made so far. */
+  attempt: number;
+  /** How long the wait is, in ms. */
+  waitMs: number;
+}
+
+export interface CallOptions {
+  /** Stops the call at once, waits included. */
+  signal?: AbortSignal;
+  /** The whole call's limit in ms, waits included. Default none. */
+  deadlineMs?: number;
+  onRetry?: (retrying: Retrying) => void;
+}
+
+export interface SyncOptions extends CallOptions {
+  onProgress?: (progress: Progress) => void;
+}
+
+/** Where an image landed. */
+export interface SyncResult {
+  /** For example `"2026-05-11/lighthouse-42.png"`. */
+  storagePath: string;
+  /** `imagen.images.id`, a UUID. */
+  imageId: string;
+}
+
+/** A configured connection. Safe to use for any number of calls at once. */
+export interface Sink {
+  /** Uploads the image, then inserts its row. When the insert fails, the error carries `storagePath` and `imageId`. */
+  sync(request: SyncRequest, options?: SyncOptions): Promise<SyncResult>;
+  /** A URL that answers with the image for `ttlSeconds` (default, and for 0 or less: 3600). */
+  signedUrl(storagePath: string, ttlSeconds?: number, options?: CallOptions): Promise<string>;
+  /** Gives the sink's memory back. Calls under way end normally. */
+  free(): void;
+}
+
+/** What was being done when a call failed. */
+export type Stage = "config" | "request" | "upload" | "insert" | "sign";
+
+/** What went wrong. */
+export type ErrorCode =
+  /** An option is unknown, missing or malformed; `field` names it. */
+  | "invalid_config"
+  /** A secret key in a page or one of its workers. */
+  | "secret_key_in_browser"
+  /** A field of the request is missing or malformed; `field` names it. */
+  | "invalid_request"
+  /** The image is empty, unreadable, no image though `requireImage`, or plainly of another type than declared. */
+  | "invalid_image"
+  /** The WebAssembly could not be loaded: not found, or not allowed by the page's CSP (`wasm-unsafe-eval`). */
+  | "load_failed"
+  /** The call's `signal` was aborted; `cause` is its reason. */
+  | "aborted"
+  /** No answer: the connection failed or broke. */
+  | "network"
+  /** No answer in time. */
+  | "timeout"
+  /** `deadlineMs` ran out. */
+  | "deadline_exceeded"
+  /** An answer that is not what the service answers: HTML, half a JSON, a wrong shape. */
+  | "bad_response"
+  /** `accessToken` threw or gave no token; `cause` is what it threw. */
+  | "token_unavailable"
+  /** The key or the token was refused. */
+  | "unauthorized"
+  /** A policy or a missing grant refused. */
+  | "forbidden"
+  /** The bucket does not exist. */
+  | "bucket_missing"
+  /** The schema is not exposed by PostgREST. */
+  | "schema_not_exposed"
+  /** The table does not exist. */
+  | "table_missing"
+  /** No object under that storage path. */
+  | "object_missing"
+  /** The image is larger than the bucket or the project allows. */
+  | "too_large"
+  /** The bucket does not allow the MIME type. */
+  | "type_not_allowed"
+  /** The row's id belongs to another row. */
+  | "id_taken"
+  /** Too many requests. */
+  | "rate_limited"
+  /** The server could not do it now. */
+  | "unavailable"
+  /** The server refused for another reason; see the message and `serverCode`. */
+  | "rejected";
+
+/** Every rejection of this package. The message starts as `storage upload: 503: …`, `db insert: …` or `sign 400: …`. */
+export class ImagenCloudError extends Error {
+  private constructor();
+  readonly name: "ImagenCloudError";
+  readonly stage: Stage;
+  readonly code: ErrorCode;
+  /** The option or the request's field at fault. */
+  readonly field?: string;
+  /** HTTP status of the last answer. */
+  readonly status?: number;
+  /** The server's own code, such as `"PGRST106"`, `"23505"` or `"InvalidKey"`. */
+  readonly serverCode?: string;
+  /** Whether the same call may succeed later. */
+  readonly retryable: boolean;
+  /** How long the server asked to wait, in ms. */
+  readonly retryAfterMs?: number;
+  /** Requests sent for the failed stage. */
+  readonly attempts: number;
+  /** Set once the storage path is known. */
+  readonly storagePath?: string;
+  /** Set once the row's id is known. */
+  readonly imageId?: string;
+}
+
+/** Whether `error` was made by this package, also by another copy of it. */
+export function isImagenCloudError(error: unknown): error is ImagenCloudError;
+
+/** What `fetch` takes, a `WebAssembly.Module`, or the bytes of the `.wasm`. */
+export type WasmSource = RequestInfo | URL | Response | BufferSource | WebAssembly.Module;
+
+/**
+ * Loads the WebAssembly once, from `source` or from beside the package. The functions below do it on their own; call
+ * it where the `.wasm` lies elsewhere. Later calls return the same promise.
+ */
+export function init(source?: WasmSource | Promise<WasmSource>): Promise<void>;
+
+/** Checks the options and makes a sink. */
+export function createSink(options: SinkOptions): Promise<Sink>;
+
+/**
+ * A sink from `SUPABASE_URL`, a key (`SUPABASE_SERVICE_KEY`, `MAI_SUPABASE_KEY` or `SUPABASE_SECRET_KEY`, in this
+ * order) and `IMAGEN_OWNER_USER_ID`. `undefined` when the URL or the key is missing: syncing is switched off.
+ */
+export function createSinkFromEnv(env: object): Promise<Sink | undefined>;
+
+/** One call without keeping a sink. */
+export function sync(sink: SinkOptions, request: SyncRequest, options?: SyncOptions): Promise<SyncResult>;
+
+/** One call without keeping a sink. */
+export function signedUrl(
+  sink: SinkOptions,
+  storagePath: string,
+  ttlSeconds?: number,
+  options?: CallOptions,
+): Promise<string>;

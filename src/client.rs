@@ -1,0 +1,317 @@
+//! The driver: takes one call from its request to its result. The only module that awaits outside the platform.
+
+use core::cell::{Cell, RefCell};
+use core::future::Future;
+use core::pin::pin;
+use core::task::Poll;
+use std::rc::Rc;
+
+use crate::config::Config;
+use crate::error::{Code, Error, Stage};
+use crate::http::{Payload, Request, Response};
+use crate::image::HEADER_BYTES;
+use crate::path::StoragePath;
+use crate::platform::Platform;
+use crate::refusal::{self, Refusal};
+use crate::request::{Shipment, SyncRequest};
+use crate::retry::{Attempts, Decision};
+use crate::row;
+use crate::storage::{object, sign};
+use crate::text::redact;
+
+/// The slowest line an upload is given time for, where its progress can't be seen.
+const SLOWEST_BYTES_PER_SECOND: f64 = 16.0 * 1024.0;
+
+/// How far an image is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// `"upload"`, `"insert"` or `"done"`.
+    pub stage: &'static str,
+    /// Bytes known to be sent.
+    pub sent: f64,
+    /// Bytes of the image.
+    pub total: f64,
+}
+
+/// A wait that is about to begin, and why.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct Retrying {
+    pub stage: Stage,
+    pub code: Code,
+    pub status: Option<u16>,
+    /// Attempts made so far.
+    pub attempt: u32,
+    pub wait_ms: u32,
+}
+
+/// Who is told what a call does. What it does itself, throwing and calling back included, must not matter here.
+pub trait Observer {
+    /// The call got further.
+    fn progress(&self, progress: Progress);
+    /// The call is about to wait.
+    fn retrying(&self, retrying: Retrying);
+}
+
+/// One call's limits, its observer, and where it is: for the error if it is stopped from outside.
+pub struct Call {
+    observer: Box<dyn Observer>,
+    deadline_ms: Option<u32>,
+    stage: Cell<Stage>,
+    attempts: Cell<u32>,
+    shipped: RefCell<Option<(String, String)>>,
+}
+
+impl Call {
+    /// A call that may take `deadline_ms` in all.
+    pub fn new(observer: Box<dyn Observer>, deadline_ms: Option<u32>) -> Self {
+        Self {
+            observer,
+            deadline_ms,
+            stage: Cell::new(Stage::Request),
+            attempts: Cell::new(0),
+            shipped: RefCell::new(None),
+        }
+    }
+
+    /// The error of a call that was stopped, saying where it was.
+    pub fn stopped(&self, code: Code, why: &str) -> Error {
+        let stage = self.stage.get();
+        let error = Error::new(stage, code, format!("{}: {why}", stage.label()));
+        self.located(Error {
+            attempts: self.attempts.get(),
+            ..error
+        })
+    }
+
+    fn located(&self, error: Error) -> Error {
+        let (storage_path, image_id) = self.shipped.borrow().clone().unzip();
+        Error {
+            storage_path,
+            image_id,
+            ..error
+        }
+    }
+
+    fn enter(&self, stage: Stage) {
+        self.stage.set(stage);
+        self.attempts.set(0);
+    }
+}
+
+/// Where an image landed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Synced {
+    pub storage_path: String,
+    pub image_id: String,
+}
+
+/// A configured connection.
+pub struct Client<P> {
+    config: Config,
+    platform: P,
+}
+
+impl<P: Platform> Client<P> {
+    /// Takes a checked configuration and the host it runs on.
+    pub fn new(config: Config, platform: P) -> Self {
+        Self { config, platform }
+    }
+
+    /// Uploads the image, then inserts its row.
+    pub async fn sync(self: Rc<Self>, request: SyncRequest<P::Bytes>, call: &Call) -> Result<Synced, Error> {
+        self.within_deadline(call, async {
+            let shipment = self.ship(request).await?;
+            let path = shipment.storage_path.as_str().to_owned();
+            call.shipped.replace(Some((path.clone(), shipment.image_id.clone())));
+            let image_id = self
+                .deliver(&shipment, call)
+                .await
+                .map_err(|error| call.located(error))?;
+            Ok(Synced {
+                storage_path: path,
+                image_id,
+            })
+        })
+        .await
+    }
+
+    /// A URL that answers with the object for `ttl_seconds`.
+    pub async fn signed_url(self: Rc<Self>, path: &str, ttl_seconds: u32, call: &Call) -> Result<String, Error> {
+        self.within_deadline(call, async {
+            let path = StoragePath::parse(path)?;
+            self.until_answered(
+                call,
+                Stage::Sign,
+                || sign::sign(&self.config, &path, ttl_seconds),
+                |response| sign::read_sign(&self.config, &path, response),
+            )
+            .await
+        })
+        .await
+    }
+
+    async fn within_deadline<T>(&self, call: &Call, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        match call.deadline_ms {
+            None => work.await,
+            Some(ms) => {
+                let expired = async {
+                    self.platform.sleep(ms).await;
+                    Err(call.stopped(Code::DeadlineExceeded, &format!("not done within {ms} ms")))
+                };
+                first_of(work, expired).await
+            }
+        }
+    }
+
+    /// Checks the request and fixes path, id and row.
+    async fn ship(&self, request: SyncRequest<P::Bytes>) -> Result<Shipment<P::Bytes>, Error> {
+        request.check(&self.config)?;
+        let size = self.platform.size(&request.image);
+        let first_bytes = self
+            .platform
+            .first_bytes(&request.image, HEADER_BYTES)
+            .await
+            .map_err(|cause| Error::image("can't be read").with_cause(Some(cause)))?;
+        request.ship(&self.config, &first_bytes, size, self.platform.random_bytes())
+    }
+
+    async fn deliver(&self, shipment: &Shipment<P::Bytes>, call: &Call) -> Result<String, Error> {
+        let total = self.platform.size(&shipment.image);
+        let at = |stage, sent| call.observer.progress(Progress { stage, sent, total });
+        at("upload", 0.0);
+        self.until_answered(
+            call,
+            Stage::Upload,
+            || object::upload(&self.config, shipment),
+            object::read_upload,
+        )
+        .await?;
+        at("insert", total);
+        let image_id = self.insert(shipment, call).await?;
+        at("done", total);
+        Ok(image_id)
+    }
+
+    /// Inserts the row. A duplicate id is no failure when the row that holds it is the one an earlier attempt brought.
+    async fn insert(&self, shipment: &Shipment<P::Bytes>, call: &Call) -> Result<String, Error> {
+        let inserted = self
+            .until_answered(
+                call,
+                Stage::Insert,
+                || row::insert(&self.config, &shipment.row),
+                row::read_insert,
+            )
+            .await;
+        match inserted {
+            Err(error) if error.server_code.as_deref() == Some("23505") => {
+                self.until_answered(
+                    call,
+                    Stage::Insert,
+                    || row::read_back(&self.config, &shipment.image_id),
+                    |response| row::read_holder(shipment, response),
+                )
+                .await?;
+                Ok(shipment.image_id.clone())
+            }
+            other => other,
+        }
+    }
+
+    /// Sends what `build` makes until `read` is content or trying again makes no sense.
+    async fn until_answered<T>(
+        &self,
+        call: &Call,
+        stage: Stage,
+        build: impl Fn() -> Request<P::Bytes>,
+        read: impl Fn(&Response) -> Result<T, Refusal>,
+    ) -> Result<T, Error> {
+        call.enter(stage);
+        let mut attempts = Attempts::default();
+        loop {
+            let refusal = match self.attempt(call, stage, &build, &read).await {
+                Ok(answer) => return Ok(answer),
+                Err(refusal) => refusal,
+            };
+            let can_refresh = self.platform.has_access_token();
+            let (now_ms, dice) = (self.platform.now_ms(), self.platform.dice());
+            match self
+                .config
+                .retry
+                .decide(&mut attempts, &refusal, can_refresh, now_ms, dice)
+            {
+                Decision::GiveUp(retry_after_ms) => {
+                    return Err(Error {
+                        attempts: call.attempts.get(),
+                        retry_after_ms,
+                        ..refusal.error
+                    });
+                }
+                Decision::RefreshToken => {}
+                Decision::Wait(wait_ms) => {
+                    let Error { code, status, .. } = refusal.error;
+                    call.observer.retrying(Retrying {
+                        stage,
+                        code,
+                        status,
+                        attempt: call.attempts.get(),
+                        wait_ms,
+                    });
+                    self.platform.sleep(wait_ms).await;
+                }
+            }
+        }
+    }
+
+    async fn attempt<T>(
+        &self,
+        call: &Call,
+        stage: Stage,
+        build: impl Fn() -> Request<P::Bytes>,
+        read: impl Fn(&Response) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        let token = self
+            .platform
+            .access_token(self.config.timeout_ms)
+            .await
+            .map_err(|(problem, cause)| {
+                let message = format!("{}: accessToken {problem}", stage.label());
+                let error = Error::new(stage, Code::TokenUnavailable, message).with_cause(cause);
+                Refusal::last(error).retryable()
+            })?;
+        let bearer = token.as_deref().unwrap_or(&self.config.api_key);
+        let request = build()
+            .header("apikey", self.config.api_key.as_str())
+            .header("Authorization", format!("Bearer {bearer}"));
+        let patience_ms = self.patience_ms(&request);
+        call.attempts.set(call.attempts.get() + 1);
+        let response = self.platform.send(request, patience_ms).await;
+        let mut response = response.map_err(|failure| refusal::of_failure(stage, failure))?;
+        // A server may echo what it was sent, and errors quote servers.
+        for secret in [bearer, &self.config.api_key] {
+            response.body = redact(response.body, secret);
+        }
+        read(&response)
+    }
+
+    /// The timeout plus the time that the image takes on the slowest line.
+    fn patience_ms(&self, request: &Request<P::Bytes>) -> u32 {
+        let size = match &request.payload {
+            Payload::Image(image) => self.platform.size(image),
+            _ => 0.0,
+        };
+        let line_ms = size / SLOWEST_BYTES_PER_SECOND * 1000.0;
+        (f64::from(self.config.timeout_ms) + line_ms) as u32
+    }
+}
+
+/// The result of whichever is ready first; the other one is dropped, and so stopped.
+pub async fn first_of<T>(one: impl Future<Output = T>, other: impl Future<Output = T>) -> T {
+    let (mut one, mut other) = (pin!(one), pin!(other));
+    core::future::poll_fn(move |context| match one.as_mut().poll(context) {
+        Poll::Ready(result) => Poll::Ready(result),
+        Poll::Pending => other.as_mut().poll(context),
+    })
+    .await
+}

@@ -1,0 +1,352 @@
+//! Options or the environment become a checked [`Config`].
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use miniserde::json::{self, Value};
+
+use crate::error::{Code, Error, Stage};
+use crate::path;
+use crate::retry::Policy;
+use crate::text::is_header_safe;
+
+/// The names of all options, as JavaScript spells them.
+pub const OPTION_NAMES: [&str; 16] = [
+    "url",
+    "apiKey",
+    "ownerUserId",
+    "accessToken",
+    "bucket",
+    "schema",
+    "table",
+    "pathPrefix",
+    "maxRetries",
+    "initialBackoffMs",
+    "maxBackoffMs",
+    "timeoutMs",
+    "cacheControl",
+    "requireImage",
+    "fetch",
+    "dangerouslyAllowSecretKeyInBrowser",
+];
+
+/// The environment's names of the keys, the first that is set counts.
+pub const ENV_KEYS: [&str; 3] = ["SUPABASE_SERVICE_KEY", "MAI_SUPABASE_KEY", "SUPABASE_SECRET_KEY"];
+/// The environment's name of the project's URL.
+pub const ENV_URL: &str = "SUPABASE_URL";
+/// The environment's name of the owner.
+pub const ENV_OWNER: &str = "IMAGEN_OWNER_USER_ID";
+
+/// Options as they come, types checked; `None` for what was left out.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs)]
+pub struct Options {
+    pub url: Option<String>,
+    pub api_key: Option<String>,
+    pub owner_user_id: Option<String>,
+    pub bucket: Option<String>,
+    pub schema: Option<String>,
+    pub table: Option<String>,
+    pub path_prefix: Option<String>,
+    pub max_retries: Option<i32>,
+    pub initial_backoff_ms: Option<u32>,
+    pub max_backoff_ms: Option<u32>,
+    pub timeout_ms: Option<u32>,
+    pub cache_control: Option<String>,
+    pub require_image: bool,
+    pub allow_secret_key_in_browser: bool,
+}
+
+/// A checked configuration.
+#[derive(Clone)]
+#[allow(missing_docs)]
+pub struct Config {
+    /// Without a slash at its end.
+    pub url: String,
+    pub api_key: String,
+    /// May be empty: then nothing can be synced.
+    pub owner_user_id: String,
+    pub bucket: String,
+    pub schema: String,
+    pub table: String,
+    /// May be empty.
+    pub path_prefix: String,
+    pub retry: Policy,
+    pub timeout_ms: u32,
+    pub cache_control: Option<String>,
+    pub require_image: bool,
+}
+
+impl Config {
+    /// Checks the options. `in_browser` says whether this is a page or one of its workers.
+    pub fn new(options: Options, in_browser: bool) -> Result<Self, Error> {
+        let api_key = options.api_key.unwrap_or_default();
+        if !is_header_safe(&api_key) {
+            return Err(Error::option(
+                "apiKey",
+                "is missing, or holds characters that no key has",
+            ));
+        }
+        if in_browser && !options.allow_secret_key_in_browser && is_secret(&api_key) {
+            let message = "apiKey is a secret key, and whoever opens this page could read it. Use the publishable key \
+                           with accessToken, or a server (dangerouslyAllowSecretKeyInBrowser allows it all the same)";
+            return Err(Error::new(Stage::Config, Code::SecretKeyInBrowser, message).with_field("apiKey"));
+        }
+        let path_prefix = options.path_prefix.unwrap_or_default();
+        if !path_prefix.is_empty() {
+            path::check(&path_prefix).map_err(|problem| Error::option("pathPrefix", problem))?;
+        }
+        if options
+            .cache_control
+            .as_deref()
+            .is_some_and(|value| !is_header_safe(value))
+        {
+            return Err(Error::option("cacheControl", "is no header value"));
+        }
+        Ok(Self {
+            url: checked_url(options.url.unwrap_or_default())?,
+            api_key,
+            owner_user_id: options.owner_user_id.unwrap_or_default(),
+            bucket: name("bucket", options.bucket, "imagen-generated")?,
+            schema: name("schema", options.schema, "imagen")?,
+            table: name("table", options.table, "images")?,
+            path_prefix,
+            retry: Policy {
+                max_retries: options.max_retries.unwrap_or(2).max(0).unsigned_abs(),
+                initial_backoff_ms: options.initial_backoff_ms.unwrap_or(1000),
+                max_backoff_ms: options.max_backoff_ms.unwrap_or(30_000),
+            },
+            timeout_ms: options.timeout_ms.unwrap_or(30_000),
+            cache_control: options.cache_control,
+            require_image: options.require_image,
+        })
+    }
+
+    /// Reads the environment through `get`. `None` when the URL or the key is missing: syncing is switched off.
+    pub fn options_from_env(get: impl Fn(&str) -> Option<String>) -> Option<Options> {
+        let get = |name: &str| get(name).filter(|value| !value.is_empty());
+        let url = get(ENV_URL).filter(|url| !url.trim_end_matches('/').is_empty())?;
+        let api_key = ENV_KEYS.into_iter().find_map(get)?;
+        Some(Options {
+            url: Some(url),
+            api_key: Some(api_key),
+            owner_user_id: get(ENV_OWNER),
+            ..Options::default()
+        })
+    }
+}
+
+/// `http(s)://host[:port][/path]`, slashes at the end trimmed.
+fn checked_url(url: String) -> Result<String, Error> {
+    let fault = |problem: &str| Err(Error::option("url", problem));
+    if url.is_empty() {
+        return fault("is missing");
+    }
+    let lower = url.to_ascii_lowercase();
+    let Some(rest) = lower.strip_prefix("https://").or_else(|| lower.strip_prefix("http://")) else {
+        return fault("must start with https:// or http://");
+    };
+    let host = rest.split('/').next().unwrap_or_default();
+    let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '?' | '#' | '@' | '\\' | '<' | '>' | '"' | '`');
+    if host.is_empty() || host.starts_with(':') || !rest.chars().all(plain) {
+        return fault("must be scheme, host and perhaps a path, without a user, a query or a fragment");
+    }
+    Ok(url.trim_end_matches('/').to_owned())
+}
+
+/// The name of a bucket, schema or table.
+fn name(option: &str, value: Option<String>, default: &str) -> Result<String, Error> {
+    let name = value.unwrap_or_else(|| default.to_owned());
+    let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '/' | '\\' | ',' | '?' | '#');
+    if name.is_empty() || name == "." || name == ".." || !name.chars().all(plain) {
+        return Err(Error::option(
+            option,
+            "must be one name of ASCII letters, digits and simple punctuation, without a slash",
+        ));
+    }
+    Ok(name)
+}
+
+/// Whether a key opens the project past row-level security: `sb_secret_…`, or a JWT whose role is `service_role`.
+fn is_secret(key: &str) -> bool {
+    let role = || {
+        let payload = URL_SAFE_NO_PAD
+            .decode(key.split('.').nth(1)?.trim_end_matches('='))
+            .ok()?;
+        match json::from_str(core::str::from_utf8(&payload).ok()?).ok()? {
+            Value::Object(claims) => match claims.get("role") {
+                Some(Value::String(role)) => Some(role.clone()),
+                _ => None,
+            },
+            _ => None,
+        }
+    };
+    key.starts_with("sb_secret_") || role().as_deref() == Some("service_role")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(url: &str, key: &str) -> Options {
+        Options {
+            url: Some(url.to_owned()),
+            api_key: Some(key.to_owned()),
+            ..Options::default()
+        }
+    }
+
+    fn jwt(claims: &str) -> String {
+        format!("eyJhbGciOiJIUzI1NiJ9.{}.c2ln", URL_SAFE_NO_PAD.encode(claims))
+    }
+
+    fn fault(options: Options) -> Option<String> {
+        Config::new(options, false).err().and_then(|error| error.field)
+    }
+
+    #[test]
+    fn defaults_are_the_seeds() {
+        let config = Config::new(options("https://x.supabase.co//", "k"), false).unwrap();
+        assert_eq!(config.url, "https://x.supabase.co");
+        assert_eq!(
+            (config.bucket.as_str(), config.schema.as_str()),
+            ("imagen-generated", "imagen")
+        );
+        assert_eq!(
+            config.retry,
+            Policy {
+                max_retries: 2,
+                initial_backoff_ms: 1000,
+                max_backoff_ms: 30_000
+            }
+        );
+        let negative = Options {
+            max_retries: Some(-3),
+            ..options("http://localhost:54321", "k")
+        };
+        assert_eq!(Config::new(negative, false).unwrap().retry.max_retries, 0);
+    }
+
+    #[test]
+    fn a_malformed_option_is_named() {
+        for url in [
+            "",
+            "x.supabase.co",
+            "ftp://x",
+            "https://",
+            "https:///x",
+            "https://:80",
+            "https://a b",
+            "https://x?y",
+            "https://x#y",
+            "https://u:p@x",
+            "javascript:alert(1)",
+            "https://x\n",
+        ] {
+            assert_eq!(fault(options(url, "k")).as_deref(), Some("url"), "{url:?}");
+        }
+        for key in ["", " k", "k\r\nx-evil: 1", "schlüssel"] {
+            assert_eq!(fault(options("https://x", key)).as_deref(), Some("apiKey"), "{key:?}");
+        }
+        for bad in ["", "a/b", "..", "a\\b", "a b", "ä"] {
+            let some = || Some(bad.to_owned());
+            let base = || options("https://x", "k");
+            assert_eq!(
+                fault(Options {
+                    bucket: some(),
+                    ..base()
+                })
+                .as_deref(),
+                Some("bucket"),
+                "{bad:?}"
+            );
+            assert_eq!(
+                fault(Options {
+                    schema: some(),
+                    ..base()
+                })
+                .as_deref(),
+                Some("schema"),
+                "{bad:?}"
+            );
+            assert_eq!(
+                fault(Options {
+                    table: some(),
+                    ..base()
+                })
+                .as_deref(),
+                Some("table"),
+                "{bad:?}"
+            );
+        }
+        let prefix = Options {
+            path_prefix: Some("../x".to_owned()),
+            ..options("https://x", "k")
+        };
+        assert_eq!(fault(prefix).as_deref(), Some("pathPrefix"));
+        let cache = Options {
+            cache_control: Some("a\nb".to_owned()),
+            ..options("https://x", "k")
+        };
+        assert_eq!(fault(cache).as_deref(), Some("cacheControl"));
+    }
+
+    #[test]
+    fn a_secret_key_stays_out_of_the_browser() {
+        for (key, secret) in [
+            ("sb_secret_abc".to_owned(), true),
+            (jwt(r#"{"role":"service_role"}"#), true),
+            (jwt(r#"{"role":"anon"}"#), false),
+            ("sb_publishable_abc".to_owned(), false),
+            ("a.b.c".to_owned(), false),
+        ] {
+            let refused = Config::new(options("https://x", &key), true)
+                .err()
+                .map(|error| error.code);
+            assert_eq!(refused == Some(Code::SecretKeyInBrowser), secret, "{key}");
+            assert!(Config::new(options("https://x", &key), false).is_ok());
+            let allowed = Options {
+                allow_secret_key_in_browser: true,
+                ..options("https://x", &key)
+            };
+            assert!(Config::new(allowed, true).is_ok());
+        }
+    }
+
+    #[test]
+    fn the_environment_falls_back_and_switches_off() {
+        let from = |pairs: &'static [(&str, &str)]| {
+            Config::options_from_env(move |name| {
+                pairs
+                    .iter()
+                    .find(|(known, _)| *known == name)
+                    .map(|(_, value)| (*value).to_owned())
+            })
+        };
+        let key = |pairs| from(pairs).and_then(|options| options.api_key);
+        assert_eq!(
+            key(&[
+                ("SUPABASE_URL", "u"),
+                ("SUPABASE_SERVICE_KEY", "a"),
+                ("MAI_SUPABASE_KEY", "b")
+            ])
+            .as_deref(),
+            Some("a")
+        );
+        assert_eq!(
+            key(&[
+                ("SUPABASE_URL", "u"),
+                ("SUPABASE_SERVICE_KEY", ""),
+                ("MAI_SUPABASE_KEY", "b")
+            ])
+            .as_deref(),
+            Some("b")
+        );
+        assert_eq!(
+            key(&[("SUPABASE_URL", "u"), ("SUPABASE_SECRET_KEY", "c")]).as_deref(),
+            Some("c")
+        );
+        assert!(from(&[("SUPABASE_URL", "//"), ("SUPABASE_SERVICE_KEY", "a")]).is_none());
+        assert!(from(&[("SUPABASE_SERVICE_KEY", "a")]).is_none());
+        assert!(from(&[("SUPABASE_URL", "u")]).is_none());
+    }
+}

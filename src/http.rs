@@ -1,0 +1,111 @@
+//! Requests and answers as plain data. A status code is not an error here.
+
+use crate::error::Cause;
+
+/// What is done to a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Method {
+    Get,
+    Post,
+    Put,
+}
+
+impl Method {
+    /// The name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+        }
+    }
+}
+
+/// What a request carries. `B` is the platform's handle to an image's bytes, which stay on the host's side.
+#[derive(Clone, Debug)]
+pub enum Payload<B> {
+    /// Nothing.
+    Empty,
+    /// JSON text.
+    Json(String),
+    /// An image.
+    Image(B),
+}
+
+/// One request, complete but for the keys.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Request<B> {
+    pub method: Method,
+    pub url: String,
+    pub headers: Vec<(&'static str, String)>,
+    pub payload: Payload<B>,
+}
+
+impl<B> Request<B> {
+    /// A request without a payload.
+    pub fn new(method: Method, url: String) -> Self {
+        Self {
+            method,
+            url,
+            headers: Vec::new(),
+            payload: Payload::Empty,
+        }
+    }
+
+    /// Adds a header.
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// Adds JSON text and its `Content-Type`.
+    pub fn json(mut self, text: String) -> Self {
+        self.payload = Payload::Json(text);
+        self.header("Content-Type", "application/json")
+    }
+
+    /// Adds an image and its `Content-Type`.
+    pub fn image(mut self, image: B, mime_type: &str) -> Self {
+        self.payload = Payload::Image(image);
+        self.header("Content-Type", mime_type)
+    }
+}
+
+/// The headers that a platform copies from an answer.
+pub const READ_HEADERS: [&str; 2] = ["retry-after", "date"];
+
+/// An answer, read to its end.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs)]
+pub struct Response {
+    pub status: u16,
+    /// Those of [`READ_HEADERS`] that the answer has, names in lower case.
+    pub headers: Vec<(&'static str, String)>,
+    pub body: String,
+}
+
+impl Response {
+    /// Whether the status is 2xx.
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// The value of a header of [`READ_HEADERS`].
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug)]
+pub enum Failure {
+    /// The connection failed or broke, also in the midst of the answer: what it says, and the host's own error.
+    Network(String, Option<Cause>),
+    /// The attempt was cut for want of progress.
+    Timeout,
+}

@@ -1,0 +1,39 @@
+//! Moves a freshly generated image from where it was made into Supabase: the bytes into Storage, one row into
+//! `imagen.images`, and a signed URL back.
+//!
+//! The crate is compiled to WebAssembly and used from JavaScript through [`api`]; `pkg/index.d.ts` documents that side.
+//! Everything else is plain Rust that compiles and is tested natively:
+//!
+//! ```text
+//! JS call -> api -> config, request -> client -> storage | row builds a Request -> platform sends -> Response
+//!         -> the same module, or refusal, reads it -> retry decides -> Result -> api -> JS
+//! ```
+//!
+//! Only [`platform`] and `api` know JavaScript. Only [`client`] awaits outside them. Only [`retry`] decides about
+//! trying again.
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::string_slice
+    )
+)]
+
+#[cfg(target_arch = "wasm32")]
+pub mod api;
+pub mod client;
+pub mod config;
+pub mod error;
+pub mod http;
+pub mod image;
+pub mod path;
+pub mod platform;
+pub mod refusal;
+pub mod request;
+pub mod retry;
+pub mod row;
+pub mod storage;
+mod text;

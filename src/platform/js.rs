@@ -1,0 +1,45 @@
+//! Access to JavaScript values that never traps: a getter, a callback or a foreign object may throw at any time, and an
+//! exception that crosses the wasm's frames leaves them half done.
+
+use js_sys::{Array, Function, Object, Reflect, global};
+use wasm_bindgen::{JsCast, JsValue};
+
+/// What was thrown, or a value.
+pub(crate) type Thrown<T> = Result<T, JsValue>;
+
+/// A property.
+pub(crate) fn get(target: &JsValue, name: &str) -> Thrown<JsValue> {
+    Reflect::get(target, &name.into())
+}
+
+/// A property of an object that was made here.
+pub(crate) fn set(target: &Object, name: &str, value: &JsValue) {
+    // A plain object of our own takes any property.
+    let _ = Reflect::set(target, &name.into(), value);
+}
+
+/// Calls a method.
+pub(crate) fn call(target: &JsValue, name: &str, arguments: &[JsValue]) -> Thrown<JsValue> {
+    let method = get(target, name)?;
+    let Some(method) = method.dyn_ref::<Function>() else {
+        return Err(js_sys::TypeError::new(&format!("{name} is no function")).into());
+    };
+    Reflect::apply(method, target, &arguments.iter().collect::<Array>())
+}
+
+/// `new globalThis[name](…arguments)`.
+pub(crate) fn construct(name: &str, arguments: &[JsValue]) -> Thrown<JsValue> {
+    let class = get(&global(), name)?;
+    let Some(class) = class.dyn_ref::<Function>() else {
+        return Err(js_sys::TypeError::new(&format!("{name} is missing here")).into());
+    };
+    Reflect::construct(class, &arguments.iter().collect::<Array>())
+}
+
+/// What an error says, for a message.
+pub(crate) fn message_of(thrown: &JsValue) -> String {
+    let message = get(thrown, "message").ok().and_then(|message| message.as_string());
+    message
+        .or_else(|| thrown.as_string())
+        .unwrap_or_else(|| "unknown error".to_owned())
+}

@@ -1,0 +1,53 @@
+//! What the library needs of its host, and the only files that touch it. Tests drive the same code with a fake clock
+//! and a fake network.
+
+#[cfg(target_arch = "wasm32")]
+pub mod bytes;
+#[cfg(target_arch = "wasm32")]
+mod fetch;
+#[cfg(target_arch = "wasm32")]
+pub mod host;
+#[cfg(target_arch = "wasm32")]
+pub(crate) mod js;
+#[cfg(target_arch = "wasm32")]
+mod timer;
+
+use crate::error::Cause;
+use crate::http::{Failure, Request, Response};
+
+/// A host: a page, a worker, a server, or a test.
+///
+/// Dropping a future that these methods return stops what it does at once.
+#[allow(async_fn_in_trait)]
+pub trait Platform {
+    /// A handle to an image's bytes, which stay on the host's side. Cheap to clone.
+    type Bytes: Clone;
+
+    /// Sends a request and reads the whole answer. Cut after `patience_ms`.
+    async fn send(&self, request: Request<Self::Bytes>, patience_ms: u32) -> Result<Response, Failure>;
+
+    /// Waits.
+    async fn sleep(&self, ms: u32);
+
+    /// The user's token, where the caller gave a way to ask for one. Waits for it for `patience_ms` at most. The error
+    /// is a message and what was thrown.
+    async fn access_token(&self, patience_ms: u32) -> Result<Option<String>, (String, Option<Cause>)>;
+
+    /// Whether [`Platform::access_token`] may give another token when asked again.
+    fn has_access_token(&self) -> bool;
+
+    /// The length of the image in bytes.
+    fn size(&self, bytes: &Self::Bytes) -> f64;
+
+    /// The first bytes of the image, or why they can't be read.
+    async fn first_bytes(&self, bytes: &Self::Bytes, count: u32) -> Result<Vec<u8>, Cause>;
+
+    /// Milliseconds since 1970.
+    fn now_ms(&self) -> f64;
+
+    /// A random number in `0.0..1.0`.
+    fn dice(&self) -> f64;
+
+    /// Random bytes that nobody can guess, where the host has a source of them.
+    fn random_bytes(&self) -> Option<[u8; 16]>;
+}

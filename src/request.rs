@@ -1,0 +1,200 @@
+//! A request to sync one image becomes a checked [`Shipment`].
+
+use miniserde::json;
+use uuid::Uuid;
+
+use crate::config::Config;
+use crate::error::Error;
+use crate::image::{self, Header};
+use crate::path::StoragePath;
+use crate::row;
+use crate::text::is_header_safe;
+
+/// The names of all fields, as JavaScript spells them.
+pub const FIELD_NAMES: [&str; 16] = [
+    "date",
+    "slug",
+    "seed",
+    "image",
+    "ext",
+    "mimeType",
+    "prompt",
+    "backend",
+    "model",
+    "steps",
+    "width",
+    "height",
+    "latencyMs",
+    "costUsdEstimate",
+    "sidecar",
+    IMAGE_ID,
+];
+
+const IMAGE_ID: &str = "imageId";
+
+/// A request as it comes, types and ranges checked. Empty texts and zeros count as left out, as in the seed.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs)]
+pub struct SyncRequest<B> {
+    pub date: String,
+    pub slug: String,
+    pub seed: i64,
+    pub image: B,
+    pub ext: String,
+    pub mime_type: String,
+    pub prompt: String,
+    pub backend: String,
+    pub model: String,
+    pub steps: u32,
+    pub width: u32,
+    pub height: u32,
+    pub latency_ms: u32,
+    /// A JSON number's text: the host writes it, so that it stands in the row as the host would write it.
+    pub cost_usd_estimate: Option<String>,
+    /// A JSON object's text.
+    pub sidecar: Option<String>,
+    pub image_id: Option<String>,
+}
+
+/// All that two requests need: one image on its way, its path, id and row fixed.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Shipment<B> {
+    pub storage_path: StoragePath,
+    /// A UUID in lower case.
+    pub image_id: String,
+    pub owner_user_id: String,
+    pub image: B,
+    pub mime_type: String,
+    /// The row as a JSON object's text.
+    pub row: String,
+}
+
+impl<B> SyncRequest<B> {
+    /// Refuses what can be refused before the image's bytes are read.
+    pub fn check(&self, config: &Config) -> Result<(), Error> {
+        if config.owner_user_id.is_empty() {
+            let message = "owner_user_id not set (config or $IMAGEN_OWNER_USER_ID); refusing to insert NULL into \
+                           imagen.images";
+            return Err(Error {
+                message: message.to_owned(),
+                ..Error::field("ownerUserId", "")
+            });
+        }
+        StoragePath::build(&config.path_prefix, &self.date, &self.slug, self.seed, &self.ext)?;
+        if !self.mime_type.is_empty() && !is_mime_type(&self.mime_type) {
+            return Err(Error::field("mimeType", "is no MIME type"));
+        }
+        if self.image_id.as_deref().is_some_and(|id| Uuid::try_parse(id).is_err()) {
+            return Err(Error::field(IMAGE_ID, "is no UUID"));
+        }
+        Ok(())
+    }
+
+    /// Fixes path, id and row. `first_bytes` are the image's first [`image::HEADER_BYTES`], `size` is its length,
+    /// `random` fills a new id.
+    pub fn ship(
+        self,
+        config: &Config,
+        first_bytes: &[u8],
+        size: f64,
+        random: Option<[u8; 16]>,
+    ) -> Result<Shipment<B>, Error> {
+        if size <= 0.0 {
+            return Err(Error::image("is empty"));
+        }
+        let header = image::read_header(first_bytes);
+        let mime_type = self.mime_type(config, header)?;
+        let format = header.map(|header| header.format);
+        let ext = match (self.ext.as_str(), format) {
+            ("", Some(format)) => format.ext(),
+            ("", None) => "png",
+            (ext, _) => ext,
+        };
+        let storage_path = StoragePath::build(&config.path_prefix, &self.date, &self.slug, self.seed, ext)?;
+        let id = match &self.image_id {
+            Some(id) => Uuid::try_parse(id).map_err(|_| Error::field(IMAGE_ID, "is no UUID"))?,
+            None => {
+                let random =
+                    random.ok_or_else(|| Error::field(IMAGE_ID, "is needed here: the host has no random numbers"))?;
+                uuid::Builder::from_random_bytes(random).into_uuid()
+            }
+        };
+        let image_id = id.to_string();
+        let measured = header.and_then(|header| header.size).unwrap_or_default();
+        let row = self.row(config, &storage_path, &image_id, measured);
+        Ok(Shipment {
+            storage_path,
+            image_id,
+            owner_user_id: config.owner_user_id.clone(),
+            image: self.image,
+            mime_type,
+            row,
+        })
+    }
+
+    fn mime_type(&self, config: &Config, header: Option<Header>) -> Result<String, Error> {
+        let Some(Header { format, .. }) = header else {
+            if config.require_image {
+                return Err(Error::image("is no PNG, JPEG, WebP, AVIF or GIF"));
+            }
+            let declared = Some(self.mime_type.as_str()).filter(|declared| !declared.is_empty());
+            return Ok(declared.unwrap_or("image/png").to_owned());
+        };
+        if self.mime_type.is_empty() {
+            return Ok(format.mime_type().to_owned());
+        }
+        if !format.is_declared_by(&self.mime_type) {
+            let problem = format!("is {}, but mimeType says {}", format.mime_type(), self.mime_type);
+            return Err(Error::image(&problem));
+        }
+        Ok(self.mime_type.clone())
+    }
+
+    fn row(&self, config: &Config, storage_path: &StoragePath, image_id: &str, measured: (u32, u32)) -> String {
+        let mut row = row::Row::new();
+        row.text("id", image_id);
+        row.text("owner_user_id", &config.owner_user_id);
+        row.text("prompt", &self.prompt);
+        row.text("prompt_hash", &row::prompt_hash(&self.prompt));
+        row.text("backend", &self.backend);
+        row.text("storage_path", storage_path.as_str());
+        if !self.model.is_empty() {
+            row.text("model", &self.model);
+        }
+        let or_measured = |given: u32, measured: u32| if given == 0 { measured } else { given };
+        for (column, value) in [
+            ("seed", self.seed),
+            ("steps", self.steps.into()),
+            ("width", or_measured(self.width, measured.0).into()),
+            ("height", or_measured(self.height, measured.1).into()),
+            ("latency_ms", self.latency_ms.into()),
+        ] {
+            if value != 0 {
+                row.json(column, &json::to_string(&value));
+            }
+        }
+        if let Some(cost) = &self.cost_usd_estimate {
+            row.json("cost_usd_estimate", cost);
+        }
+        if let Some(sidecar) = self.sidecar.as_deref().filter(|sidecar| *sidecar != "{}") {
+            row.json("sidecar", sidecar);
+        }
+        row.finish()
+    }
+}
+
+/// `type/subtype` and perhaps parameters, fit for a header.
+fn is_mime_type(text: &str) -> bool {
+    let token = |part: &str| {
+        !part.is_empty()
+            && part
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "!#$&^_.+-".contains(c))
+    };
+    let essence = text.split(';').next().unwrap_or_default().trim_end();
+    is_header_safe(text)
+        && essence
+            .split_once('/')
+            .is_some_and(|(kind, subtype)| token(kind) && token(subtype))
+}

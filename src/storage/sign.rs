@@ -1,0 +1,140 @@
+//! Signed URLs.
+
+use miniserde::json::{self, Value};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
+use super::object_url;
+use crate::config::Config;
+use crate::error::Stage;
+use crate::http::{Method, Request, Response};
+use crate::path::StoragePath;
+use crate::refusal::{self, Refusal};
+
+/// What may not stand in a URL as it is; `%`, `?` and `#` are left, since they may be meant.
+const ILLEGAL: AsciiSet = CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'<')
+    .add(b'>')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+/// Asks for a URL that works for `ttl_seconds`.
+pub fn sign<B>(config: &Config, path: &StoragePath, ttl_seconds: u32) -> Request<B> {
+    Request::new(Method::Post, object_url(config, "object/sign", path)).json(format!("{{\"expiresIn\":{ttl_seconds}}}"))
+}
+
+/// The signed URL, absolute and escaped.
+pub fn read_sign(config: &Config, path: &StoragePath, response: &Response) -> Result<String, Refusal> {
+    if !response.is_success() {
+        return Err(refusal::of_response(Stage::Sign, response));
+    }
+    let garbled = |problem: &str| Refusal::garbled(Stage::Sign, response, problem);
+    let Ok(answer) = json::from_str(&response.body) else {
+        return Err(garbled("parse sign response: not JSON"));
+    };
+    let signed = match &answer {
+        Value::Object(answer) => answer.get("signedURL"),
+        _ => None,
+    };
+    match signed {
+        Some(Value::String(url)) if url.is_empty() => Err(empty(response)),
+        Some(Value::String(url)) => absolute(config, path, url).ok_or_else(|| garbled("parse sign response: no URL")),
+        _ => Err(garbled("parse sign response: no signedURL")),
+    }
+}
+
+fn empty(response: &Response) -> Refusal {
+    let mut refusal = Refusal::garbled(Stage::Sign, response, "");
+    refusal.error.message = format!("empty signedURL in response: {}", crate::text::quote(&response.body));
+    refusal
+}
+
+/// Makes one URL of what servers answer: the real one a path relative to `/storage/v1`, with the object's name
+/// unescaped; others the same with that prefix, or an absolute URL.
+fn absolute(config: &Config, path: &StoragePath, signed: &str) -> Option<String> {
+    let (base, rest) = if signed.starts_with("https://") || signed.starts_with("http://") {
+        (String::new(), signed)
+    } else if let Some(rest) = signed.strip_prefix('/') {
+        let prefix = if rest.starts_with("storage/v1/") {
+            "/"
+        } else {
+            "/storage/v1/"
+        };
+        (format!("{}{prefix}", config.url), rest)
+    } else {
+        return None;
+    };
+    Some(base + &escaped(config, path, rest))
+}
+
+/// Escapes the object's name where it stands as it is, and whatever else may not stand in a URL.
+fn escaped(config: &Config, path: &StoragePath, url: &str) -> String {
+    let raw = format!("/{}/{}?", config.bucket, path.as_str());
+    let whole = match url.split_once(&raw) {
+        Some((before, query)) => format!("{before}/{}/{}?{query}", config.bucket, path.escaped()),
+        None => url.to_owned(),
+    };
+    utf8_percent_encode(&whole, &ILLEGAL).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Options;
+    use proptest::prelude::*;
+
+    fn config() -> Config {
+        let options = Options {
+            url: Some("https://x.co".to_owned()),
+            api_key: Some("k".to_owned()),
+            ..Options::default()
+        };
+        Config::new(options, false).unwrap()
+    }
+
+    fn read(path: &str, signed: &str) -> Option<String> {
+        let body = format!("{{\"signedURL\":{}}}", json::to_string(signed));
+        let response = Response {
+            status: 200,
+            body,
+            ..Response::default()
+        };
+        read_sign(&config(), &StoragePath::parse(path).unwrap(), &response).ok()
+    }
+
+    #[test]
+    fn every_form_becomes_the_same_url() {
+        let wanted = "https://x.co/storage/v1/object/sign/imagen-generated/a%20b/c%3Fd%25.png?token=t.u";
+        for signed in [
+            "/object/sign/imagen-generated/a b/c?d%.png?token=t.u",
+            "/storage/v1/object/sign/imagen-generated/a b/c?d%.png?token=t.u",
+            "/storage/v1/object/sign/imagen-generated/a%20b/c%3Fd%25.png?token=t.u",
+            "https://x.co/storage/v1/object/sign/imagen-generated/a%20b/c%3Fd%25.png?token=t.u",
+        ] {
+            assert_eq!(read("a b/c?d%.png", signed).as_deref(), Some(wanted), "{signed}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_url_is_refused() {
+        for signed in ["", "javascript:alert(1)", "object/sign/x", "data:,x"] {
+            assert_eq!(read("a.png", signed), None, "{signed}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_unescaped_answer_is_escaped_as_the_path_is(path in "[a-z %?#&+=\u{e4}]{1,12}(/[a-z %?]{1,9})?") {
+            if let Ok(path) = StoragePath::parse(&path) {
+                let url = read(path.as_str(), &format!("/object/sign/imagen-generated/{}?token=t", path.as_str()));
+                let wanted = format!("https://x.co/storage/v1/object/sign/imagen-generated/{}?token=t", path.escaped());
+                prop_assert_eq!(url.unwrap(), wanted);
+            }
+        }
+    }
+}

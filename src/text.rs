@@ -1,0 +1,126 @@
+//! Short texts out of long or secret ones.
+
+/// Bytes of a server's answer that an error quotes at most.
+const QUOTED_BYTES: usize = 500;
+
+/// What stands for a secret.
+const REDACTED: &str = "[redacted]";
+
+/// An answer's text for an error: trimmed, without secrets, at most 500 bytes and cut at a character.
+pub(crate) fn quote(body: &str) -> String {
+    let text = without_tokens(body.trim());
+    if text.len() <= QUOTED_BYTES {
+        return text;
+    }
+    let end = text.floor_char_boundary(QUOTED_BYTES);
+    format!("{}...", text.get(..end).unwrap_or_default())
+}
+
+/// Takes out what looks like a key or a token: JWTs, `sb_secret_…` and `sb_publishable_…` keys, and the token of a
+/// signed URL. By its looks, since a server may echo what another client sent.
+fn without_tokens(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, mark, secret)) = next_secret(rest) {
+        clean.push_str(before);
+        clean.push_str(mark);
+        clean.push_str(REDACTED);
+        rest = secret.trim_start_matches(is_token_char);
+    }
+    clean.push_str(rest);
+    clean
+}
+
+/// Takes out a secret that is known. A very short one is no secret but a test's, and would tear words apart.
+pub(crate) fn redact(text: String, secret: &str) -> String {
+    if secret.len() < 8 || !text.contains(secret) {
+        text
+    } else {
+        text.replace(secret, REDACTED)
+    }
+}
+
+/// The text before the first secret, the mark to keep, and the text from the secret on.
+fn next_secret(text: &str) -> Option<(&str, &str, &str)> {
+    // A JWT's header is `{"` in base64url: `eyJ`.
+    [
+        ("eyJ", ""),
+        ("sb_secret_", ""),
+        ("sb_publishable_", ""),
+        ("token=", "token="),
+    ]
+    .into_iter()
+    .flat_map(|(mark, kept)| text.match_indices(mark).map(move |(at, _)| (at, kept)))
+    .filter_map(|(at, kept)| {
+        let (before, from) = text.split_at_checked(at)?;
+        let secret = from.strip_prefix(kept)?;
+        let starts_word = !before.ends_with(|c: char| c.is_ascii_alphanumeric());
+        (starts_word && secret.starts_with(is_token_char)).then_some((before, kept, secret))
+    })
+    .min_by_key(|(before, _, _)| before.len())
+}
+
+fn is_token_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '=' | '+' | '/' | '%' | '~')
+}
+
+/// Whether a text may stand in an HTTP header: visible ASCII and inner spaces.
+pub(crate) fn is_header_safe(text: &str) -> bool {
+    !text.is_empty() && text.trim() == text && text.chars().all(|c| c == ' ' || c.is_ascii_graphic())
+}
+
+/// The one of `known` that `name` was probably meant to be.
+pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let lower = name.to_ascii_lowercase();
+    known
+        .iter()
+        .map(|candidate| (strsim::levenshtein(&lower, &candidate.to_ascii_lowercase()), *candidate))
+        .filter(|(distance, candidate)| *distance <= candidate.len() / 2)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quote_is_cut_at_a_character() {
+        let text = format!("{}€€", "x".repeat(499));
+        assert_eq!(quote(&text), format!("{}...", "x".repeat(499)));
+        assert_eq!(quote(" short \n"), "short");
+    }
+
+    #[test]
+    fn secrets_are_taken_out_of_a_quote() {
+        let jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln-_";
+        for (text, clean) in [
+            (format!("bad {jwt}!"), "bad [redacted]!".to_owned()),
+            (
+                "/sign/a.png?token=abc.def\"".to_owned(),
+                "/sign/a.png?token=[redacted]\"".to_owned(),
+            ),
+            (
+                "key sb_secret_abc, sb_publishable_x".to_owned(),
+                "key [redacted], [redacted]".to_owned(),
+            ),
+            (
+                format!("?token={jwt}&x=1 {jwt}"),
+                "?token=[redacted]&x=1 [redacted]".to_owned(),
+            ),
+            (
+                format!("monkeyJar, token= , {jwt}"),
+                "monkeyJar, token= , [redacted]".to_owned(),
+            ),
+        ] {
+            assert_eq!(quote(&text), clean.trim());
+        }
+    }
+
+    #[test]
+    fn the_nearest_name_is_found() {
+        assert_eq!(nearest("maxRetry", &["maxRetries", "url"]), Some("maxRetries"));
+        assert_eq!(nearest("apikey", &["apiKey", "url"]), Some("apiKey"));
+        assert_eq!(nearest("zzzzzz", &["apiKey", "url"]), None);
+    }
+}
