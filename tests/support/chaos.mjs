@@ -1,0 +1,294 @@
+/**
+ * A proxy that breaks a part of all requests on their way to a Supabase project, the same part for the same seed.
+ *
+ *   const chaos = await startChaos({ target: supabase.url, seed: 7, rate: 0.2 });
+ *   … requests to chaos.url …
+ *   chaos.stats;          // { requests, forwarded, faults: { "cut-before": 3, … }, log: [{ method, target, fault }] }
+ *   chaos.setRate(0);     // from now on everything goes well
+ *   await chaos.close();
+ *
+ * Faults, by whether the server has done what it was asked:
+ *
+ *   | fault            | the server      | the client                                                     |
+ *   | ---------------- | --------------- | -------------------------------------------------------------- |
+ *   | cut-before       | sees nothing    | loses the connection                                           |
+ *   | cut-midway       | sees a half     | loses the connection (resumable PATCH requests only)           |
+ *   | cut-after        | has committed   | loses the connection                                           |
+ *   | truncated        | has committed   | gets a part of the answer, then loses the connection           |
+ *   | garbage-after    | has committed   | gets the answer's status with a body of rubbish                |
+ *   | portal           | sees nothing    | gets 200 and HTML, as in a hotel's Wi-Fi                       |
+ *   | bad-gateway      | sees nothing    | gets 502 and HTML                                              |
+ *   | unavailable      | sees nothing    | gets 503 and text                                              |
+ *   | rate-limit       | sees nothing    | gets 429 with Retry-After                                      |
+ *   | storage-503      | sees nothing    | gets HTTP 400 whose body says 503, LockTimeout (Storage only)  |
+ *   | serialization    | sees nothing    | gets 500 with SQLSTATE 40001 (PostgREST only)                  |
+ *   | delay            | has committed   | gets the answer late                                           |
+ *   | blackout         | sees nothing    | loses this and every connection of the next milliseconds       |
+ *
+ * What happens to a request is a function of the seed, its method, target and body, and how often this very request
+ * has come: two runs with the same seed and the same requests meet the same faults, in whatever order their requests
+ * mingle. (A blackout takes along whatever comes in its time, and that is not repeatable.) Ids made by the library
+ * make requests differ from run to run; give an `imageId` to have them alike.
+ *
+ * CORS preflights and routes that are neither Storage's nor PostgREST's pass unharmed, except in a blackout.
+ */
+import { createHash } from "node:crypto";
+import { createServer, request as sendRequest } from "node:http";
+
+/** Every kind of fault, as drawn by default. */
+export const FAULTS = [
+  "cut-before",
+  "cut-midway",
+  "cut-after",
+  "truncated",
+  "garbage-after",
+  "portal",
+  "bad-gateway",
+  "unavailable",
+  "rate-limit",
+  "storage-503",
+  "serialization",
+  "delay",
+  "blackout",
+];
+
+const STORAGE = "/storage/v1/";
+const REST = "/rest/v1/";
+/** Belong to one connection, not to the message. */
+const HOP_BY_HOP = ["connection", "keep-alive", "transfer-encoding", "upgrade", "proxy-connection", "te", "trailer"];
+
+/** Which faults can happen to a request. */
+const APPLIES = {
+  "cut-midway": ({ method, body }) => method === "PATCH" && body.length > 1,
+  "storage-503": ({ target }) => target.startsWith(STORAGE),
+  serialization: ({ target }) => target.startsWith(REST),
+};
+
+/** Answers that the proxy gives without asking the server. */
+const ANSWERS = {
+  portal: () => [200, { "content-type": "text/html" }, "<!doctype html><title>Welcome, please sign in</title>"],
+  "bad-gateway": () => [502, { "content-type": "text/html" }, "<html><h1>502 Bad Gateway</h1></html>"],
+  unavailable: () => [503, { "content-type": "text/plain" }, "upstream connect error"],
+  "rate-limit": ({ retryAfterSeconds }) => [
+    429,
+    { "content-type": "application/json", "retry-after": String(retryAfterSeconds) },
+    JSON.stringify({ message: "too many requests" }),
+  ],
+  "storage-503": () => [
+    400,
+    { "content-type": "application/json" },
+    JSON.stringify({
+      statusCode: "503",
+      error: "Lock timeout",
+      message: "acquiring lock timeout",
+      code: "LockTimeout",
+    }),
+  ],
+  serialization: () => [
+    500,
+    { "content-type": "application/json" },
+    JSON.stringify({
+      code: "40001",
+      message: "could not serialize access due to concurrent update",
+      details: null,
+      hint: null,
+    }),
+  ],
+};
+
+/**
+ * Starts the proxy on a free port of 127.0.0.1.
+ *
+ * @param {object} options
+ * @param {string} options.target The project's URL.
+ * @param {number | string} [options.seed]
+ * @param {number} [options.rate] The share of requests to break, from 0 to 1.
+ * @param {string[]} [options.faults] The kinds to draw from, see {@link FAULTS}.
+ * @param {number} [options.blackoutMs] How long a drawn blackout lasts.
+ * @param {{ afterRequests: number, ms: number }[]} [options.blackouts] Blackouts at fixed points, beside drawn ones.
+ * @param {number} [options.delayMs] How late a delayed answer is.
+ * @param {number} [options.retryAfterSeconds] What a 429 asks for.
+ */
+export async function startChaos({
+  target,
+  seed = 1,
+  rate = 0.2,
+  faults = FAULTS,
+  blackoutMs = 300,
+  blackouts = [],
+  delayMs = 100,
+  retryAfterSeconds = 1,
+}) {
+  for (const fault of faults) if (!FAULTS.includes(fault)) throw new Error(`there is no fault ${fault}`);
+  const stats = { requests: 0, forwarded: 0, faults: {}, log: [] };
+  const seen = new Map();
+  const timers = new Set();
+  let darkUntil = 0;
+  let share = rate;
+
+  const goDark = (ms) => {
+    darkUntil = Math.max(darkUntil, performance.now() + ms);
+  };
+  const later = (ms, work) => {
+    const timer = setTimeout(() => {
+      timers.delete(timer);
+      work();
+    }, ms);
+    timers.add(timer);
+  };
+
+  /** The fault of a request, or undefined. */
+  function draw(request) {
+    if (!request.target.startsWith(STORAGE) && !request.target.startsWith(REST)) return undefined;
+    const key = digest(request.method, request.target, request.headers["upload-offset"] ?? "", digest(request.body));
+    const times = seen.get(key) ?? 0;
+    seen.set(key, times + 1);
+    const dice = createHash("sha256").update(`${seed}:${key}:${times}`).digest();
+    if (dice.readUInt32BE(0) / 2 ** 32 >= share) return undefined;
+    const possible = faults.filter((fault) => APPLIES[fault]?.(request) ?? true);
+    return possible[dice.readUInt32BE(4) % possible.length];
+  }
+
+  async function handle(incoming, outgoing) {
+    outgoing.on("error", () => {});
+    const request = { method: incoming.method, target: incoming.url, headers: incoming.headers, body: Buffer.alloc(0) };
+    try {
+      const chunks = [];
+      for await (const chunk of incoming) chunks.push(chunk);
+      request.body = Buffer.concat(chunks);
+    } catch {
+      return; // the client went away
+    }
+    stats.requests += 1;
+    for (const { afterRequests, ms } of blackouts) if (afterRequests === stats.requests) goDark(ms);
+    if (performance.now() < darkUntil) {
+      record(request, "in-blackout");
+      return void outgoing.destroy();
+    }
+
+    const isPreflight = request.method === "OPTIONS" && "access-control-request-method" in request.headers;
+    const fault = isPreflight ? undefined : draw(request);
+    if (fault) record(request, fault);
+    await act(fault, request, outgoing);
+  }
+
+  function record({ method, target: path }, fault) {
+    stats.faults[fault] = (stats.faults[fault] ?? 0) + 1;
+    stats.log.push({ method, target: path, fault });
+  }
+
+  async function act(fault, request, outgoing) {
+    if (fault === "blackout") goDark(blackoutMs);
+    if (fault === "blackout" || fault === "cut-before") return void outgoing.destroy();
+    if (fault === "cut-midway") {
+      await forward(request, { half: true });
+      return void outgoing.destroy();
+    }
+    if (fault in ANSWERS) {
+      const [status, headers, body] = ANSWERS[fault]({ retryAfterSeconds });
+      return void outgoing.writeHead(status, { ...corsHeaders(request), ...headers }).end(body);
+    }
+    const answer = await forward(request);
+    if (fault === "delay") return void later(delayMs, () => reply(outgoing, answer));
+    if (fault === "cut-after") return void outgoing.destroy();
+    if (fault === "garbage-after") return void reply(outgoing, { ...answer, body: Buffer.from("\u0000\ufffd{]oops") });
+    if (fault === "truncated") {
+      const part = answer.body.subarray(0, answer.body.length >> 1);
+      outgoing.writeHead(answer.status, { ...answer.headers, "content-length": answer.body.length + 1 });
+      return void outgoing.write(part.length > 0 ? part : " ", () => outgoing.destroy());
+    }
+    reply(outgoing, answer);
+  }
+
+  /** Sends a request on and collects the answer; `half` breaks it off in the middle of its body. */
+  function forward({ method, target: path, headers, body }, { half = false } = {}) {
+    stats.forwarded += 1;
+    return new Promise((resolve) => {
+      const failed = () =>
+        resolve({ status: 502, headers: { "content-type": "text/plain" }, body: Buffer.from("no upstream") });
+      const upstream = sendRequest(new URL(path, target), {
+        method,
+        agent: false,
+        headers: {
+          ...endToEnd(headers),
+          "content-length": body.length,
+          "x-forwarded-host": headers.host,
+          "x-forwarded-proto": "http",
+        },
+      });
+      upstream.on("error", failed);
+      upstream.on("response", async (response) => {
+        try {
+          const chunks = [];
+          for await (const chunk of response) chunks.push(chunk);
+          resolve({
+            status: response.statusCode,
+            headers: endToEnd(response.headers),
+            body: Buffer.concat(chunks),
+          });
+        } catch {
+          failed();
+        }
+      });
+      if (half) {
+        upstream.flushHeaders();
+        upstream.write(body.subarray(0, body.length >> 1), () => upstream.destroy());
+        upstream.on("close", failed);
+      } else {
+        upstream.end(body);
+      }
+    });
+  }
+
+  const server = createServer((incoming, outgoing) => {
+    handle(incoming, outgoing).catch(() => outgoing.destroy());
+  });
+  server.requestTimeout = 0;
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+
+  return {
+    url: `http://127.0.0.1:${server.address().port}`,
+    stats,
+    /** Breaks another share of the requests from now on. */
+    setRate(other) {
+      share = other;
+    },
+    /** Cuts every connection for that many milliseconds, from now on. */
+    blackout: goDark,
+    async close() {
+      for (const timer of timers) clearTimeout(timer);
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+function reply(outgoing, { status, headers, body }) {
+  if (outgoing.destroyed) return;
+  const { "content-length": length, ...others } = headers;
+  // The answer to a HEAD has the length of a body that it does not have.
+  const isHead = outgoing.req.method === "HEAD";
+  outgoing.writeHead(status, { ...others, ...lengthOf(status, isHead ? length : body.length) });
+  outgoing.end(isHead ? undefined : body);
+}
+
+/** 204 and 304 have no body and so no length. */
+function lengthOf(status, length) {
+  return status === 204 || status === 304 || length === undefined ? {} : { "content-length": length };
+}
+
+function endToEnd(headers) {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !HOP_BY_HOP.includes(name)));
+}
+
+/** A gateway's own answers can be read by a page too; it exposes no header, Retry-After neither. */
+function corsHeaders({ headers }) {
+  return headers.origin ? { "access-control-allow-origin": "*" } : {};
+}
+
+function digest(...parts) {
+  const hash = createHash("sha256");
+  for (const part of parts) hash.update(part).update("\n");
+  return hash.digest("hex");
+}
