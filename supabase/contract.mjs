@@ -37,14 +37,13 @@ const ALLOWED_IN_KEY = /^[\w/!.*'() &$=@;:+,?-]+$/;
 /**
  * A Hono middleware around lite's Storage routes.
  * @param {{ connection: import("@supabase/lite").Connection, keys: import("./keys.mjs").Keys,
- *   spool: string, signedUrls: "storage" | "lite" }} context `spool` is a folder for uploads under way
+ *   locks: import("./locks.mjs").KeyLocks, spool: string, signedUrls: "storage" | "lite" }} context `spool` is a folder for uploads under way
  */
 export function storageContract(context) {
-  const locks = new KeyLocks();
   return async (c, next) => {
     if (!c.req.path.startsWith(`${PREFIX}/object/`)) return next();
     try {
-      await answerObjectRequest(c, next, { ...context, locks });
+      await answerObjectRequest(c, next, context);
     } catch (error) {
       if (!(error instanceof StorageError)) throw error;
       c.res = error.toResponse();
@@ -70,7 +69,8 @@ async function answerObjectRequest(c, next, context) {
 
   if (target.route === "delete") return deleteOne(c, target);
   if (target.route === "signMany") return signMany(c, target, context);
-  if (target.hasBody) await withSpooledBody(c, context.spool, () => context.locks.run(target.path, next));
+  if (target.hasBody)
+    await withSpooledBody(c, context.spool, () => context.locks.run(`${target.bucket}/${target.key}`, next));
   else await next();
 
   if (!(c.res.headers.get("content-type") ?? "").includes("json")) return;
@@ -235,23 +235,5 @@ async function withSpooledBody(c, directory, run) {
     await run();
   } finally {
     await rm(file, { force: true });
-  }
-}
-
-/** One writer of a key at a time, in the order they came. */
-class KeyLocks {
-  #last = new Map();
-
-  async run(key, task) {
-    const before = this.#last.get(key);
-    const done = Promise.withResolvers();
-    this.#last.set(key, done.promise);
-    try {
-      await before;
-      return await task();
-    } finally {
-      if (this.#last.get(key) === done.promise) this.#last.delete(key);
-      done.resolve();
-    }
   }
 }

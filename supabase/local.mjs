@@ -17,9 +17,12 @@ import { storageContract } from "./contract.mjs";
 import { openDatabase } from "./database.mjs";
 import { exactIntegers } from "./exact-integers.mjs";
 import { keyResolver, loadKeys } from "./keys.mjs";
+import { KeyLocks } from "./locks.mjs";
 import { FileObjects } from "./objects.mjs";
 import { quietly } from "./quiet.mjs";
 import { serve } from "./server.mjs";
+import { StorageTable } from "./storage-table.mjs";
+import { resumableUploads } from "./tus.mjs";
 
 const LOCAL = fileURLToPath(new URL("./.local/", import.meta.url));
 const CONFIG = new URL("./config.toml", import.meta.url);
@@ -35,6 +38,8 @@ const CONFIG = new URL("./config.toml", import.meta.url);
  * @param {"storage" | "lite"} [options.signedUrls] the form of signedURL answers: the real server's
  *   (relative to /storage/v1, not encoded) or @supabase/lite's (with that prefix)
  * @param {number} [options.jwtExpiry] seconds a user's access token lives
+ * @param {number} [options.resumableExpiryMs] how long an unfinished resumable upload lives
+ * @param {number} [options.resumableDrainMs] how long a request may go on that another one evicted
  * @returns {Promise<{ url: string, anonKey: string, serviceKey: string, publishableKey: string,
  *   secretKey: string, jwtSecret: string, connection: import("@supabase/lite").Connection,
  *   close: () => Promise<void> }>}
@@ -47,6 +52,8 @@ export async function startLocal({
   inMemory = false,
   signedUrls = "storage",
   jwtExpiry,
+  resumableExpiryMs = 24 * 3600 * 1000,
+  resumableDrainMs = 100,
 } = {}) {
   setExperimental("storage", true);
   const keys = await loadKeys(dataDir);
@@ -56,13 +63,18 @@ export async function startLocal({
     dataDir: inMemory ? undefined : path.join(dataDir, "pglite"),
   });
   try {
-    const app = await createApp({ connection, keys, objects, signedUrls, jwtExpiry });
-    const server = await serve({
-      fetch: (request) => quietly(() => app.fetch(request)),
-      resumable: notYet,
-      host,
-      port,
+    const locks = new KeyLocks();
+    const app = await createApp({ connection, keys, objects, locks, signedUrls, jwtExpiry });
+    const resumable = resumableUploads({
+      table: new StorageTable(connection),
+      objects,
+      keys,
+      locks,
+      directory: path.join(dataDir, "uploads"),
+      expiryMs: resumableExpiryMs,
+      drainMs: resumableDrainMs,
     });
+    const server = await serve({ fetch: (request) => quietly(() => app.fetch(request)), resumable, host, port });
     const close = async () => {
       await server.close();
       await connection.close();
@@ -74,11 +86,7 @@ export async function startLocal({
   }
 }
 
-async function notYet() {
-  return Response.json({ message: "Route not found", error: "Not Found", statusCode: 404 }, { status: 404 });
-}
-
-async function createApp({ connection, keys, objects, signedUrls, jwtExpiry }) {
+async function createApp({ connection, keys, objects, locks, signedUrls, jwtExpiry }) {
   const { api, auth, storage } = parseToml(await readFile(CONFIG, "utf8"));
   const app = new App({
     connection,
@@ -92,7 +100,7 @@ async function createApp({ connection, keys, objects, signedUrls, jwtExpiry }) {
         middlewares: [
           exactIntegers,
           checkViolations,
-          storageContract({ connection, keys, signedUrls, spool: path.join(objects.directory, "spool") }),
+          storageContract({ connection, keys, locks, signedUrls, spool: path.join(objects.directory, "spool") }),
         ],
       },
     },

@@ -1,6 +1,7 @@
 // The embedded backend's HTTP side: one server that hands resumable uploads to @tus/server and everything
 // else to @supabase/lite, and answers browsers' preflights as a project's gateway does.
 
+import { once } from "node:events";
 import { createServer } from "node:http";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -80,7 +81,7 @@ async function answer(incoming, outgoing, { fetch, resumable }) {
   const request = toRequest(incoming, outgoing);
   const { pathname } = new URL(request.url);
   const handle = /^\/storage\/v1\/upload\/resumable(\/|$)/.test(pathname) ? resumable : fetch;
-  await send(await handle(request), outgoing);
+  await send(await handle(request), incoming, outgoing);
 }
 
 function answerPreflight(outgoing) {
@@ -107,13 +108,25 @@ function toRequest(incoming, outgoing) {
   });
 }
 
-async function send(response, outgoing) {
+async function send(response, incoming, outgoing) {
   for (const [name, value] of response.headers) {
     if (!name.startsWith("access-control-")) outgoing.setHeader(name, value);
   }
   outgoing.writeHead(response.status);
-  if (response.body === null) outgoing.end();
+  // An answer that ends the connection, while its request is still being sent, would be lost with it.
+  if (response.headers.get("connection") === "close") await answerThenDrain(response, incoming, outgoing);
+  else if (response.body === null) outgoing.end();
   else await pipeline(Readable.fromWeb(response.body), outgoing);
+}
+
+async function answerThenDrain(response, incoming, outgoing) {
+  const body = Buffer.from(await response.arrayBuffer());
+  if (body.length > 0) outgoing.write(body);
+  else outgoing.flushHeaders();
+  incoming.removeAllListeners("data");
+  incoming.resume();
+  if (!incoming.readableEnded && !incoming.destroyed) await once(incoming, "close").catch(() => {});
+  outgoing.end();
 }
 
 function fail(outgoing, error) {
