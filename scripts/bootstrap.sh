@@ -55,9 +55,9 @@ can_root() { [[ $(id -u) == 0 ]] || sudo -n true 2>/dev/null; }
 apt_install() {
   local what=$1
   shift
-  command -v apt-get >/dev/null || die "$what is missing, and there is no apt-get to install it with." \
-    "Install $what with this system's package manager (Debian's names: $*), then run this again."
-  can_root || die "$what is missing, and installing it needs root. Run:" \
+  command -v apt-get >/dev/null || die "missing: $what. There is no apt-get here:" \
+    "install it with this system's package manager (Debian's names: $*), then run this again."
+  can_root || die "missing: $what. Installing it needs root. Run:" \
     "  sudo apt-get update && sudo apt-get install --no-install-recommends $*"
   say "$what: apt-get install $*"
   # Package lists may be absent or stale on a fresh machine: refresh them only when the first try fails.
@@ -117,7 +117,7 @@ need_rust() {
     return
   fi
 
-  command -v apt-get >/dev/null || die "Rust with the $target target is missing. Install rustup, then run:" \
+  command -v apt-get >/dev/null || die "missing: Rust with the $target target. Install rustup, then run:" \
     "  rustup target add $target"
   debian_rust
   use_rust /usr/bin
@@ -200,7 +200,7 @@ new_enough() { [[ -n $1 && -x $1 && $("$1" -p 'parseInt(process.versions.node)')
 need_node() {
   local theirs program platform dir
   new_enough "$bin/node" && [[ -x $bin/npm && -x $bin/npx ]] && return
-  [[ -n $(users npm) ]] || apt_install "npm" nodejs npm
+  [[ -n $(users npm) ]] || apt_install "Node.js with npm" nodejs npm
   theirs=$(users node)
   if new_enough "$theirs"; then
     link node "$theirs"

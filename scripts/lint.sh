@@ -11,6 +11,7 @@ check() {
   if "$@"; then echo "lint: $name ok"; else failed+=("$name"); fi
 }
 
+command -v cargo-fmt >/dev/null || echo "lint: rustfmt is missing; run: rustup component add rustfmt" >&2
 check rustfmt cargo fmt --check
 check clippy cargo clippy --quiet --all-targets -- -D warnings
 check clippy-wasm cargo clippy --quiet --target wasm32-unknown-unknown --lib -- -D warnings
