@@ -13,6 +13,7 @@ import { parseArgs } from "node:util";
 import { App, setExperimental } from "@supabase/lite";
 import { parse as parseToml } from "smol-toml";
 import { checkViolations } from "./check-violations.mjs";
+import { claim } from "./claim.mjs";
 import { storageContract } from "./contract.mjs";
 import { openDatabase } from "./database.mjs";
 import { exactIntegers } from "./exact-integers.mjs";
@@ -33,6 +34,7 @@ const CONFIG = new URL("./config.toml", import.meta.url);
  * @param {number} [options.port] 0, the default, takes a free one
  * @param {string} [options.host]
  * @param {string} [options.dataDir] keys, database and objects
+ * @param {boolean} [options.reset] begins with new keys and no data
  * @param {string} [options.databaseUrl] a PostgreSQL to use instead of PGlite; DATABASE_URL by default
  * @param {boolean} [options.inMemory] PGlite in memory: only keys and objects go to dataDir
  * @param {"storage" | "lite"} [options.signedUrls] the form of signedURL answers: the real server's
@@ -48,6 +50,7 @@ export async function startLocal({
   port = 0,
   host = "127.0.0.1",
   dataDir = LOCAL,
+  reset = false,
   databaseUrl = process.env.DATABASE_URL,
   inMemory = false,
   signedUrls = "storage",
@@ -56,37 +59,43 @@ export async function startLocal({
   resumableDrainMs = 100,
 } = {}) {
   setExperimental("storage", true);
-  const keys = await loadKeys(dataDir);
-  const objects = new FileObjects(path.join(dataDir, "objects"));
-  const connection = await openDatabase({
-    databaseUrl,
-    dataDir: inMemory ? undefined : path.join(dataDir, "pglite"),
-  });
+  const closers = [await claim(dataDir)];
+  const close = async () => {
+    while (closers.length > 0) await closers.pop()();
+  };
+  const folder = (name) => path.join(dataDir, name);
   try {
-    const locks = new KeyLocks();
-    const app = await createApp({ connection, keys, objects, locks, signedUrls, jwtExpiry });
+    if (reset) await forget(dataDir, databaseUrl);
+    const keys = await loadKeys(dataDir);
+    const connection = await openDatabase({ databaseUrl, dataDir: inMemory ? undefined : folder("pglite") });
+    closers.push(() => connection.close());
+
+    const storage = { connection, keys, objects: new FileObjects(folder("objects")), locks: new KeyLocks() };
+    const app = await createApp({ ...storage, spool: folder("spool"), signedUrls, jwtExpiry });
     const resumable = resumableUploads({
+      ...storage,
       table: new StorageTable(connection),
-      objects,
-      keys,
-      locks,
-      directory: path.join(dataDir, "uploads"),
+      directory: folder("uploads"),
       expiryMs: resumableExpiryMs,
       drainMs: resumableDrainMs,
     });
     const server = await serve({ fetch: (request) => quietly(() => app.fetch(request)), resumable, host, port });
-    const close = async () => {
-      await server.close();
-      await connection.close();
-    };
+    closers.push(server.close);
     return { url: server.url, ...keys, connection, close };
   } catch (error) {
-    await connection.close();
+    await close();
     throw error;
   }
 }
 
-async function createApp({ connection, keys, objects, locks, signedUrls, jwtExpiry }) {
+async function forget(dataDir, databaseUrl) {
+  if (databaseUrl) throw new Error("--reset forgets PGlite's data only: drop the database of DATABASE_URL yourself");
+  for (const name of ["keys.json", "pglite", "objects", "spool", "uploads"]) {
+    await rm(path.join(dataDir, name), { recursive: true, force: true });
+  }
+}
+
+async function createApp({ connection, keys, objects, locks, spool, signedUrls, jwtExpiry }) {
   const { api, auth, storage } = parseToml(await readFile(CONFIG, "utf8"));
   const app = new App({
     connection,
@@ -97,11 +106,7 @@ async function createApp({ connection, keys, objects, locks, signedUrls, jwtExpi
     options: {
       server: {
         apiKeys: { resolver: keyResolver(keys) },
-        middlewares: [
-          exactIntegers,
-          checkViolations,
-          storageContract({ connection, keys, locks, signedUrls, spool: path.join(objects.directory, "spool") }),
-        ],
+        middlewares: [exactIntegers, checkViolations, storageContract({ connection, keys, locks, signedUrls, spool })],
       },
     },
   });
@@ -115,8 +120,7 @@ async function main() {
   });
   const port = Number(values.port);
   if (!Number.isInteger(port) || port < 0 || port > 65535) throw new Error(`--port ${values.port} is not a port`);
-  if (values.reset) await rm(LOCAL, { recursive: true, force: true });
-  const local = await startLocal({ port });
+  const local = await startLocal({ port, reset: values.reset });
   console.log(`Supabase (embedded) at ${local.url}
   anon key         ${local.anonKey}
   publishable key  ${local.publishableKey}
