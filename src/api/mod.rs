@@ -131,8 +131,7 @@ async fn aborted(signal: Option<JsValue>) -> JsValue {
         return core::future::pending().await;
     };
     if !js::get(&signal, "aborted").is_ok_and(|aborted| aborted.is_truthy()) {
-        let mut resolve = Function::default();
-        let promise = Promise::new(&mut |done, _| resolve = done);
+        let (promise, resolve) = js::deferred();
         let listener = Listener {
             signal: &signal,
             resolve,

@@ -1,7 +1,7 @@
 //! Access to JavaScript values that never traps: a getter, a callback or a foreign object may throw at any time, and an
 //! exception that crosses the wasm's frames leaves them half done.
 
-use js_sys::{Array, Function, Object, Reflect, global};
+use js_sys::{Array, Function, Object, Promise, Reflect, global};
 use wasm_bindgen::{JsCast, JsValue};
 
 /// What was thrown, or a value.
@@ -34,6 +34,14 @@ pub(crate) fn construct(name: &str, arguments: &[JsValue]) -> Thrown<JsValue> {
         return Err(js_sys::TypeError::new(&format!("{name} is missing here")).into());
     };
     Reflect::construct(class, &arguments.iter().collect::<Array>())
+}
+
+/// A promise, and what resolves it.
+pub(crate) fn deferred() -> (Promise, Function) {
+    // Not `Function::default()`: it makes code from text, which workerd and a page's policy forbid.
+    let mut resolve: Function = JsValue::UNDEFINED.unchecked_into();
+    let promise = Promise::new(&mut |done, _| resolve = done);
+    (promise, resolve)
 }
 
 /// What an error says, for a message.

@@ -1,6 +1,6 @@
 //! Waiting.
 
-use js_sys::{Function, Promise, global};
+use js_sys::{Function, global};
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
 
@@ -11,8 +11,7 @@ const LONGEST_MS: u32 = i32::MAX as u32;
 
 /// Waits; when dropped, the timer is cleared.
 pub(super) async fn sleep(ms: u32) {
-    let mut resolve = Function::default();
-    let elapsed = Promise::new(&mut |done, _| resolve = done);
+    let (elapsed, resolve) = js::deferred();
     let timer = js::call(
         &global(),
         "setTimeout",
