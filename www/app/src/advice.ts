@@ -1,0 +1,62 @@
+import { isImagenCloudError } from "imagen-cloud";
+import { RouteError } from "./route-error";
+
+/** An error as people are told of it. */
+export interface Advice {
+  title: string;
+  /** What to do about it. */
+  hint: string;
+  /** The error's own words, for whoever wants to know. */
+  detail: string;
+}
+
+const OFFLINE = [
+  "Can't reach the server",
+  "Check your connection. Your picture is still here: send it again when you're back online.",
+];
+const SIGN_IN = ["You've been signed out", "Sign out and in again, then send the picture once more."];
+const SET_UP = [
+  "The project isn't set up for this",
+  "Whoever runs it has to apply the migration and expose the imagen schema.",
+];
+
+/** Title and hint by code: the package's and the Worker's, which mostly share their names. */
+const BY_CODE: Record<string, string[]> = {
+  network: OFFLINE,
+  timeout: ["The server took too long", "Your picture is still here. Send it again; it can't arrive twice."],
+  deadline_exceeded: ["The server took too long", "Your picture is still here. Send it again; it can't arrive twice."],
+  unavailable: ["The server is having a moment", "Your picture is still here. Wait a little, then send it again."],
+  rate_limited: ["That was a lot at once", "Wait a minute, then send it again."],
+  too_large: ["The picture is too large", "Choose a smaller file, or save it with stronger compression."],
+  type_not_allowed: ["This kind of image isn't taken", "Use PNG, JPEG, WebP, AVIF or GIF."],
+  invalid_image: [
+    "This isn't a usable image",
+    "The file's contents don't match its type. Open it in an editor and save it anew.",
+  ],
+  unauthorized: SIGN_IN,
+  token_unavailable: SIGN_IN,
+  forbidden: ["Not allowed", "A policy refused. You can write to your own folder only."],
+  bucket_missing: SET_UP,
+  schema_not_exposed: SET_UP,
+  table_missing: SET_UP,
+  misconfigured: ["The Worker isn't set up", "Whoever runs it has to set its bindings."],
+};
+
+export function adviceFor(error: unknown): Advice {
+  const [title = "", hint = ""] = BY_CODE[codeOf(error)] ?? [
+    "That didn't work",
+    "Send it again; it can't arrive twice.",
+  ];
+  return { title, hint, detail: error instanceof Error ? error.message : String(error) };
+}
+
+export function isAborted(error: unknown): boolean {
+  if (isImagenCloudError(error)) return error.code === "aborted";
+  return error instanceof DOMException && error.name === "AbortError";
+}
+
+function codeOf(error: unknown): string {
+  if (isImagenCloudError(error) || error instanceof RouteError) return error.code;
+  // What fetch rejects with when there is no answer.
+  return error instanceof TypeError ? "network" : "";
+}

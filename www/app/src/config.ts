@@ -1,0 +1,16 @@
+/** What differs between the places a build is served from; `/config.json` tells it. */
+export interface Config {
+  supabaseUrl: string;
+  /** The publishable (or legacy anon) key: it opens nothing that the policies don't. */
+  publishableKey: string;
+  /** Where the Worker answers, without a slash at its end; empty when it is the page's own address. */
+  workerUrl: string;
+  /** Whether a demo user can be signed up with one click. */
+  demo: boolean;
+}
+
+export async function loadConfig(): Promise<Config> {
+  const answer = await fetch("/config.json");
+  if (!answer.ok) throw new Error(`/config.json: ${answer.status}`);
+  return answer.json();
+}

@@ -1,0 +1,65 @@
+import { MODEL, paint } from "./art";
+
+/** An image that is ready to be sent, and how it came about. */
+export interface Picture {
+  blob: Blob;
+  /** `canvas` for a drawn one, `upload` for a file. */
+  backend: "canvas" | "upload";
+  prompt: string;
+  seed: bigint;
+  model?: string;
+  steps?: number;
+  latencyMs?: number;
+  sidecar?: Record<string, string | number>;
+}
+
+export const SIDE = 1024;
+export const MAX_FILE_BYTES = 20 * 1024 * 1024;
+const TYPES = ["image/png", "image/jpeg", "image/webp", "image/avif", "image/gif"];
+
+/** Draws onto the canvas what {@link Picture} will be made of. */
+export function draw(canvas: HTMLCanvasElement, prompt: string, seed: bigint): Omit<Picture, "blob"> {
+  canvas.width = SIDE;
+  canvas.height = SIDE;
+  const ctx = canvas.getContext("2d", { willReadFrequently: true });
+  if (!ctx) throw new Error("This browser has no canvas to draw on.");
+  const started = performance.now();
+  const { palette, layers } = paint(ctx, SIDE, prompt, seed);
+  return {
+    backend: "canvas",
+    prompt,
+    seed,
+    model: MODEL,
+    steps: layers,
+    latencyMs: Math.max(1, Math.round(performance.now() - started)),
+    sidecar: { palette, generator: MODEL },
+  };
+}
+
+export function toPng(canvas: HTMLCanvasElement): Promise<Blob> {
+  return new Promise((resolve, reject) => {
+    canvas.toBlob(
+      (blob) => (blob ? resolve(blob) : reject(new Error("The picture could not be encoded."))),
+      "image/png",
+    );
+  });
+}
+
+/** Why a file can't be sent, or `undefined`. */
+export function problemOfFile(file: File): string | undefined {
+  if (!TYPES.includes(file.type)) return `${file.name || "This file"} is no PNG, JPEG, WebP, AVIF or GIF image.`;
+  if (file.size > MAX_FILE_BYTES) return `${file.name} is larger than ${MAX_FILE_BYTES / 1024 / 1024} MB.`;
+  if (file.size === 0) return `${file.name} is empty.`;
+  return undefined;
+}
+
+/** Any int64, as typed. */
+export function parseSeed(text: string): bigint | undefined {
+  if (!/^-?\d{1,19}$/.test(text.trim())) return undefined;
+  const seed = BigInt(text.trim());
+  return BigInt.asIntN(64, seed) === seed ? seed : undefined;
+}
+
+export function randomSeed(): bigint {
+  return BigInt(crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) % 1_000_000n;
+}
