@@ -1,0 +1,3 @@
+import { describeIntegration } from "./behaviour.mjs";
+
+describeIntegration("PGlite", async () => ({ databaseUrl: "", close: async () => {} }));
