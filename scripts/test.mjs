@@ -144,7 +144,7 @@ for (const name of names.length > 0 ? names : Object.keys(suites)) {
   console.log(`${counted.passed} passed, ${counted.failed} failed${skipped} in ${seconds} s`);
   if (problem) {
     failedSuites.push(name);
-    console.log(text.trimEnd().split("\n").slice(-80).join("\n"));
+    for (const line of text.trimEnd().split("\n").slice(-80)) console.log(line.slice(0, 500));
     console.log(`test: ${name} ${problem}; the whole log: ${log}`);
   }
 }
