@@ -1,0 +1,168 @@
+// Right uses of every part of the API: tsc must not complain about one.
+import {
+  type CallOptions,
+  createSink,
+  createSinkFromEnv,
+  type ErrorCode,
+  ImagenCloudError,
+  type ImageSource,
+  init,
+  isImagenCloudError,
+  type JsonValue,
+  type Progress,
+  type Retrying,
+  type Sink,
+  type SinkOptions,
+  type Stage,
+  type SyncOptions,
+  type SyncRequest,
+  type SyncResult,
+  signedUrl,
+  sync,
+} from "imagen-cloud";
+
+const options: SinkOptions = {
+  url: "https://abcd.supabase.co",
+  apiKey: "sb_publishable_…",
+  ownerUserId: "7d6f2b8e-1111-4222-8333-444455556666",
+  accessToken: async () => "eyJ…",
+  bucket: "imagen-generated",
+  schema: "imagen",
+  table: "images",
+  pathPrefix: "7d6f2b8e-1111-4222-8333-444455556666",
+  maxRetries: 2,
+  initialBackoffMs: 1000,
+  maxBackoffMs: 30_000,
+  timeoutMs: 30_000,
+  cacheControl: "max-age=3600",
+  requireImage: true,
+  fetch: globalThis.fetch,
+  dangerouslyAllowSecretKeyInBrowser: false,
+};
+const least: SinkOptions = { url: options.url, apiKey: options.apiKey, accessToken: () => "eyJ…" };
+
+const sources: ImageSource[] = [
+  new Blob([]),
+  new File([], "x.png"),
+  new ArrayBuffer(8),
+  new SharedArrayBuffer(8),
+  new Uint8Array(8),
+  new DataView(new ArrayBuffer(8)),
+  new Float32Array(2),
+];
+
+const request: SyncRequest = {
+  date: "2026-05-11",
+  slug: "lighthouse",
+  seed: 9223372036854775807n,
+  image: sources[0] as Blob,
+  ext: "png",
+  mimeType: "image/png",
+  prompt: "a lighthouse at dusk",
+  backend: "flux",
+  model: "schnell",
+  steps: 4,
+  width: 1024,
+  height: 768,
+  latencyMs: 1234,
+  costUsdEstimate: 0,
+  sidecar: { cfg: 1.5, loras: ["a", "b"], nested: { none: null, left: undefined } },
+  imageId: "492a7ae8-3ccb-4682-b40c-92195f198c67",
+};
+const leastRequest: SyncRequest = {
+  date: "2026-05-11",
+  slug: "lighthouse",
+  seed: 42,
+  image: new Uint8Array(8),
+  prompt: "",
+  backend: "flux",
+};
+
+const callOptions: CallOptions = {
+  signal: AbortSignal.timeout(1000),
+  deadlineMs: 60_000,
+  onRetry: ({ stage, code, status, attempt, waitMs }: Retrying) => {
+    const text: string = stage + code;
+    const sum: number = (status ?? 0) + attempt + waitMs;
+    console.log(text, sum);
+  },
+};
+const syncOptions: SyncOptions = {
+  ...callOptions,
+  onProgress: ({ stage, sent, total }: Progress) => console.log(stage === "done", sent / total),
+};
+
+export async function run(): Promise<string> {
+  await init();
+  await init(new URL("https://example.com/imagen_cloud_bg.wasm"));
+  await init(fetch("imagen_cloud_bg.wasm"));
+  await init(await WebAssembly.compile(new Uint8Array(8)));
+  const sink: Sink = await createSink(options);
+  const result: SyncResult = await sink.sync(request, syncOptions);
+  const { storagePath, imageId } = await sink.sync(leastRequest);
+  const link: string = await sink.signedUrl(storagePath);
+  await sink.signedUrl(result.storagePath, 60, callOptions);
+  sink.free();
+  const fromEnv = await createSinkFromEnv(process.env);
+  await fromEnv?.sync(request);
+  await sync(least, request, syncOptions);
+  return (await signedUrl(least, storagePath, 60, callOptions)) + link + imageId;
+}
+
+/** Every code has to be listed: the union is closed. */
+export function explain(error: unknown): string {
+  if (!isImagenCloudError(error)) return String(error);
+  const same: ImagenCloudError = error;
+  const stage: Stage = same.stage;
+  const parts: (string | number | boolean | undefined)[] = [
+    same.field,
+    same.status,
+    same.serverCode,
+    same.retryable,
+    same.retryAfterMs,
+    same.attempts,
+    same.storagePath,
+    same.imageId,
+  ];
+  return `${stage} ${advice(same.code)} ${parts.join()} ${error instanceof ImagenCloudError} ${error.cause}`;
+}
+
+function advice(code: ErrorCode): string {
+  switch (code) {
+    case "invalid_config":
+    case "secret_key_in_browser":
+    case "invalid_request":
+    case "invalid_image":
+      return "fix the call";
+    case "load_failed":
+      return "look where the wasm lies";
+    case "aborted":
+      return "as wished";
+    case "network":
+    case "timeout":
+    case "deadline_exceeded":
+    case "rate_limited":
+    case "unavailable":
+    case "bad_response":
+      return "try later";
+    case "token_unavailable":
+    case "unauthorized":
+    case "forbidden":
+      return "sign in";
+    case "bucket_missing":
+    case "schema_not_exposed":
+    case "table_missing":
+    case "object_missing":
+    case "too_large":
+    case "type_not_allowed":
+    case "id_taken":
+    case "rejected":
+      return "see the message";
+    default: {
+      const none: never = code;
+      return none;
+    }
+  }
+}
+
+export const json: JsonValue = [1, "a", null, true, { b: [] }];

@@ -1,0 +1,93 @@
+// Wrong uses of the API: tsc must complain about each line that follows `@ts-expect-error`, and about no other.
+import {
+  createSink,
+  createSinkFromEnv,
+  ImagenCloudError,
+  isImagenCloudError,
+  type Sink,
+  type SinkOptions,
+  type SyncRequest,
+  signedUrl,
+  sync,
+} from "imagen-cloud";
+
+declare const sink: Sink;
+const options = { url: "https://abcd.supabase.co", apiKey: "sb_publishable_…" };
+const request = { date: "d", slug: "s", seed: 1, image: new Uint8Array(1), prompt: "p", backend: "b" };
+
+// @ts-expect-error: url is missing
+createSink({ apiKey: "k" });
+// @ts-expect-error: apiKey is missing
+createSink({ url: "https://abcd.supabase.co" });
+// @ts-expect-error: no such option
+createSink({ ...options, bukket: "x" });
+// @ts-expect-error: a number, not text
+createSink({ ...options, maxRetries: "2" });
+// @ts-expect-error: a function, not the token
+createSink({ ...options, accessToken: "eyJ…" });
+// @ts-expect-error: gives no token
+createSink({ ...options, accessToken: async () => undefined });
+// @ts-expect-error: no fetch
+createSink({ ...options, fetch: "fetch" });
+// @ts-expect-error: null is not left out
+createSink({ ...options, bucket: null });
+
+// @ts-expect-error: may be undefined
+(await createSinkFromEnv({})).sync(request);
+// @ts-expect-error: an environment is an object
+createSinkFromEnv("SUPABASE_URL=x");
+
+// @ts-expect-error: image is missing
+sink.sync({ date: "d", slug: "s", seed: 1, prompt: "p", backend: "b" });
+// @ts-expect-error: no such field
+sink.sync({ ...request, promt: "x" });
+// @ts-expect-error: a slug is text
+sink.sync({ ...request, slug: 42 });
+// @ts-expect-error: a seed is a number or a bigint
+sink.sync({ ...request, seed: "42" });
+// @ts-expect-error: no image
+sink.sync({ ...request, image: "data:image/png;base64," });
+// @ts-expect-error: no image
+sink.sync({ ...request, image: [137, 80, 78, 71] });
+// @ts-expect-error: a sidecar is an object
+sink.sync({ ...request, sidecar: "{}" });
+// @ts-expect-error: JSON holds no function
+sink.sync({ ...request, sidecar: { a: () => 1 } });
+// @ts-expect-error: JSON holds no bigint
+sink.sync({ ...request, sidecar: { a: 1n } });
+// @ts-expect-error: a call has no such option
+sink.sync(request, { onProgres: () => {} });
+// @ts-expect-error: no signal
+sink.sync(request, { signal: new AbortController() });
+// @ts-expect-error: progress has no such stage
+sink.sync(request, { onProgress: ({ stage }) => stage === "finished" });
+// @ts-expect-error: signing reports no progress
+sink.signedUrl("a/b.png", 60, { onProgress: () => {} });
+// @ts-expect-error: a ttl is a number
+sink.signedUrl("a/b.png", "60");
+// @ts-expect-error: the path is missing
+signedUrl(options);
+// @ts-expect-error: the request is missing
+sync(options);
+
+// @ts-expect-error: only the package makes them
+new ImagenCloudError("x");
+
+export function explain(error: unknown): void {
+  // @ts-expect-error: not known to be one
+  console.log(error.code);
+  if (!isImagenCloudError(error)) return;
+  // @ts-expect-error: no such code
+  console.log(error.code === "not_found");
+  // @ts-expect-error: no such stage
+  console.log(error.stage === "download");
+  // @ts-expect-error: read-only
+  error.code = "network";
+  // @ts-expect-error: may be undefined
+  console.log(error.status.toFixed());
+}
+
+// @ts-expect-error: a result has no such field
+sink.sync(request).then((result) => result.path);
+
+export const fine: [SinkOptions, SyncRequest] = [options, request];
