@@ -1,6 +1,6 @@
 // Options and environment: defaults, names, prefixes, an injected fetch, and the error class itself.
 import assert from "node:assert/strict";
-import { cp, mkdtemp, rm } from "node:fs/promises";
+import { cp, mkdtemp, readFile, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -181,6 +181,15 @@ for (const [name, fetch] of Object.entries(ODD_FETCHES)) {
   });
 }
 
+/** A second copy of the package, as two versions of an application's dependencies bring it along. */
+async function copyOfPackage(t) {
+  const folder = await mkdtemp(join(tmpdir(), "imagen-cloud-"));
+  t.after(() => rm(folder, { recursive: true }));
+  await cp(fileURLToPath(new URL("../../pkg", import.meta.url)), folder, { recursive: true });
+  const load = () => import(pathToFileURL(join(folder, "node.js")));
+  return { load, wasm: join(folder, "wasm/imagen_cloud_bg.wasm") };
+}
+
 test("an error is a real Error with a stack, and the guard knows one of another copy", async (t) => {
   const error = await rejection(() => sync({}, aRequest()));
   assert.match(error.stack, /ImagenCloudError/);
@@ -189,12 +198,36 @@ test("an error is a real Error with a stack, and the guard knows one of another 
     assert.equal(isImagenCloudError(other), false);
   }
 
-  const folder = await mkdtemp(join(tmpdir(), "imagen-cloud-"));
-  t.after(() => rm(folder, { recursive: true }));
-  await cp(fileURLToPath(new URL("../../pkg", import.meta.url)), folder, { recursive: true });
-  const copy = await import(pathToFileURL(join(folder, "node.js")));
+  const copy = await (await copyOfPackage(t)).load();
   const foreign = await copy.sync({}, aRequest()).catch((reason) => reason);
   assert.notEqual(copy.ImagenCloudError, ImagenCloudError);
   assert.ok(isImagenCloudError(foreign));
   assert.ok(copy.isImagenCloudError(error));
+});
+
+test("a wasm that cannot be loaded is load_failed for every call, and the next call tries again", async (t) => {
+  const { load, wasm } = await copyOfPackage(t);
+  await rename(wasm, `${wasm}.away`);
+  const copy = await load();
+  const calls = [
+    () => copy.init(),
+    () => copy.createSink({ url: "http://localhost", apiKey: "k" }),
+    () => copy.createSinkFromEnv({}),
+    () => copy.sync({}, aRequest()),
+    () => copy.signedUrl({}, PATH),
+  ];
+  for (const call of calls) await rejection(call, { code: "load_failed", stage: "config" });
+  await rename(`${wasm}.away`, wasm);
+  (await copy.createSink({ url: "http://localhost", apiKey: "k" })).free();
+});
+
+test("init loads from where it is told to, once", async (t) => {
+  const { load, wasm } = await copyOfPackage(t);
+  const bytes = await readFile(wasm);
+  await rm(wasm);
+  const copy = await load();
+  const loading = copy.init(WebAssembly.compile(bytes));
+  assert.equal(copy.init(), loading);
+  assert.equal(await loading, undefined);
+  (await copy.createSink({ url: "http://localhost", apiKey: "k" })).free();
 });

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { aRequest, PNG, POST, PUT, scripted, sentTo, sinkFor, uploaded } from "./helpers.mjs";
+import { sync } from "imagen-cloud";
+import { aRequest, OWNER, PNG, POST, PUT, scripted, sentTo, sinkFor, uploaded } from "./helpers.mjs";
 
 const padded = () => {
   const bytes = new Uint8Array(PNG.length + 20);
@@ -86,6 +87,17 @@ for (const [name, view] of Object.entries(REUSED)) {
     }
   });
 }
+
+test("the free function sends what it was given too, whatever the caller does right after the call", async (t) => {
+  const server = await scripted(t);
+  const image = PNG.slice();
+  const request = aRequest({ image });
+  const call = sync({ url: server.url, apiKey: "test-key", ownerUserId: OWNER }, request);
+  image.fill(0);
+  request.slug = "elsewhere";
+  assert.equal((await call).storagePath, "2026-05-11/lighthouse-42.png");
+  assert.deepEqual(sentTo(server, PUT)[0].body, Buffer.from(PNG));
+});
 
 test("shared memory that changes while a retry waits is sent as it was", async (t) => {
   const server = await scripted(t, { [PUT]: [{ status: 503 }, uploaded] });

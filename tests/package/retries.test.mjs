@@ -243,6 +243,13 @@ test("an insert whose answer was lost is settled by reading the row back", async
   }
 });
 
+test("a 409 whose body is rubbish is settled by reading the row back too", async (t) => {
+  const garbled = { status: 409, body: "\u0000{]oops" };
+  const server = await scripted(t, { [POST]: [{ status: 0 }, garbled], [GET]: [found()] });
+  const sink = await sinkFor(t, server);
+  assert.equal((await sink.sync(aRequest({ imageId: ID }))).imageId, ID);
+});
+
 test("an id made by the library is read back likewise", async (t) => {
   const server = await scripted(t, {
     [POST]: [{ status: 0 }, duplicate],
