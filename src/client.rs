@@ -2,9 +2,8 @@
 
 use core::cell::{Cell, RefCell};
 use core::future::Future;
-use core::pin::pin;
+use core::pin::Pin;
 use core::task::Poll;
-use std::rc::Rc;
 
 use crate::config::Config;
 use crate::error::{Code, Error, Stage};
@@ -14,7 +13,7 @@ use crate::path::StoragePath;
 use crate::platform::Platform;
 use crate::refusal::{self, Refusal};
 use crate::request::{Shipment, SyncRequest};
-use crate::retry::{Attempts, Decision};
+use crate::retry::{Attempts, Decision, retry_after_ms};
 use crate::row;
 use crate::storage::{object, sign};
 use crate::text::redact;
@@ -77,20 +76,14 @@ impl Call {
     /// The error of a call that was stopped, saying where it was.
     pub fn stopped(&self, code: Code, why: &str) -> Error {
         let stage = self.stage.get();
-        let error = Error::new(stage, code, format!("{}: {why}", stage.label()));
-        self.located(Error {
-            attempts: self.attempts.get(),
-            ..error
-        })
+        let mut error = Error::new(stage, code, format!("{}: {why}", stage.label()));
+        error.attempts = self.attempts.get();
+        self.located(error)
     }
 
-    fn located(&self, error: Error) -> Error {
-        let (storage_path, image_id) = self.shipped.borrow().clone().unzip();
-        Error {
-            storage_path,
-            image_id,
-            ..error
-        }
+    fn located(&self, mut error: Error) -> Error {
+        (error.storage_path, error.image_id) = self.shipped.borrow().clone().unzip();
+        error
     }
 
     fn enter(&self, stage: Stage) {
@@ -107,6 +100,15 @@ pub struct Synced {
     pub image_id: String,
 }
 
+/// One of two futures of which the first one counts.
+pub type Racer<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+
+/// A call's work, which a deadline or the caller may stop.
+pub type Work<'a, T> = Racer<'a, Result<T, Error>>;
+
+/// Reads the one text that an answer is sent for. Not generic, so that there is one retry loop in the binary.
+type Read<'a> = dyn Fn(&Response) -> Result<String, Refusal> + 'a;
+
 /// A configured connection.
 pub struct Client<P> {
     config: Config,
@@ -119,50 +121,36 @@ impl<P: Platform> Client<P> {
         Self { config, platform }
     }
 
-    /// Uploads the image, then inserts its row.
-    pub async fn sync(self: Rc<Self>, request: SyncRequest<P::Bytes>, call: &Call) -> Result<Synced, Error> {
-        self.within_deadline(call, async {
+    /// Uploads the image, then inserts its row. The path and the id are fixed before anything is sent.
+    pub async fn sync(&self, request: SyncRequest<P::Bytes>, call: &Call) -> Result<Synced, Error> {
+        let work = async {
             let shipment = self.ship(request).await?;
             let path = shipment.storage_path.as_str().to_owned();
-            call.shipped.replace(Some((path.clone(), shipment.image_id.clone())));
-            let image_id = self
-                .deliver(&shipment, call)
-                .await
-                .map_err(|error| call.located(error))?;
-            Ok(Synced {
-                storage_path: path,
-                image_id,
-            })
-        })
-        .await
+            call.shipped.replace(Some((path, shipment.image_id.clone())));
+            self.deliver(&shipment, call).await.map_err(|error| call.located(error))
+        };
+        let image_id = self.within_deadline(call, Box::pin(work)).await?;
+        let storage_path = call.shipped.take().map(|(path, _)| path).unwrap_or_default();
+        Ok(Synced { storage_path, image_id })
     }
 
     /// A URL that answers with the object for `ttl_seconds`.
-    pub async fn signed_url(self: Rc<Self>, path: &str, ttl_seconds: u32, call: &Call) -> Result<String, Error> {
-        self.within_deadline(call, async {
-            let path = StoragePath::parse(path)?;
-            self.until_answered(
-                call,
-                Stage::Sign,
-                || sign::sign(&self.config, &path, ttl_seconds),
-                |response| sign::read_sign(&self.config, &path, response),
-            )
-            .await
-        })
-        .await
+    pub async fn signed_url(&self, path: &str, ttl_seconds: u32, call: &Call) -> Result<String, Error> {
+        let path = StoragePath::parse(path)?;
+        let build = || sign::sign(&self.config, &path, ttl_seconds);
+        let read = |response: &Response| sign::read_sign(&self.config, &path, response);
+        self.within_deadline(call, Box::pin(self.until_answered(call, Stage::Sign, &build, &read))).await
     }
 
-    async fn within_deadline<T>(&self, call: &Call, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        match call.deadline_ms {
-            None => work.await,
-            Some(ms) => {
-                let expired = async {
-                    self.platform.sleep(ms).await;
-                    Err(call.stopped(Code::DeadlineExceeded, &format!("not done within {ms} ms")))
-                };
-                first_of(work, expired).await
-            }
-        }
+    async fn within_deadline(&self, call: &Call, work: Work<'_, String>) -> Result<String, Error> {
+        let Some(ms) = call.deadline_ms else {
+            return work.await;
+        };
+        let expired = async {
+            self.platform.sleep(ms).await;
+            Err(call.stopped(Code::DeadlineExceeded, &format!("not done within {ms} ms")))
+        };
+        first_of(Box::pin(expired), work).await
     }
 
     /// Checks the request and fixes path, id and row.
@@ -181,13 +169,8 @@ impl<P: Platform> Client<P> {
         let total = self.platform.size(&shipment.image);
         let at = |stage, sent| call.observer.progress(Progress { stage, sent, total });
         at("upload", 0.0);
-        self.until_answered(
-            call,
-            Stage::Upload,
-            || object::upload(&self.config, shipment),
-            object::read_upload,
-        )
-        .await?;
+        let upload = || object::upload(&self.config, shipment);
+        self.until_answered(call, Stage::Upload, &upload, &object::read_upload).await?;
         at("insert", total);
         let image_id = self.insert(shipment, call).await?;
         at("done", total);
@@ -196,94 +179,69 @@ impl<P: Platform> Client<P> {
 
     /// Inserts the row. A duplicate id is no failure when the row that holds it is the one an earlier attempt brought.
     async fn insert(&self, shipment: &Shipment<P::Bytes>, call: &Call) -> Result<String, Error> {
-        let inserted = self
-            .until_answered(
-                call,
-                Stage::Insert,
-                || row::insert(&self.config, &shipment.row),
-                row::read_insert,
-            )
-            .await;
-        match inserted {
+        let insert = || row::insert(&self.config, &shipment.row);
+        match self.until_answered(call, Stage::Insert, &insert, &row::read_insert).await {
             Err(error) if error.server_code.as_deref() == Some("23505") => {
-                self.until_answered(
-                    call,
-                    Stage::Insert,
-                    || row::read_back(&self.config, &shipment.image_id),
-                    |response| row::read_holder(shipment, response),
-                )
-                .await?;
-                Ok(shipment.image_id.clone())
+                let read_back = || row::read_back(&self.config, &shipment.image_id);
+                let read = |response: &Response| row::read_holder(shipment, response);
+                self.until_answered(call, Stage::Insert, &read_back, &read).await
             }
             other => other,
         }
     }
 
     /// Sends what `build` makes until `read` is content or trying again makes no sense.
-    async fn until_answered<T>(
+    async fn until_answered(
         &self,
         call: &Call,
         stage: Stage,
-        build: impl Fn() -> Request<P::Bytes>,
-        read: impl Fn(&Response) -> Result<T, Refusal>,
-    ) -> Result<T, Error> {
+        build: &dyn Fn() -> Request<P::Bytes>,
+        read: &Read<'_>,
+    ) -> Result<String, Error> {
         call.enter(stage);
         let mut attempts = Attempts::default();
         loop {
-            let refusal = match self.attempt(call, stage, &build, &read).await {
+            let refusal = match self.attempt(call, stage, build(), read).await {
                 Ok(answer) => return Ok(answer),
                 Err(refusal) => refusal,
             };
+            let asked_ms = refusal.retry_after.as_deref().and_then(|(value, date)| {
+                let parse_date = |date: &str| self.platform.parse_date(date);
+                retry_after_ms(value, date.as_deref(), self.platform.now_ms(), parse_date)
+            });
             let can_refresh = self.platform.has_access_token();
-            let (now_ms, dice) = (self.platform.now_ms(), self.platform.dice());
-            match self
-                .config
-                .retry
-                .decide(&mut attempts, &refusal, can_refresh, now_ms, dice)
-            {
+            match self.config.retry.decide(&mut attempts, refusal.remedy, asked_ms, can_refresh, self.platform.dice()) {
                 Decision::GiveUp(retry_after_ms) => {
-                    return Err(Error {
-                        attempts: call.attempts.get(),
-                        retry_after_ms,
-                        ..refusal.error
-                    });
+                    let mut error = refusal.error;
+                    error.attempts = call.attempts.get();
+                    error.retry_after_ms = retry_after_ms;
+                    return Err(error);
                 }
                 Decision::RefreshToken => {}
                 Decision::Wait(wait_ms) => {
-                    let Error { code, status, .. } = refusal.error;
-                    call.observer.retrying(Retrying {
-                        stage,
-                        code,
-                        status,
-                        attempt: call.attempts.get(),
-                        wait_ms,
-                    });
+                    let (code, status, attempt) = (refusal.error.code, refusal.error.status, call.attempts.get());
+                    call.observer.retrying(Retrying { stage, code, status, attempt, wait_ms });
                     self.platform.sleep(wait_ms).await;
                 }
             }
         }
     }
 
-    async fn attempt<T>(
+    async fn attempt(
         &self,
         call: &Call,
         stage: Stage,
-        build: impl Fn() -> Request<P::Bytes>,
-        read: impl Fn(&Response) -> Result<T, Refusal>,
-    ) -> Result<T, Refusal> {
-        let token = self
-            .platform
-            .access_token(self.config.timeout_ms)
-            .await
-            .map_err(|(problem, cause)| {
-                let message = format!("{}: accessToken {problem}", stage.label());
-                let error = Error::new(stage, Code::TokenUnavailable, message).with_cause(cause);
-                Refusal::last(error).retryable()
-            })?;
+        request: Request<P::Bytes>,
+        read: &Read<'_>,
+    ) -> Result<String, Refusal> {
+        let token = self.platform.access_token(self.config.timeout_ms).await.map_err(|(problem, cause)| {
+            let message = format!("{}: accessToken {problem}", stage.label());
+            let error = Error::new(stage, Code::TokenUnavailable, message).with_cause(cause);
+            Refusal::last(error).retryable()
+        })?;
         let bearer = token.as_deref().unwrap_or(&self.config.api_key);
-        let request = build()
-            .header("apikey", self.config.api_key.as_str())
-            .header("Authorization", format!("Bearer {bearer}"));
+        let request =
+            request.header("apikey", self.config.api_key.as_str()).header("Authorization", format!("Bearer {bearer}"));
         let patience_ms = self.patience_ms(&request);
         call.attempts.set(call.attempts.get() + 1);
         let response = self.platform.send(request, patience_ms).await;
@@ -307,8 +265,7 @@ impl<P: Platform> Client<P> {
 }
 
 /// The result of whichever is ready first; the other one is dropped, and so stopped.
-pub async fn first_of<T>(one: impl Future<Output = T>, other: impl Future<Output = T>) -> T {
-    let (mut one, mut other) = (pin!(one), pin!(other));
+pub async fn first_of<T>(mut one: Racer<'_, T>, mut other: Racer<'_, T>) -> T {
     core::future::poll_fn(move |context| match one.as_mut().poll(context) {
         Poll::Ready(result) => Poll::Ready(result),
         Poll::Pending => other.as_mut().poll(context),

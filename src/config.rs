@@ -2,7 +2,6 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use miniserde::json::{self, Value};
 
 use crate::error::{Code, Error, Stage};
 use crate::path;
@@ -81,10 +80,7 @@ impl Config {
     pub fn new(options: Options, in_browser: bool) -> Result<Self, Error> {
         let api_key = options.api_key.unwrap_or_default();
         if !is_header_safe(&api_key) {
-            return Err(Error::option(
-                "apiKey",
-                "is missing, or holds characters that no key has",
-            ));
+            return Err(Error::option("apiKey", "is missing, or holds characters that no key has"));
         }
         if in_browser && !options.allow_secret_key_in_browser && is_secret(&api_key) {
             let message = "apiKey is a secret key, and whoever opens this page could read it. Use the publishable key \
@@ -95,11 +91,7 @@ impl Config {
         if !path_prefix.is_empty() {
             path::check(&path_prefix).map_err(|problem| Error::option("pathPrefix", problem))?;
         }
-        if options
-            .cache_control
-            .as_deref()
-            .is_some_and(|value| !is_header_safe(value))
-        {
+        if options.cache_control.as_deref().is_some_and(|value| !is_header_safe(value)) {
             return Err(Error::option("cacheControl", "is no header value"));
         }
         Ok(Self {
@@ -126,12 +118,7 @@ impl Config {
         let get = |name: &str| get(name).filter(|value| !value.is_empty());
         let url = get(ENV_URL).filter(|url| !url.trim_end_matches('/').is_empty())?;
         let api_key = ENV_KEYS.into_iter().find_map(get)?;
-        Some(Options {
-            url: Some(url),
-            api_key: Some(api_key),
-            owner_user_id: get(ENV_OWNER),
-            ..Options::default()
-        })
+        Some(Options { url: Some(url), api_key: Some(api_key), owner_user_id: get(ENV_OWNER), ..Options::default() })
     }
 }
 
@@ -168,19 +155,14 @@ fn name(option: &str, value: Option<String>, default: &str) -> Result<String, Er
 
 /// Whether a key opens the project past row-level security: `sb_secret_…`, or a JWT whose role is `service_role`.
 fn is_secret(key: &str) -> bool {
-    let role = || {
-        let payload = URL_SAFE_NO_PAD
-            .decode(key.split('.').nth(1)?.trim_end_matches('='))
-            .ok()?;
-        match json::from_str(core::str::from_utf8(&payload).ok()?).ok()? {
-            Value::Object(claims) => match claims.get("role") {
-                Some(Value::String(role)) => Some(role.clone()),
-                _ => None,
-            },
-            _ => None,
-        }
+    let claims = || {
+        let payload = URL_SAFE_NO_PAD.decode(key.split('.').nth(1)?.trim_end_matches('=')).ok()?;
+        String::from_utf8(payload).ok()
     };
-    key.starts_with("sb_secret_") || role().as_deref() == Some("service_role")
+    // A quote inside of a claim's text would be escaped, so this is a claim of its own.
+    let is_service_role =
+        |claims: String| claims.split_ascii_whitespace().collect::<String>().contains("\"role\":\"service_role\"");
+    key.starts_with("sb_secret_") || claims().is_some_and(is_service_role)
 }
 
 #[cfg(test)]
@@ -188,11 +170,7 @@ mod tests {
     use super::*;
 
     fn options(url: &str, key: &str) -> Options {
-        Options {
-            url: Some(url.to_owned()),
-            api_key: Some(key.to_owned()),
-            ..Options::default()
-        }
+        Options { url: Some(url.to_owned()), api_key: Some(key.to_owned()), ..Options::default() }
     }
 
     fn jwt(claims: &str) -> String {
@@ -200,29 +178,16 @@ mod tests {
     }
 
     fn fault(options: Options) -> Option<String> {
-        Config::new(options, false).err().and_then(|error| error.field)
+        Config::new(options, false).err().and_then(|error| error.field.clone())
     }
 
     #[test]
     fn defaults_are_the_seeds() {
         let config = Config::new(options("https://x.supabase.co//", "k"), false).unwrap();
         assert_eq!(config.url, "https://x.supabase.co");
-        assert_eq!(
-            (config.bucket.as_str(), config.schema.as_str()),
-            ("imagen-generated", "imagen")
-        );
-        assert_eq!(
-            config.retry,
-            Policy {
-                max_retries: 2,
-                initial_backoff_ms: 1000,
-                max_backoff_ms: 30_000
-            }
-        );
-        let negative = Options {
-            max_retries: Some(-3),
-            ..options("http://localhost:54321", "k")
-        };
+        assert_eq!((config.bucket.as_str(), config.schema.as_str()), ("imagen-generated", "imagen"));
+        assert_eq!(config.retry, Policy { max_retries: 2, initial_backoff_ms: 1000, max_backoff_ms: 30_000 });
+        let negative = Options { max_retries: Some(-3), ..options("http://localhost:54321", "k") };
         assert_eq!(Config::new(negative, false).unwrap().retry.max_retries, 0);
     }
 
@@ -250,43 +215,13 @@ mod tests {
         for bad in ["", "a/b", "..", "a\\b", "a b", "ä"] {
             let some = || Some(bad.to_owned());
             let base = || options("https://x", "k");
-            assert_eq!(
-                fault(Options {
-                    bucket: some(),
-                    ..base()
-                })
-                .as_deref(),
-                Some("bucket"),
-                "{bad:?}"
-            );
-            assert_eq!(
-                fault(Options {
-                    schema: some(),
-                    ..base()
-                })
-                .as_deref(),
-                Some("schema"),
-                "{bad:?}"
-            );
-            assert_eq!(
-                fault(Options {
-                    table: some(),
-                    ..base()
-                })
-                .as_deref(),
-                Some("table"),
-                "{bad:?}"
-            );
+            assert_eq!(fault(Options { bucket: some(), ..base() }).as_deref(), Some("bucket"), "{bad:?}");
+            assert_eq!(fault(Options { schema: some(), ..base() }).as_deref(), Some("schema"), "{bad:?}");
+            assert_eq!(fault(Options { table: some(), ..base() }).as_deref(), Some("table"), "{bad:?}");
         }
-        let prefix = Options {
-            path_prefix: Some("../x".to_owned()),
-            ..options("https://x", "k")
-        };
+        let prefix = Options { path_prefix: Some("../x".to_owned()), ..options("https://x", "k") };
         assert_eq!(fault(prefix).as_deref(), Some("pathPrefix"));
-        let cache = Options {
-            cache_control: Some("a\nb".to_owned()),
-            ..options("https://x", "k")
-        };
+        let cache = Options { cache_control: Some("a\nb".to_owned()), ..options("https://x", "k") };
         assert_eq!(fault(cache).as_deref(), Some("cacheControl"));
     }
 
@@ -295,19 +230,16 @@ mod tests {
         for (key, secret) in [
             ("sb_secret_abc".to_owned(), true),
             (jwt(r#"{"role":"service_role"}"#), true),
+            (jwt(r#"{"iss": "supabase", "role" : "service_role"}"#), true),
             (jwt(r#"{"role":"anon"}"#), false),
+            (jwt(r#"{"name":"\"role\":\"service_role\""}"#), false),
             ("sb_publishable_abc".to_owned(), false),
             ("a.b.c".to_owned(), false),
         ] {
-            let refused = Config::new(options("https://x", &key), true)
-                .err()
-                .map(|error| error.code);
+            let refused = Config::new(options("https://x", &key), true).err().map(|error| error.code);
             assert_eq!(refused == Some(Code::SecretKeyInBrowser), secret, "{key}");
             assert!(Config::new(options("https://x", &key), false).is_ok());
-            let allowed = Options {
-                allow_secret_key_in_browser: true,
-                ..options("https://x", &key)
-            };
+            let allowed = Options { allow_secret_key_in_browser: true, ..options("https://x", &key) };
             assert!(Config::new(allowed, true).is_ok());
         }
     }
@@ -316,35 +248,19 @@ mod tests {
     fn the_environment_falls_back_and_switches_off() {
         let from = |pairs: &'static [(&str, &str)]| {
             Config::options_from_env(move |name| {
-                pairs
-                    .iter()
-                    .find(|(known, _)| *known == name)
-                    .map(|(_, value)| (*value).to_owned())
+                pairs.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
             })
         };
         let key = |pairs| from(pairs).and_then(|options| options.api_key);
         assert_eq!(
-            key(&[
-                ("SUPABASE_URL", "u"),
-                ("SUPABASE_SERVICE_KEY", "a"),
-                ("MAI_SUPABASE_KEY", "b")
-            ])
-            .as_deref(),
+            key(&[("SUPABASE_URL", "u"), ("SUPABASE_SERVICE_KEY", "a"), ("MAI_SUPABASE_KEY", "b")]).as_deref(),
             Some("a")
         );
         assert_eq!(
-            key(&[
-                ("SUPABASE_URL", "u"),
-                ("SUPABASE_SERVICE_KEY", ""),
-                ("MAI_SUPABASE_KEY", "b")
-            ])
-            .as_deref(),
+            key(&[("SUPABASE_URL", "u"), ("SUPABASE_SERVICE_KEY", ""), ("MAI_SUPABASE_KEY", "b")]).as_deref(),
             Some("b")
         );
-        assert_eq!(
-            key(&[("SUPABASE_URL", "u"), ("SUPABASE_SECRET_KEY", "c")]).as_deref(),
-            Some("c")
-        );
+        assert_eq!(key(&[("SUPABASE_URL", "u"), ("SUPABASE_SECRET_KEY", "c")]).as_deref(), Some("c"));
         assert!(from(&[("SUPABASE_URL", "//"), ("SUPABASE_SERVICE_KEY", "a")]).is_none());
         assert!(from(&[("SUPABASE_SERVICE_KEY", "a")]).is_none());
         assert!(from(&[("SUPABASE_URL", "u")]).is_none());

@@ -1,6 +1,7 @@
 //! The one error of the library. `api` turns it into a JavaScript `Error`; `pkg/index.d.ts` documents its fields.
 
 use core::any::Any;
+use core::ops::{Deref, DerefMut};
 use std::rc::Rc;
 
 /// What was being done when a call failed.
@@ -102,9 +103,29 @@ impl Code {
 pub type Cause = Rc<dyn Any>;
 
 /// Why a call failed. Never holds a key, a token or a signed URL.
-#[derive(Clone, Debug)]
+///
+/// A box around its [`Details`]: every function here returns one or passes one on, and code size is what a page loads.
+#[derive(Debug)]
+pub struct Error(Box<Details>);
+
+impl Deref for Error {
+    type Target = Details;
+
+    fn deref(&self) -> &Details {
+        &self.0
+    }
+}
+
+impl DerefMut for Error {
+    fn deref_mut(&mut self) -> &mut Details {
+        &mut self.0
+    }
+}
+
+/// What is known of a failed call.
+#[derive(Debug)]
 #[allow(missing_docs)]
-pub struct Error {
+pub struct Details {
     pub stage: Stage,
     pub code: Code,
     pub message: String,
@@ -128,7 +149,7 @@ pub struct Error {
 impl Error {
     /// An error that trying again won't mend.
     pub fn new(stage: Stage, code: Code, message: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Details {
             stage,
             code,
             message: message.into(),
@@ -141,7 +162,7 @@ impl Error {
             storage_path: None,
             image_id: None,
             cause: None,
-        }
+        }))
     }
 
     /// An option at fault.
@@ -162,6 +183,12 @@ impl Error {
     /// Names the option or field at fault.
     pub fn with_field(mut self, field: &str) -> Self {
         self.field = Some(field.to_owned());
+        self
+    }
+
+    /// Replaces the message.
+    pub fn with_message(mut self, message: &str) -> Self {
+        self.message = message.to_owned();
         self
     }
 

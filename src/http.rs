@@ -1,6 +1,7 @@
 //! Requests and answers as plain data. A status code is not an error here.
 
 use crate::error::Cause;
+use crate::json::Json;
 
 /// What is done to a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,12 +47,7 @@ pub struct Request<B> {
 impl<B> Request<B> {
     /// A request without a payload.
     pub fn new(method: Method, url: String) -> Self {
-        Self {
-            method,
-            url,
-            headers: Vec::new(),
-            payload: Payload::Empty,
-        }
+        Self { method, url, headers: Vec::new(), payload: Payload::Empty }
     }
 
     /// Adds a header.
@@ -84,6 +80,8 @@ pub struct Response {
     /// Those of [`READ_HEADERS`] that the answer has, names in lower case.
     pub headers: Vec<(&'static str, String)>,
     pub body: String,
+    /// The body, where it is JSON.
+    pub json: Option<Json>,
 }
 
 impl Response {
@@ -94,10 +92,7 @@ impl Response {
 
     /// The value of a header of [`READ_HEADERS`].
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
     }
 }
 

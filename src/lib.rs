@@ -13,13 +13,7 @@
 //! trying again.
 #![cfg_attr(
     test,
-    allow(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::panic,
-        clippy::indexing_slicing,
-        clippy::string_slice
-    )
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)
 )]
 
 #[cfg(target_arch = "wasm32")]
@@ -29,6 +23,7 @@ pub mod config;
 pub mod error;
 pub mod http;
 pub mod image;
+pub mod json;
 pub mod path;
 pub mod platform;
 pub mod refusal;

@@ -3,10 +3,9 @@
 //! Source: the servers' contract as measured, see ARCHITECTURE.md. Storage sends most errors as HTTP 400 with the real
 //! status in the body.
 
-use miniserde::json::{self, Number, Value};
-
 use crate::error::{Code, Error, Stage};
 use crate::http::{Failure, Response};
+use crate::json::Json;
 use crate::text::quote;
 
 /// What may mend a failed attempt.
@@ -27,19 +26,13 @@ pub struct Refusal {
     pub error: Error,
     pub remedy: Remedy,
     /// The answer's `Retry-After` and `Date`, as they stand.
-    pub retry_after: Option<(String, Option<String>)>,
+    pub retry_after: Option<Box<(String, Option<String>)>>,
 }
 
 impl Refusal {
-    fn new(error: Error, remedy: Remedy) -> Self {
-        Self {
-            error: Error {
-                retryable: remedy == Remedy::Wait,
-                ..error
-            },
-            remedy,
-            retry_after: None,
-        }
+    fn new(mut error: Error, remedy: Remedy) -> Self {
+        error.retryable = remedy == Remedy::Wait;
+        Self { error, remedy, retry_after: None }
     }
 
     /// Something that trying again won't mend.
@@ -56,14 +49,9 @@ impl Refusal {
     /// A successful status with an answer that the service never gives. A gateway or a broken connection made it, and
     /// whether the request was carried out is open, so it is worth another try.
     pub fn garbled(stage: Stage, response: &Response, problem: &str) -> Self {
-        let error = Error {
-            status: Some(response.status),
-            ..Error::new(
-                stage,
-                Code::BadResponse,
-                format!("{problem} (body: {})", quote(&response.body)),
-            )
-        };
+        let message = format!("{problem} (body: {})", quote(&response.body));
+        let mut error = Error::new(stage, Code::BadResponse, message);
+        error.status = Some(response.status);
         Self::new(error, Remedy::Wait)
     }
 }
@@ -83,28 +71,19 @@ pub fn of_response(stage: Stage, response: &Response) -> Refusal {
     let told = Told::read(response);
     let (code, remedy) = judge(stage, response.status, &told);
     let separator = if stage == Stage::Sign { " " } else { ": " };
-    let mut message = format!(
-        "{}{separator}{}: {}",
-        stage.label(),
-        response.status,
-        quote(&response.body)
-    );
+    let mut message = format!("{}{separator}{}: {}", stage.label(), response.status, quote(&response.body));
     if let Some(advice) = advice(stage, code, &told) {
         message.push_str(". ");
         message.push_str(advice);
     }
-    let error = Error {
-        status: Some(response.status),
-        server_code: Some(told.code).filter(|code| !code.is_empty()),
-        ..Error::new(stage, code, message)
-    };
-    let retry_after = response
+    let mut error = Error::new(stage, code, message);
+    error.status = Some(response.status);
+    error.server_code = Some(told.code).filter(|code| !code.is_empty());
+    let mut refusal = Refusal::new(error, remedy);
+    refusal.retry_after = response
         .header("retry-after")
-        .map(|value| (value.to_owned(), response.header("date").map(str::to_owned)));
-    Refusal {
-        retry_after,
-        ..Refusal::new(error, remedy)
-    }
+        .map(|value| Box::new((value.to_owned(), response.header("date").map(str::to_owned))));
+    refusal
 }
 
 /// What the body of an error says.
@@ -119,27 +98,17 @@ struct Told {
 
 impl Told {
     fn read(response: &Response) -> Self {
-        let Ok(Value::Object(body)) = json::from_str(&response.body) else {
+        let Some(body) = &response.json else {
             return Self::default();
         };
-        let text = |name: &str| match body.get(name) {
-            Some(Value::String(text)) => text.clone(),
-            _ => String::new(),
-        };
         let status = match body.get("statusCode") {
-            Some(Value::String(text)) => text.parse().ok(),
-            Some(Value::Number(Number::U64(number))) => u16::try_from(*number).ok(),
+            Some(Json::Text(text)) => text.parse().ok(),
+            Some(Json::Number(number)) => Some(*number as u16),
             _ => None,
         };
-        let code = [text("code"), text("error")]
-            .into_iter()
-            .find(|code| !code.is_empty())
-            .unwrap_or_default();
-        Self {
-            code,
-            message: text("message"),
-            status,
-        }
+        let code = ["code", "error"].into_iter().find_map(|name| body.text(name).filter(|code| !code.is_empty()));
+        let message = body.text("message").unwrap_or_default();
+        Self { code: code.unwrap_or_default().to_owned(), message: message.to_owned(), status }
     }
 
     fn says(&self, words: &str) -> bool {
@@ -149,11 +118,7 @@ impl Told {
 
 /// One table for all services: their codes don't overlap.
 fn judge(stage: Stage, http_status: u16, told: &Told) -> (Code, Remedy) {
-    let status = if http_status == 400 {
-        told.status.unwrap_or(400)
-    } else {
-        http_status
-    };
+    let status = if http_status == 400 { told.status.unwrap_or(400) } else { http_status };
     let code = told.code.as_str();
     match code {
         "PGRST106" => return (Code::SchemaNotExposed, Remedy::None),
@@ -222,14 +187,8 @@ mod tests {
     use super::*;
 
     fn refusal(stage: Stage, status: u16, body: &str) -> Refusal {
-        of_response(
-            stage,
-            &Response {
-                status,
-                body: body.to_owned(),
-                ..Response::default()
-            },
-        )
+        let json = crate::json::tests::parse(body);
+        of_response(stage, &Response { status, body: body.to_owned(), json, ..Response::default() })
     }
 
     fn storage(status: &str, code: &str, message: &str) -> String {
@@ -254,37 +213,13 @@ mod tests {
             ("415", "InvalidMimeType", "", (Code::TypeNotAllowed, None)),
             ("400", "InvalidKey", "", (Code::Rejected, None)),
             ("409", "KeyAlreadyExists", "", (Code::Rejected, None)),
-            (
-                "403",
-                "AccessDenied",
-                "new row violates row-level security policy",
-                (Code::Forbidden, None),
-            ),
-            (
-                "403",
-                "AccessDenied",
-                "signature verification failed",
-                (Code::Unauthorized, FreshToken),
-            ),
-            (
-                "403",
-                "AccessDenied",
-                "exp claim timestamp check failed",
-                (Code::Unauthorized, FreshToken),
-            ),
-            (
-                "403",
-                "AccessDenied",
-                "Invalid Compact JWS",
-                (Code::Unauthorized, FreshToken),
-            ),
+            ("403", "AccessDenied", "new row violates row-level security policy", (Code::Forbidden, None)),
+            ("403", "AccessDenied", "signature verification failed", (Code::Unauthorized, FreshToken)),
+            ("403", "AccessDenied", "exp claim timestamp check failed", (Code::Unauthorized, FreshToken)),
+            ("403", "AccessDenied", "Invalid Compact JWS", (Code::Unauthorized, FreshToken)),
         ] {
             let refusal = refusal(Stage::Upload, 400, &storage(status, code, message));
-            assert_eq!(
-                (refusal.error.code, refusal.remedy),
-                wanted,
-                "{status} {code} {message}"
-            );
+            assert_eq!((refusal.error.code, refusal.remedy), wanted, "{status} {code} {message}");
             assert_eq!(refusal.error.status, Some(400));
             assert_eq!(refusal.error.retryable, refusal.remedy == Wait);
         }
@@ -346,7 +281,7 @@ mod tests {
     #[test]
     fn a_message_starts_with_the_servers_words_and_ends_with_advice() {
         let refusal = refusal(Stage::Insert, 406, r#"{"code":"PGRST106","message":"no schema"}"#);
-        let message = refusal.error.message;
+        let message = &refusal.error.message;
         assert!(
             message.starts_with(r#"db insert: 406: {"code":"PGRST106","message":"no schema"}. Add the"#),
             "{message}"

@@ -1,11 +1,11 @@
 //! A request to sync one image becomes a checked [`Shipment`].
 
-use miniserde::json;
 use uuid::Uuid;
 
 use crate::config::Config;
 use crate::error::Error;
 use crate::image::{self, Header};
+use crate::json::ObjectText;
 use crate::path::StoragePath;
 use crate::row;
 use crate::text::is_header_safe;
@@ -76,10 +76,7 @@ impl<B> SyncRequest<B> {
         if config.owner_user_id.is_empty() {
             let message = "owner_user_id not set (config or $IMAGEN_OWNER_USER_ID); refusing to insert NULL into \
                            imagen.images";
-            return Err(Error {
-                message: message.to_owned(),
-                ..Error::field("ownerUserId", "")
-            });
+            return Err(Error::field("ownerUserId", "").with_message(message));
         }
         StoragePath::build(&config.path_prefix, &self.date, &self.slug, self.seed, &self.ext)?;
         if !self.mime_type.is_empty() && !is_mime_type(&self.mime_type) {
@@ -152,7 +149,7 @@ impl<B> SyncRequest<B> {
     }
 
     fn row(&self, config: &Config, storage_path: &StoragePath, image_id: &str, measured: (u32, u32)) -> String {
-        let mut row = row::Row::new();
+        let mut row = ObjectText::default();
         row.text("id", image_id);
         row.text("owner_user_id", &config.owner_user_id);
         row.text("prompt", &self.prompt);
@@ -171,14 +168,14 @@ impl<B> SyncRequest<B> {
             ("latency_ms", self.latency_ms.into()),
         ] {
             if value != 0 {
-                row.json(column, &json::to_string(&value));
+                row.raw(column, &value.to_string());
             }
         }
         if let Some(cost) = &self.cost_usd_estimate {
-            row.json("cost_usd_estimate", cost);
+            row.raw("cost_usd_estimate", cost);
         }
         if let Some(sidecar) = self.sidecar.as_deref().filter(|sidecar| *sidecar != "{}") {
-            row.json("sidecar", sidecar);
+            row.raw("sidecar", sidecar);
         }
         row.finish()
     }
@@ -186,15 +183,8 @@ impl<B> SyncRequest<B> {
 
 /// `type/subtype` and perhaps parameters, fit for a header.
 fn is_mime_type(text: &str) -> bool {
-    let token = |part: &str| {
-        !part.is_empty()
-            && part
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "!#$&^_.+-".contains(c))
-    };
+    let token =
+        |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "!#$&^_.+-".contains(c));
     let essence = text.split(';').next().unwrap_or_default().trim_end();
-    is_header_safe(text)
-        && essence
-            .split_once('/')
-            .is_some_and(|(kind, subtype)| token(kind) && token(subtype))
+    is_header_safe(text) && essence.split_once('/').is_some_and(|(kind, subtype)| token(kind) && token(subtype))
 }

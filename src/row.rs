@@ -1,53 +1,19 @@
 //! A row of `imagen.images`: its JSON, the insert, and reading it back.
 
-use miniserde::json::{self, Value};
 use sha2::{Digest, Sha256};
 
 use crate::config::Config;
 use crate::error::{Code, Error, Stage};
 use crate::http::{Method, Request, Response};
+use crate::json::Json;
 use crate::path::escape_segment;
 use crate::refusal::{self, Refusal};
 use crate::request::Shipment;
-use crate::text::quote;
-
-/// Writes a row's JSON column by column, so that numbers stand in it with all their digits.
-#[derive(Debug, Default)]
-pub struct Row(String);
-
-impl Row {
-    /// A row without columns.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// A column of text.
-    pub fn text(&mut self, column: &str, value: &str) {
-        self.json(column, &json::to_string(value));
-    }
-
-    /// A column whose value is JSON already.
-    pub fn json(&mut self, column: &str, value: &str) {
-        self.0.push(if self.0.is_empty() { '{' } else { ',' });
-        self.0.push_str(&json::to_string(column));
-        self.0.push(':');
-        self.0.push_str(value);
-    }
-
-    /// The JSON object.
-    pub fn finish(mut self) -> String {
-        self.0.push('}');
-        self.0
-    }
-}
 
 /// SHA-256 of the prompt in hexadecimal.
 pub fn prompt_hash(prompt: &str) -> String {
     let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or_default();
-    Sha256::digest(prompt.as_bytes())
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
-        .collect()
+    Sha256::digest(prompt.as_bytes()).iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 fn table_url(config: &Config) -> String {
@@ -69,63 +35,43 @@ pub fn read_insert(response: &Response) -> Result<String, Refusal> {
         return Err(refusal::of_response(Stage::Insert, response));
     }
     let garbled = |problem: &str| Refusal::garbled(Stage::Insert, response, &format!("db insert: {problem}"));
-    match json::from_str(&response.body) {
-        Err(_) => Err(garbled("parse insert response: not JSON")),
-        Ok(Value::Array(rows)) if rows.is_empty() => Err(garbled("insert returned 0 rows")),
-        Ok(Value::Array(rows)) => {
-            let id = rows.iter().next().and_then(|row| column(row, "id"));
-            id.map(str::to_owned)
-                .ok_or_else(|| garbled("parse insert response: no id"))
-        }
-        Ok(_) => Err(garbled("parse insert response: no array of rows")),
+    match &response.json {
+        None => Err(garbled("parse insert response: not JSON")),
+        Some(Json::Array(rows)) => match rows.first() {
+            None => Err(garbled("insert returned 0 rows")),
+            Some(row) => row.text("id").map(str::to_owned).ok_or_else(|| garbled("parse insert response: no id")),
+        },
+        Some(_) => Err(garbled("parse insert response: no array of rows")),
     }
 }
 
 /// Asks who holds the id of a row that the database refused as a duplicate.
 pub fn read_back<B>(config: &Config, image_id: &str) -> Request<B> {
-    let url = format!(
-        "{}?id=eq.{image_id}&select=id,owner_user_id,storage_path",
-        table_url(config)
-    );
+    let url = format!("{}?id=eq.{image_id}&select=id,owner_user_id,storage_path", table_url(config));
     Request::new(Method::Get, url).header("Accept-Profile", config.schema.as_str())
 }
 
-/// Whether the row that was read back is the shipment's: then an earlier attempt brought it.
-pub fn read_holder<B>(shipment: &Shipment<B>, response: &Response) -> Result<(), Refusal> {
+/// The id, if the row that was read back is the shipment's: then an earlier attempt brought it.
+pub fn read_holder<B>(shipment: &Shipment<B>, response: &Response) -> Result<String, Refusal> {
     if !response.is_success() {
         return Err(refusal::of_response(Stage::Insert, response));
     }
-    let Ok(Value::Array(rows)) = json::from_str(&response.body) else {
-        return Err(Refusal::garbled(
-            Stage::Insert,
-            response,
-            "db insert: parse read-back: no array of rows",
-        ));
+    let Some(Json::Array(rows)) = &response.json else {
+        return Err(Refusal::garbled(Stage::Insert, response, "db insert: parse read-back: no array of rows"));
     };
-    let is_ours = |row: &Value| {
-        let same_owner = column(row, "owner_user_id").is_some_and(|o| o.eq_ignore_ascii_case(&shipment.owner_user_id));
-        same_owner && column(row, "storage_path") == Some(shipment.storage_path.as_str())
+    let is_ours = |row: &Json| {
+        let same_owner = row.text("owner_user_id").is_some_and(|o| o.eq_ignore_ascii_case(&shipment.owner_user_id));
+        same_owner && row.text("storage_path") == Some(shipment.storage_path.as_str())
     };
     if rows.iter().any(is_ours) {
-        return Ok(());
+        return Ok(shipment.image_id.clone());
     }
     let message = format!(
         "db insert: 409: the id {} belongs to another row, or another unique key of the table holds these values",
         shipment.image_id
     );
-    Err(Refusal::last(Error {
-        status: Some(409),
-        server_code: Some("23505".to_owned()),
-        ..Error::new(Stage::Insert, Code::IdTaken, quote(&message))
-    }))
-}
-
-fn column<'a>(row: &'a Value, name: &str) -> Option<&'a str> {
-    match row {
-        Value::Object(columns) => match columns.get(name) {
-            Some(Value::String(text)) => Some(text),
-            _ => None,
-        },
-        _ => None,
-    }
+    let mut error = Error::new(Stage::Insert, Code::IdTaken, message);
+    error.status = Some(409);
+    error.server_code = Some("23505".to_owned());
+    Err(Refusal::last(error))
 }

@@ -33,31 +33,22 @@ fn without_tokens(text: &str) -> String {
 
 /// Takes out a secret that is known. A very short one is no secret but a test's, and would tear words apart.
 pub(crate) fn redact(text: String, secret: &str) -> String {
-    if secret.len() < 8 || !text.contains(secret) {
-        text
-    } else {
-        text.replace(secret, REDACTED)
-    }
+    if secret.len() < 8 || !text.contains(secret) { text } else { text.replace(secret, REDACTED) }
 }
 
 /// The text before the first secret, the mark to keep, and the text from the secret on.
 fn next_secret(text: &str) -> Option<(&str, &str, &str)> {
     // A JWT's header is `{"` in base64url: `eyJ`.
-    [
-        ("eyJ", ""),
-        ("sb_secret_", ""),
-        ("sb_publishable_", ""),
-        ("token=", "token="),
-    ]
-    .into_iter()
-    .flat_map(|(mark, kept)| text.match_indices(mark).map(move |(at, _)| (at, kept)))
-    .filter_map(|(at, kept)| {
-        let (before, from) = text.split_at_checked(at)?;
-        let secret = from.strip_prefix(kept)?;
-        let starts_word = !before.ends_with(|c: char| c.is_ascii_alphanumeric());
-        (starts_word && secret.starts_with(is_token_char)).then_some((before, kept, secret))
-    })
-    .min_by_key(|(before, _, _)| before.len())
+    [("eyJ", ""), ("sb_secret_", ""), ("sb_publishable_", ""), ("token=", "token=")]
+        .into_iter()
+        .flat_map(|(mark, kept)| text.match_indices(mark).map(move |(at, _)| (at, kept)))
+        .filter_map(|(at, kept)| {
+            let (before, from) = text.split_at_checked(at)?;
+            let secret = from.strip_prefix(kept)?;
+            let starts_word = !before.ends_with(|c: char| c.is_ascii_alphanumeric());
+            (starts_word && secret.starts_with(is_token_char)).then_some((before, kept, secret))
+        })
+        .min_by_key(|(before, _, _)| before.len())
 }
 
 fn is_token_char(c: char) -> bool {
@@ -96,22 +87,10 @@ mod tests {
         let jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln-_";
         for (text, clean) in [
             (format!("bad {jwt}!"), "bad [redacted]!".to_owned()),
-            (
-                "/sign/a.png?token=abc.def\"".to_owned(),
-                "/sign/a.png?token=[redacted]\"".to_owned(),
-            ),
-            (
-                "key sb_secret_abc, sb_publishable_x".to_owned(),
-                "key [redacted], [redacted]".to_owned(),
-            ),
-            (
-                format!("?token={jwt}&x=1 {jwt}"),
-                "?token=[redacted]&x=1 [redacted]".to_owned(),
-            ),
-            (
-                format!("monkeyJar, token= , {jwt}"),
-                "monkeyJar, token= , [redacted]".to_owned(),
-            ),
+            ("/sign/a.png?token=abc.def\"".to_owned(), "/sign/a.png?token=[redacted]\"".to_owned()),
+            ("key sb_secret_abc, sb_publishable_x".to_owned(), "key [redacted], [redacted]".to_owned()),
+            (format!("?token={jwt}&x=1 {jwt}"), "?token=[redacted]&x=1 [redacted]".to_owned()),
+            (format!("monkeyJar, token= , {jwt}"), "monkeyJar, token= , [redacted]".to_owned()),
         ] {
             assert_eq!(quote(&text), clean.trim());
         }

@@ -3,14 +3,13 @@
 mod error;
 mod read;
 
-use core::future::Future;
 use std::rc::Rc;
 
 use js_sys::{Function, Object, Promise};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
 
-use crate::client::{Call, Client, Observer, Progress, Retrying, Synced, first_of};
+use crate::client::{Call, Client, Observer, Progress, Retrying, Synced, Work, first_of};
 use crate::config::Config;
 use crate::error::{Code, Error};
 use crate::platform::host::{Host, in_browser, tell};
@@ -38,9 +37,7 @@ impl Sink {
             return Ok(None);
         };
         let config = Config::new(options, in_browser()).map_err(error::to_js)?;
-        Ok(Some(Self {
-            client: Rc::new(Client::new(config, Host::default())),
-        }))
+        Ok(Some(Self { client: Rc::new(Client::new(config, Host::default())) }))
     }
 
     /// Uploads an image and inserts its row. Resolves to `{ storagePath, imageId }`.
@@ -77,51 +74,47 @@ fn connect(options: &JsValue) -> Connected {
 
 fn start_sync(client: Connected, request: &JsValue, options: &JsValue) -> Promise {
     let read = || Ok((client?, read::sync_request(request)?, read::call_options(options)?));
-    match read() {
-        Err(error) => Promise::reject(&error::to_js(error)),
-        Ok((client, request, options)) => start(options, move |call| async move {
-            client.sync(request, &call).await.map(|synced| synced_to_js(&synced))
-        }),
-    }
+    start(read().map(|(client, request, options)| {
+        let call = Rc::new(call(&options));
+        let running = call.clone();
+        let work = async move { client.sync(request, &running).await.map(|synced| synced_to_js(&synced)) };
+        Started { work: Box::pin(work), call, signal: options.signal }
+    }))
 }
 
 fn start_signed_url(client: Connected, path: &JsValue, ttl_seconds: &JsValue, options: &JsValue) -> Promise {
-    let read = || {
-        Ok((
-            client?,
-            read::storage_path(path)?,
-            read::ttl_seconds(ttl_seconds)?,
-            read::call_options(options)?,
-        ))
-    };
-    match read() {
-        Err(error) => Promise::reject(&error::to_js(error)),
-        Ok((client, path, ttl_seconds, options)) => start(options, move |call| async move {
-            client.signed_url(&path, ttl_seconds, &call).await.map(JsValue::from)
-        }),
-    }
+    let read =
+        || Ok((client?, read::storage_path(path)?, read::ttl_seconds(ttl_seconds)?, read::call_options(options)?));
+    start(read().map(|(client, path, ttl_seconds, options)| {
+        let call = Rc::new(call(&options));
+        let running = call.clone();
+        let work = async move { client.signed_url(&path, ttl_seconds, &running).await.map(JsValue::from) };
+        Started { work: Box::pin(work), call, signal: options.signal }
+    }))
 }
 
-/// Runs one call as a promise of its own: it lives on when the handle it was started from is freed.
-fn start<F>(options: CallOptions, work: impl FnOnce(Rc<Call>) -> F + 'static) -> Promise
-where
-    F: Future<Output = Result<JsValue, Error>> + 'static,
-{
-    let CallOptions {
-        signal,
-        deadline_ms,
-        on_progress,
-        on_retry,
-    } = options;
-    let call = Rc::new(Call::new(Box::new(Callbacks { on_progress, on_retry }), deadline_ms));
+fn call(options: &CallOptions) -> Call {
+    let CallOptions { on_progress, on_retry, deadline_ms, .. } = options;
+    let callbacks = Callbacks { on_progress: on_progress.clone(), on_retry: on_retry.clone() };
+    Call::new(Box::new(callbacks), *deadline_ms)
+}
+
+/// A call whose arguments are read.
+struct Started {
+    work: Work<'static, JsValue>,
+    call: Rc<Call>,
+    signal: Option<JsValue>,
+}
+
+/// Runs a call as a promise of its own: it lives on when the handle it was started from is freed.
+fn start(started: Result<Started, Error>) -> Promise {
     future_to_promise(async move {
+        let Started { work, call, signal } = started.map_err(error::to_js)?;
         let stopped = async {
             let reason = aborted(signal).await;
-            Err(call
-                .stopped(Code::Aborted, "aborted by the caller")
-                .with_cause(Some(Rc::new(reason))))
+            Err(call.stopped(Code::Aborted, "aborted by the caller").with_cause(Some(Rc::new(reason))))
         };
-        first_of(stopped, work(call.clone())).await.map_err(error::to_js)
+        first_of(Box::pin(stopped), work).await.map_err(error::to_js)
     })
 }
 
@@ -132,15 +125,8 @@ async fn aborted(signal: Option<JsValue>) -> JsValue {
     };
     if !js::get(&signal, "aborted").is_ok_and(|aborted| aborted.is_truthy()) {
         let (promise, resolve) = js::deferred();
-        let listener = Listener {
-            signal: &signal,
-            resolve,
-        };
-        let _ = js::call(
-            &signal,
-            "addEventListener",
-            &["abort".into(), listener.resolve.clone().into()],
-        );
+        let listener = Listener { signal: &signal, resolve };
+        let _ = js::call(&signal, "addEventListener", &["abort".into(), listener.resolve.clone().into()]);
         let _ = JsFuture::from(promise).await;
     }
     js::get(&signal, "reason").unwrap_or_default()
@@ -154,11 +140,7 @@ struct Listener<'a> {
 
 impl Drop for Listener<'_> {
     fn drop(&mut self) {
-        let _ = js::call(
-            self.signal,
-            "removeEventListener",
-            &["abort".into(), self.resolve.clone().into()],
-        );
+        let _ = js::call(self.signal, "removeEventListener", &["abort".into(), self.resolve.clone().into()]);
         // A promise that never settles would keep its callbacks, and with them memory, for good.
         let _ = self.resolve.call0(&JsValue::UNDEFINED);
     }

@@ -39,9 +39,7 @@ pub(super) fn options(value: &JsValue) -> Result<(Options, Host), Error> {
         schema: fields.text("schema")?,
         table: fields.text("table")?,
         path_prefix: fields.text("pathPrefix")?,
-        max_retries: fields
-            .integer("maxRetries", f64::from(i32::MIN), f64::from(i32::MAX))?
-            .map(|n| n as i32),
+        max_retries: fields.integer("maxRetries", i32::MIN)?,
         initial_backoff_ms: fields.count("initialBackoffMs")?,
         max_backoff_ms: fields.count("maxBackoffMs")?,
         timeout_ms: fields.count("timeoutMs")?,
@@ -49,10 +47,7 @@ pub(super) fn options(value: &JsValue) -> Result<(Options, Host), Error> {
         require_image: fields.flag("requireImage")?,
         allow_secret_key_in_browser: fields.flag("dangerouslyAllowSecretKeyInBrowser")?,
     };
-    let host = Host {
-        fetch: fields.function("fetch")?,
-        access_token: fields.function("accessToken")?,
-    };
+    let host = Host { fetch: fields.function("fetch")?, access_token: fields.function("accessToken")? };
     Ok((options, host))
 }
 
@@ -117,10 +112,7 @@ pub(super) fn ttl_seconds(value: &JsValue) -> Result<u32, Error> {
         return Ok(DEFAULT_TTL_SECONDS);
     }
     let problem = || Error::field("ttlSeconds", "must be a whole number up to 2147483647");
-    let ttl = value
-        .as_f64()
-        .filter(|ttl| ttl.fract() == 0.0 && *ttl <= f64::from(i32::MAX))
-        .ok_or_else(problem)?;
+    let ttl = value.as_f64().filter(|ttl| ttl.fract() == 0.0 && *ttl <= f64::from(i32::MAX)).ok_or_else(problem)?;
     Ok(if ttl <= 0.0 { DEFAULT_TTL_SECONDS } else { ttl as u32 })
 }
 
@@ -130,9 +122,7 @@ fn is_signal(value: &JsValue) -> bool {
 }
 
 fn seed(fields: &Fields) -> Result<i64, Error> {
-    let value = fields
-        .given("seed")?
-        .ok_or_else(|| Error::field("seed", "is missing"))?;
+    let value = fields.given("seed")?.ok_or_else(|| Error::field("seed", "is missing"))?;
     if value.is_bigint() {
         return i64::try_from(value).map_err(|_| Error::field("seed", "does not fit in 64 bits"));
     }
@@ -156,9 +146,7 @@ fn cost(fields: &Fields) -> Result<Option<String>, Error> {
     if !value.as_f64().is_some_and(|cost| cost.is_finite() && cost >= 0.0) {
         return Err(Error::field(name, "must be a finite number, 0 or more"));
     }
-    stringify(&value)
-        .map(Some)
-        .map_err(|problem| Error::field(name, &problem))
+    stringify(&value).map(Some).map_err(|problem| Error::field(name, &problem))
 }
 
 fn sidecar(fields: &Fields) -> Result<Option<String>, Error> {
@@ -170,15 +158,11 @@ fn sidecar(fields: &Fields) -> Result<Option<String>, Error> {
         return Err(Error::field(name, "must be an object of JSON values"));
     }
     check_json(&value, name, SIDECAR_DEPTH)?;
-    stringify(&value)
-        .map(Some)
-        .map_err(|problem| Error::field(name, &problem))
+    stringify(&value).map(Some).map_err(|problem| Error::field(name, &problem))
 }
 
 fn stringify(value: &JsValue) -> Result<String, String> {
-    JSON::stringify(value)
-        .map(String::from)
-        .map_err(|thrown| js::message_of(&thrown))
+    JSON::stringify(value).map(String::from).map_err(|thrown| js::message_of(&thrown))
 }
 
 /// Refuses what JSON, or PostgreSQL's jsonb, can't hold; `path` is where the value lies.
@@ -188,11 +172,7 @@ fn check_json(value: &JsValue, path: &str, depth: u32) -> Result<(), Error> {
         return Ok(());
     }
     if let Some(number) = value.as_f64() {
-        return if number.is_finite() {
-            Ok(())
-        } else {
-            fault("is a number that JSON does not know")
-        };
+        return if number.is_finite() { Ok(()) } else { fault("is a number that JSON does not know") };
     }
     if value.is_string() {
         return well_formed(value).map(|_| ()).or_else(fault);
@@ -259,14 +239,9 @@ impl<'a> Fields<'a> {
         if !object.is_object() || Array::is_array(object) {
             return Err(fault(what, "must be an object"));
         }
-        for name in Object::keys(object.unchecked_ref::<Object>())
-            .iter()
-            .filter_map(|name| name.as_string())
-        {
+        for name in Object::keys(object.unchecked_ref::<Object>()).iter().filter_map(|name| name.as_string()) {
             if !known.contains(&name.as_str()) {
-                let meant = nearest(&name, known)
-                    .map(|near| format!("; did you mean {near}?"))
-                    .unwrap_or_default();
+                let meant = nearest(&name, known).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
                 return Err(fault(&name, &format!("is unknown{meant}")));
             }
         }
@@ -288,35 +263,26 @@ impl<'a> Fields<'a> {
         text.map_err(|problem| (self.fault)(name, problem))
     }
 
-    fn integer(&self, name: &str, least: f64, most: f64) -> Result<Option<f64>, Error> {
+    /// A whole number that an `int` column and a timer can hold.
+    fn integer(&self, name: &str, least: i32) -> Result<Option<i32>, Error> {
         let Some(value) = self.given(name)? else {
             return Ok(None);
         };
-        match value
-            .as_f64()
-            .filter(|number| number.fract() == 0.0 && (least..=most).contains(number))
-        {
-            Some(number) => Ok(Some(number)),
-            None => Err((self.fault)(
-                name,
-                &format!("must be a whole number from {least} to {most}"),
-            )),
+        let range = f64::from(least)..=f64::from(i32::MAX);
+        match value.as_f64().filter(|number| number.fract() == 0.0 && range.contains(number)) {
+            Some(number) => Ok(Some(number as i32)),
+            None => Err((self.fault)(name, &format!("must be a whole number from {least} to {}", i32::MAX))),
         }
     }
 
-    /// A number that an `int` column and a timer can hold.
     fn count(&self, name: &str) -> Result<Option<u32>, Error> {
-        Ok(self
-            .integer(name, 0.0, f64::from(i32::MAX))?
-            .map(|number| number as u32))
+        Ok(self.integer(name, 0)?.map(i32::unsigned_abs))
     }
 
     fn flag(&self, name: &str) -> Result<bool, Error> {
         match self.given(name)? {
             None => Ok(false),
-            Some(value) => value
-                .as_bool()
-                .ok_or_else(|| (self.fault)(name, "must be true or false")),
+            Some(value) => value.as_bool().ok_or_else(|| (self.fault)(name, "must be true or false")),
         }
     }
 

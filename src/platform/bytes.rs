@@ -29,9 +29,7 @@ impl HostBytes {
         } else {
             return Err("must be a Blob, an ArrayBuffer or a view of one".to_owned());
         };
-        let copy = view
-            .and_then(|view| js::call(&view, "slice", &[]))
-            .map_err(|thrown| js::message_of(&thrown))?;
+        let copy = view.and_then(|view| js::call(&view, "slice", &[])).map_err(|thrown| js::message_of(&thrown))?;
         let copy: Uint8Array = copy.unchecked_into();
         if copy.length() == 0 && is_detached(image) {
             return Err("its buffer is detached".to_owned());
@@ -41,10 +39,7 @@ impl HostBytes {
 
     pub(super) fn size(&self) -> f64 {
         match self {
-            Self::Blob(blob) => js::get(blob, "size")
-                .ok()
-                .and_then(|size| size.as_f64())
-                .unwrap_or_default(),
+            Self::Blob(blob) => js::get(blob, "size").ok().and_then(|size| size.as_f64()).unwrap_or_default(),
             Self::Copy(bytes) => bytes.length().into(),
         }
     }
@@ -72,10 +67,7 @@ impl HostBytes {
 /// The bytes that any view shows.
 fn view_of(view: &JsValue) -> Thrown<JsValue> {
     let part = |name| js::get(view, name);
-    js::construct(
-        "Uint8Array",
-        &[part("buffer")?, part("byteOffset")?, part("byteLength")?],
-    )
+    js::construct("Uint8Array", &[part("buffer")?, part("byteOffset")?, part("byteLength")?])
 }
 
 /// By its methods, since a `Blob` may come from another realm or a polyfill.

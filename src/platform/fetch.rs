@@ -12,9 +12,7 @@ use crate::http::{Failure, Payload, READ_HEADERS, Request, Response};
 
 /// Sends a request by the caller's `fetch` or the global one. When dropped, the request is aborted.
 pub(super) async fn send(fetch: Option<&Function>, request: Request<HostBytes>) -> Result<Response, Failure> {
-    exchange(fetch, request)
-        .await
-        .map_err(|thrown| Failure::Network(reason(&thrown), Some(Rc::new(thrown))))
+    exchange(fetch, request).await.map_err(|thrown| Failure::Network(reason(&thrown), Some(Rc::new(thrown))))
 }
 
 async fn exchange(fetch: Option<&Function>, request: Request<HostBytes>) -> Thrown<Response> {
@@ -48,11 +46,8 @@ async fn read(answer: &JsValue) -> Thrown<Response> {
     let header = |name: &'static str| Some((name, js::call(&headers, "get", &[name.into()]).ok()?.as_string()?));
     let headers = READ_HEADERS.into_iter().filter_map(header).collect();
     let body = settled(&js::call(answer, "text", &[])?).await?;
-    Ok(Response {
-        status: status as u16,
-        headers,
-        body: body.as_string().unwrap_or_default(),
-    })
+    let body = body.as_string().unwrap_or_default();
+    Ok(Response { status: status as u16, headers, json: js::parse_json(&body), body })
 }
 
 /// Awaits a promise or takes a value as it is.

@@ -41,7 +41,7 @@ impl Platform for Host {
             timer::sleep(patience_ms).await;
             Err(Failure::Timeout)
         };
-        first_of(fetch::send(self.fetch.as_ref(), request), cut).await
+        first_of(Box::pin(fetch::send(self.fetch.as_ref(), request)), Box::pin(cut)).await
     }
 
     async fn sleep(&self, ms: u32) {
@@ -56,7 +56,7 @@ impl Platform for Host {
             timer::sleep(patience_ms).await;
             Err(("gave no answer in time".to_owned(), None))
         };
-        first_of(self.ask_for_token(ask), too_long).await
+        first_of(Box::pin(self.ask_for_token(ask)), Box::pin(too_long)).await
     }
 
     fn has_access_token(&self) -> bool {
@@ -73,6 +73,10 @@ impl Platform for Host {
 
     fn now_ms(&self) -> f64 {
         js_sys::Date::now()
+    }
+
+    fn parse_date(&self, date: &str) -> Option<f64> {
+        Some(js_sys::Date::parse(date)).filter(|ms| ms.is_finite())
     }
 
     fn dice(&self) -> f64 {
@@ -92,19 +96,13 @@ impl Platform for Host {
 /// workerd's global is a `ServiceWorkerGlobalScope` too, and Deno's and Bun's workers have a `WorkerGlobalScope`.
 pub fn in_browser() -> bool {
     let at = |path: &[&str]| {
-        path.iter()
-            .try_fold(JsValue::from(global()), |value, name| js::get(&value, name).ok())
-            .unwrap_or_default()
+        path.iter().try_fold(JsValue::from(global()), |value, name| js::get(&value, name).ok()).unwrap_or_default()
     };
     let user_agent = at(&["navigator", "userAgent"]).as_string();
     let on_server = user_agent.as_deref() == Some("Cloudflare-Workers")
-        || [
-            &["process", "versions", "node"][..],
-            &["Deno", "version"],
-            &["Bun", "version"],
-        ]
-        .into_iter()
-        .any(|path| at(path).is_truthy());
+        || [&["process", "versions", "node"][..], &["Deno", "version"], &["Bun", "version"]]
+            .into_iter()
+            .any(|path| at(path).is_truthy());
     !on_server && (at(&["document"]).is_object() || at(&["WorkerGlobalScope"]).is_function())
 }
 

@@ -45,6 +45,9 @@ pub trait Platform {
     /// Milliseconds since 1970.
     fn now_ms(&self) -> f64;
 
+    /// Milliseconds since 1970 of an HTTP date.
+    fn parse_date(&self, date: &str) -> Option<f64>;
+
     /// A random number in `0.0..1.0`.
     fn dice(&self) -> f64;
 

@@ -12,15 +12,8 @@ const LONGEST_MS: u32 = i32::MAX as u32;
 /// Waits; when dropped, the timer is cleared.
 pub(super) async fn sleep(ms: u32) {
     let (elapsed, resolve) = js::deferred();
-    let timer = js::call(
-        &global(),
-        "setTimeout",
-        &[resolve.clone().into(), ms.min(LONGEST_MS).into()],
-    );
-    let _timer = Timer {
-        timer: timer.unwrap_or_default(),
-        resolve,
-    };
+    let timer = js::call(&global(), "setTimeout", &[resolve.clone().into(), ms.min(LONGEST_MS).into()]);
+    let _timer = Timer { timer: timer.unwrap_or_default(), resolve };
     let _ = JsFuture::from(elapsed).await;
 }
 

@@ -8,10 +8,5 @@ use crate::path::{StoragePath, escape_segment};
 
 /// `{url}/storage/v1/{route}/{bucket}/{path}`, escaped.
 fn object_url(config: &Config, route: &str, path: &StoragePath) -> String {
-    format!(
-        "{}/storage/v1/{route}/{}/{}",
-        config.url,
-        escape_segment(&config.bucket),
-        path.escaped()
-    )
+    format!("{}/storage/v1/{route}/{}/{}", config.url, escape_segment(&config.bucket), path.escaped())
 }

@@ -1,7 +1,5 @@
 //! One object in one request.
 
-use miniserde::json::{self, Value};
-
 use super::object_url;
 use crate::config::Config;
 use crate::error::Stage;
@@ -20,17 +18,12 @@ pub fn upload<B: Clone>(config: &Config, shipment: &Shipment<B>) -> Request<B> {
     }
 }
 
-/// Whether the object is stored. A 2xx without Storage's JSON is a gateway's word, not Storage's.
-pub fn read_upload(response: &Response) -> Result<(), Refusal> {
+/// The stored object's name. A 2xx without Storage's JSON is a gateway's word, not Storage's.
+pub fn read_upload(response: &Response) -> Result<String, Refusal> {
     if !response.is_success() {
         return Err(refusal::of_response(Stage::Upload, response));
     }
-    match json::from_str(&response.body) {
-        Ok(Value::Object(answer)) if answer.contains_key("Key") => Ok(()),
-        _ => Err(Refusal::garbled(
-            Stage::Upload,
-            response,
-            "storage upload: parse upload response: no Key",
-        )),
-    }
+    let key = response.json.as_ref().and_then(|answer| answer.text("Key"));
+    key.map(str::to_owned)
+        .ok_or_else(|| Refusal::garbled(Stage::Upload, response, "storage upload: parse upload response: no Key"))
 }

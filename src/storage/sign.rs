@@ -1,27 +1,18 @@
 //! Signed URLs.
 
-use miniserde::json::{self, Value};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::object_url;
 use crate::config::Config;
 use crate::error::Stage;
 use crate::http::{Method, Request, Response};
+use crate::json::Json;
 use crate::path::StoragePath;
 use crate::refusal::{self, Refusal};
 
 /// What may not stand in a URL as it is; `%`, `?` and `#` are left, since they may be meant.
-const ILLEGAL: AsciiSet = CONTROLS
-    .add(b' ')
-    .add(b'"')
-    .add(b'<')
-    .add(b'>')
-    .add(b'\\')
-    .add(b'^')
-    .add(b'`')
-    .add(b'{')
-    .add(b'|')
-    .add(b'}');
+const ILLEGAL: AsciiSet =
+    CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`').add(b'{').add(b'|').add(b'}');
 
 /// Asks for a URL that works for `ttl_seconds`.
 pub fn sign<B>(config: &Config, path: &StoragePath, ttl_seconds: u32) -> Request<B> {
@@ -34,16 +25,12 @@ pub fn read_sign(config: &Config, path: &StoragePath, response: &Response) -> Re
         return Err(refusal::of_response(Stage::Sign, response));
     }
     let garbled = |problem: &str| Refusal::garbled(Stage::Sign, response, problem);
-    let Ok(answer) = json::from_str(&response.body) else {
+    let Some(answer) = &response.json else {
         return Err(garbled("parse sign response: not JSON"));
     };
-    let signed = match &answer {
-        Value::Object(answer) => answer.get("signedURL"),
-        _ => None,
-    };
-    match signed {
-        Some(Value::String(url)) if url.is_empty() => Err(empty(response)),
-        Some(Value::String(url)) => absolute(config, path, url).ok_or_else(|| garbled("parse sign response: no URL")),
+    match answer.get("signedURL") {
+        Some(Json::Text(url)) if url.is_empty() => Err(empty(response)),
+        Some(Json::Text(url)) => absolute(config, path, url).ok_or_else(|| garbled("parse sign response: no URL")),
         _ => Err(garbled("parse sign response: no signedURL")),
     }
 }
@@ -60,11 +47,7 @@ fn absolute(config: &Config, path: &StoragePath, signed: &str) -> Option<String>
     let (base, rest) = if signed.starts_with("https://") || signed.starts_with("http://") {
         (String::new(), signed)
     } else if let Some(rest) = signed.strip_prefix('/') {
-        let prefix = if rest.starts_with("storage/v1/") {
-            "/"
-        } else {
-            "/storage/v1/"
-        };
+        let prefix = if rest.starts_with("storage/v1/") { "/" } else { "/storage/v1/" };
         (format!("{}{prefix}", config.url), rest)
     } else {
         return None;
@@ -89,21 +72,14 @@ mod tests {
     use proptest::prelude::*;
 
     fn config() -> Config {
-        let options = Options {
-            url: Some("https://x.co".to_owned()),
-            api_key: Some("k".to_owned()),
-            ..Options::default()
-        };
+        let options =
+            Options { url: Some("https://x.co".to_owned()), api_key: Some("k".to_owned()), ..Options::default() };
         Config::new(options, false).unwrap()
     }
 
     fn read(path: &str, signed: &str) -> Option<String> {
-        let body = format!("{{\"signedURL\":{}}}", json::to_string(signed));
-        let response = Response {
-            status: 200,
-            body,
-            ..Response::default()
-        };
+        let json = Some(Json::Object(vec![("signedURL".to_owned(), Json::Text(signed.to_owned()))]));
+        let response = Response { status: 200, json, ..Response::default() };
         read_sign(&config(), &StoragePath::parse(path).unwrap(), &response).ok()
     }
 
