@@ -7,7 +7,7 @@ import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { App, getAuthSchemaSql, getStorageSchemaSql } from "@supabase/lite";
+import { App, getAuthSchemaSql, getStorageSchemaSql, SUPABASE_AUTH_HELPERS_SQL } from "@supabase/lite";
 import { serialised } from "./pglite-queue.mjs";
 import { quietly } from "./quiet.mjs";
 
@@ -140,7 +140,7 @@ async function pgliteTemplate(migrations) {
 
 async function templateVersion(migrations) {
   const hash = createHash("sha256");
-  const parts = [pgliteVersion(), getAuthSchemaSql(), getStorageSchemaSql(), ROLES, HISTORY];
+  const parts = [pgliteVersion(), getAuthSchemaSql(), SUPABASE_AUTH_HELPERS_SQL, getStorageSchemaSql(), ROLES, HISTORY];
   for (const migration of await listMigrations(migrations)) parts.push(migration.sql);
   for (const part of parts) hash.update(part).update("\0");
   return hash.digest("hex").slice(0, 16);

@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { invalidKey } from "./storage-errors.mjs";
 
 const ALLOWED_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 const ALLOWED_HEADERS = [
@@ -78,10 +79,16 @@ async function answer(incoming, outgoing, { fetch, resumable }) {
   if (incoming.method === "OPTIONS" && incoming.headers["access-control-request-method"] !== undefined) {
     return answerPreflight(outgoing);
   }
+  if (hasDotSegment(incoming.url)) return send(invalidKey(incoming.url).toResponse(), incoming, outgoing);
   const request = toRequest(incoming, outgoing);
   const { pathname } = new URL(request.url);
   const handle = /^\/storage\/v1\/upload\/resumable(\/|$)/.test(pathname) ? resumable : fetch;
   await send(await handle(request), incoming, outgoing);
+}
+
+/** A Request resolves `.` and `..`, escaped or not; the real Storage server sees and refuses them. */
+function hasDotSegment(target) {
+  return /^\/storage\/v1\/object\/([^?]*\/)?(\.|%2e){1,2}(\/|\?|$)/i.test(target);
 }
 
 function answerPreflight(outgoing) {

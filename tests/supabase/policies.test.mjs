@@ -1,0 +1,197 @@
+// Who reaches what, over HTTP with real tokens: a user their own rows and folder, anon nothing, the service all.
+
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { before, test } from "node:test";
+import {
+  as,
+  assertStorageError,
+  BUCKET,
+  insert,
+  objectUrl,
+  onEveryDatabase,
+  put,
+  row,
+  select,
+  send,
+  sendJson,
+} from "./helpers.mjs";
+
+onEveryDatabase("rows", (backend) => {
+  let alice;
+  let bob;
+  let hers;
+  before(async () => {
+    alice = await backend().createUser();
+    bob = await backend().createUser();
+    const answer = await insert(backend(), as.user(backend(), alice), row(alice));
+    assert.equal(answer.status, 201, answer.text);
+    [hers] = answer.json;
+  });
+
+  test("a user reads their own", async () => {
+    const answer = await select(backend(), as.user(backend(), alice), "?select=id");
+    assert.deepEqual(answer.json, [{ id: hers.id }]);
+  });
+
+  test("another user sees none of them", async () => {
+    const answer = await select(backend(), as.user(backend(), bob), `?id=eq.${hers.id}`);
+    assert.deepEqual(answer.json, []);
+  });
+
+  const forged = {
+    "another owner": () => ({ owner_user_id: alice.id }),
+    "another's folder": () => ({ storage_path: `${alice.id}/x.png` }),
+    "no folder of theirs": () => ({ storage_path: "2026-05-11/x.png" }),
+    "a folder that begins with their id": () => ({ storage_path: `${bob.id}x/x.png` }),
+    "another owner and their folder": () => ({ owner_user_id: alice.id, storage_path: `${alice.id}/x.png` }),
+  };
+  for (const [what, fields] of Object.entries(forged)) {
+    test(`a user cannot insert a row with ${what}`, async () => {
+      const answer = await insert(backend(), as.user(backend(), bob), row(bob, fields()));
+      assert.equal(answer.status, 403, answer.text);
+      assert.equal(answer.json.code, "42501");
+    });
+  }
+
+  test("another user's id answers 23505 without telling whose it is", async () => {
+    const answer = await insert(backend(), as.user(backend(), bob), row(bob, { id: hers.id }));
+    assert.equal(answer.status, 409, answer.text);
+    assert.equal(answer.json.code, "23505");
+    assert.equal(answer.json.details, null);
+  });
+
+  test("sent again with its id, a row is taken once", async () => {
+    const mine = row(alice, { id: randomUUID() });
+    const again = { query: "?on_conflict=id", prefer: "resolution=ignore-duplicates,return=representation" };
+    const first = await insert(backend(), as.user(backend(), alice), [mine], again);
+    const second = await insert(backend(), as.user(backend(), alice), [mine], again);
+    assert.deepEqual([first.status, first.json.length, second.status, second.json], [201, 1, 201, []]);
+  });
+
+  test("a user removes their own and nobody else's", async () => {
+    const remove = (user, id) =>
+      send(backend(), "DELETE", `/rest/v1/images?id=eq.${id}`, {
+        ...as.user(backend(), user),
+        "content-profile": "imagen",
+        prefer: "return=representation",
+      });
+    const mine = await insert(backend(), as.user(backend(), alice), row(alice));
+    assert.deepEqual((await remove(bob, mine.json[0].id)).json, []);
+    assert.equal((await remove(alice, mine.json[0].id)).json.length, 1);
+  });
+
+  test("a user cannot rewrite a row, not even their own", async () => {
+    const headers = { ...as.user(backend(), alice), "content-profile": "imagen", prefer: "return=representation" };
+    const answer = await sendJson(backend(), "PATCH", `/rest/v1/images?id=eq.${hers.id}`, headers, { prompt: "other" });
+    assert.equal(answer.status, 403, answer.text);
+    assert.equal(answer.json.code, "42501");
+  });
+
+  test("anon neither reads nor inserts", async () => {
+    for (const answer of [
+      await select(backend(), as.anon(backend())),
+      await select(backend(), { apikey: backend().publishableKey }),
+      await insert(backend(), as.anon(backend()), row(alice)),
+    ]) {
+      assert.equal(answer.status, 401, answer.text);
+      assert.equal(answer.json.code, "42501");
+    }
+  });
+
+  test("the service key inserts for any owner under any path, and reads all", async () => {
+    const answer = await insert(backend(), as.service(backend()), row(bob, { storage_path: "2026-05-11/seed-1.png" }));
+    assert.equal(answer.status, 201, answer.text);
+    const all = await select(backend(), { apikey: backend().secretKey }, "?select=owner_user_id");
+    assert.ok(all.json.some(({ owner_user_id }) => owner_user_id === alice.id));
+    assert.ok(all.json.some(({ owner_user_id }) => owner_user_id === bob.id));
+  });
+
+  test("many requests of two users at once each act as their own user", async () => {
+    const requests = Array.from({ length: 40 }, (_, index) => {
+      const user = index % 2 ? alice : bob;
+      return insert(backend(), as.user(backend(), user), row(user)).then(({ status, json }) => ({
+        status,
+        own: json[0]?.owner_user_id === user.id,
+      }));
+    });
+    for (const outcome of await Promise.all(requests)) assert.deepEqual(outcome, { status: 201, own: true });
+  });
+});
+
+onEveryDatabase("objects", (backend) => {
+  let alice;
+  let bob;
+  let key;
+  before(async () => {
+    alice = await backend().createUser();
+    bob = await backend().createUser();
+    key = `${alice.id}/2026-05-11/a b-1.png`;
+    await put(backend(), key, as.user(backend(), alice), "hers");
+  });
+  const read = (headers) => send(backend(), "GET", objectUrl(key), headers);
+  const write = (method, name, headers, more = {}) =>
+    send(backend(), method, objectUrl(name), { ...headers, "content-type": "image/png", ...more }, "other");
+
+  test("a user reads, signs and overwrites their own", async () => {
+    const mine = as.user(backend(), alice);
+    assert.equal((await read(mine)).text, "hers");
+    const signed = await sendJson(backend(), "POST", objectUrl(key, "object/sign"), mine, { expiresIn: 60 });
+    assert.equal(signed.status, 200, signed.text);
+    await put(backend(), key, mine, "hers");
+  });
+
+  test("another user cannot read, ask about or sign them", async () => {
+    const his = as.user(backend(), bob);
+    assertStorageError(await read(his), "404", "NoSuchKey");
+    assertStorageError(await send(backend(), "GET", objectUrl(key, "object/info"), his), "404", "NoSuchKey");
+    const signed = await sendJson(backend(), "POST", objectUrl(key, "object/sign"), his, { expiresIn: 60 });
+    assertStorageError(signed, "404", "NoSuchKey");
+  });
+
+  test("another user cannot overwrite, add to or copy into the folder", async () => {
+    const his = as.user(backend(), bob);
+    await put(backend(), `${bob.id}/his.png`, his);
+    const copy = { bucketId: BUCKET, sourceKey: `${bob.id}/his.png`, destinationKey: `${alice.id}/his.png` };
+    for (const answer of [
+      await write("PUT", key, his),
+      await write("POST", key, his, { "x-upsert": "true" }),
+      await write("PUT", `${alice.id}/new.png`, his),
+      await write("POST", `${alice.id}/new.png`, his),
+      await write("PUT", "2026-05-11/nobodys.png", his),
+      await write("PUT", `${alice.id}x/near.png`, his),
+      await sendJson(backend(), "POST", "/storage/v1/object/copy", his, copy),
+      await send(backend(), "POST", objectUrl(`${alice.id}/up.png`, "object/upload/sign"), his),
+    ]) {
+      assertStorageError(answer, "403", "AccessDenied");
+    }
+    assert.equal((await read(as.user(backend(), alice))).text, "hers");
+  });
+
+  test("another user's deletion removes nothing", async () => {
+    const answer = await sendJson(backend(), "DELETE", `/storage/v1/object/${BUCKET}`, as.user(backend(), bob), {
+      prefixes: [key],
+    });
+    assert.deepEqual(answer.json, []);
+    assert.equal((await read(as.user(backend(), alice))).text, "hers");
+  });
+
+  test("anon neither reads nor writes", async () => {
+    const anon = as.anon(backend());
+    assert.equal((await read(anon)).status, 400);
+    assertStorageError(await write("PUT", `${alice.id}/anon.png`, anon), "403", "AccessDenied");
+    assertStorageError(await write("PUT", "anon.png", anon), "403", "AccessDenied");
+  });
+
+  test("the service key reads and writes anywhere in the bucket", async () => {
+    assert.equal((await read(as.service(backend()))).text, "hers");
+    await put(backend(), "2026-05-11/seed-1.png", as.service(backend()));
+  });
+
+  test("a user cannot write to another bucket", async () => {
+    await backend().sql("insert into storage.buckets (id, name) values ('other', 'other') on conflict do nothing");
+    const headers = { ...as.user(backend(), alice), "content-type": "image/png" };
+    const answer = await send(backend(), "PUT", `/storage/v1/object/other/${alice.id}/x.png`, headers, "x");
+    assertStorageError(answer, "403", "AccessDenied");
+  });
+});

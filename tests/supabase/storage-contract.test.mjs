@@ -1,0 +1,217 @@
+// Storage's answers are the real server's, also where @supabase/lite's own are not.
+
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import http from "node:http";
+import { before, describe, test } from "node:test";
+import { signJwt } from "../../supabase/keys.mjs";
+import { startEmbedded } from "../support/embedded.mjs";
+import { as, assertStorageError, BUCKET, objectUrl, onEveryDatabase, put, send, sendJson } from "./helpers.mjs";
+
+onEveryDatabase("an object", (backend) => {
+  let service;
+  before(() => {
+    service = as.service(backend());
+  });
+  const write = (method, target, headers = {}, body = "bytes") =>
+    send(backend(), method, target, { ...service, "content-type": "image/png", ...headers }, body);
+  const key = "2026-05-11/it's (a) test, +1 & more=$2;@:!*-1.png";
+
+  test("is put whether it is new or not, and named decoded", async () => {
+    for (let time = 0; time < 2; time += 1) {
+      const answer = await write("PUT", objectUrl(key));
+      assert.equal(answer.status, 200, answer.text);
+      assert.equal(answer.json.Key, `${BUCKET}/${key}`);
+      assert.match(answer.json.Id, /^[0-9a-f-]{36}$/);
+    }
+  });
+
+  test("has one name, whatever of its URL is escaped", async () => {
+    await put(backend(), key, service, "one");
+    const raw = await send(backend(), "GET", `/storage/v1/object/${BUCKET}/${encodeURI(key)}`, service);
+    assert.equal(raw.text, "one");
+  });
+
+  test("is not posted twice without x-upsert", async () => {
+    await put(backend(), "posted.png", service);
+    assertStorageError(await write("POST", objectUrl("posted.png")), "409", "KeyAlreadyExists");
+    assert.equal((await write("POST", objectUrl("posted.png"), { "x-upsert": "true" })).status, 200);
+  });
+
+  test("is put by many at once", async () => {
+    const answers = await Promise.all(Array.from({ length: 10 }, () => write("PUT", objectUrl("raced.png"))));
+    assert.deepEqual(
+      answers.map(({ status }) => status),
+      Array(10).fill(200),
+    );
+  });
+
+  for (const name of ["a%b.png", "a#b.png", "a\\b.png", "ü.png"]) {
+    test(`cannot be called ${name}`, async () => {
+      assertStorageError(await write("PUT", objectUrl(name)), "400", "InvalidKey");
+    });
+  }
+
+  for (const name of ["a/./b.png", "a/../b.png", "%2E%2e/b.png", "..%2Fb.png", "a/.."]) {
+    test(`cannot be called ${name}, as it stands in the request`, async () => {
+      // fetch would resolve the dots before it sends them.
+      const path = `/storage/v1/object/${BUCKET}/${name}`;
+      const request = http.request(backend().url, { method: "PUT", path, headers: service });
+      const answered = once(request, "response");
+      request.end("bytes");
+      const [response] = await answered;
+      const json = JSON.parse(Buffer.concat(await response.toArray()));
+      assertStorageError({ status: response.statusCode, json }, "400", "InvalidKey");
+    });
+  }
+
+  test("needs its bucket, an allowed type and a size within the limit", async () => {
+    assertStorageError(await write("PUT", "/storage/v1/object/nowhere/a.png"), "404", "NoSuchBucket");
+    assertStorageError(
+      await write("PUT", objectUrl("a.txt"), { "content-type": "text/plain" }),
+      "415",
+      "InvalidMimeType",
+    );
+    const limit = 100 * 1024 * 1024;
+    assertStorageError(await write("PUT", objectUrl("a.png"), {}, new Uint8Array(limit + 1)), "413", "EntityTooLarge");
+  });
+
+  test("is refused to a token that is bad or expired", async () => {
+    const expired = signJwt({ role: "service_role", exp: 1 }, backend().jwtSecret);
+    const forged = signJwt({ role: "service_role", exp: 9e9 }, "another secret");
+    for (const token of ["no-jwt", expired, forged]) {
+      const answer = await write("PUT", objectUrl("a.png"), {
+        apikey: backend().anonKey,
+        authorization: `Bearer ${token}`,
+      });
+      assertStorageError(answer, "403", "AccessDenied");
+    }
+  });
+
+  test("is not there when its PUT was cut", async () => {
+    const body = new ReadableStream({
+      start(controller) {
+        controller.enqueue(new Uint8Array(1000));
+      },
+    });
+    const cut = new AbortController();
+    const sending = fetch(`${backend().url}${objectUrl("cut.png")}`, {
+      method: "PUT",
+      headers: { ...service, "content-type": "image/png" },
+      body,
+      duplex: "half",
+      signal: cut.signal,
+    });
+    cut.abort();
+    await assert.rejects(sending);
+    assertStorageError(await send(backend(), "GET", objectUrl("cut.png", "object/info"), service), "404", "NoSuchKey");
+    await put(backend(), "cut.png", service);
+  });
+
+  test("tells its size, type, version and cache control", async () => {
+    await write("PUT", objectUrl("info.png"), { "cache-control": "max-age=60" }, "12345");
+    const { status, json } = await send(backend(), "GET", objectUrl("info.png", "object/info"), service);
+    assert.equal(status, 200);
+    const { size, content_type, cache_control, bucket_id, name } = json;
+    assert.deepEqual(
+      { size, content_type, cache_control, bucket_id, name },
+      { size: 5, content_type: "image/png", cache_control: "max-age=60", bucket_id: BUCKET, name: "info.png" },
+    );
+    assert.match(json.version, /^[0-9a-f-]{36}$/);
+    assert.ok(Date.parse(json.last_modified) > 0 && Date.parse(json.created_at) > 0);
+  });
+
+  test("is signed by a URL relative to /storage/v1 and not encoded", async () => {
+    await put(backend(), "to sign.png", service, "signed");
+    const answer = await sendJson(backend(), "POST", objectUrl("to sign.png", "object/sign"), service, {
+      expiresIn: 60,
+    });
+    assert.match(answer.json.signedURL, new RegExp(`^/object/sign/${BUCKET}/to sign\\.png\\?token=`));
+    const read = await send(backend(), "GET", `/storage/v1${encodeURI(answer.json.signedURL)}`);
+    assert.equal(read.text, "signed");
+    assert.equal(read.headers.get("content-type"), "image/png");
+  });
+
+  test("is not read by a token that is bad or for another", async () => {
+    await put(backend(), "signed.png", service);
+    const { json } = await sendJson(backend(), "POST", objectUrl("signed.png", "object/sign"), service, {
+      expiresIn: 60,
+    });
+    const token = new URLSearchParams(json.signedURL.split("?")[1]).get("token");
+    const other = `${objectUrl("posted.png", "object/sign")}?token=`;
+    assert.equal((await send(backend(), "GET", `${other}bad`)).status, 400);
+    assert.equal((await send(backend(), "GET", `${other}${token}`)).status >= 400, true);
+  });
+
+  test("is signed with others; one that is missing fails alone", async () => {
+    await put(backend(), "batch one.png", service);
+    const paths = ["batch one.png", "missing.png"];
+    const { status, json } = await sendJson(backend(), "POST", `/storage/v1/object/sign/${BUCKET}`, service, {
+      expiresIn: 60,
+      paths,
+    });
+    assert.equal(status, 200);
+    assert.deepEqual(
+      json.map(({ path, error, signedURL }) => [path, error === null, signedURL !== null]),
+      [
+        ["batch one.png", true, true],
+        ["missing.png", false, false],
+      ],
+    );
+    assert.equal((await send(backend(), "GET", `/storage/v1${encodeURI(json[0].signedURL)}`)).text, "bytes");
+  });
+
+  test("is put with an upload token once, with no other key", async () => {
+    const target = objectUrl("ticket.png", "object/upload/sign");
+    const { json } = await send(backend(), "POST", target, service);
+    assert.ok(json.token && json.url.startsWith(`/object/upload/sign/${BUCKET}/ticket.png?token=`));
+    const upload = () => send(backend(), "PUT", `/storage/v1${json.url}`, { "content-type": "image/png" }, "bytes");
+    const first = await upload();
+    assert.deepEqual(first.json, { Key: `${BUCKET}/ticket.png` });
+    assertStorageError(await upload(), "409", "KeyAlreadyExists");
+    assertStorageError(await send(backend(), "POST", target, service), "409", "KeyAlreadyExists");
+  });
+
+  test("is copied, over another with x-upsert only", async () => {
+    await put(backend(), "from.png", service, "copied");
+    const copy = (headers = {}) =>
+      sendJson(
+        backend(),
+        "POST",
+        "/storage/v1/object/copy",
+        { ...service, ...headers },
+        {
+          bucketId: BUCKET,
+          sourceKey: "from.png",
+          destinationKey: "to/copy.png",
+        },
+      );
+    const first = await copy();
+    assert.equal(first.json.Key, `${BUCKET}/to/copy.png`);
+    assertStorageError(await copy(), "409", "KeyAlreadyExists");
+    assert.equal((await copy({ "x-upsert": "true" })).status, 200);
+    const read = await send(backend(), "GET", objectUrl("to/copy.png"), service);
+    assert.deepEqual([read.text, read.headers.get("content-type")], ["copied", "image/png"]);
+  });
+
+  test("is deleted once", async () => {
+    await put(backend(), "deleted.png", service);
+    assert.equal((await send(backend(), "DELETE", objectUrl("deleted.png"), service)).status, 200);
+    assertStorageError(await send(backend(), "DELETE", objectUrl("deleted.png"), service), "404", "NoSuchKey");
+  });
+});
+
+describe("an embedded backend with @supabase/lite's signed URLs", () => {
+  test("answers them with the /storage/v1 prefix", async () => {
+    const backend = await startEmbedded({ databaseUrl: "", signedUrls: "lite" });
+    try {
+      await put(backend, "a.png", as.service(backend));
+      const target = objectUrl("a.png", "object/sign");
+      const { json } = await sendJson(backend, "POST", target, as.service(backend), { expiresIn: 60 });
+      assert.match(json.signedURL, /^\/storage\/v1\/object\/sign\//);
+      assert.equal((await send(backend, "GET", json.signedURL)).text, "bytes");
+    } finally {
+      await backend.close();
+    }
+  });
+});
