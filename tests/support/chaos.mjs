@@ -28,7 +28,8 @@
  * What happens to a request is a function of the seed, its method, target and body, and how often this very request
  * has come: two runs with the same seed and the same requests meet the same faults, in whatever order their requests
  * mingle. (A blackout takes along whatever comes in its time, and that is not repeatable.) Ids made by the library
- * make requests differ from run to run; give an `imageId` to have them alike.
+ * make requests differ from run to run: give an `imageId` to have them alike, and name what differs all the same, such
+ * as the id of a new user, in `ignore`.
  *
  * CORS preflights and routes that are neither Storage's nor PostgREST's pass unharmed, except in a blackout.
  */
@@ -104,6 +105,7 @@ const ANSWERS = {
  * @param {number | string} [options.seed]
  * @param {number} [options.rate] The share of requests to break, from 0 to 1.
  * @param {string[]} [options.faults] The kinds to draw from, see {@link FAULTS}.
+ * @param {string[]} [options.ignore] Texts that do not count when requests are told apart.
  * @param {number} [options.blackoutMs] How long a drawn blackout lasts.
  * @param {{ afterRequests: number, ms: number }[]} [options.blackouts] Blackouts at fixed points, beside drawn ones.
  * @param {number} [options.delayMs] How late a delayed answer is.
@@ -114,6 +116,7 @@ export async function startChaos({
   seed = 1,
   rate = 0.2,
   faults = FAULTS,
+  ignore = [],
   blackoutMs = 300,
   blackouts = [],
   delayMs = 100,
@@ -140,7 +143,7 @@ export async function startChaos({
   /** The fault of a request, or undefined. */
   function draw(request) {
     if (!request.target.startsWith(STORAGE) && !request.target.startsWith(REST)) return undefined;
-    const key = digest(request.method, request.target, request.headers["upload-offset"] ?? "", digest(request.body));
+    const key = identity(request, ignore);
     const times = seen.get(key) ?? 0;
     seen.set(key, times + 1);
     const dice = createHash("sha256").update(`${seed}:${key}:${times}`).digest();
@@ -287,8 +290,9 @@ function corsHeaders({ headers }) {
   return headers.origin ? { "access-control-allow-origin": "*" } : {};
 }
 
-function digest(...parts) {
-  const hash = createHash("sha256");
-  for (const part of parts) hash.update(part).update("\n");
-  return hash.digest("hex");
+/** What a request has in common with its repetitions, and with no other request. */
+function identity({ method, target, headers, body }, ignore) {
+  let text = [method, target, headers["upload-offset"] ?? "", body.toString("latin1")].join("\n");
+  for (const part of ignore) text = text.replaceAll(part, "");
+  return createHash("sha256").update(text, "latin1").digest("hex");
 }
