@@ -5,12 +5,12 @@
 // | any key in a path            | decoded but for `;,/?:@&=+$#`              | decoded                                        |
 // | key with a character outside | stored                                     | 400/400 InvalidKey, before the body is read    |
 // |   the allowed ones           |                                            |                                                |
-// | `.` as a segment             | stored                                     | 400/400 InvalidKey (file backend)              |
+// | `.` or `..` as a segment     | resolved                                   | 400/400 InvalidKey (file backend); server.mjs  |
 // | errors                       | no `code`; 401 for a bad token             | `code`; 400/403 for a bad token                |
 // | PUT, POST of the same key    | 500 (23505) when they meet                 | 200                                            |
 // |   at once                    |                                            |                                                |
 // | POST /object/sign/b/k        | `signedUrl`, with /storage/v1              | `signedURL`, relative to /storage/v1           |
-// | POST /object/sign/b          | the same for each item                     | the same; `signedURL` null where one is missing|
+// | POST /object/sign/b          | 404: signs one object without a name       | an array; `signedURL` null where one is missing|
 // | a signed URL's bad token     | 500                                        | 400/400 InvalidJWT                             |
 // | POST /object/upload/sign     | `signedUrl`                                | `url`, relative to /storage/v1                 |
 // | PUT to it                    | `Key` without the bucket                   | `Key` with it                                  |
@@ -19,8 +19,13 @@
 // | DELETE /object/b/k           | 404 route                                  | 200, or 400/404 NoSuchKey                      |
 // | /upload/resumable            | missing                                    | tus.mjs                                        |
 //
-// Left as they are: a key with two dots in a row anywhere (`a..b`) is an InvalidKey; nothing is transformed;
-// the list of objects is flat; a segment over 255 bytes is stored, as on the S3 backend.
+// Elsewhere: PGlite's one session is shared by all requests, roles and all (pglite-queue.mjs); integers past 2^53
+// are rounded (exact-integers.mjs, database.mjs); times are not ISO 8601 and anon is granted everything
+// (database.mjs); a check violation is a 500 (check-violations.mjs); refused statements are printed (quiet.mjs).
+//
+// Left as they are: with Prefer: missing=default, an id that the database made is answered as null; a key with two
+// dots in a row anywhere (`a..b`) is an InvalidKey; nothing is transformed; the list of objects is flat; a segment
+// over 255 bytes is stored, as on the S3 backend.
 
 import { randomUUID } from "node:crypto";
 import { createReadStream, createWriteStream } from "node:fs";
@@ -36,8 +41,12 @@ const ALLOWED_IN_KEY = /^[\w/!.*'() &$=@;:+,?-]+$/;
 
 /**
  * A Hono middleware around lite's Storage routes.
- * @param {{ connection: import("@supabase/lite").Connection, keys: import("./keys.mjs").Keys,
- *   locks: import("./locks.mjs").KeyLocks, spool: string, signedUrls: "storage" | "lite" }} context `spool` is a folder for uploads under way
+ * @param {object} context
+ * @param {import("@supabase/lite").Connection} context.connection
+ * @param {import("./keys.mjs").Keys} context.keys
+ * @param {import("./locks.mjs").KeyLocks} context.locks one writer of a key at a time
+ * @param {string} context.spool a folder for uploads under way
+ * @param {"storage" | "lite"} context.signedUrls whose form a signedURL answer has
  */
 export function storageContract(context) {
   return async (c, next) => {

@@ -2,7 +2,6 @@
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { once } from "node:events";
 import http from "node:http";
 import { before, describe, test } from "node:test";
 import { Upload } from "tus-js-client";

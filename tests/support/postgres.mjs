@@ -1,6 +1,7 @@
 // A PostgreSQL server for a test: Debian's, in a cluster of its own that is gone afterwards.
 
 import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { access, chown, mkdtemp, readdir, rm } from "node:fs/promises";
 import net from "node:net";
 import os from "node:os";
@@ -27,20 +28,30 @@ export async function startPostgres() {
     as,
   );
   const port = await freePort();
-  const options = ["-D", data, "-p", port, "-k", directory, "-h", "127.0.0.1", "-F"];
-  const server = spawn(path.join(programs, "postgres"), options, { ...as, stdio: ["ignore", "ignore", "pipe"] });
-  const kill = () => server.kill("SIGQUIT");
-  process.once("exit", kill);
-  await ready(server);
-  return {
-    url: `postgres://postgres@127.0.0.1:${port}/postgres`,
-    close: async () => {
-      process.off("exit", kill);
-      await stop(server);
-      await rm(directory, { recursive: true, force: true });
-    },
+  const command = [path.join(programs, "postgres"), "-D", data, "-p", port, "-k", directory, "-h", "127.0.0.1", "-F"];
+  const server = spawn("sh", ["-c", UNTIL_STDIN_ENDS, "sh", ...command], { ...as, stdio: ["pipe", "ignore", "pipe"] });
+  const ended = once(server, "exit");
+  const close = async () => {
+    server.stdin.end();
+    await ended;
+    await rm(directory, { recursive: true, force: true });
   };
+  try {
+    await ready(server);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { url: `postgres://postgres@127.0.0.1:${port}/postgres`, close };
 }
+
+// Ends the server with the test that started it, however that ends: a killed process closes its pipes.
+const UNTIL_STDIN_ENDS = `
+exec 3<&0
+"$@" </dev/null &
+server=$!
+{ read -r _ <&3; kill -INT $server; } 2>/dev/null &
+wait $server`;
 
 async function findPrograms() {
   const versions = await readdir("/usr/lib/postgresql").catch(() => []);
@@ -90,14 +101,6 @@ function ready(server) {
     });
     server.once("error", reject);
     server.once("exit", (code) => reject(new Error(`PostgreSQL ended with status ${code}:\n${log}`)));
-  });
-}
-
-function stop(server) {
-  return new Promise((resolve) => {
-    server.removeAllListeners("exit");
-    server.once("exit", resolve);
-    server.kill("SIGINT");
   });
 }
 
