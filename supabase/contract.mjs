@@ -16,6 +16,7 @@
 // | PUT to it                    | `Key` without the bucket                   | `Key` with it                                  |
 // | GET /object/info             | the row                                    | size, content_type, cache_control, etag, …     |
 // | POST /object/copy            | `key` without the bucket                   | `Key` with it, `Id`                            |
+// | a form in a body             | its field must be called `file`            | any name                                       |
 // | DELETE /object/b/k           | 404 route                                  | 200, or 400/404 NoSuchKey                      |
 // | /upload/resumable            | missing                                    | tus.mjs                                        |
 //
@@ -227,9 +228,22 @@ async function translateError(response) {
   return StorageError.fromLite(body).toResponse();
 }
 
+/** supabase-js sends a Blob as a form, in a field without a name; lite looks for one called `file`. */
+async function withoutForm(request) {
+  if (!(request.headers.get("content-type") ?? "").startsWith("multipart/form-data")) return request;
+  const form = await request.formData();
+  const file = [...form.values()].find((value) => value instanceof Blob);
+  if (file === undefined) throw storageError("InvalidRequest", "the form has no file");
+  const headers = new Headers(request.headers);
+  headers.set("content-type", file.type || "application/octet-stream");
+  headers.set("content-length", String(file.size));
+  if (form.has("cacheControl")) headers.set("cache-control", `max-age=${form.get("cacheControl")}`);
+  return new Request(request.url, { method: request.method, headers, body: file });
+}
+
 /** Receives a body whole before lite sees it: an upload that is cut leaves nothing, and holds no lock meanwhile. */
 async function withSpooledBody(c, directory, run) {
-  const { raw } = c.req;
+  const raw = await withoutForm(c.req.raw);
   if (raw.body === null) return run();
   await mkdir(directory, { recursive: true });
   const file = path.join(directory, randomUUID());

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import http from "node:http";
 import { before, describe, test } from "node:test";
+import { createClient } from "@supabase/supabase-js";
 import { signJwt } from "../../supabase/keys.mjs";
 import { startEmbedded } from "../support/embedded.mjs";
 import { as, assertStorageError, BUCKET, objectUrl, onEveryDatabase, put, send, sendJson } from "./helpers.mjs";
@@ -170,6 +171,19 @@ onEveryDatabase("an object", (backend) => {
     assert.deepEqual(first.json, { Key: `${BUCKET}/ticket.png` });
     assertStorageError(await upload(), "409", "KeyAlreadyExists");
     assertStorageError(await send(backend(), "POST", target, service), "409", "KeyAlreadyExists");
+  });
+
+  test("is uploaded, read and removed by supabase-js", async () => {
+    const bucket = createClient(backend().url, backend().serviceKey).storage.from(BUCKET);
+    const blob = new Blob(["from a form"], { type: "image/webp" });
+    const { error, data } = await bucket.upload("by supabase-js.webp", blob, { cacheControl: "60" });
+    assert.deepEqual([error, data?.path], [null, "by supabase-js.webp"]);
+    const info = await bucket.info("by supabase-js.webp");
+    assert.deepEqual([info.data.contentType, info.data.cacheControl], ["image/webp", "max-age=60"]);
+    assert.equal(await (await bucket.download("by supabase-js.webp")).data.text(), "from a form");
+    const signed = await bucket.createSignedUrls(["by supabase-js.webp"], 60);
+    assert.equal(await (await fetch(signed.data[0].signedUrl)).text(), "from a form");
+    assert.equal((await bucket.remove(["by supabase-js.webp"])).data.length, 1);
   });
 
   test("is copied, over another with x-upsert only", async () => {
