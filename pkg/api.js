@@ -11,10 +11,52 @@ export class ImagenCloudError extends Error {
   }
 }
 
-function loadFailed(cause) {
-  const message = `the WebAssembly could not be loaded: ${cause?.message ?? cause}`;
-  const details = { name: "ImagenCloudError", stage: "config", code: "load_failed", retryable: true, attempts: 0 };
-  return Object.assign(new Error(message, { cause }), details);
+function failed(code, message, retryable, options) {
+  const details = { name: "ImagenCloudError", stage: "config", code, retryable, attempts: 0 };
+  return Object.assign(new Error(message, options), details);
+}
+
+/** A sink that may be freed at any time, also twice. */
+class Handle {
+  #sink;
+
+  constructor(sink) {
+    this.#sink = sink;
+  }
+
+  async sync(request, options) {
+    return this.#alive().sync(request, options);
+  }
+
+  async signedUrl(storagePath, ttlSeconds, options) {
+    return this.#alive().signedUrl(storagePath, ttlSeconds, options);
+  }
+
+  free() {
+    this.#sink?.free();
+    this.#sink = undefined;
+  }
+
+  #alive() {
+    if (this.#sink === undefined) throw failed("invalid_config", "the sink has been freed", false);
+    return this.#sink;
+  }
+}
+
+/** What was given, whatever the caller does with it while the WebAssembly loads. */
+function snapshot(request) {
+  if (typeof request !== "object" || request === null) return request;
+  let given = request;
+  try {
+    given = { ...request, sidecar: structuredClone(request.sidecar) };
+    // A Blob cannot change, and a shared buffer is cloned by reference.
+    if (ArrayBuffer.isView(given.image) || given.image instanceof ArrayBuffer) {
+      given.image = structuredClone(given.image);
+    }
+  } catch {
+    // What can't be read or cloned is refused later, with its field's name.
+  }
+  return given;
 }
 
 /**
@@ -28,7 +70,7 @@ export function load(source) {
       () => undefined,
       (cause) => {
         loading = undefined; // the next call tries again
-        throw loadFailed(cause);
+        throw failed("load_failed", `the WebAssembly could not be loaded: ${cause?.message ?? cause}`, true, { cause });
       },
     );
     return loading;
@@ -37,15 +79,17 @@ export function load(source) {
     init,
     createSink: async (options) => {
       await init();
-      return new Sink(options);
+      return new Handle(new Sink(options));
     },
     createSinkFromEnv: async (env) => {
       await init();
-      return Sink.fromEnv(env);
+      const sink = Sink.fromEnv(env);
+      return sink && new Handle(sink);
     },
     sync: async (sink, request, options) => {
+      const given = snapshot(request);
       await init();
-      return callSync(sink, request, options);
+      return callSync(sink, given, options);
     },
     signedUrl: async (sink, storagePath, ttlSeconds, options) => {
       await init();

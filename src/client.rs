@@ -148,7 +148,9 @@ impl<P: Platform> Client<P> {
         };
         let expired = async {
             self.platform.sleep(ms).await;
-            Err(call.stopped(Code::DeadlineExceeded, &format!("not done within {ms} ms")))
+            let mut error = call.stopped(Code::DeadlineExceeded, &format!("not done within {ms} ms"));
+            error.retryable = true;
+            Err(error)
         };
         first_of(Box::pin(expired), work).await
     }
@@ -181,7 +183,7 @@ impl<P: Platform> Client<P> {
     async fn insert(&self, shipment: &Shipment<P::Bytes>, call: &Call) -> Result<String, Error> {
         let insert = || row::insert(&self.config, &shipment.row);
         match self.until_answered(call, Stage::Insert, &insert, &row::read_insert).await {
-            Err(error) if error.server_code.as_deref() == Some("23505") => {
+            Err(error) if error.code == Code::IdTaken => {
                 let read_back = || row::read_back(&self.config, &shipment.image_id);
                 let read = |response: &Response| row::read_holder(shipment, response);
                 self.until_answered(call, Stage::Insert, &read_back, &read).await

@@ -134,6 +134,7 @@ fn judge(stage: Stage, http_status: u16, told: &Told) -> (Code, Remedy) {
     match status {
         429 => (Code::RateLimited, Remedy::Wait),
         408 | 425 | 500.. => (Code::Unavailable, Remedy::Wait),
+        409 if stage == Stage::Insert && code.is_empty() => (Code::IdTaken, Remedy::None),
         401 if told.says("api key") => (Code::Unauthorized, Remedy::None),
         401 => (Code::Unauthorized, Remedy::FreshToken),
         403 if stage == Stage::Insert || told.says("row-level security") => (Code::Forbidden, Remedy::None),
@@ -159,12 +160,14 @@ fn is_passing_database_error(code: &str) -> bool {
 /// What to do about the usual mistakes of setting up.
 fn advice(stage: Stage, code: Code, told: &Told) -> Option<&'static str> {
     Some(match code {
+        Code::Unauthorized if told.says("api key") => "The gateway does not know apiKey: is it this project's?",
+        // A bare status is a gateway's or a proxy's word: no ground for advice.
+        _ if told.code.is_empty() => return None,
         Code::SchemaNotExposed => {
             "Add the schema (imagen by default) to the project's exposed schemas: API settings, \"Exposed schemas\""
         }
         Code::TableMissing => "Run the migration in supabase/migrations, or check the options schema and table",
         Code::BucketMissing => "Run the migration in supabase/migrations, or check the option bucket",
-        Code::Unauthorized if told.says("api key") => "The gateway does not know apiKey: is it this project's?",
         Code::Unauthorized => "The server refused the token: is it expired, or of another project?",
         Code::Forbidden => {
             "A policy or a missing grant refuses: pathPrefix and ownerUserId must both be the signed-in user's id"

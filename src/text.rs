@@ -61,6 +61,7 @@ pub(crate) fn is_header_safe(text: &str) -> bool {
 }
 
 /// The one of `known` that `name` was probably meant to be.
+#[cfg_attr(not(target_arch = "wasm32"), allow(dead_code))]
 pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let lower = name.to_ascii_lowercase();
     known

@@ -33,6 +33,9 @@ impl Sink {
     /// A sink from the environment's variables, or `undefined` where the URL or the key is missing.
     #[wasm_bindgen(js_name = fromEnv)]
     pub fn from_env(env: JsValue) -> Result<Option<Sink>, JsValue> {
+        if !env.is_object() {
+            return Err(error::to_js(Error::option("env", "must be an object of variables")));
+        }
         let Some(options) = Config::options_from_env(|name| read::env(&env, name)) else {
             return Ok(None);
         };

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use js_sys::{Array, Function, Uint8Array, global};
+use js_sys::{Function, Uint8Array, global};
 use wasm_bindgen::JsValue;
 
 use super::bytes::HostBytes;
@@ -106,9 +106,13 @@ pub fn in_browser() -> bool {
     !on_server && (at(&["document"]).is_object() || at(&["WorkerGlobalScope"]).is_function())
 }
 
-/// Calls one of the caller's callbacks. What it throws is its own affair.
+/// Calls one of the caller's callbacks. What it throws, or rejects later, is its own affair.
 pub(crate) fn tell(callback: Option<&Function>, event: &JsValue) {
-    if let Some(callback) = callback {
-        let _ = js_sys::Reflect::apply(callback, &JsValue::UNDEFINED, &Array::of1(event));
+    let Some(Ok(answer)) = callback.map(|callback| callback.call1(&JsValue::UNDEFINED, event)) else {
+        return;
+    };
+    if js::get(&answer, "catch").is_ok_and(|catch| catch.is_function()) {
+        // Any function will do: a rejection that is caught is not reported as unhandled.
+        let _ = js::get(&global(), "Boolean").and_then(|ignore| js::call(&answer, "catch", &[ignore]));
     }
 }

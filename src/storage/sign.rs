@@ -4,11 +4,12 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::object_url;
 use crate::config::Config;
-use crate::error::Stage;
+use crate::error::{Code, Error, Stage};
 use crate::http::{Method, Request, Response};
 use crate::json::Json;
-use crate::path::StoragePath;
+use crate::path::{StoragePath, escape_segment};
 use crate::refusal::{self, Refusal};
+use crate::text::quote;
 
 /// What may not stand in a URL as it is; `%`, `?` and `#` are left, since they may be meant.
 const ILLEGAL: AsciiSet =
@@ -29,16 +30,16 @@ pub fn read_sign(config: &Config, path: &StoragePath, response: &Response) -> Re
         return Err(garbled("parse sign response: not JSON"));
     };
     match answer.get("signedURL") {
-        Some(Json::Text(url)) if url.is_empty() => Err(empty(response)),
+        Some(Json::Text(url)) if url.is_empty() => {
+            // Storage's own word, so that trying again won't change it.
+            let message = format!("empty signedURL in response: {}", quote(&response.body));
+            let mut error = Error::new(Stage::Sign, Code::BadResponse, message);
+            error.status = Some(response.status);
+            Err(Refusal::last(error))
+        }
         Some(Json::Text(url)) => absolute(config, path, url).ok_or_else(|| garbled("parse sign response: no URL")),
         _ => Err(garbled("parse sign response: no signedURL")),
     }
-}
-
-fn empty(response: &Response) -> Refusal {
-    let mut refusal = Refusal::garbled(Stage::Sign, response, "");
-    refusal.error.message = format!("empty signedURL in response: {}", crate::text::quote(&response.body));
-    refusal
 }
 
 /// Makes one URL of what servers answer: the real one a path relative to `/storage/v1`, with the object's name
@@ -59,7 +60,7 @@ fn absolute(config: &Config, path: &StoragePath, signed: &str) -> Option<String>
 fn escaped(config: &Config, path: &StoragePath, url: &str) -> String {
     let raw = format!("/{}/{}?", config.bucket, path.as_str());
     let whole = match url.split_once(&raw) {
-        Some((before, query)) => format!("{before}/{}/{}?{query}", config.bucket, path.escaped()),
+        Some((before, query)) => format!("{before}/{}/{}?{query}", escape_segment(&config.bucket), path.escaped()),
         None => url.to_owned(),
     };
     utf8_percent_encode(&whole, &ILLEGAL).to_string()
