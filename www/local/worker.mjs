@@ -84,8 +84,10 @@ async function readCompatibilityDate() {
 
 /** Passes a request on as it came, path, host and all, and its answer back. */
 function forward(address, request, response) {
+  const { hostname, port } = address;
   const { method, url: path, headers } = request;
-  const onward = httpRequest({ hostname: address.hostname, port: address.port, method, path, headers }, (answer) => {
+  // No connection is used twice: workerd closes one without a word when a body was answered unread.
+  const onward = httpRequest({ hostname, port, method, path, headers, agent: false }, (answer) => {
     response.writeHead(answer.statusCode, answer.rawHeaders);
     answer.pipe(response);
   });

@@ -1,0 +1,384 @@
+// Requests that try to get in where they don't belong. None may write anything, whatever it is answered.
+import assert from "node:assert/strict";
+import { connect } from "node:net";
+import { after, before, describe, test } from "node:test";
+import { encode, fields, file, mint, PIXEL, startBench } from "./support.mjs";
+
+const LIMIT = 100_000;
+const UUID = "11111111-2222-4333-8444-555555555555";
+
+let bench;
+let user;
+let other;
+let othersImage;
+before(async () => {
+  bench = await startBench({ MAX_BODY_BYTES: String(LIMIT), ALLOWED_ORIGINS: "https://app.example" });
+  user = await bench.supabase.createUser();
+  other = await bench.supabase.createUser();
+  othersImage = await (await bench.post(other.accessToken)).json();
+});
+after(() => bench?.close());
+
+/** Runs a request that has to be refused with this status and code and to leave everything as it was. */
+async function refused(status, code, send) {
+  const stored = await bench.snapshot();
+  const answer = await send();
+  const problem = await answer.json();
+  assert.deepEqual({ status: answer.status, code: problem.code }, { status, code });
+  assert.equal(answer.headers.get("content-type"), "application/problem+json");
+  assert.deepEqual(
+    Object.keys(problem)
+      .filter((key) => !["field", "imageId"].includes(key))
+      .sort(),
+    ["code", "detail", "requestId", "status", "title", "type"],
+  );
+  assert.equal(await bench.snapshot(), stored);
+}
+
+describe("tokens", () => {
+  const secret = () => bench.supabase.jwtSecret;
+  const encode = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const claims = () => ({ sub: user.id, aud: "authenticated", role: "authenticated", exp: 4102444800 });
+  const hour = 3600;
+  const now = () => Math.floor(Date.now() / 1000);
+
+  const unauthorized = {
+    "no token": () => undefined,
+    "an empty token": () => "",
+    garbage: () => "garbage",
+    "three parts of garbage": () => "a.b.c",
+    "an expired token": () => mint(secret(), { sub: user.id, exp: now() - hour }),
+    "a token without exp": () => mint(secret(), { sub: user.id, exp: undefined }),
+    "a token of the future": () => mint(secret(), { sub: user.id, nbf: now() + hour }),
+    "alg none": () => `${encode({ alg: "none", typ: "JWT" })}.${encode(claims())}.`,
+    "alg none in capitals": () => `${encode({ alg: "NONE", typ: "JWT" })}.${encode(claims())}.`,
+    "alg none with a real signature": () =>
+      `${encode({ alg: "none" })}.${encode(claims())}.${user.accessToken.split(".")[2]}`,
+    "another algorithm than the pinned one": () => mint(secret().padEnd(64, "x"), { alg: "HS512", sub: user.id }),
+    "HS512 with the right secret": () => mint(secret(), { alg: "HS512", sub: user.id }),
+    "the wrong key": () => mint("a-wrong-secret-that-is-long-enough-to-be-one", { sub: user.id }),
+    "changed claims under the old signature": () => {
+      const [header, , signature] = user.accessToken.split(".");
+      return [header, encode({ ...claims(), sub: other.id }), signature].join(".");
+    },
+    "the wrong audience": () => mint(secret(), { sub: user.id, aud: "other" }),
+    "no audience": () => mint(secret(), { sub: user.id, aud: undefined }),
+    "another issuer": () => mint(secret(), { sub: user.id, iss: "https://evil.example/auth/v1" }),
+    "the anon key": () => bench.supabase.anonKey,
+    "the service key": () => bench.supabase.serviceKey,
+    "the publishable key": () => bench.supabase.publishableKey,
+    "the secret key": () => bench.supabase.secretKey,
+  };
+  for (const [name, make] of Object.entries(unauthorized)) {
+    test(`${name} is refused`, async () => {
+      const token = await make();
+      await refused(401, "unauthorized", () => bench.post(token));
+    });
+  }
+
+  const forbidden = {
+    "role anon": { role: "anon" },
+    "role service_role": { role: "service_role" },
+    "no role": { role: undefined },
+    "an anonymous user": { is_anonymous: true },
+    "a sub that is no UUID": { sub: "../../other" },
+    "a sub in capitals": { sub: "AAAAAAAA-2222-4333-8444-555555555555" },
+    "no sub": { sub: undefined },
+    "a sub of another type": { sub: { id: UUID } },
+  };
+  for (const [name, changes] of Object.entries(forbidden)) {
+    test(`a token with ${name} is refused`, async () => {
+      const token = await mint(secret(), { sub: user.id, ...changes });
+      await refused(403, "forbidden", () => bench.post(token));
+    });
+  }
+
+  test("another scheme than Bearer is refused", () =>
+    refused(401, "unauthorized", () => bench.post(undefined, {}, { authorization: `Basic ${user.accessToken}` })));
+
+  test("a token in the query or a cookie is no token", () =>
+    refused(401, "unauthorized", () =>
+      bench.call(`/api/signed-url?path=${user.id}/a.png&access_token=${user.accessToken}`, {
+        headers: { cookie: `sb-access-token=${user.accessToken}` },
+      }),
+    ));
+
+  test("two Authorization headers are refused, whichever is the good one", async () => {
+    for (const tokens of [
+      [user.accessToken, "garbage"],
+      ["garbage", user.accessToken],
+      [user.accessToken, other.accessToken],
+    ]) {
+      const lines = tokens.map((token) => `Authorization: Bearer ${token}`);
+      await refused(401, "unauthorized", () => raw(["GET /api/signed-url?path=a HTTP/1.1", ...lines]));
+    }
+  });
+
+  test("the issuer's own iss is accepted", async () => {
+    const token = await mint(secret(), { sub: user.id, iss: `${bench.front.url}/auth/v1` });
+    const answer = await bench.post(token, { request: fields({ slug: "issuer" }) });
+    assert.equal(answer.status, 201);
+  });
+
+  test("an anonymous user may where it is configured", async () => {
+    const lenient = await startBench({ ALLOW_ANONYMOUS_USERS: "true" });
+    try {
+      const { id } = await lenient.supabase.createUser();
+      const token = await mint(lenient.supabase.jwtSecret, { sub: id, is_anonymous: true });
+      assert.equal((await lenient.post(token)).status, 201);
+    } finally {
+      await lenient.close();
+    }
+  });
+});
+
+describe("another user's path is not signed", () => {
+  const paths = {
+    plain: (path) => path,
+    "with an encoded slash": (path) => path.replaceAll("/", "%2f"),
+    "with its first letter encoded": (path) => `%${path.charCodeAt(0).toString(16)}${path.slice(1)}`,
+    "double-encoded": (path) => encodeURIComponent(encodeURIComponent(path)),
+    "with a slash before it": (path) => `/${path}`,
+    "with a dot before it": (path) => `./${path}`,
+    "in capitals": (path) => path.toUpperCase(),
+    "with the bucket before it": (path) => `imagen-generated/${path}`,
+    "out of one's own folder": (path) => `${user.id}/../${path}`,
+    "out of one's own folder, encoded": (path) => `${user.id}/%2e%2e/${path}`,
+    "out of one's own folder, half encoded": (path) => `${user.id}/.%2e/${path}`,
+    "out of one's own folder, all encoded": (path) => `${user.id}%2f%2e%2e%2f${path.replaceAll("/", "%2f")}`,
+    "out of one's own folder, double-encoded": (path) => `${user.id}/%252e%252e/${path}`,
+    "out of one's own folder, thrice encoded": (path) => `${user.id}/%25252e%25252e/${path}`,
+    "out of one's own folder by backslash": (path) => `${user.id}\\..\\${path}`,
+    "out of one's own folder by encoded backslash": (path) => `${user.id}/..%5c${path}`,
+    "behind an empty segment": (path) => `${user.id}//../${path}`,
+    "behind a NUL": (path) => `${path}%00${user.id}/`,
+    "behind a line break": (path) => `${user.id}/%0d%0a${path}`,
+  };
+  for (const [name, make] of Object.entries(paths)) {
+    test(name, () => refused(403, "not_yours", () => sign(make(othersImage.storagePath))));
+  }
+
+  const own = {
+    "the own folder alone": () => user.id,
+    "the own folder with a slash": () => `${user.id}/`,
+    "the own folder in capitals": () => `${user.id.toUpperCase()}/a.png`,
+    "a folder that starts like the own one": () => `${user.id}x/a.png`,
+    "the own id behind a slash": () => `/${user.id}/a.png`,
+    "a path that ends with a slash": () => `${user.id}/2026-05-11/`,
+  };
+  for (const [name, make] of Object.entries(own)) {
+    test(name, () => refused(403, "not_yours", () => sign(make())));
+  }
+
+  test("of two paths none is signed", () =>
+    refused(400, "invalid_request", () => sign(`${user.id}/a.png&path=${othersImage.storagePath}`)));
+  test("no path is a bad request", () => refused(400, "invalid_request", () => sign("")));
+  test("an own path without an object is not found", () =>
+    refused(404, "object_missing", () => sign(`${user.id}/2026-05-11/none-1.png`)));
+  for (const ttl of ["0", "86401", "-1", "1.5", "1e3", "forever", "", "60&ttl=70"]) {
+    test(`ttl=${ttl} is a bad request`, () =>
+      refused(400, "invalid_request", () => sign(`${user.id}/2026-05-11/a-1.png&ttl=${ttl}`)));
+  }
+
+  const sign = (query) => {
+    const headers = { authorization: `Bearer ${user.accessToken}` };
+    return bench.call(`/api/signed-url?path=${query}`, { headers });
+  };
+});
+
+describe("requests", () => {
+  const post = (parts, headers) => bench.post(user.accessToken, parts, headers);
+
+  for (const field of ["ownerUserId", "owner_user_id", "pathPrefix"]) {
+    test(`an own ${field} is refused, even the right one`, async () => {
+      for (const id of [other.id, user.id]) {
+        await refused(400, "owner_not_allowed", () => post({ request: fields({ [field]: id }) }));
+      }
+    });
+  }
+
+  test("another user's imageId is refused before the bytes are stored", () =>
+    refused(409, "id_taken", () => post({ request: fields({ slug: "mine", imageId: othersImage.imageId }) })));
+  test("another user's imageId in capitals too", () =>
+    refused(409, "id_taken", () => post({ request: fields({ imageId: othersImage.imageId.toUpperCase() }) })));
+
+  const bad = {
+    "a slug that leaves the folder": { slug: `../../${UUID}/a` },
+    "a slug with an encoded way out": { slug: "..\\..\\a" },
+    "a date that leaves the folder": { date: ".." },
+    "an absolute slug": { slug: "/etc/passwd" },
+    "a NUL in the slug": { slug: "a\0b" },
+    "an unknown field": { colour: "red" },
+    "no prompt": { prompt: undefined },
+    "a prompt of another type": { prompt: 7 },
+    "a seed that is no integer": { seed: 1.5 },
+    "a seed past 64 bits": { seed: "9223372036854775808" },
+    "a seed that was rounded": { seed: 2 ** 53 },
+    "a seed that is text": { seed: "forty-two" },
+    "an imageId that is no UUID": { imageId: "1 or 1=1" },
+    "an imageId that is a filter": { imageId: `${UUID}&select=*` },
+    "a steps that is text": { steps: "4" },
+    "an image in the JSON": { image: "data:image/png;base64,AAAA" },
+  };
+  for (const [name, changes] of Object.entries(bad)) {
+    test(`${name} is a bad request`, () => refused(400, "invalid_request", () => post({ request: fields(changes) })));
+  }
+
+  const malformed = {
+    "no request": { request: null },
+    "no image": { image: null },
+    "an image that is text": { image: "data:image/png;base64,AAAA" },
+    "an empty image": { image: file("") },
+    "a third part": { extra: "x" },
+    "a request that is not JSON": { request: "{" },
+    "a request that is a list": { request: "[]" },
+    "a request that is null": { request: "null" },
+  };
+  for (const [name, parts] of Object.entries(malformed)) {
+    test(`${name} is a bad request`, () => refused(400, "invalid_request", () => post(parts)));
+  }
+
+  test("two images are a bad request", async () => {
+    const form = new FormData();
+    form.append("request", JSON.stringify(fields()));
+    for (const name of ["a.png", "b.png"]) form.append("image", file(PIXEL), name);
+    const { body, headers } = await encode(form);
+    await refused(400, "invalid_request", () => send(body, headers["content-type"]));
+  });
+  test("a multipart body that breaks off is a bad request", () =>
+    refused(400, "invalid_request", () =>
+      send("--x\r\nContent-Disposition: form-data; name=image", "multipart/form-data; boundary=x"),
+    ));
+  test("a multipart body without a boundary is refused", () =>
+    refused(400, "invalid_request", () => send("--x--", "multipart/form-data; x=y")));
+  for (const type of ["application/json", "image/png", "application/x-www-form-urlencoded", "text/plain"]) {
+    test(`a body of ${type} is refused`, () => refused(415, "unsupported_type", () => send("{}", type)));
+  }
+
+  const notImages = {
+    "HTML declared as PNG": file("<!doctype html><script>alert(1)</script>"),
+    SVG: file('<svg xmlns="http://www.w3.org/2000/svg"/>', { name: "a.svg", type: "image/svg+xml" }),
+    "a PDF": file("%PDF-1.7", { type: "image/png" }),
+    "a few bytes of nothing": file(new Uint8Array([1, 2, 3])),
+  };
+  for (const [name, image] of Object.entries(notImages)) {
+    test(`${name} is refused`, () => refused(415, "invalid_image", () => post({ image })));
+  }
+  test("a PNG that is said to be HTML is refused", () =>
+    refused(415, "invalid_image", () => post({ request: fields({ mimeType: "text/html" }) })));
+
+  const head = (length, ...more) => [
+    "POST /api/sync HTTP/1.1",
+    "Content-Type: multipart/form-data; boundary=x",
+    `Content-Length: ${length}`,
+    ...more,
+  ];
+  test("a body over the limit is refused by its length, before a byte of it has come", () =>
+    refused(413, "too_large", () => raw(head(LIMIT + 1, `Authorization: Bearer ${user.accessToken}`))));
+  test("a body over the limit is refused without a length", () => {
+    let left = LIMIT + 30_000;
+    const body = new ReadableStream({
+      pull(controller) {
+        if (left <= 0) return controller.close();
+        controller.enqueue(new Uint8Array(10_000));
+        left -= 10_000;
+      },
+    });
+    return refused(413, "too_large", () => send(body, "multipart/form-data; boundary=x"));
+  });
+  test("without a token a body is not waited for, whatever its length", async () => {
+    for (const length of [1000, LIMIT + 1]) await refused(401, "unauthorized", () => raw(head(length)));
+  });
+
+  const send = (body, type) =>
+    bench.call("/api/sync", {
+      method: "POST",
+      body,
+      duplex: "half",
+      headers: { authorization: `Bearer ${user.accessToken}`, "content-type": type },
+    });
+});
+
+describe("origins and routes", () => {
+  for (const origin of [
+    "https://evil.example",
+    "null",
+    "http://app.example",
+    "https://app.example.evil.example",
+    "https://app.example:8443",
+    "https://sub.app.example",
+  ]) {
+    test(`a page of ${origin} is refused, preflight and request`, async () => {
+      const headers = { origin, "access-control-request-method": "POST" };
+      await refused(403, "origin_not_allowed", async () => {
+        const answer = await bench.call("/api/sync", { method: "OPTIONS", headers });
+        assert.equal(answer.headers.get("access-control-allow-origin"), null);
+        return answer;
+      });
+      await refused(403, "origin_not_allowed", () => bench.post(user.accessToken, {}, { origin }));
+    });
+  }
+
+  test("other methods are refused and told the right one", async () => {
+    for (const [method, path, allow] of [
+      ["GET", "/api/sync", "POST"],
+      ["PUT", "/api/sync", "POST"],
+      ["DELETE", "/api/signed-url", "GET"],
+      ["POST", "/api/health", "GET"],
+    ]) {
+      await refused(405, "method_not_allowed", async () => {
+        const answer = await bench.call(path, { method });
+        assert.equal(answer.headers.get("allow"), allow);
+        return answer;
+      });
+    }
+  });
+
+  test("other paths are not found", async () => {
+    for (const path of ["/", "/api", "/api/", "/api/sync/", "/API/SYNC", "/api/tickets", "/api//sync"]) {
+      await refused(404, "not_found", () => bench.call(path));
+    }
+  });
+
+  test("headers that name another user or place change nothing", async () => {
+    const headers = { "x-user-id": other.id, "x-forwarded-host": "evil.example", "x-original-url": "/api/health" };
+    const answer = await bench.post(user.accessToken, { request: fields({ slug: "headers" }) }, headers);
+    assert.equal(answer.status, 201);
+    assert.ok((await answer.json()).storagePath.startsWith(`${user.id}/`));
+  });
+});
+
+test("not one of these requests made the Worker send Supabase anything to store under another's name", async () => {
+  const { objects, rows } = JSON.parse(await bench.snapshot());
+  const own = new Set([user.id, other.id]);
+  assert.ok(rows.every((row) => own.has(row.owner_user_id) && row.storage_path.startsWith(`${row.owner_user_id}/`)));
+  assert.ok(objects.every(({ name }) => own.has(name.split("/")[0])));
+});
+
+/** A request that fetch would not send as it stands. */
+function raw(lines) {
+  const { hostname, port } = new URL(bench.url);
+  return new Promise((resolve, reject) => {
+    const socket = connect(Number(port), hostname, () => {
+      socket.write([...lines, `Host: ${hostname}:${port}`, "Connection: close", "", ""].join("\r\n"));
+    });
+    let text = "";
+    socket.setEncoding("utf8");
+    socket.on("data", (chunk) => {
+      text += chunk;
+    });
+    socket.on("error", reject);
+    socket.on("close", () => {
+      const [head, body] = text.split("\r\n\r\n");
+      const type = /^content-type: *(.*)$/im.exec(head)?.[1];
+      const status = Number(head.split(" ")[1]);
+      // A chunked body has its sizes between; the JSON is in one chunk.
+      resolve(
+        new Response(body.slice(body.indexOf("{"), body.lastIndexOf("}") + 1), {
+          status,
+          headers: { "content-type": type },
+        }),
+      );
+    });
+  });
+}

@@ -1,0 +1,104 @@
+// The service key and the JWT secret must not leave the Worker, by whatever way.
+import assert from "node:assert/strict";
+import { readdir, readFile } from "node:fs/promises";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { buildApp } from "../../www/local/app.mjs";
+import { bundleWorker } from "../../www/local/worker.mjs";
+import { fields, file, startBench } from "./support.mjs";
+
+test("the service key is in no answer and no log line, whatever happens", async () => {
+  const bench = await startBench();
+  const secrets = [bench.supabase.serviceKey, bench.supabase.jwtSecret, bench.supabase.secretKey];
+  const answers = [];
+  const keep = async (answer) => {
+    const response = await answer;
+    answers.push(JSON.stringify([...response.headers]) + (await response.text()));
+  };
+  try {
+    const user = await bench.supabase.createUser();
+    const headers = { authorization: `Bearer ${user.accessToken}` };
+    await keep(bench.post(user.accessToken));
+    await keep(bench.call(`/api/signed-url?path=${user.id}/2026-05-11/lighthouse-42.png`, { headers }));
+    await keep(bench.call(`/api/signed-url?path=${user.id}/none.png`, { headers }));
+    await keep(bench.call("/api/health"));
+    await keep(bench.post(bench.supabase.serviceKey));
+    await keep(bench.post(undefined, {}, { authorization: bench.supabase.serviceKey }));
+    await keep(bench.post(user.accessToken, { request: fields({ slug: bench.supabase.serviceKey }) }));
+    await keep(bench.post(user.accessToken, { image: file("no image") }));
+    bench.front.down = true;
+    await keep(bench.post(user.accessToken));
+    await keep(bench.call("/api/health"));
+  } finally {
+    await bench.close();
+  }
+  assert.equal(answers.length, 10);
+  // The caller who sent it as a slug gets it back as a path; nobody else does.
+  const lines = [...answers.filter((_, i) => i !== 6), ...bench.logs];
+  for (const secret of secrets) {
+    assert.ok(secret.length > 10);
+    for (const line of lines) assert.ok(!line.includes(secret), line);
+  }
+  for (const line of bench.logs) {
+    const { requestId, route, status } = JSON.parse(line);
+    assert.match(requestId, /^[0-9a-f-]{36}$/);
+    assert.ok(route && status);
+    assert.doesNotMatch(line, /eyJ|token=|sb_secret|a lighthouse/);
+  }
+  assert.ok(bench.logs.length >= 10);
+});
+
+test("a backend that quotes the key back is not passed on", async () => {
+  const bench = await startBench({ SUPABASE_SERVICE_KEY: "sb_secret_quoted-by-nobody" });
+  try {
+    const user = await bench.supabase.createUser();
+    const answer = await bench.post(user.accessToken);
+    const text = await answer.text();
+    assert.equal(answer.status, 502);
+    assert.doesNotMatch(text, /quoted-by-nobody/);
+    assert.doesNotMatch(bench.logs.join("\n"), /quoted-by-nobody/);
+  } finally {
+    await bench.close();
+  }
+});
+
+test("a Worker without its bindings says so to its log and not to the caller", async () => {
+  const bench = await startBench({ SUPABASE_SERVICE_KEY: undefined });
+  try {
+    const answer = await bench.post("x");
+    const text = await answer.text();
+    assert.equal(answer.status, 500);
+    assert.equal(JSON.parse(text).code, "misconfigured");
+    assert.doesNotMatch(text, /SERVICE_KEY/);
+    assert.match(bench.logs.join("\n"), /SUPABASE_SERVICE_KEY is not set/);
+  } finally {
+    await bench.close();
+  }
+});
+
+test("no bundle and no source map holds a key", async () => {
+  const { script, sourceMap } = await bundleWorker();
+  const texts = new Map([
+    ["the Worker's bundle", script],
+    ["the Worker's source map", sourceMap],
+    ["wrangler.jsonc", await readFile(new URL("../../www/worker/wrangler.jsonc", import.meta.url), "utf8")],
+  ]);
+  for (const [path, body] of await buildApp()) texts.set(path, body.toString("latin1"));
+  assert.ok([...texts.keys()].some((path) => path.endsWith(".js.map")));
+  const known = await localKeys();
+  for (const [name, text] of texts) {
+    for (const key of known) assert.ok(!text.includes(key), name);
+    // WebAssembly's texts lie side by side, and any of them may seem to go on where it ends.
+    if (!name.endsWith(".wasm")) assert.doesNotMatch(text, /sb_secret_[\w-]{8}|eyJ[\w-]{10,}\.[\w-]{10,}\./, name);
+  }
+});
+
+/** Those of the embedded Supabase that this clone keeps, if it has been started. */
+async function localKeys() {
+  const folder = fileURLToPath(new URL("../../supabase/.local/", import.meta.url));
+  const names = await readdir(folder).catch(() => []);
+  const texts = await Promise.all(
+    names.filter((name) => name.endsWith(".json")).map((name) => readFile(folder + name, "utf8")),
+  );
+  return texts.flatMap((text) => Object.values(JSON.parse(text)).filter((value) => typeof value === "string"));
+}

@@ -1,0 +1,124 @@
+// The Worker in workerd before an embedded Supabase, with everything recorded that passes between them.
+import { readFileSync } from "node:fs";
+import { createServer, request as httpRequest } from "node:http";
+import { createClient } from "@supabase/supabase-js";
+import { SignJWT } from "jose";
+import { startWorker } from "../../www/local/worker.mjs";
+import { startEmbedded } from "../support/embedded.mjs";
+
+export const BUCKET = "imagen-generated";
+export const PNG = readFileSync(new URL("../data/lighthouse.png", import.meta.url));
+
+/** One pixel. */
+export const PIXEL = Buffer.from(
+  "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==",
+  "base64",
+);
+
+/**
+ * @param {Record<string, string | undefined>} [bindings] beside the usual ones; `undefined` leaves one out
+ */
+export async function startBench(bindings = {}) {
+  const supabase = await startEmbedded();
+  const front = await startFront(supabase.url);
+  const logs = [];
+  const all = {
+    SUPABASE_URL: front.url,
+    SUPABASE_SERVICE_KEY: supabase.serviceKey,
+    SUPABASE_JWT_SECRET: supabase.jwtSecret,
+    ...bindings,
+  };
+  const set = Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
+  const worker = await startWorker({ bindings: set, log: (line) => logs.push(line) });
+  const admin = createClient(supabase.url, supabase.serviceKey, { auth: { persistSession: false } });
+  return {
+    supabase,
+    front,
+    logs,
+    admin,
+    url: worker.url,
+    call: (path, init) => call(worker.url + path, init),
+    post: (token, parts, headers) => post(`${worker.url}/api/sync`, token, parts, headers),
+    /** Everything that is stored: equal before and after means that nothing was written. */
+    snapshot: () => snapshot(supabase),
+    async close() {
+      await worker.close();
+      await front.close();
+      await supabase.close();
+    },
+  };
+}
+
+/** On a connection of its own: workerd closes one without a word when a body was answered unread. */
+function call(url, { headers, ...init } = {}) {
+  return fetch(url, { ...init, headers: { ...headers, connection: "close" } });
+}
+
+/** A request as a page makes it; `parts` overrides its parts, and leaves out what is null. */
+async function post(url, token, parts = {}, headers = {}) {
+  const form = new FormData();
+  for (const [name, part] of Object.entries({ request: fields(), image: file(PIXEL), ...parts })) {
+    if (part instanceof Blob) form.append(name, part);
+    else if (part !== null) form.append(name, typeof part === "string" ? part : JSON.stringify(part));
+  }
+  const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  return call(url, { method: "POST", ...(await encode(form, { ...authorization, ...headers })) });
+}
+
+/** Body and headers of a form, in one piece: fetch sends a form bit by bit, and trips over an answer on the way. */
+export async function encode(form, headers) {
+  const encoded = new Response(form);
+  const type = encoded.headers.get("content-type");
+  return { body: await encoded.arrayBuffer(), headers: { "content-type": type, ...headers } };
+}
+
+export function fields(changes = {}) {
+  return { date: "2026-05-11", slug: "lighthouse", seed: 42, prompt: "a lighthouse", backend: "test", ...changes };
+}
+
+export function file(bytes, { name = "image.png", type = "image/png" } = {}) {
+  return new File([bytes], name, { type });
+}
+
+/** A token as Supabase's Auth makes it, but for `changes`; a claim set to undefined is left out. */
+export function mint(key, { alg = "HS256", kid, ...changes } = {}) {
+  const now = Math.floor(Date.now() / 1000);
+  const claims = { aud: "authenticated", role: "authenticated", iat: now, exp: now + 600, ...changes };
+  const header = { alg, typ: "JWT", ...(kid === undefined ? {} : { kid }) };
+  const secret = typeof key === "string" ? new TextEncoder().encode(key) : key;
+  return new SignJWT(JSON.parse(JSON.stringify(claims))).setProtectedHeader(header).sign(secret);
+}
+
+async function snapshot({ sql }) {
+  const rows = await sql("select * from imagen.images order by id");
+  const objects = await sql("select * from storage.objects order by name");
+  return JSON.stringify({ rows, objects }, (_, value) => (typeof value === "bigint" ? String(value) : value));
+}
+
+/**
+ * Stands where the Supabase project is: passes everything on, remembers it, and publishes the keys in `front.jwks`,
+ * as Auth does. `front.down` makes it answer 503.
+ */
+export async function startFront(target) {
+  const { hostname, port } = new URL(target);
+  const front = { jwks: { keys: [] }, down: false, requests: [] };
+  const server = createServer((request, response) => {
+    const { method, url: path, headers } = request;
+    front.requests.push({ method, path });
+    if (front.down) return request.resume().on("end", () => response.writeHead(503).end("down"));
+    if (path.endsWith("/jwks.json")) return response.end(JSON.stringify(front.jwks));
+    const onward = httpRequest({ hostname, port, method, path, headers }, (answer) => {
+      response.writeHead(answer.statusCode, answer.rawHeaders);
+      answer.pipe(response);
+    });
+    onward.on("error", () => response.destroy());
+    request.pipe(onward);
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  front.url = `http://127.0.0.1:${server.address().port}`;
+  front.close = () => {
+    server.closeAllConnections();
+    return new Promise((resolve) => server.close(resolve));
+  };
+  return front;
+}
