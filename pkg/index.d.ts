@@ -136,7 +136,7 @@ export interface Sink {
 }
 
 /** What was being done when a call failed. */
-export type Stage = "config" | "request" | "upload" | "insert" | "sign";
+export type Stage = "config" | "request" | "upload" | "insert" | "sign" | "outbox";
 
 /** What went wrong. */
 export type ErrorCode =
@@ -184,6 +184,22 @@ export type ErrorCode =
   | "rate_limited"
   /** The server could not do it now. */
   | "unavailable"
+  /** The token belongs to another user than the outbox: its jobs are left alone until their owner is back. */
+  | "wrong_user"
+  /** Another unfinished job of the outbox holds the storage path: its image would be overwritten. */
+  | "path_taken"
+  /** The outbox holds as many images or bytes as its options allow. */
+  | "outbox_full"
+  /** The browser's storage is full. */
+  | "quota_exceeded"
+  /** IndexedDB or Web Locks are missing, blocked or broken here: private window, insecure page, damaged database. */
+  | "storage_unavailable"
+  /** The outbox was written by a newer version of this package. */
+  | "outbox_too_new"
+  /** The outbox's entry is damaged: its image or its row can't be read any more. */
+  | "job_unreadable"
+  /** The outbox has no job of that id. */
+  | "job_missing"
   /** The server refused for another reason; see the message and `serverCode`. */
   | "rejected";
 
@@ -214,6 +230,92 @@ export class ImagenCloudError extends Error {
 /** Whether `error` was made by this package, also by another copy of it. */
 export function isImagenCloudError(error: unknown): error is ImagenCloudError;
 
+/** How an outbox behaves. */
+export interface OutboxOptions {
+  /** Jobs worked on at once. Default 3. */
+  concurrency?: number;
+  /** Unfinished images kept at most. Default 1000. */
+  maxJobs?: number;
+  /** Bytes of unfinished images kept at most. Default 1 GiB. */
+  maxBytes?: number;
+  /**
+   * Drain on its own: at once, when the browser comes online, when the page becomes visible, after its own waits, and
+   * after every `enqueue`. Default true.
+   */
+  automatic?: boolean;
+  /** A service worker that drains when no page is open: its Background Sync is asked for at every `enqueue`. */
+  serviceWorker?: ServiceWorkerRegistration;
+}
+
+/** What an outbox knows of one image. Never holds a key, a token or a signed URL. */
+export interface OutboxJob {
+  /** The row's id. */
+  readonly id: string;
+  readonly storagePath: string;
+  readonly state: "queued" | "uploading" | "uploaded" | "failed";
+  /** Bytes of the image. */
+  readonly size: number;
+  readonly mimeType: string;
+  /** Milliseconds since 1970. */
+  readonly createdAt: number;
+  /** How often it was tried in vain. */
+  readonly attempts: number;
+  /** Milliseconds since 1970 before which it is not tried on its own. */
+  readonly notBefore: number;
+  /** The server asked for that wait: no `drain` comes earlier. */
+  readonly waitAsked: boolean;
+  /** Why it failed last. */
+  readonly error?: { stage: Stage; code: ErrorCode; message: string; status?: number };
+}
+
+/** What happened to one image, in this tab or in another one. `done` jobs are gone from the outbox. */
+export type OutboxChange =
+  | { readonly id: string; readonly state: OutboxJob["state"]; readonly job: OutboxJob }
+  | { readonly id: string; readonly state: "done" | "discarded" }
+  | { readonly state: "paused" | "resumed" };
+
+/** What a `drain` did. */
+export interface Drained {
+  /** Images that arrived. */
+  done: number;
+  /** Images that were refused for good; they are kept as `failed`. */
+  failed: number;
+  /** Images that wait for another try. */
+  waiting: number;
+  /** Why it stopped before every image was tried: nobody is signed in, somebody else is, or the outbox is paused. */
+  stopped?: "token_unavailable" | "unauthorized" | "wrong_user" | "paused";
+}
+
+/**
+ * Images on their way, kept in IndexedDB until their rows are confirmed. There is one outbox for every `ownerUserId`;
+ * all tabs and the service worker share it, and one of them drains at a time.
+ */
+export interface Outbox {
+  /** Resolves once image and row are durably stored here; their path and id are fixed from then on. */
+  enqueue(request: SyncRequest): Promise<SyncResult>;
+  /** Sends what is there, the oldest first, every job once; resolves when there is nothing more to try now. */
+  drain(): Promise<Drained>;
+  /** The unfinished jobs, the oldest first. */
+  list(): Promise<OutboxJob[]>;
+  /** The image of a job. */
+  image(id: string): Promise<Blob>;
+  /** Makes a `failed` or waiting job `queued` again, and drains. */
+  retry(id: string): Promise<void>;
+  /** Forgets a job and its image. What has been uploaded of it stays in the bucket. */
+  discard(id: string): Promise<void>;
+  /** Forgets all jobs and images. */
+  clear(): Promise<void>;
+  /** Stops draining in all tabs, also after a reload, until `resume`. Uploads under way are aborted and go on later. */
+  pause(): Promise<void>;
+  resume(): Promise<void>;
+  /** Whether it is paused. */
+  isPaused(): Promise<boolean>;
+  /** Calls `listener` after every change, also those by other tabs. Returns what ends that. */
+  onChange(listener: (change: OutboxChange) => void): () => void;
+  /** Stops listening and draining in this tab. The jobs stay. */
+  close(): Promise<void>;
+}
+
 /** What `fetch` takes, a `WebAssembly.Module`, or the bytes of the `.wasm`. */
 export type WasmSource = RequestInfo | URL | Response | BufferSource | WebAssembly.Module;
 
@@ -242,3 +344,13 @@ export function signedUrl(
   ttlSeconds?: number,
   options?: CallOptions,
 ): Promise<string>;
+
+/** Opens the outbox of the sink's `ownerUserId`. The sink must not be freed before the outbox is closed. */
+export function createOutbox(sink: Sink, options?: OutboxOptions): Promise<Outbox>;
+
+/**
+ * For an application's service worker: drains the outbox that `open` gives whenever the worker starts and whenever
+ * Background Sync fires, also with no page open. Call it while the worker's script runs, not later. `open` builds its
+ * own sink, since functions can't be stored.
+ */
+export function drainInBackground(open: () => Outbox | Promise<Outbox>): void;

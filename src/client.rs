@@ -13,10 +13,10 @@ use crate::path::StoragePath;
 use crate::platform::Platform;
 use crate::refusal::{self, Refusal};
 use crate::request::{Shipment, SyncRequest};
-use crate::retry::{Attempts, Decision, retry_after_ms};
+use crate::retry::{Attempts, Decision, Policy, retry_after_ms};
 use crate::row;
 use crate::storage::{object, sign};
-use crate::text::redact;
+use crate::text::{jwt_claims, redact};
 
 /// The slowest line an upload is given time for, where its progress can't be seen.
 const SLOWEST_BYTES_PER_SECOND: f64 = 16.0 * 1024.0;
@@ -56,6 +56,7 @@ pub trait Observer {
 pub struct Call {
     observer: Box<dyn Observer>,
     deadline_ms: Option<u32>,
+    owner_only: bool,
     stage: Cell<Stage>,
     attempts: Cell<u32>,
     shipped: RefCell<Option<(String, String)>>,
@@ -67,10 +68,16 @@ impl Call {
         Self {
             observer,
             deadline_ms,
+            owner_only: false,
             stage: Cell::new(Stage::Request),
             attempts: Cell::new(0),
             shipped: RefCell::new(None),
         }
+    }
+
+    /// A call for what was accepted earlier: it may go with no other user's token than the owner's.
+    pub fn for_owner(observer: Box<dyn Observer>) -> Self {
+        Self { owner_only: true, ..Self::new(observer, None) }
     }
 
     /// The error of a call that was stopped, saying where it was.
@@ -155,8 +162,23 @@ impl<P: Platform> Client<P> {
         first_of(Box::pin(expired), work).await
     }
 
+    /// The host this client runs on.
+    pub fn platform(&self) -> &P {
+        &self.platform
+    }
+
+    /// The owner of all rows; empty if none is set.
+    pub fn owner_user_id(&self) -> &str {
+        &self.config.owner_user_id
+    }
+
+    /// How often and how long to wait.
+    pub fn policy(&self) -> &Policy {
+        &self.config.retry
+    }
+
     /// Checks the request and fixes path, id and row.
-    async fn ship(&self, request: SyncRequest<P::Bytes>) -> Result<Shipment<P::Bytes>, Error> {
+    pub async fn ship(&self, request: SyncRequest<P::Bytes>) -> Result<Shipment<P::Bytes>, Error> {
         request.check(&self.config)?;
         let size = self.platform.size(&request.image);
         let first_bytes = self
@@ -171,16 +193,21 @@ impl<P: Platform> Client<P> {
         let total = self.platform.size(&shipment.image);
         let at = |stage, sent| call.observer.progress(Progress { stage, sent, total });
         at("upload", 0.0);
-        let upload = || object::upload(&self.config, shipment);
-        self.until_answered(call, Stage::Upload, &upload, &object::read_upload).await?;
+        self.upload(shipment, call).await?;
         at("insert", total);
         let image_id = self.insert(shipment, call).await?;
         at("done", total);
         Ok(image_id)
     }
 
+    /// Brings the bytes into the bucket.
+    pub async fn upload(&self, shipment: &Shipment<P::Bytes>, call: &Call) -> Result<String, Error> {
+        let build = || object::upload(&self.config, shipment);
+        self.until_answered(call, Stage::Upload, &build, &object::read_upload).await
+    }
+
     /// Inserts the row. A duplicate id is no failure when the row that holds it is the one an earlier attempt brought.
-    async fn insert(&self, shipment: &Shipment<P::Bytes>, call: &Call) -> Result<String, Error> {
+    pub async fn insert<B>(&self, shipment: &Shipment<B>, call: &Call) -> Result<String, Error> {
         let insert = || row::insert(&self.config, &shipment.row);
         match self.until_answered(call, Stage::Insert, &insert, &row::read_insert).await {
             Err(error) if error.code == Code::IdTaken => {
@@ -241,6 +268,10 @@ impl<P: Platform> Client<P> {
             let error = Error::new(stage, Code::TokenUnavailable, message).with_cause(cause);
             Refusal::last(error).retryable()
         })?;
+        if call.owner_only && token.as_deref().is_some_and(|token| self.is_of_another_user(token)) {
+            let message = format!("{}: the token is another user's", stage.label());
+            return Err(Refusal::last(Error::new(stage, Code::WrongUser, message)).retryable());
+        }
         let bearer = token.as_deref().unwrap_or(&self.config.api_key);
         let request =
             request.header("apikey", self.config.api_key.as_str()).header("Authorization", format!("Bearer {bearer}"));
@@ -253,6 +284,13 @@ impl<P: Platform> Client<P> {
             response.body = redact(response.body, secret);
         }
         read(&response)
+    }
+
+    /// By the token's `sub`; one that is no JWT tells nothing, and is the server's to judge.
+    fn is_of_another_user(&self, token: &str) -> bool {
+        let claims = jwt_claims(token).and_then(|claims| self.platform.parse_json(&claims));
+        let subject = claims.as_ref().and_then(|claims| claims.text("sub"));
+        subject.is_some_and(|subject| !subject.eq_ignore_ascii_case(&self.config.owner_user_id))
     }
 
     /// The timeout plus the time that the image takes on the slowest line.

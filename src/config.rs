@@ -1,12 +1,9 @@
 //! Options or the environment become a checked [`Config`].
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
 use crate::error::{Code, Error, Stage};
 use crate::path;
 use crate::retry::Policy;
-use crate::text::is_header_safe;
+use crate::text::{is_header_safe, jwt_claims};
 
 /// The names of all options, as JavaScript spells them.
 pub const OPTION_NAMES: [&str; 16] = [
@@ -151,19 +148,17 @@ fn name(option: &str, value: Option<String>, default: &str) -> Result<String, Er
 
 /// Whether a key opens the project past row-level security: `sb_secret_…`, or a JWT whose role is `service_role`.
 fn is_secret(key: &str) -> bool {
-    let claims = || {
-        let payload = URL_SAFE_NO_PAD.decode(key.split('.').nth(1)?.trim_end_matches('=')).ok()?;
-        String::from_utf8(payload).ok()
-    };
     // A quote inside of a claim's text would be escaped, so this is a claim of its own.
     let is_service_role =
         |claims: String| claims.split_ascii_whitespace().collect::<String>().contains("\"role\":\"service_role\"");
-    key.starts_with("sb_secret_") || claims().is_some_and(is_service_role)
+    key.starts_with("sb_secret_") || jwt_claims(key).is_some_and(is_service_role)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
     fn options(url: &str, key: &str) -> Options {
         Options { url: Some(url.to_owned()), api_key: Some(key.to_owned()), ..Options::default() }

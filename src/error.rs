@@ -17,6 +17,8 @@ pub enum Stage {
     Insert,
     /// Asking for a signed URL.
     Sign,
+    /// Keeping images in the outbox.
+    Outbox,
 }
 
 impl Stage {
@@ -28,6 +30,7 @@ impl Stage {
             Self::Upload => "upload",
             Self::Insert => "insert",
             Self::Sign => "sign",
+            Self::Outbox => "outbox",
         }
     }
 
@@ -66,6 +69,14 @@ pub enum Code {
     IdTaken,
     RateLimited,
     Unavailable,
+    WrongUser,
+    PathTaken,
+    OutboxFull,
+    QuotaExceeded,
+    StorageUnavailable,
+    OutboxTooNew,
+    JobUnreadable,
+    JobMissing,
     Rejected,
 }
 
@@ -94,6 +105,14 @@ impl Code {
             Self::IdTaken => "id_taken",
             Self::RateLimited => "rate_limited",
             Self::Unavailable => "unavailable",
+            Self::WrongUser => "wrong_user",
+            Self::PathTaken => "path_taken",
+            Self::OutboxFull => "outbox_full",
+            Self::QuotaExceeded => "quota_exceeded",
+            Self::StorageUnavailable => "storage_unavailable",
+            Self::OutboxTooNew => "outbox_too_new",
+            Self::JobUnreadable => "job_unreadable",
+            Self::JobMissing => "job_missing",
             Self::Rejected => "rejected",
         }
     }

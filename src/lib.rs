@@ -9,8 +9,8 @@
 //!         -> the same module, or refusal, reads it -> retry decides -> Result -> api -> JS
 //! ```
 //!
-//! Only [`platform`] and `api` know JavaScript. Only [`client`] awaits outside them. Only [`retry`] decides about
-//! trying again.
+//! Only [`platform`] and `api` know JavaScript. Only [`client`] and [`courier`] await outside them. Only [`retry`]
+//! decides about trying again.
 #![cfg_attr(
     test,
     allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)
@@ -20,10 +20,12 @@
 pub mod api;
 pub mod client;
 pub mod config;
+pub mod courier;
 pub mod error;
 pub mod http;
 pub mod image;
 pub mod json;
+pub mod outbox;
 pub mod path;
 pub mod platform;
 pub mod refusal;

@@ -62,8 +62,8 @@ impl Policy {
         }
     }
 
-    /// The doubled and capped wait, of which the dice take up to a half off.
-    fn backoff_ms(&self, spent: u32, dice: f64) -> u32 {
+    /// The wait after `spent` earlier ones: doubled and capped, of which the dice take up to a half off.
+    pub fn backoff_ms(&self, spent: u32, dice: f64) -> u32 {
         let doubled = f64::from(self.initial_backoff_ms) * 2f64.powi(spent.min(31) as i32);
         let capped = doubled.min(f64::from(self.max_backoff_ms));
         (capped * (1.0 - 0.5 * dice)) as u32

@@ -10,6 +10,7 @@ use super::{Platform, fetch, js, timer};
 use crate::client::first_of;
 use crate::error::Cause;
 use crate::http::{Failure, Request, Response};
+use crate::json::Json;
 use crate::text::is_header_safe;
 
 /// The host, with the callbacks of one sink.
@@ -73,6 +74,10 @@ impl Platform for Host {
 
     fn now_ms(&self) -> f64 {
         js_sys::Date::now()
+    }
+
+    fn parse_json(&self, text: &str) -> Option<Json> {
+        js::parse_json(text)
     }
 
     fn parse_date(&self, date: &str) -> Option<f64> {

@@ -12,8 +12,11 @@ pub(crate) mod js;
 #[cfg(target_arch = "wasm32")]
 mod timer;
 
-use crate::error::Cause;
+use crate::courier::Limits;
+use crate::error::{Cause, Error};
 use crate::http::{Failure, Request, Response};
+use crate::json::Json;
+use crate::outbox::Job;
 
 /// A host: a page, a worker, a server, or a test.
 ///
@@ -45,6 +48,9 @@ pub trait Platform {
     /// Milliseconds since 1970.
     fn now_ms(&self) -> f64;
 
+    /// What the host's `JSON.parse` makes of a text.
+    fn parse_json(&self, text: &str) -> Option<Json>;
+
     /// Milliseconds since 1970 of an HTTP date.
     fn parse_date(&self, date: &str) -> Option<f64>;
 
@@ -53,4 +59,41 @@ pub trait Platform {
 
     /// Random bytes that nobody can guess, where the host has a source of them.
     fn random_bytes(&self) -> Option<[u8; 16]>;
+}
+
+/// What became of a job that was to be added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Added {
+    /// It is stored.
+    New,
+    /// The same id and path are there already.
+    Known,
+    /// Its id is there with another path.
+    IdTaken,
+    /// Another job holds its path.
+    PathTaken,
+    /// A limit is reached.
+    Full,
+}
+
+/// Where an outbox keeps its jobs and images. Every method is one transaction, durable when it resolves.
+#[allow(async_fn_in_trait)]
+pub trait Store {
+    /// The platform's handle to an image's bytes.
+    type Bytes;
+
+    /// Checks and adds a job with its image.
+    async fn add(&self, job: &Job, image: &Self::Bytes, limits: &Limits) -> Result<Added, Error>;
+
+    /// All jobs as they were stored, the oldest first.
+    async fn all(&self) -> Result<Vec<Json>, Error>;
+
+    /// The image of a job.
+    async fn image(&self, id: &str) -> Result<Option<Self::Bytes>, Error>;
+
+    /// Stores what a job has become; false if it is gone.
+    async fn update(&self, job: &Job) -> Result<bool, Error>;
+
+    /// Removes a job and its image.
+    async fn remove(&self, id: &str) -> Result<(), Error>;
 }

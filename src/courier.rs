@@ -1,0 +1,261 @@
+//! The outbox's driver: takes jobs from the store, has the client send them, and keeps the store's word of them true.
+//!
+//! Whoever drains holds the outbox's lock; that, and one transaction a step, is what makes a killed tab's jobs safe.
+
+use core::cell::{Cell, RefCell};
+use core::future::Future;
+use core::pin::Pin;
+use core::task::Poll;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use crate::client::{Call, Client, Observer, Progress, Racer, Retrying, Synced, first_of};
+use crate::error::{Code, Error, Stage};
+use crate::outbox::{Job, Verdict};
+use crate::platform::{Added, Platform, Store};
+use crate::request::SyncRequest;
+
+/// How much an outbox takes and does.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct Limits {
+    /// Jobs worked on at once.
+    pub concurrency: u32,
+    pub max_jobs: u32,
+    pub max_bytes: f64,
+}
+
+/// Who is told of every change to a job.
+pub trait Witness {
+    /// The job is as it says now.
+    fn changed(&self, job: &Job);
+    /// The job's row is confirmed; nothing of it is kept.
+    fn done(&self, id: &str);
+}
+
+/// What a drain did.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[allow(missing_docs)]
+pub struct Drained {
+    pub done: u32,
+    pub failed: u32,
+    pub waiting: u32,
+    /// Why it stopped before every job was tried.
+    pub stopped: Option<Stop>,
+    /// When the next waiting job may be tried, in ms since 1970.
+    pub next_due_ms: Option<f64>,
+}
+
+/// Why a drain stopped early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The user's token is gone, refused, or another user's.
+    Token(Code),
+    /// The caller wants a pause.
+    Paused,
+}
+
+/// The outbox of one user on one host.
+pub struct Courier<P: Platform, S> {
+    client: Rc<Client<P>>,
+    store: S,
+    limits: Limits,
+    witness: Box<dyn Witness>,
+}
+
+impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
+    /// An outbox over a store, sending through a client.
+    pub fn new(client: Rc<Client<P>>, store: S, limits: Limits, witness: Box<dyn Witness>) -> Self {
+        Self { client, store, limits, witness }
+    }
+
+    /// Fixes path, id and row, and stores them with the image. The same id and path once more is no second job.
+    pub async fn enqueue(&self, request: SyncRequest<P::Bytes>) -> Result<Synced, Error> {
+        let shipment = self.client.ship(request).await?;
+        let platform = self.client.platform();
+        let job = Job::new(&shipment, platform.size(&shipment.image), platform.now_ms());
+        let problem = match self.store.add(&job, &shipment.image, &self.limits).await? {
+            Added::New => {
+                self.witness.changed(&job);
+                None
+            }
+            Added::Known => None,
+            Added::IdTaken => Some((Code::IdTaken, "another image of the outbox has this imageId")),
+            Added::PathTaken => Some((Code::PathTaken, "another image of the outbox is on its way to this path")),
+            Added::Full => Some((Code::OutboxFull, "it holds as many images or bytes as it may")),
+        };
+        match problem {
+            None => Ok(Synced { storage_path: job.storage_path, image_id: job.id }),
+            Some((code, why)) => {
+                let mut error = Error::new(Stage::Outbox, code, format!("outbox: {why}"));
+                (error.storage_path, error.image_id) = (Some(job.storage_path), Some(job.id));
+                error.retryable = code == Code::OutboxFull;
+                Err(error)
+            }
+        }
+    }
+
+    /// Tries every job that is due, the oldest first; `forced` tries those too that wait on their own account. Ends early,
+    /// its uploads aborted, when `paused` does. The caller holds the outbox's lock.
+    pub async fn drain(&self, forced: bool, paused: Racer<'_, ()>) -> Result<Drained, Error> {
+        let round = Round::default();
+        let jobs = self.jobs().await?;
+        let now_ms = self.client.platform().now_ms();
+        round.queue.borrow_mut().extend(jobs.into_iter().filter(|job| job.is_due(now_ms, forced)));
+        let work = async {
+            let workers = (0..self.limits.concurrency).map(|_| Box::pin(self.work(&round)) as Worker<'_>).collect();
+            all_of(workers).await;
+            None
+        };
+        let interrupted = async {
+            paused.await;
+            Some(Stop::Paused)
+        };
+        if let Some(stop) = first_of(Box::pin(interrupted), Box::pin(work)).await {
+            round.stopped.set(Some(stop));
+        }
+        if let Some(error) = round.broken.take() {
+            return Err(error);
+        }
+        let waiting: Vec<Job> = self.jobs().await?.into_iter().filter(|job| job.is_waiting()).collect();
+        Ok(Drained {
+            done: round.done.get(),
+            failed: round.failed.get(),
+            waiting: waiting.len() as u32,
+            stopped: round.stopped.get(),
+            next_due_ms: waiting.iter().map(|job| job.not_before_ms).reduce(f64::min),
+        })
+    }
+
+    /// Makes a failed or waiting job ready to be tried again.
+    pub async fn retry(&self, id: &str) -> Result<(), Error> {
+        let job = self.jobs().await?.into_iter().find(|job| job.id == id);
+        let Some(mut job) = job else {
+            return Err(Error::new(Stage::Outbox, Code::JobMissing, format!("outbox: no job {id}")));
+        };
+        job.retry();
+        self.keep(&job).await?;
+        Ok(())
+    }
+
+    /// The jobs that can be read, the oldest first.
+    async fn jobs(&self) -> Result<Vec<Job>, Error> {
+        Ok(self.store.all().await?.iter().filter_map(Job::parse).collect())
+    }
+
+    async fn work(&self, round: &Round) {
+        while round.stopped.get().is_none() {
+            let next = round.queue.borrow_mut().pop_front();
+            let Some(job) = next else {
+                return;
+            };
+            if let Err(broken) = self.carry(job, round).await {
+                // The store itself fails: nothing more can be promised.
+                round.queue.borrow_mut().clear();
+                round.broken.replace(Some(broken));
+            }
+        }
+    }
+
+    /// Takes one job as far as it goes. The error is the store's.
+    async fn carry(&self, mut job: Job, round: &Round) -> Result<(), Error> {
+        job.begin();
+        if !self.keep(&job).await? {
+            return Ok(()); // discarded meanwhile
+        }
+        match self.send(&mut job).await {
+            Ok(Sent::Confirmed) => {
+                self.store.remove(&job.id).await?;
+                round.done.set(round.done.get() + 1);
+                self.witness.done(&job.id);
+            }
+            Ok(Sent::Discarded) => {}
+            Err(Trouble::Store(error)) => return Err(error),
+            Err(Trouble::Job(error)) => {
+                let platform = self.client.platform();
+                let verdict = job.fail(&error, platform.now_ms(), self.client.policy(), platform.dice());
+                match verdict {
+                    Verdict::Later => {}
+                    Verdict::Failed => round.failed.set(round.failed.get() + 1),
+                    Verdict::Stop(code) => round.stopped.set(Some(Stop::Token(code))),
+                }
+                self.keep(&job).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn send(&self, job: &mut Job) -> Result<Sent, Trouble> {
+        let call = Call::for_owner(Box::new(Silent));
+        // Once the bytes are in the bucket, only the row is sent.
+        let image = if job.uploaded { None } else { self.store.image(&job.id).await.map_err(Trouble::Store)? };
+        match image {
+            Some(image) => {
+                let shipment = job.shipment(self.client.owner_user_id(), image).map_err(Trouble::Job)?;
+                self.client.upload(&shipment, &call).await.map_err(Trouble::Job)?;
+                job.arrived_in_bucket();
+                if !self.keep(job).await.map_err(Trouble::Store)? {
+                    return Ok(Sent::Discarded);
+                }
+            }
+            None if job.uploaded => {}
+            None => {
+                let message = "outbox: the image of this job can't be read any more";
+                return Err(Trouble::Job(Error::new(Stage::Outbox, Code::JobUnreadable, message)));
+            }
+        }
+        let shipment = job.shipment(self.client.owner_user_id(), ()).map_err(Trouble::Job)?;
+        self.client.insert(&shipment, &call).await.map_err(Trouble::Job)?;
+        Ok(Sent::Confirmed)
+    }
+
+    /// Stores what the job has become and tells of it; false if it was discarded meanwhile.
+    async fn keep(&self, job: &Job) -> Result<bool, Error> {
+        let kept = self.store.update(job).await?;
+        if kept {
+            self.witness.changed(job);
+        }
+        Ok(kept)
+    }
+}
+
+/// One drain under way.
+#[derive(Default)]
+struct Round {
+    queue: RefCell<VecDeque<Job>>,
+    done: Cell<u32>,
+    failed: Cell<u32>,
+    stopped: Cell<Option<Stop>>,
+    broken: RefCell<Option<Error>>,
+}
+
+enum Sent {
+    Confirmed,
+    Discarded,
+}
+
+enum Trouble {
+    /// Sending failed: the job's affair.
+    Job(Error),
+    /// Keeping failed: everybody's.
+    Store(Error),
+}
+
+/// The outbox tells of its jobs, not of their attempts.
+struct Silent;
+
+impl Observer for Silent {
+    fn progress(&self, _: Progress) {}
+    fn retrying(&self, _: Retrying) {}
+}
+
+type Worker<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
+
+/// Ends when all workers have.
+async fn all_of(mut workers: Vec<Worker<'_>>) {
+    core::future::poll_fn(move |context| {
+        workers.retain_mut(|worker| worker.as_mut().poll(context).is_pending());
+        if workers.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}

@@ -1,0 +1,345 @@
+//! A job of the outbox: its states and transitions. Pure; `courier` carries the jobs out, the platform's store keeps them.
+//!
+//! ```text
+//! queued -> uploading -> uploaded -> (row confirmed) gone
+//!      \________\____________\-> failed -> (retry) queued or uploaded
+//! ```
+
+use crate::error::{Code, Error};
+use crate::json::{Json, ObjectText};
+use crate::path::StoragePath;
+use crate::request::Shipment;
+use crate::retry::Policy;
+
+/// Where a job is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum State {
+    Queued,
+    Uploading,
+    Uploaded,
+    Failed,
+}
+
+impl State {
+    const ALL: [Self; 4] = [Self::Queued, Self::Uploading, Self::Uploaded, Self::Failed];
+
+    /// The name that JavaScript and the database see.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Uploading => "uploading",
+            Self::Uploaded => "uploaded",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// One image on its way, without its bytes. Holds no key, no token and no signed URL.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Job {
+    /// The row's id.
+    pub id: String,
+    /// Fixed when the job was made.
+    pub storage_path: String,
+    /// Of the stored object.
+    pub mime_type: String,
+    /// Bytes of the image.
+    pub size: f64,
+    /// The row as a JSON object's text.
+    pub row: String,
+    /// Where it is.
+    pub state: State,
+    /// Whether the bytes are in the bucket already; outlives `failed`.
+    pub uploaded: bool,
+    /// Milliseconds since 1970.
+    pub created_ms: f64,
+    /// How often it was tried in vain.
+    pub attempts: u32,
+    /// Milliseconds since 1970 before which it is not tried on its own.
+    pub not_before_ms: f64,
+    /// When that wait began.
+    pub wait_set_ms: f64,
+    /// The server asked for that wait.
+    pub wait_asked: bool,
+    /// Why it failed last, as a JSON object's text.
+    pub error: Option<String>,
+}
+
+/// What a failure means for the job and for those behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is tried again later.
+    Later,
+    /// It is kept for its user to decide; the others go on.
+    Failed,
+    /// The user's token is gone or another user's: no job can be sent now, and none is to blame.
+    Stop(Code),
+}
+
+impl Job {
+    /// A job that has just been accepted.
+    pub fn new<B>(shipment: &Shipment<B>, size: f64, now_ms: f64) -> Self {
+        Self {
+            id: shipment.image_id.clone(),
+            storage_path: shipment.storage_path.as_str().to_owned(),
+            mime_type: shipment.mime_type.clone(),
+            size,
+            row: shipment.row.clone(),
+            state: State::Queued,
+            uploaded: false,
+            created_ms: now_ms,
+            attempts: 0,
+            not_before_ms: 0.0,
+            wait_set_ms: 0.0,
+            wait_asked: false,
+            error: None,
+        }
+    }
+
+    /// What is to be sent.
+    pub fn shipment<B>(&self, owner_user_id: &str, image: B) -> Result<Shipment<B>, Error> {
+        Ok(Shipment {
+            storage_path: StoragePath::parse(&self.storage_path)?,
+            image_id: self.id.clone(),
+            owner_user_id: owner_user_id.to_owned(),
+            image,
+            mime_type: self.mime_type.clone(),
+            row: self.row.clone(),
+        })
+    }
+
+    /// Whether it may be tried at `now_ms`. `forced` disregards its own waits, but none that a server asked for. A wait
+    /// that begins in the future was set by a clock that has been put back since, and counts for nothing.
+    pub fn is_due(&self, now_ms: f64, forced: bool) -> bool {
+        let waits = (self.wait_set_ms..self.not_before_ms).contains(&now_ms);
+        self.state != State::Failed && (!waits || (forced && !self.wait_asked))
+    }
+
+    /// Whether it will be tried again on its own.
+    pub fn is_waiting(&self) -> bool {
+        self.state != State::Failed
+    }
+
+    /// The stage begins.
+    pub fn begin(&mut self) {
+        self.state = if self.uploaded { State::Uploaded } else { State::Uploading };
+    }
+
+    /// The bytes are in the bucket.
+    pub fn arrived_in_bucket(&mut self) {
+        self.uploaded = true;
+        self.state = State::Uploaded;
+    }
+
+    /// A stage failed.
+    pub fn fail(&mut self, error: &Error, now_ms: f64, policy: &Policy, dice: f64) -> Verdict {
+        let verdict = match error.code {
+            Code::TokenUnavailable | Code::Unauthorized | Code::WrongUser => Verdict::Stop(error.code),
+            _ if error.retryable => Verdict::Later,
+            _ => Verdict::Failed,
+        };
+        self.state = self.waiting_state();
+        self.error = Some(describe(error));
+        match verdict {
+            Verdict::Stop(_) => {}
+            Verdict::Failed => self.state = State::Failed,
+            Verdict::Later => {
+                let own = policy.backoff_ms(self.attempts, dice);
+                self.wait_asked = error.retry_after_ms.is_some();
+                let wait_ms = error.retry_after_ms.unwrap_or(own);
+                self.wait_set_ms = now_ms;
+                self.not_before_ms = now_ms + f64::from(wait_ms);
+                self.attempts = self.attempts.saturating_add(1);
+            }
+        }
+        verdict
+    }
+
+    /// Its user wants it to be tried again.
+    pub fn retry(&mut self) {
+        self.state = self.waiting_state();
+        self.not_before_ms = 0.0;
+        self.wait_asked = false;
+    }
+
+    fn waiting_state(&self) -> State {
+        if self.uploaded { State::Uploaded } else { State::Queued }
+    }
+
+    /// The job as JSON text, under the names that JavaScript sees.
+    pub fn to_text(&self) -> String {
+        let mut text = ObjectText::default();
+        text.text("id", &self.id);
+        text.text("storagePath", &self.storage_path);
+        text.text("mimeType", &self.mime_type);
+        text.text("row", &self.row);
+        text.text("state", self.state.as_str());
+        for (name, flag) in [("uploaded", self.uploaded), ("waitAsked", self.wait_asked)] {
+            text.raw(name, if flag { "true" } else { "false" });
+        }
+        for (name, number) in [
+            ("size", self.size),
+            ("createdAt", self.created_ms),
+            ("attempts", f64::from(self.attempts)),
+            ("notBefore", self.not_before_ms),
+            ("waitSetAt", self.wait_set_ms),
+        ] {
+            // Whole numbers, all of them: an integer's digits need no float formatting.
+            text.raw(name, &(number as i64).to_string());
+        }
+        if let Some(error) = &self.error {
+            text.raw("error", error);
+        }
+        text.finish()
+    }
+
+    /// Reads what [`Job::to_text`] wrote; `None` for anything else.
+    pub fn parse(json: &Json) -> Option<Self> {
+        let text = |name| json.text(name).map(str::to_owned);
+        let number = |name| match json.get(name) {
+            Some(Json::Number(number)) => Some(*number),
+            _ => None,
+        };
+        let flag = |name| json.get(name) == Some(&Json::Bool(true));
+        let state = json.text("state")?;
+        Some(Self {
+            id: text("id")?,
+            storage_path: text("storagePath")?,
+            mime_type: text("mimeType")?,
+            size: number("size")?,
+            row: text("row")?,
+            state: State::ALL.into_iter().find(|known| known.as_str() == state)?,
+            uploaded: flag("uploaded"),
+            created_ms: number("createdAt")?,
+            attempts: number("attempts")? as u32,
+            not_before_ms: number("notBefore")?,
+            wait_set_ms: number("waitSetAt")?,
+            wait_asked: flag("waitAsked"),
+            error: json.get("error").and_then(redescribe),
+        })
+    }
+}
+
+fn describe(error: &Error) -> String {
+    let mut text = ObjectText::default();
+    text.text("stage", error.stage.as_str());
+    text.text("code", error.code.as_str());
+    text.text("message", &error.message);
+    if let Some(status) = error.status {
+        text.raw("status", &status.to_string());
+    }
+    text.finish()
+}
+
+fn redescribe(error: &Json) -> Option<String> {
+    let mut text = ObjectText::default();
+    for name in ["stage", "code", "message"] {
+        text.text(name, error.text(name)?);
+    }
+    if let Some(Json::Number(status)) = error.get("status") {
+        text.raw("status", &(*status as u16).to_string());
+    }
+    Some(text.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Stage;
+    use crate::json::tests::parse;
+    use proptest::prelude::*;
+
+    const POLICY: Policy = Policy { max_retries: 2, initial_backoff_ms: 1000, max_backoff_ms: 4000 };
+    const NOW: f64 = 1_800_000_000_000.0;
+
+    fn job() -> Job {
+        let shipment = Shipment {
+            storage_path: StoragePath::parse("u/2026-05-11/a b-1.png").unwrap(),
+            image_id: "11111111-2222-4333-8444-555555555555".to_owned(),
+            owner_user_id: "u".to_owned(),
+            image: (),
+            mime_type: "image/png".to_owned(),
+            row: r#"{"seed":9223372036854775807,"prompt":"\"x\""}"#.to_owned(),
+        };
+        Job::new(&shipment, 18.0, NOW)
+    }
+
+    fn error(code: Code, retryable: bool) -> Error {
+        let mut error = Error::new(Stage::Upload, code, "storage upload: 503: \"x\"");
+        error.retryable = retryable;
+        error.status = Some(503);
+        error
+    }
+
+    #[test]
+    fn a_job_goes_from_stage_to_stage_and_none_is_done_twice() {
+        let mut job = job();
+        job.begin();
+        assert_eq!(job.state, State::Uploading);
+        job.arrived_in_bucket();
+        assert_eq!(job.fail(&error(Code::Unavailable, true), NOW, &POLICY, 0.0), Verdict::Later);
+        assert_eq!(job.state, State::Uploaded, "the upload is not done again");
+        job.begin();
+        assert_eq!(job.state, State::Uploaded);
+    }
+
+    #[test]
+    fn what_is_final_waits_for_its_user() {
+        let mut job = job();
+        job.arrived_in_bucket();
+        assert_eq!(job.fail(&error(Code::Forbidden, false), NOW, &POLICY, 0.0), Verdict::Failed);
+        assert!(!job.is_due(NOW + 1e9, true));
+        job.retry();
+        assert_eq!(job.state, State::Uploaded);
+        assert!(job.is_due(NOW, false));
+    }
+
+    #[test]
+    fn a_missing_token_is_not_the_jobs_fault() {
+        for code in [Code::TokenUnavailable, Code::Unauthorized, Code::WrongUser] {
+            let mut job = job();
+            job.begin();
+            assert_eq!(job.fail(&error(code, false), NOW, &POLICY, 0.0), Verdict::Stop(code));
+            assert_eq!((job.state, job.attempts), (State::Queued, 0));
+            assert!(job.is_due(NOW, false));
+        }
+    }
+
+    #[test]
+    fn own_waits_grow_and_may_be_cut_short_but_a_servers_may_not() {
+        let mut job = job();
+        for wait_ms in [1000.0, 2000.0, 4000.0, 4000.0] {
+            job.fail(&error(Code::Network, true), NOW, &POLICY, 0.0);
+            assert_eq!(job.not_before_ms, NOW + wait_ms);
+            assert!(!job.is_due(NOW + wait_ms - 1.0, false));
+            assert!(job.is_due(NOW + wait_ms, false));
+            assert!(job.is_due(NOW, true), "forced");
+        }
+        let mut asked = error(Code::RateLimited, true);
+        asked.retry_after_ms = Some(3000);
+        job.fail(&asked, NOW, &POLICY, 0.0);
+        assert!(!job.is_due(NOW + 2999.0, true));
+        assert!(job.is_due(NOW + 3000.0, false));
+        assert!(job.is_due(NOW - 1.0, false), "the clock was put back");
+    }
+
+    #[test]
+    fn what_is_written_is_read_as_it_was() {
+        let mut job = job();
+        assert_eq!(Job::parse(&parse(&job.to_text()).unwrap()), Some(job.clone()));
+        job.arrived_in_bucket();
+        job.fail(&error(Code::Unavailable, true), NOW, &POLICY, 0.3);
+        assert_eq!(Job::parse(&parse(&job.to_text()).unwrap()), Some(job));
+    }
+
+    proptest! {
+        #[test]
+        fn a_damaged_job_is_none_and_no_panic(text in ".*", cut in 0usize..400) {
+            prop_assert_eq!(parse(&text).and_then(|json| Job::parse(&json)), None);
+            let whole = job().to_text();
+            let damaged = whole.get(..cut.min(whole.len() - 1)).unwrap_or_default();
+            prop_assert_eq!(parse(damaged).and_then(|json| Job::parse(&json)), None);
+        }
+    }
+}
