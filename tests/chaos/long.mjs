@@ -1,0 +1,106 @@
+// `make chaos`: what tests/chaos does in seconds, at length. Prints tables and ends with 1 when an image is missing, there
+// twice or refused.
+//
+//   node tests/chaos/long.mjs [--syncs 500] [--seeds 10]
+import { fork } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { FAULTS } from "../support/chaos.mjs";
+import { startEmbedded } from "../support/embedded.mjs";
+import { MODES, runSyncs } from "./syncs.mjs";
+
+const RATE = 0.2;
+const { values } = parseArgs({
+  options: {
+    syncs: { type: "string", default: "500" },
+    seeds: { type: "string", default: "10" },
+    mode: { type: "string" },
+  },
+});
+const count = Number(values.syncs);
+const seeds = Number(values.seeds);
+
+// Drawn blackouts would follow each other without a pause at this speed: these come at fixed points, and last three times
+// the first wait, as three seconds would with the default options. Resumable uploads have no part in this.
+const chaos = {
+  faults: FAULTS.filter((fault) => !["blackout", "cut-midway"].includes(fault)),
+  blackouts: [0.5, 1.5].map((part) => ({ afterRequests: Math.round(count * part), ms: 300 })),
+};
+
+/** All seeds of one mode, in this process, each result sent to the parent. */
+async function runMode(mode) {
+  const supabase = await startEmbedded();
+  try {
+    for (let seed = 1; seed <= seeds; seed += 1) {
+      process.send({
+        mode,
+        seed,
+        ...(await runSyncs({ supabase, mode, seed, count, rate: RATE, firstWaitMs: 100, chaos })),
+      });
+    }
+  } finally {
+    await supabase.close();
+  }
+}
+
+/** Each mode in a process of its own, with an own Supabase: they are busy all the time. */
+async function runAll() {
+  console.log(`${count} syncs a line, ${RATE * 100} % of all requests broken, 8 retries\n`);
+  console.log(
+    row({ seed: "seed", mode: "mode", acknowledged: "acknowledged", faults: "faults", problems: "problems" }),
+  );
+  const results = [];
+  const children = Object.keys(MODES).map(
+    (mode) =>
+      new Promise((resolve) => {
+        const child = fork(fileURLToPath(import.meta.url), [...process.argv.slice(2), "--mode", mode]);
+        child.on("message", (result) => {
+          results.push(result);
+          printResult(result);
+        });
+        child.on("exit", resolve);
+      }),
+  );
+  await Promise.all(children);
+  return printTotal(results);
+}
+
+function printResult({ mode, seed, acknowledged, refused, faults, report, seconds }) {
+  const broken = Object.values(faults).reduce((sum, times) => sum + times, 0);
+  console.log(row({ seed, mode, acknowledged, faults: broken, problems: report.problems.length, seconds }));
+  for (const problem of [...refused, ...report.problems]) console.log(`      ${problem}`);
+}
+
+/** Whether all is well: every line is there, everything acknowledged, nothing amiss. */
+function printTotal(results) {
+  const faults = {};
+  for (const result of results) {
+    for (const [kind, times] of Object.entries(result.faults)) faults[kind] = (faults[kind] ?? 0) + times;
+  }
+  const total = (of) => results.reduce((sum, result) => sum + of(result), 0);
+  const wanted = seeds * Object.keys(MODES).length * count;
+  console.log(
+    `\nfaults: ${Object.entries(faults)
+      .map((entry) => entry.join(" "))
+      .sort()
+      .join(", ")}`,
+  );
+  console.log(
+    `${total(({ acknowledged }) => acknowledged)} of ${wanted} acknowledged, ` +
+      `${total(({ report }) => report.duplicateRows.length)} duplicate rows, ` +
+      `${total(({ report }) => report.missingObjects.length + report.missingRows.length)} missing, ` +
+      `${total(({ report }) => report.orphans.length)} orphans, ` +
+      `${total(({ report }) => report.unacknowledgedRows.length)} rows without acknowledgement`,
+  );
+  const there = total(({ report }) => Math.min(report.rows, report.objects));
+  return there === wanted && total(({ acknowledged, report }) => acknowledged - report.problems.length) === wanted;
+}
+
+function row({ seed, mode, acknowledged, faults, problems, seconds }) {
+  const time = seconds === undefined ? "seconds" : seconds.toFixed(1);
+  const cells = [String(seed).padStart(4), mode.padEnd(14), String(acknowledged).padStart(12)];
+  return [...cells, String(faults).padStart(6), String(problems).padStart(8), time.padStart(7)].join("  ");
+}
+
+if (values.mode) await runMode(values.mode);
+else process.exitCode = (await runAll()) ? 0 : 1;
