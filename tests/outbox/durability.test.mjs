@@ -1,0 +1,131 @@
+// What `enqueue` accepted outlives the page and the browser, and arrives with every byte.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createProfile, startOnProfile } from "../support/browser.mjs";
+import { databaseOf, imageBytes, openTab, outboxWorld, pathOf, range } from "../support/outbox.mjs";
+
+const world = outboxWorld();
+
+test("an image is enqueued, drained, and gone from the outbox once its row is there", async (t) => {
+  const user = await world.user();
+  const tab = await world.tab(t, user);
+  const result = await tab.enqueue(1);
+  assert.equal(result.storagePath, pathOf(user, 1));
+  assert.match(result.imageId, /^[0-9a-f-]{36}$/);
+  const [job, ...others] = await tab.list();
+  assert.deepEqual(others, []);
+  assert.deepEqual(
+    { ...job, createdAt: undefined },
+    {
+      id: result.imageId,
+      storagePath: result.storagePath,
+      state: "queued",
+      size: imageBytes(1).length,
+      mimeType: "image/png",
+      createdAt: undefined,
+      attempts: 0,
+      notBefore: 0,
+      waitAsked: false,
+    },
+  );
+  assert.ok(Math.abs(job.createdAt - Date.now()) < 60_000);
+
+  assert.deepEqual(await tab.drain(), { done: 1, failed: 0, waiting: 0 });
+  assert.deepEqual(await tab.list(), []);
+  await world.arrived(user, [1], [result]);
+  const left = JSON.parse(await tab.dump()).find(({ name }) => name === databaseOf(user));
+  assert.deepEqual([left.stores.jobs.keys, left.stores.images.keys], [[], []], "neither a job nor its bytes are left");
+});
+
+test("an outbox drains on its own after an enqueue", async (t) => {
+  const user = await world.user();
+  const tab = await world.tab(t, user, { options: { automatic: true } });
+  await tab.enqueue(1);
+  await tab.empty();
+  await world.arrived(user, [1]);
+});
+
+test("images that were enqueued offline survive a reload and arrive when the browser is online", async (t) => {
+  const user = await world.user();
+  const tab = await world.tab(t, user, { options: { automatic: true } });
+  world.recorder.offline(true);
+  const results = await tab.enqueueAll(range(3));
+  await tab.reload();
+  await tab.open();
+  assert.deepEqual(
+    (await tab.list()).map(({ id }) => id),
+    results.map(({ imageId }) => imageId),
+  );
+  world.recorder.offline(false);
+  await tab.page.evaluate(() => window.dispatchEvent(new Event("online")));
+  await tab.empty();
+  await world.arrived(user, range(3), results);
+});
+
+test("the list is in the order of enqueueing, and a drain takes the oldest first", async (t) => {
+  const user = await world.user();
+  const tab = await world.tab(t, user, { options: { concurrency: 1 } });
+  const numbers = [5, 3, 9, 1];
+  await tab.enqueueAll(numbers);
+  const paths = numbers.map((number) => pathOf(user, number));
+  assert.deepEqual(
+    (await tab.list()).map(({ storagePath }) => storagePath),
+    paths,
+  );
+  await tab.drain();
+  const puts = world.recorder.requests.filter(({ method, image }) => method === "PUT" && image?.startsWith(user.id));
+  assert.deepEqual(
+    puts.map(({ image }) => image),
+    paths,
+  );
+});
+
+test("a job's image can be had back", async (t) => {
+  const tab = await world.tab(t, await world.user());
+  const { imageId } = await tab.enqueue(7);
+  const { type, bytes } = await tab.image(imageId);
+  assert.equal(type, "image/png");
+  assert.deepEqual(bytes, imageBytes(7));
+  await assert.rejects(tab.image("00000000-0000-4000-8000-000000000000"), { code: "job_missing", stage: "outbox" });
+});
+
+test("several jobs are worked on at once, as many as concurrency says", async (t) => {
+  const user = await world.user();
+  const tab = await world.tab(t, user, { options: { concurrency: 2 } });
+  await tab.enqueueAll(range(4));
+  const holds = [
+    world.recorder.hold({ method: "PUT", at: "request" }),
+    world.recorder.hold({ method: "PUT", at: "request" }),
+  ];
+  const drained = tab.drain();
+  await Promise.all(holds.map(({ reached }) => reached));
+  const states = (await tab.list()).map(({ state }) => state);
+  for (const { release } of holds) release();
+  assert.deepEqual(states, ["uploading", "uploading", "queued", "queued"]);
+  assert.equal((await drained).done, 4);
+  await world.arrived(user, range(4));
+});
+
+test("an image survives the browser's death right after its enqueue resolved", async (t) => {
+  const user = await world.user();
+  const profile = await createProfile();
+  t.after(() => profile.remove());
+  const settings = { url: world.site.url, supabase: world.supabase, target: world.recorder.url, user };
+  world.recorder.offline(true);
+  const results = [];
+  for (const number of range(3)) {
+    const browser = await startOnProfile(profile.folder);
+    t.after(() => browser.kill());
+    const tab = await openTab(browser.context, settings);
+    results.push(await tab.enqueue(number));
+    await browser.kill();
+  }
+  world.recorder.offline(false);
+  const browser = await startOnProfile(profile.folder);
+  t.after(() => browser.kill());
+  const tab = await openTab(browser.context, settings);
+  assert.equal((await tab.list()).length, 3);
+  assert.equal((await tab.drain()).done, 3);
+  assert.deepEqual(await tab.list(), []);
+  await world.arrived(user, range(3), results);
+});

@@ -1,0 +1,89 @@
+// Chromium for a test: one to share, or one with a real profile folder that can be killed and comes back.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { chromium } from "playwright-core";
+
+const executablePath = process.env.CHROME ?? "/usr/bin/chromium";
+const ARGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"];
+
+/** A browser whose contexts share nothing. */
+export function startBrowser() {
+  return chromium.launch({ executablePath, args: ARGS });
+}
+
+/** A new, empty profile folder. */
+export async function createProfile() {
+  const folder = await mkdtemp(path.join(os.tmpdir(), "imagen-profile-"));
+  return { folder, remove: () => rm(folder, { recursive: true, force: true, maxRetries: 10 }) };
+}
+
+/**
+ * A browser process on a profile folder.
+ * @param {string} folder
+ * @returns {Promise<{ context: import("playwright-core").BrowserContext, kill: () => Promise<void> }>} `kill` ends the
+ *   browser and all its processes at once, without a word: SIGKILL to the whole group
+ */
+export async function startOnProfile(folder) {
+  const child = spawn(
+    "sh",
+    [
+      "-c",
+      UNTIL_STDIN_ENDS,
+      "sh",
+      executablePath,
+      ...ARGS,
+      "--headless=new",
+      "--no-first-run",
+      "--no-default-browser-check",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+      "--password-store=basic",
+      "--use-mock-keychain",
+      "--remote-debugging-port=0",
+      `--user-data-dir=${folder}`,
+      "about:blank",
+    ],
+    { detached: true, stdio: ["pipe", "ignore", "pipe"] },
+  );
+  const ended = once(child, "exit");
+  const kill = async () => {
+    try {
+      process.kill(-child.pid, "SIGKILL");
+    } catch {
+      // it is gone already
+    }
+    await ended;
+  };
+  try {
+    const browser = await chromium.connectOverCDP(await debuggerOf(child));
+    return { context: browser.contexts()[0], kill };
+  } catch (error) {
+    await kill();
+    throw error;
+  }
+}
+
+// Ends the whole group with the test that started it, however that ends: a killed process closes its pipes.
+const UNTIL_STDIN_ENDS = `
+exec 3<&0
+{ "$@" </dev/null 3<&-; kill -KILL 0; } &
+read -r _ <&3
+kill -KILL 0`;
+
+/** The address of its debugger, which Chromium says as soon as it listens. */
+function debuggerOf(child) {
+  return new Promise((resolve, reject) => {
+    let log = "";
+    child.stderr.setEncoding("utf8").on("data", (text) => {
+      log += text;
+      const [, url] = /DevTools listening on (ws:\S+)/.exec(log) ?? [];
+      if (url) resolve(url);
+    });
+    child.once("error", reject);
+    child.once("exit", (code, signal) => reject(new Error(`Chromium ended with ${code ?? signal}:\n${log}`)));
+  });
+}

@@ -1,0 +1,188 @@
+/**
+ * A proxy that breaks nothing by itself: it remembers when each request was under way, and can be told to lose or to hold
+ * some of them.
+ *
+ *   const recorder = await startRecorder({ target: supabase.url });
+ *   … requests to recorder.url …
+ *   recorder.requests          // [{ method, target, image, status, startedAt, endedAt }, …] without CORS preflights
+ *   recorder.overlaps()        // pairs of requests for one image that were under way at the same time
+ *   recorder.offline(true);    // from now on every connection is lost
+ *   const hold = recorder.hold({ method: "POST", at: "answer" });
+ *   await hold.reached;        // the server has committed a row, and nobody knows
+ *   hold.release();            // now the answer goes on
+ *
+ * `image` is the storage path a request is about, `undefined` for those that are about no image.
+ */
+import { createServer, request as sendRequest } from "node:http";
+import { until } from "./until.mjs";
+
+const HOP_BY_HOP = ["connection", "keep-alive", "transfer-encoding", "upgrade"];
+
+/** Starts the proxy on a free port of 127.0.0.1, in front of the project at `target`. */
+export async function startRecorder({ target }) {
+  const requests = [];
+  const holds = new Set();
+  const answers = new Set();
+  const pathsById = new Map();
+  let isOffline = false;
+  let upstreamUrl = target;
+
+  async function handle(incoming, outgoing) {
+    outgoing.on("error", () => {});
+    if (isOffline) return void outgoing.destroy();
+    const chunks = [];
+    const { method, url: path } = incoming;
+    const request = { method, target: path, headers: incoming.headers, startedAt: performance.now() };
+    const isPreflight = method === "OPTIONS" && "access-control-request-method" in incoming.headers;
+    if (!isPreflight) requests.push(request);
+    outgoing.on("close", () => {
+      request.endedAt = performance.now();
+    });
+    try {
+      for await (const chunk of incoming) chunks.push(chunk);
+    } catch {
+      return; // the client went away
+    }
+    const body = Buffer.concat(chunks);
+    request.image = imageOf(request, body, pathsById);
+
+    await pass("request", request);
+    if (isOffline || outgoing.destroyed) return void outgoing.destroy();
+    const answer = answerOf(request) ?? (await forward(upstreamUrl, request, body));
+    request.status = answer?.status;
+    await pass("answer", request);
+    if (!answer || isOffline) return void outgoing.destroy();
+    outgoing.writeHead(answer.status, answer.headers).end(method === "HEAD" ? undefined : answer.body);
+  }
+
+  async function pass(at, request) {
+    const hold = [...holds].find((one) => one.at === at && one.matches(request));
+    if (!hold) return;
+    holds.delete(hold);
+    hold.reach(request);
+    await hold.released;
+  }
+
+  function answerOf(request) {
+    const found = [...answers].find((one) => one.matches(request));
+    if (!found) return undefined;
+    const origin = request.headers.origin ? { "access-control-allow-origin": "*" } : {};
+    return {
+      status: found.status,
+      headers: { "content-type": "application/json", ...origin },
+      body: JSON.stringify(found.body),
+    };
+  }
+
+  const server = createServer((incoming, outgoing) => {
+    handle(incoming, outgoing).catch(() => outgoing.destroy());
+  });
+  server.requestTimeout = 0;
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+
+  return {
+    url: `http://127.0.0.1:${server.address().port}`,
+    requests,
+    /** Loses every connection from now on, or no longer. */
+    offline(is) {
+      isOffline = is;
+      if (is) server.closeAllConnections();
+    },
+    /** Goes on to another server from now on. */
+    retarget(url) {
+      upstreamUrl = url;
+    },
+    /**
+     * Holds the next request that fits: before it reaches the server (`at: "request"`) or after the server has done it
+     * and before its answer goes on (`at: "answer"`). `image` fits when the storage path contains it.
+     */
+    hold({ method, image = "", at }) {
+      let reach;
+      let release;
+      const reached = new Promise((resolve) => {
+        reach = resolve;
+      });
+      const released = new Promise((resolve) => {
+        release = resolve;
+      });
+      holds.add({ at, matches: fits({ method, image }), reach, released });
+      return { reached, release };
+    },
+    /** Answers all requests that fit itself, from now on until the function it returns is called. */
+    answer({ method, image = "", status, body }) {
+      const one = { matches: fits({ method, image }), status, body };
+      answers.add(one);
+      return () => answers.delete(one);
+    },
+    /** Resolves when `test(requests)` is truthy. */
+    until: (test, what) => until(() => test(requests), what),
+    /** Pairs of requests for one image that were under way at the same time. */
+    overlaps() {
+      const found = [];
+      for (const same of Map.groupBy(
+        requests.filter(({ image }) => image),
+        ({ image }) => image,
+      ).values()) {
+        for (const [index, one] of same.entries()) {
+          for (const other of same.slice(index + 1)) {
+            if (other.startedAt < (one.endedAt ?? Number.POSITIVE_INFINITY)) found.push([one, other].map(describe));
+          }
+        }
+      }
+      return found;
+    },
+    async close() {
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+const describe = ({ method, target, startedAt, endedAt }) => `${method} ${target} ${startedAt} to ${endedAt}`;
+
+const fits =
+  ({ method, image }) =>
+  (request) =>
+    request.image !== undefined && request.method === method && request.image.includes(image);
+
+/** An upload names the path in its target, an insert in its row; a look at a row names its id. */
+function imageOf({ method, target }, body, pathsById) {
+  const url = new URL(target, "http://x");
+  const [, path] = /^\/storage\/v1\/object\/imagen-generated\/(.*)$/.exec(url.pathname) ?? [];
+  if (path) return decodeURIComponent(path);
+  if (!url.pathname.startsWith("/rest/v1/images")) return undefined;
+  if (method === "GET") return pathsById.get(/[0-9a-f-]{36}/.exec(url.search)?.[0]);
+  try {
+    const [row] = [JSON.parse(body)].flat();
+    pathsById.set(row.id, row.storage_path);
+    return row.storage_path;
+  } catch {
+    return undefined;
+  }
+}
+
+function forward(target, { method, target: path, headers }, body) {
+  return new Promise((resolve) => {
+    const upstream = sendRequest(new URL(path, target), {
+      method,
+      agent: false,
+      headers: { ...endToEnd(headers), "content-length": body.length },
+    });
+    upstream.on("error", () => resolve(undefined));
+    upstream.on("response", async (response) => {
+      try {
+        const chunks = [];
+        for await (const chunk of response) chunks.push(chunk);
+        resolve({ status: response.statusCode, headers: endToEnd(response.headers), body: Buffer.concat(chunks) });
+      } catch {
+        resolve(undefined);
+      }
+    });
+    upstream.end(body);
+  });
+}
+
+function endToEnd(headers) {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !HOP_BY_HOP.includes(name)));
+}

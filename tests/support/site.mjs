@@ -1,0 +1,51 @@
+/**
+ * Serves the test pages of tests/outbox/site, with the built package under `/pkg/`, test data under `/data/`, and
+ * supabase-js as `/supabase.js`.
+ */
+import { readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const FOLDERS = { "/pkg/": "pkg", "/data/": "tests/data", "/": "tests/outbox/site" };
+const TYPES = {
+  ".html": "text/html; charset=utf-8",
+  ".js": "text/javascript; charset=utf-8",
+  ".png": "image/png",
+  ".wasm": "application/wasm",
+};
+const SUPABASE = "node_modules/@supabase/supabase-js/dist/umd/supabase.js";
+
+/** Starts the server on a free port of 127.0.0.1, or on `port`. */
+export async function startSite({ port = 0 } = {}) {
+  const server = createServer(async (request, response) => {
+    try {
+      const { type, body } = await find(new URL(request.url, "http://x").pathname);
+      response.writeHead(200, { "content-type": type, "cache-control": "no-store" }).end(body);
+    } catch (error) {
+      response.writeHead(404, { "content-type": "text/plain" }).end(error.code ?? error.message);
+    }
+  });
+  await new Promise((resolve) => server.listen(port, "127.0.0.1", resolve));
+  return {
+    url: `http://127.0.0.1:${server.address().port}`,
+    async close() {
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+async function find(pathname) {
+  // The bundle sets a global; as a module it exports it.
+  if (pathname === "/supabase.js") {
+    const bundle = await readFile(path.join(ROOT, SUPABASE), "utf8");
+    return { type: TYPES[".js"], body: `${bundle}\nexport const { createClient, navigatorLock } = supabase;` };
+  }
+  const [prefix, folder] = Object.entries(FOLDERS).find(([start]) => pathname.startsWith(start));
+  const name = pathname.slice(prefix.length) || "index.html";
+  const file = path.join(ROOT, folder, path.normalize(`/${name}`));
+  return { type: TYPES[path.extname(file)] ?? "application/octet-stream", body: await readFile(file) };
+}
