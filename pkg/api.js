@@ -1,20 +1,7 @@
 // What every loader exports; they differ only in where the .wasm comes from.
+import { failed } from "./errors.js";
+import { Outbox } from "./outbox.js";
 import initWasm, { signedUrl as callSignedUrl, sync as callSync, Sink } from "./wasm/imagen_cloud.js";
-
-/** @param {unknown} error */
-export const isImagenCloudError = (error) => error instanceof Error && error.name === "ImagenCloudError";
-
-/** Rejections are made by the WebAssembly, also by another copy of it: they are known by their name. */
-export class ImagenCloudError extends Error {
-  static [Symbol.hasInstance](error) {
-    return isImagenCloudError(error);
-  }
-}
-
-function failed(code, message, retryable, options) {
-  const details = { name: "ImagenCloudError", stage: "config", code, retryable, attempts: 0 };
-  return Object.assign(new Error(message, options), details);
-}
 
 /** A sink that may be freed at any time, also twice. */
 class Handle {
@@ -37,8 +24,13 @@ class Handle {
     this.#sink = undefined;
   }
 
+  /** The WebAssembly's own sink. */
+  static alive(handle) {
+    return handle.#alive();
+  }
+
   #alive() {
-    if (this.#sink === undefined) throw failed("invalid_config", "the sink has been freed", false);
+    if (this.#sink === undefined) throw failed("config", "invalid_config", "the sink has been freed");
     return this.#sink;
   }
 }
@@ -70,7 +62,8 @@ export function load(source) {
       () => undefined,
       (cause) => {
         loading = undefined; // the next call tries again
-        throw failed("load_failed", `the WebAssembly could not be loaded: ${cause?.message ?? cause}`, true, { cause });
+        const message = `the WebAssembly could not be loaded: ${cause?.message ?? cause}`;
+        throw failed("config", "load_failed", message, { retryable: true, cause });
       },
     );
     return loading;
@@ -85,6 +78,12 @@ export function load(source) {
       await init();
       const sink = Sink.fromEnv(env);
       return sink && new Handle(sink);
+    },
+    createOutbox: async (sink, options) => {
+      if (!(sink instanceof Handle)) {
+        throw failed("config", "invalid_config", "createOutbox: its first argument must be a sink", { field: "sink" });
+      }
+      return Outbox.open(Handle.alive(sink), options ?? undefined);
     },
     sync: async (sink, request, options) => {
       const given = snapshot(request);

@@ -1,7 +1,8 @@
 // Pages and their workers, and bundlers: they all know this form of URL.
 import { load } from "./api.js";
 
-export { ImagenCloudError, isImagenCloudError } from "./api.js";
-export const { init, createSink, createSinkFromEnv, sync, signedUrl } = load(
+export { ImagenCloudError, isImagenCloudError } from "./errors.js";
+export { drainInBackground } from "./outbox.js";
+export const { init, createSink, createSinkFromEnv, createOutbox, sync, signedUrl } = load(
   () => new URL("./wasm/imagen_cloud_bg.wasm", import.meta.url),
 );

@@ -2,7 +2,8 @@
 import { readFile } from "node:fs/promises";
 import { load } from "./api.js";
 
-export { ImagenCloudError, isImagenCloudError } from "./api.js";
-export const { init, createSink, createSinkFromEnv, sync, signedUrl } = load(() =>
+export { ImagenCloudError, isImagenCloudError } from "./errors.js";
+export { drainInBackground } from "./outbox.js";
+export const { init, createSink, createSinkFromEnv, createOutbox, sync, signedUrl } = load(() =>
   readFile(new URL("./wasm/imagen_cloud_bg.wasm", import.meta.url)),
 );

@@ -2,5 +2,6 @@
 import { load } from "./api.js";
 import module from "./wasm/imagen_cloud_bg.wasm";
 
-export { ImagenCloudError, isImagenCloudError } from "./api.js";
-export const { init, createSink, createSinkFromEnv, sync, signedUrl } = load(() => module);
+export { ImagenCloudError, isImagenCloudError } from "./errors.js";
+export { drainInBackground } from "./outbox.js";
+export const { init, createSink, createSinkFromEnv, createOutbox, sync, signedUrl } = load(() => module);

@@ -30,6 +30,9 @@ wasm-opt -Oz --strip-debug --strip-producers \
   --enable-reference-types --enable-multivalue \
   "$next/imagen_cloud_bg.wasm" -o "$next/optimized.wasm"
 mv "$next/optimized.wasm" "$next/imagen_cloud_bg.wasm"
+# The outbox's IndexedDB wrapper comes along, so that the package needs no dependency and no bundler.
+esbuild node_modules/idb/build/index.js --bundle --format=esm --minify --legal-comments=inline \
+  --banner:js='// idb, ISC licence, https://github.com/jakearchibald/idb' --log-level=warning --outfile="$next/idb.js"
 
 # Whole or not at all: a server or a test may be reading the folder.
 mkdir -p $out

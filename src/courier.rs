@@ -117,13 +117,14 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
         if let Some(error) = round.broken.take() {
             return Err(error);
         }
-        let waiting: Vec<Job> = self.jobs().await?.into_iter().filter(|job| job.is_waiting()).collect();
+        let waiting: Vec<Job> = self.jobs().await?.into_iter().filter(Job::is_waiting).collect();
+        let now_ms = self.client.platform().now_ms();
         Ok(Drained {
             done: round.done.get(),
             failed: round.failed.get(),
             waiting: waiting.len() as u32,
             stopped: round.stopped.get(),
-            next_due_ms: waiting.iter().map(|job| job.not_before_ms).reduce(f64::min),
+            next_due_ms: waiting.iter().map(|job| job.not_before_ms.max(now_ms)).reduce(f64::min),
         })
     }
 
@@ -187,9 +188,10 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
 
     async fn send(&self, job: &mut Job) -> Result<Sent, Trouble> {
         let call = Call::for_owner(Box::new(Silent));
+        let platform = self.client.platform();
         // Once the bytes are in the bucket, only the row is sent.
         let image = if job.uploaded { None } else { self.store.image(&job.id).await.map_err(Trouble::Store)? };
-        match image {
+        match image.filter(|image| platform.size(image) == job.size) {
             Some(image) => {
                 let shipment = job.shipment(self.client.owner_user_id(), image).map_err(Trouble::Job)?;
                 self.client.upload(&shipment, &call).await.map_err(Trouble::Job)?;

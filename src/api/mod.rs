@@ -1,6 +1,7 @@
 //! What JavaScript calls. Thin: reads the arguments, starts the work, and makes values and errors of what comes back.
 
 mod error;
+mod outbox;
 mod read;
 
 use std::rc::Rc;
@@ -41,6 +42,12 @@ impl Sink {
         };
         let config = Config::new(options, in_browser()).map_err(error::to_js)?;
         Ok(Some(Self { client: Rc::new(Client::new(config, Host::default())) }))
+    }
+
+    /// The owner of all rows; empty if none is set.
+    #[wasm_bindgen(getter, js_name = ownerUserId)]
+    pub fn owner_user_id(&self) -> String {
+        self.client.owner_user_id().to_owned()
     }
 
     /// Uploads an image and inserts its row. Resolves to `{ storagePath, imageId }`.

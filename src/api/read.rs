@@ -5,6 +5,7 @@ use js_sys::{Array, Function, JSON, JsString, Object};
 use wasm_bindgen::{JsCast, JsValue};
 
 use crate::config::{OPTION_NAMES, Options};
+use crate::courier::Limits;
 use crate::error::Error;
 use crate::platform::bytes::HostBytes;
 use crate::platform::host::Host;
@@ -18,6 +19,11 @@ const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
 const SIDECAR_DEPTH: u32 = 100;
 /// What a signed URL is valid for when nothing else is said.
 const DEFAULT_TTL_SECONDS: u32 = 3600;
+
+/// What an outbox holds when nothing else is said: 1 GiB.
+const DEFAULT_MAX_BYTES: f64 = 1_073_741_824.0;
+/// More jobs at once than browsers open connections for.
+const MAX_CONCURRENCY: u32 = 16;
 
 /// What goes with one call.
 #[derive(Default)]
@@ -98,6 +104,28 @@ pub(super) fn call_options(value: &JsValue) -> Result<CallOptions, Error> {
         deadline_ms: fields.count("deadlineMs")?,
         on_progress: fields.function("onProgress")?,
         on_retry: fields.function("onRetry")?,
+    })
+}
+
+/// The options of an outbox that the courier needs; `pkg/outbox.js` reads the others.
+pub(super) fn outbox_options(value: &JsValue) -> Result<Limits, Error> {
+    let known = ["concurrency", "maxJobs", "maxBytes", "automatic", "serviceWorker"];
+    let fields = Fields::new(value, "outbox options", &known, Error::option)?;
+    let at_least_one = |name, default| match fields.count(name)? {
+        Some(0) => Err(Error::option(name, "must be 1 or more")),
+        given => Ok(given.unwrap_or(default)),
+    };
+    fields.flag("automatic")?;
+    Ok(Limits {
+        concurrency: at_least_one("concurrency", 3)?.min(MAX_CONCURRENCY),
+        max_jobs: at_least_one("maxJobs", 1000)?,
+        max_bytes: match fields.given("maxBytes")? {
+            None => DEFAULT_MAX_BYTES,
+            Some(value) => value
+                .as_f64()
+                .filter(|bytes| *bytes >= 1.0)
+                .ok_or_else(|| Error::option("maxBytes", "must be a number, 1 or more"))?,
+        },
     })
 }
 

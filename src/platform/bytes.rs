@@ -55,6 +55,14 @@ impl HostBytes {
         }
     }
 
+    /// All bytes as an `ArrayBuffer`, which every browser can store; Safari can't always store a `Blob`.
+    pub(super) async fn whole(&self) -> Thrown<JsValue> {
+        match self {
+            Self::Blob(blob) => super::fetch::settled(&js::call(blob, "arrayBuffer", &[])?).await,
+            Self::Copy(bytes) => Ok(bytes.buffer().into()),
+        }
+    }
+
     /// What `fetch` takes as a body.
     pub(super) fn body(&self) -> JsValue {
         match self {

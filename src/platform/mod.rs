@@ -10,6 +10,8 @@ pub mod host;
 #[cfg(target_arch = "wasm32")]
 pub(crate) mod js;
 #[cfg(target_arch = "wasm32")]
+pub mod store;
+#[cfg(target_arch = "wasm32")]
 mod timer;
 
 use crate::courier::Limits;

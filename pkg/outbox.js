@@ -1,0 +1,280 @@
+// What is the browser's about an outbox: one tab drains at a time (Web Locks), all hear of every change
+// (BroadcastChannel), and it wakes when there is reason to. What happens to a job is decided in the WebAssembly.
+import { failed } from "./errors.js";
+import { Store } from "./store.js";
+import { Outbox as Courier } from "./wasm/imagen_cloud.js";
+
+/** The tag of the Background Sync that a service worker is woken by. */
+const SYNC_TAG = "imagen-cloud-outbox";
+/** How long a drain that found nobody signed in waits before it looks again, in ms. */
+const SIGNED_OUT_MS = 30_000;
+/** The longest wait that `setTimeout` knows. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+/** The states of a job that may be read from the database. */
+const STATES = ["queued", "uploading", "uploaded", "failed"];
+
+export class Outbox {
+  #name;
+  #store;
+  #courier;
+  #channel;
+  #options;
+  #listeners = new Set();
+  #closing = new AbortController();
+  /** The drain that waits for the lock: later wishes join it. */
+  #queued;
+  /** Aborts the drain that holds the lock. */
+  #draining;
+  #timer;
+
+  /**
+   * @param {import("./wasm/imagen_cloud.js").Sink} sink
+   * @param {import("./index.d.ts").OutboxOptions} options
+   */
+  static async open(sink, options = {}) {
+    if (globalThis.navigator?.locks === undefined) {
+      const message = "outbox: Web Locks are missing: an old browser, or a page that is not served over HTTPS";
+      throw failed("outbox", "storage_unavailable", message);
+    }
+    const outbox = new Outbox(sink, options);
+    try {
+      // Opens the database, so that a broken one is told of now.
+      await outbox.isPaused();
+    } catch (error) {
+      await outbox.close();
+      throw error;
+    }
+    if (outbox.#options.automatic) {
+      outbox.#listen();
+      outbox.#wake(true);
+    }
+    return outbox;
+  }
+
+  constructor(sink, options) {
+    this.#name = `imagen-cloud-outbox-${sink.ownerUserId}`;
+    this.#store = new Store(this.#name);
+    this.#courier = new Courier(sink, this.#store, options, (id, state, text) => this.#changed(id, state, text));
+    const { automatic = true, serviceWorker } = options;
+    this.#options = { automatic: automatic ?? true, serviceWorker };
+    this.#channel = new BroadcastChannel(this.#name);
+    this.#channel.addEventListener("message", ({ data }) => this.#heard(data));
+  }
+
+  async enqueue(request) {
+    const result = await this.#open().enqueue(request);
+    this.#askForDurability();
+    this.#options.serviceWorker?.sync?.register(SYNC_TAG).catch(() => undefined);
+    if (this.#options.automatic) this.#wake(false);
+    return result;
+  }
+
+  async drain() {
+    this.#open();
+    const { done, failed, waiting, stopped } = await this.#drain(true);
+    return { done, failed, waiting, ...(stopped && { stopped }) };
+  }
+
+  async list() {
+    this.#open();
+    return (await this.#store.records()).map(readJob);
+  }
+
+  async image(id) {
+    this.#open();
+    const job = (await this.list()).find((job) => job.id === id);
+    const image = job && (await this.#store.image(id));
+    if (!job) throw missing(id);
+    if (!image) throw failed("outbox", "job_unreadable", "outbox: the image of this job can't be read any more");
+    return new Blob([image], { type: job.mimeType });
+  }
+
+  async retry(id) {
+    await this.#open().retry(String(id));
+    if (this.#options.automatic) this.#wake(false);
+  }
+
+  async discard(id) {
+    this.#open();
+    if (!(await this.#store.remove(String(id)))) throw missing(id);
+    this.#tell({ id: String(id), state: "discarded" });
+  }
+
+  async clear() {
+    this.#open();
+    const ids = (await this.#store.records()).map(({ id }) => id);
+    await this.#store.clear();
+    for (const id of ids) this.#tell({ id, state: "discarded" });
+  }
+
+  async pause() {
+    this.#open();
+    await this.#store.set("paused", true);
+    this.#draining?.abort();
+    this.#tell({ state: "paused" });
+  }
+
+  async resume() {
+    this.#open();
+    await this.#store.set("paused", false);
+    this.#tell({ state: "resumed" });
+    if (this.#options.automatic) this.#wake(true);
+  }
+
+  async isPaused() {
+    this.#open();
+    return (await this.#store.setting("paused")) === true;
+  }
+
+  onChange(listener) {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async close() {
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort();
+    this.#draining?.abort();
+    clearTimeout(this.#timer);
+    this.#listeners.clear();
+    this.#channel.close();
+    this.#courier.free();
+    await this.#store.close();
+  }
+
+  #open() {
+    if (this.#closing.signal.aborted) throw failed("outbox", "storage_unavailable", "outbox: it has been closed");
+    return this.#courier;
+  }
+
+  #listen() {
+    const { signal } = this.#closing;
+    globalThis.addEventListener?.("online", () => this.#wake(true), { signal });
+    globalThis.document?.addEventListener(
+      "visibilitychange",
+      () => {
+        if (document.visibilityState === "visible") this.#wake(false);
+      },
+      { signal },
+    );
+  }
+
+  /** Drains without anybody waiting for the outcome: every job tells of its own. */
+  #wake(forced) {
+    if (this.#closing.signal.aborted || globalThis.navigator?.onLine === false) return;
+    this.#drain(forced).catch(() => undefined);
+  }
+
+  /** Drains as soon as this tab has the outbox's lock. A wish that comes while one waits for it joins that one. */
+  #drain(forced) {
+    if (this.#queued) {
+      this.#queued.forced ||= forced;
+      return this.#queued.drained;
+    }
+    const queued = { forced };
+    const held = async () => {
+      this.#queued = undefined;
+      return this.#drainLocked(queued.forced);
+    };
+    queued.drained = navigator.locks.request(this.#name, { signal: this.#closing.signal }, held).catch((error) => {
+      if (this.#queued === queued) this.#queued = undefined;
+      throw error?.name === "AbortError" ? failed("outbox", "aborted", "outbox: it has been closed") : error;
+    });
+    this.#queued = queued;
+    return queued.drained;
+  }
+
+  async #drainLocked(forced) {
+    const draining = new AbortController();
+    this.#draining = draining;
+    try {
+      if (await this.isPaused()) draining.abort();
+      const drained = await this.#open().drain(forced, draining.signal);
+      this.#schedule(drained);
+      return drained;
+    } finally {
+      this.#draining = undefined;
+    }
+  }
+
+  #schedule({ stopped, nextDue }) {
+    clearTimeout(this.#timer);
+    if (!this.#options.automatic || stopped === "paused" || nextDue === undefined) return;
+    const wait = stopped ? SIGNED_OUT_MS : Math.min(Math.max(nextDue - Date.now(), 0), LONGEST_TIMER_MS);
+    this.#timer = setTimeout(() => this.#wake(false), wait);
+    this.#timer.unref?.();
+  }
+
+  #changed(id, state, text) {
+    this.#tell(text === undefined ? { id, state } : { id, state, job: readJob({ id, text }) });
+  }
+
+  #tell(change) {
+    if (!this.#closing.signal.aborted) this.#channel.postMessage(change);
+    this.#announce(change);
+  }
+
+  #heard(change) {
+    if (change.state === "paused") this.#draining?.abort();
+    if (change.state === "resumed" && this.#options.automatic) this.#wake(true);
+    this.#announce(change);
+  }
+
+  #announce(change) {
+    for (const listener of this.#listeners) {
+      try {
+        Promise.resolve(listener(change)).catch(() => undefined);
+      } catch {
+        // A listener's fault is its own affair.
+      }
+    }
+  }
+
+  /** Asks the browser once not to clear the storage when space runs short. */
+  async #askForDurability() {
+    try {
+      if (!navigator.storage?.persist || (await this.#store.setting("persistAsked"))) return;
+      await this.#store.set("persistAsked", true);
+      await navigator.storage.persist();
+    } catch {
+      // It was a wish.
+    }
+  }
+}
+
+/** What is told of a job; one that is damaged can only be discarded. */
+function readJob({ id, storagePath = "", size = 0, text }) {
+  try {
+    const { row, uploaded, waitSetAt, ...job } = JSON.parse(text);
+    if (typeof row === "string" && typeof job.storagePath === "string" && STATES.includes(job.state)) return job;
+  } catch {
+    // Damaged.
+  }
+  const message = "outbox: this job can't be read any more";
+  const error = { stage: "outbox", code: "job_unreadable", message };
+  const blank = { mimeType: "", createdAt: 0, attempts: 0, notBefore: 0, waitAsked: false };
+  return { id, storagePath, state: "failed", size, ...blank, error };
+}
+
+const missing = (id) => failed("outbox", "job_missing", `outbox: no job ${id}`);
+
+/** @param {() => Outbox | Promise<Outbox>} open */
+export function drainInBackground(open) {
+  let opening;
+  const drain = async () => {
+    opening ??= Promise.resolve().then(open);
+    opening.catch(() => {
+      opening = undefined; // the next event tries again
+    });
+    return (await opening).drain();
+  };
+  self.addEventListener("sync", (event) => {
+    if (event.tag !== SYNC_TAG) return;
+    const drained = drain().then(({ waiting, stopped }) => {
+      // A rejection has the browser fire the event again later.
+      if (waiting > 0 && stopped !== "paused") throw failed("outbox", "unavailable", `outbox: ${waiting} jobs wait`);
+    });
+    event.waitUntil(drained);
+  });
+  drain().catch(() => undefined);
+}

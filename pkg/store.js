@@ -1,0 +1,163 @@
+// The outbox's store over IndexedDB: every method is one transaction, durable when it resolves.
+import { failed } from "./errors.js";
+import { openDB } from "./wasm/idb.js";
+
+const VERSION = 1;
+const DURABLE = { durability: "strict" };
+
+/** A job as it is stored: what the store itself looks at, and the job's JSON text. */
+/** @typedef {{ seq?: number, id: string, storagePath: string, size: number, text: string }} JobRecord */
+
+export class Store {
+  #name;
+  #opening;
+
+  /** @param {string} name of the database */
+  constructor(name) {
+    this.#name = name;
+  }
+
+  /**
+   * Adds a job with its image, unless its id, its path or the limits forbid it.
+   * @param {JobRecord} record
+   * @param {ArrayBuffer} image
+   * @param {number} maxJobs
+   * @param {number} maxBytes
+   * @returns {Promise<"new" | "known" | "id_taken" | "path_taken" | "full">}
+   */
+  add(record, image, maxJobs, maxBytes) {
+    return this.#transact(["jobs", "images"], "readwrite", async (transaction) => {
+      const jobs = transaction.objectStore("jobs");
+      const known = await jobs.index("id").get(record.id);
+      if (known) return known.storagePath === record.storagePath ? "known" : "id_taken";
+      if (await jobs.index("storagePath").getKey(record.storagePath)) return "path_taken";
+      const others = await jobs.getAll();
+      const bytes = others.reduce((sum, { size }) => sum + size, record.size);
+      if (others.length >= maxJobs || bytes > maxBytes) return "full";
+      await jobs.add(record);
+      await transaction.objectStore("images").add(image, record.id);
+      return "new";
+    });
+  }
+
+  /** All jobs' records, the oldest first. @returns {Promise<JobRecord[]>} */
+  records() {
+    return this.#transact(["jobs"], "readonly", (transaction) => transaction.objectStore("jobs").getAll());
+  }
+
+  /** All jobs' texts, the oldest first. */
+  async texts() {
+    return (await this.records()).map(({ text }) => text);
+  }
+
+  /** @param {string} id @returns {Promise<ArrayBuffer | undefined>} */
+  image(id) {
+    return this.#transact(["images"], "readonly", (transaction) => transaction.objectStore("images").get(id));
+  }
+
+  /** Stores what a job has become; false if it is gone. @param {JobRecord} record */
+  update(record) {
+    return this.#transact(["jobs"], "readwrite", async (transaction) => {
+      const jobs = transaction.objectStore("jobs");
+      const seq = await jobs.index("id").getKey(record.id);
+      if (seq === undefined) return false;
+      await jobs.put({ ...record, seq });
+      return true;
+    });
+  }
+
+  /** Removes a job and its image; false if it is gone. @param {string} id */
+  remove(id) {
+    return this.#transact(["jobs", "images"], "readwrite", async (transaction) => {
+      const jobs = transaction.objectStore("jobs");
+      const seq = await jobs.index("id").getKey(id);
+      await transaction.objectStore("images").delete(id);
+      if (seq === undefined) return false;
+      await jobs.delete(seq);
+      return true;
+    });
+  }
+
+  /** Removes all jobs and images. */
+  clear() {
+    return this.#transact(["jobs", "images"], "readwrite", async (transaction) => {
+      await transaction.objectStore("jobs").clear();
+      await transaction.objectStore("images").clear();
+    });
+  }
+
+  /** @param {string} name */
+  setting(name) {
+    return this.#transact(["settings"], "readonly", (transaction) => transaction.objectStore("settings").get(name));
+  }
+
+  /** @param {string} name @param {unknown} value */
+  set(name, value) {
+    return this.#transact(["settings"], "readwrite", async (transaction) => {
+      await transaction.objectStore("settings").put(value, name);
+    });
+  }
+
+  async close() {
+    const opening = this.#opening;
+    this.#opening = undefined;
+    (await opening?.catch(() => undefined))?.close();
+  }
+
+  async #transact(stores, mode, work, again = true) {
+    try {
+      const database = await this.#database();
+      const transaction = database.transaction(stores, mode, mode === "readwrite" ? DURABLE : undefined);
+      const [result] = await Promise.all([work(transaction), transaction.done]);
+      return result;
+    } catch (error) {
+      // The browser closed the connection, or another tab asked for it: once more over a new one.
+      if (again && error?.name === "InvalidStateError") {
+        this.#opening = undefined;
+        return this.#transact(stores, mode, work, false);
+      }
+      throw toFailure(error);
+    }
+  }
+
+  #database() {
+    const forget = () => {
+      this.#opening = undefined;
+    };
+    this.#opening ??= openDB(this.#name, VERSION, {
+      upgrade,
+      // A newer version of this package waits in another tab: let it.
+      blocking: (_current, _blocked, event) => {
+        event.target.close();
+        forget();
+      },
+      terminated: forget,
+    }).catch((error) => {
+      forget();
+      throw error;
+    });
+    return this.#opening;
+  }
+}
+
+/** Every version adds what the one before it lacks, and keeps the jobs. */
+function upgrade(database, oldVersion) {
+  if (oldVersion < 1) {
+    const jobs = database.createObjectStore("jobs", { keyPath: "seq", autoIncrement: true });
+    jobs.createIndex("id", "id", { unique: true });
+    jobs.createIndex("storagePath", "storagePath");
+    database.createObjectStore("images");
+    database.createObjectStore("settings");
+  }
+}
+
+function toFailure(cause) {
+  if (cause?.name === "QuotaExceededError") {
+    return failed("outbox", "quota_exceeded", "outbox: the browser's storage is full", { retryable: true, cause });
+  }
+  if (cause?.name === "VersionError") {
+    return failed("outbox", "outbox_too_new", "outbox: written by a newer version of imagen-cloud", { cause });
+  }
+  const why = cause?.message ?? String(cause);
+  return failed("outbox", "storage_unavailable", `outbox: IndexedDB is not usable here: ${why}`, { cause });
+}

@@ -1,0 +1,103 @@
+//! The outbox as JavaScript sees it. `pkg/outbox.js` adds what is the browser's: locks, channels, and when to drain.
+
+use std::rc::Rc;
+
+use js_sys::{Array, Function, Object, Promise};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::future_to_promise;
+
+use super::{Sink, aborted, error, read, synced_to_js};
+use crate::courier::{Courier, Drained, Stop, Witness};
+use crate::error::Error;
+use crate::outbox::Job;
+use crate::platform::host::Host;
+use crate::platform::js;
+use crate::platform::store::HostStore;
+
+/// Images on their way, kept in a store until their rows are confirmed.
+#[wasm_bindgen]
+pub struct Outbox {
+    courier: Rc<Courier<Host, HostStore>>,
+}
+
+#[wasm_bindgen]
+impl Outbox {
+    /// An outbox over `store` (see `pkg/store.js`) that sends through `sink`. `on_change` is called with a job's id, its
+    /// state and its JSON text after every change. Throws an `ImagenCloudError`.
+    #[wasm_bindgen(constructor)]
+    pub fn new(sink: &Sink, store: JsValue, options: JsValue, on_change: Function) -> Result<Outbox, JsValue> {
+        let client = sink.client.clone();
+        if client.owner_user_id().is_empty() {
+            return Err(error::to_js(Error::option("ownerUserId", "is needed: an outbox belongs to a user")));
+        }
+        let limits = read::outbox_options(&options).map_err(error::to_js)?;
+        let courier = Courier::new(client, HostStore(store), limits, Box::new(Changes(on_change)));
+        Ok(Self { courier: Rc::new(courier) })
+    }
+
+    /// Stores a request and its image. Resolves to `{ storagePath, imageId }`.
+    pub fn enqueue(&self, request: JsValue) -> Promise {
+        let request = read::sync_request(&request);
+        let courier = self.courier.clone();
+        future_to_promise(async move {
+            let work = async { courier.enqueue(request?).await.map(|synced| synced_to_js(&synced)) };
+            work.await.map_err(error::to_js)
+        })
+    }
+
+    /// Tries every job that is due, and with `forced` those that wait on their own account. An aborted `signal` is a
+    /// pause. The caller holds the outbox's lock.
+    pub fn drain(&self, forced: bool, signal: JsValue) -> Promise {
+        let courier = self.courier.clone();
+        future_to_promise(async move {
+            let paused = async {
+                aborted(Some(signal)).await;
+            };
+            let drained = courier.drain(forced, Box::pin(paused)).await;
+            drained.map(drained_to_js).map_err(error::to_js)
+        })
+    }
+
+    /// Makes a failed or waiting job ready to be tried again.
+    pub fn retry(&self, id: String) -> Promise {
+        let courier = self.courier.clone();
+        future_to_promise(async move { courier.retry(&id).await.map(|()| JsValue::UNDEFINED).map_err(error::to_js) })
+    }
+}
+
+fn drained_to_js(drained: Drained) -> JsValue {
+    let result = Object::new();
+    for (name, count) in [("done", drained.done), ("failed", drained.failed), ("waiting", drained.waiting)] {
+        js::set(&result, name, &count.into());
+    }
+    let stopped = drained.stopped.map(|stop| match stop {
+        Stop::Token(code) => code.as_str(),
+        Stop::Paused => "paused",
+    });
+    if let Some(stopped) = stopped {
+        js::set(&result, "stopped", &stopped.into());
+    }
+    if let Some(next_due_ms) = drained.next_due_ms {
+        js::set(&result, "nextDue", &next_due_ms.into());
+    }
+    result.into()
+}
+
+struct Changes(Function);
+
+impl Changes {
+    fn tell(&self, id: &str, state: &str, job: JsValue) {
+        // The package's own function; what it throws is its own affair.
+        let _ = js_sys::Reflect::apply(&self.0, &JsValue::UNDEFINED, &Array::of3(&id.into(), &state.into(), &job));
+    }
+}
+
+impl Witness for Changes {
+    fn changed(&self, job: &Job) {
+        self.tell(&job.id, job.state.as_str(), job.to_text().into());
+    }
+
+    fn done(&self, id: &str) {
+        self.tell(id, "done", JsValue::UNDEFINED);
+    }
+}
