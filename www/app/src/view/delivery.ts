@@ -116,6 +116,7 @@ export class Delivery {
     this.#only("arrival");
     announce("It arrived.");
     byId("arrival-title").focus({ preventScroll: true });
+    byId("arrival").scrollIntoView({ block: "nearest" });
   }
 
   #ended(error: unknown): void {
