@@ -1,14 +1,21 @@
 // Right uses of every part of the API: tsc must not complain about one.
 import {
   type CallOptions,
+  createOutbox,
   createSink,
   createSinkFromEnv,
+  type Drained,
+  drainInBackground,
   type ErrorCode,
   ImagenCloudError,
   type ImageSource,
   init,
   isImagenCloudError,
   type JsonValue,
+  type Outbox,
+  type OutboxChange,
+  type OutboxJob,
+  type OutboxOptions,
   type Progress,
   type Retrying,
   type Sink,
@@ -109,6 +116,35 @@ export async function run(): Promise<string> {
   return (await signedUrl(least, storagePath, 60, callOptions)) + link + imageId;
 }
 
+export async function keep(sink: Sink, image: ImageSource): Promise<number> {
+  const registration = await navigator.serviceWorker.ready;
+  const options: OutboxOptions = {
+    concurrency: 2,
+    maxJobs: 10,
+    maxBytes: 1e9,
+    automatic: false,
+    serviceWorker: registration,
+  };
+  const outbox: Outbox = await createOutbox(sink, options);
+  const stop = outbox.onChange((change: OutboxChange) => {
+    if ("job" in change) console.log(change.id, change.job.state, change.job.error?.code);
+    else if (change.state === "done") console.log(change.id);
+  });
+  const { imageId } = await outbox.enqueue({ date: "d", slug: "s", seed: 1n, image, prompt: "p", backend: "b" });
+  const drained: Drained = await outbox.drain();
+  const jobs: OutboxJob[] = await outbox.list();
+  const kept: Blob = await outbox.image(imageId);
+  await outbox.retry(imageId);
+  await outbox.discard(imageId);
+  await outbox.pause();
+  if (await outbox.isPaused()) await outbox.resume();
+  await outbox.clear();
+  stop();
+  await outbox.close();
+  drainInBackground(async () => createOutbox(sink));
+  return drained.done + jobs.length + kept.size + (drained.stopped === "wrong_user" ? 1 : 0);
+}
+
 /** Every code has to be listed: the union is closed. */
 export function explain(error: unknown): string {
   if (!isImagenCloudError(error)) return String(error);
@@ -148,7 +184,16 @@ function advice(code: ErrorCode): string {
     case "token_unavailable":
     case "unauthorized":
     case "forbidden":
+    case "wrong_user":
       return "sign in";
+    case "path_taken":
+    case "outbox_full":
+    case "quota_exceeded":
+    case "storage_unavailable":
+    case "outbox_too_new":
+    case "job_unreadable":
+    case "job_missing":
+      return "look into the outbox";
     case "bucket_missing":
     case "schema_not_exposed":
     case "table_missing":
