@@ -7,7 +7,7 @@ use core::task::Poll;
 
 use crate::config::Config;
 use crate::error::{Code, Error, Stage};
-use crate::http::{Payload, Request, Response};
+use crate::http::{Failure, Payload, Request, Response};
 use crate::image::HEADER_BYTES;
 use crate::path::StoragePath;
 use crate::platform::Platform;
@@ -278,12 +278,17 @@ impl<P: Platform> Client<P> {
         let patience_ms = self.patience_ms(&request);
         call.attempts.set(call.attempts.get() + 1);
         let response = self.platform.send(request, patience_ms).await;
-        let mut response = response.map_err(|failure| refusal::of_failure(stage, failure))?;
-        // A server may echo what it was sent, and errors quote servers.
-        for secret in [bearer, &self.config.api_key] {
-            response.body = redact(response.body, secret);
-        }
-        read(&response)
+        // A server may echo what it was sent, a host may name what it could not send, and errors quote them.
+        let clean = |text| [bearer, &self.config.api_key].into_iter().fold(text, redact);
+        let mut response = response.map_err(|failure| match failure {
+            Failure::Network(problem, cause) => refusal::of_failure(stage, Failure::Network(clean(problem), cause)),
+            Failure::Timeout => refusal::of_failure(stage, failure),
+        })?;
+        response.body = clean(response.body);
+        read(&response).map_err(|mut refusal| {
+            refusal.error.server_code = refusal.error.server_code.take().map(clean);
+            refusal
+        })
     }
 
     /// By the token's `sub`; one that is no JWT tells nothing, and is the server's to judge.

@@ -78,7 +78,7 @@ pub fn of_response(stage: Stage, response: &Response) -> Refusal {
     }
     let mut error = Error::new(stage, code, message);
     error.status = Some(response.status);
-    error.server_code = Some(told.code).filter(|code| !code.is_empty());
+    error.server_code = Some(quote(&told.code)).filter(|code| !code.is_empty());
     let mut refusal = Refusal::new(error, remedy);
     refusal.retry_after = response
         .header("retry-after")
