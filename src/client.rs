@@ -317,3 +317,6 @@ pub async fn first_of<T>(mut one: Racer<'_, T>, mut other: Racer<'_, T>) -> T {
     })
     .await
 }
+
+#[cfg(test)]
+mod tests;
