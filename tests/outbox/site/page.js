@@ -25,8 +25,10 @@ const actions = {
   async open({ name, sink, token, options, worker }) {
     tokens.set(name, token);
     const accessToken = async () => {
-      if (!tokens.get(name)) throw new Error("nobody is signed in");
-      return tokens.get(name);
+      const current = tokens.get(name);
+      if (typeof current === "function") return current();
+      if (!current) throw new Error("nobody is signed in");
+      return current;
     };
     const made = await createSink({ ...sink, ...(token !== undefined && { accessToken }) });
     const serviceWorker = worker && (await navigator.serviceWorker.register(worker, { type: "module" }));
@@ -45,6 +47,8 @@ const actions = {
   /** Any other method of an outbox. */
   call: (name, method, ...args) => opened.get(name)[method](...args),
   signIn: (name, token) => void tokens.set(name, token),
+  /** From now on a global function is asked for the token. */
+  signInWith: (name, global) => void tokens.set(name, window[global]),
   changes: () => changes,
   /** Every record of every database of this origin, as text. */
   async dump() {

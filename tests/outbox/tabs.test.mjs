@@ -1,0 +1,121 @@
+// Several tabs and the service worker share one outbox.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { dispatchSync } from "../support/background.mjs";
+import { outboxWorld, range } from "../support/outbox.mjs";
+import { until } from "../support/until.mjs";
+
+const world = outboxWorld();
+const ofUser = (user) => world.recorder.requests.filter(({ image }) => image?.startsWith(user.id));
+
+test("two tabs and the service worker drain one outbox at once: each image once, never two requests for one", async (t) => {
+  const user = await world.user();
+  const context = await world.context(t);
+  const tabs = [await world.tab(t, user, { context }), await world.tab(t, user, { context })];
+  const numbers = range(12);
+  const results = [];
+  for (const number of numbers) results.push(await tabs[number % 2].enqueue(number));
+  // Registering it starts it, and it drains at its start; the event has it drain again.
+  await tabs[0].page.evaluate((url) => navigator.serviceWorker.register(url, { type: "module" }), world.worker(user));
+  const drains = tabs.map((tab) => tab.drain());
+  drains.push(dispatchSync(context, world.site.url));
+  await Promise.all(drains);
+  await tabs[0].empty();
+
+  await world.arrived(user, numbers, results);
+  assert.deepEqual(world.recorder.overlaps(), []);
+  for (const method of ["PUT", "POST"]) {
+    const requests = ofUser(user).filter((request) => request.method === method);
+    assert.equal(requests.length, numbers.length, `${method} requests`);
+  }
+});
+
+test("two tabs that drain on their own send each image once", async (t) => {
+  const user = await world.user();
+  const context = await world.context(t);
+  const options = { automatic: true };
+  const tabs = [await world.tab(t, user, { context, options }), await world.tab(t, user, { context, options })];
+  const numbers = range(10);
+  const results = await Promise.all(numbers.map((number) => tabs[number % 2].enqueue(number)));
+  await tabs[1].empty();
+  await world.arrived(user, numbers, results);
+  assert.deepEqual(world.recorder.overlaps(), []);
+  assert.equal(ofUser(user).length, 2 * numbers.length);
+});
+
+test("both tabs are told the same of every change", async (t) => {
+  const user = await world.user();
+  const context = await world.context(t);
+  const tabs = [await world.tab(t, user, { context }), await world.tab(t, user, { context })];
+  const [kept, dropped] = await tabs[0].enqueueAll([1, 2]);
+  await tabs[1].discard(dropped.imageId);
+  await tabs[1].drain();
+  await tabs[0].pause();
+  await tabs[1].resume();
+  const told = async (tab) => (await tab.changes()).map(({ id, state }) => ({ id, state }));
+  for (const tab of tabs) await until(async () => (await told(tab)).some(({ state }) => state === "resumed"));
+  const [first, second] = await Promise.all(tabs.map((tab) => tab.changes()));
+  // What one tab does while the other one does something else may be told in another order: per image it is the same.
+  for (const { imageId } of [kept, dropped]) {
+    const of = (changes) => changes.filter(({ id }) => id === imageId);
+    assert.deepEqual(of(first), of(second));
+  }
+  const states = (id) => first.filter((change) => change.id === id).map(({ state }) => state);
+  assert.deepEqual(states(kept.imageId), ["queued", "uploading", "uploaded", "done"]);
+  assert.deepEqual(states(dropped.imageId), ["queued", "discarded"]);
+  assert.deepEqual(states(undefined), ["paused", "resumed"]);
+  for (const { id, job, state } of first.filter((change) => change.job)) {
+    assert.deepEqual([job.id, job.state], [id, state]);
+  }
+});
+
+test("a pause holds in all tabs and after a reload, until it is ended", async (t) => {
+  const user = await world.user();
+  const context = await world.context(t);
+  const options = { automatic: true };
+  const tabs = [await world.tab(t, user, { context, options }), await world.tab(t, user, { context, options })];
+  await tabs[0].pause();
+  await tabs[1].enqueueAll([1, 2]);
+  assert.deepEqual(await tabs[1].drain(), { done: 0, failed: 0, waiting: 2, stopped: "paused" });
+  await tabs[1].reload();
+  await tabs[1].open();
+  assert.deepEqual(await Promise.all(tabs.map((tab) => tab.isPaused())), [true, true]);
+  assert.equal((await tabs[1].drain()).stopped, "paused");
+  assert.deepEqual(ofUser(user), []);
+
+  await tabs[1].resume();
+  assert.deepEqual(await Promise.all(tabs.map((tab) => tab.isPaused())), [false, false]);
+  await tabs[0].empty();
+  await world.arrived(user, [1, 2]);
+});
+
+test("a pause aborts the uploads of another tab, and they go on after it", async (t) => {
+  const user = await world.user();
+  const context = await world.context(t);
+  const tabs = [await world.tab(t, user, { context }), await world.tab(t, user, { context })];
+  await tabs[0].enqueue(1);
+  const hold = world.recorder.hold({ method: "PUT", at: "request", image: user.id });
+  const drained = tabs[0].drain();
+  await hold.reached;
+  await tabs[1].pause();
+  assert.deepEqual(await drained, { done: 0, failed: 0, waiting: 1, stopped: "paused" });
+  hold.release();
+  const [job] = await tabs[1].list();
+  assert.deepEqual([job.attempts, job.notBefore], [0, 0], "a pause is no failure");
+  await tabs[1].resume();
+  assert.equal((await tabs[1].drain()).done, 1);
+  await world.arrived(user, [1]);
+});
+
+test("a tab that was closed is told nothing more, and its jobs stay", async (t) => {
+  const user = await world.user();
+  const context = await world.context(t);
+  const tabs = [await world.tab(t, user, { context }), await world.tab(t, user, { context })];
+  await tabs[0].enqueue(1);
+  await until(async () => (await tabs[1].changes()).length === 1);
+  await tabs[1].close();
+  await tabs[0].drain();
+  assert.equal((await tabs[1].changes()).length, 1);
+  await assert.rejects(tabs[1].list(), { name: "ImagenCloudError" });
+  await world.arrived(user, [1]);
+});
