@@ -35,20 +35,20 @@ class Handle {
   }
 }
 
-/** What was given, whatever the caller does with it while the WebAssembly loads. */
+/** What was given, whatever the caller does with the object or the buffer while the WebAssembly loads. */
 function snapshot(request) {
-  if (typeof request !== "object" || request === null) return request;
-  let given = request;
   try {
-    given = { ...request, sidecar: structuredClone(request.sidecar) };
-    // A Blob cannot change, and a shared buffer is cloned by reference.
-    if (ArrayBuffer.isView(given.image) || given.image instanceof ArrayBuffer) {
-      given.image = structuredClone(given.image);
+    const given = Object.assign(Object.create(Object.getPrototypeOf(request)), request);
+    const { image } = given;
+    if (ArrayBuffer.isView(image)) {
+      given.image = new Uint8Array(image.buffer, image.byteOffset, image.byteLength).slice();
+    } else if (image instanceof ArrayBuffer) {
+      given.image = image.slice(0);
     }
+    return given;
   } catch {
-    // What can't be read or cloned is refused later, with its field's name.
+    return request; // refused later, with its field's name
   }
-  return given;
 }
 
 /**
@@ -57,9 +57,12 @@ function snapshot(request) {
  */
 export function load(source) {
   let loading;
+  let loaded = false;
   const init = (own) => {
     loading ??= (async () => initWasm({ module_or_path: await (own ?? source()) }))().then(
-      () => undefined,
+      () => {
+        loaded = true;
+      },
       (cause) => {
         loading = undefined; // the next call tries again
         const message = `the WebAssembly could not be loaded: ${cause?.message ?? cause}`;
@@ -86,6 +89,7 @@ export function load(source) {
       return Outbox.open(Handle.alive(sink), options ?? undefined);
     },
     sync: async (sink, request, options) => {
+      if (loaded) return callSync(sink, request, options);
       const given = snapshot(request);
       await init();
       return callSync(sink, given, options);

@@ -122,7 +122,11 @@ async function startPage(supabase, port) {
 
 function interrupted() {
   return new Promise((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, resolve);
+    for (const signal of ["SIGINT", "SIGTERM"]) {
+      // The Worker's runtime would end the process at once, before the database is closed.
+      process.removeAllListeners(signal);
+      process.once(signal, resolve);
+    }
   });
 }
 

@@ -145,7 +145,8 @@ impl<B> SyncRequest<B> {
             let problem = format!("is {}, but mimeType says {}", format.mime_type(), self.mime_type);
             return Err(Error::image(&problem));
         }
-        Ok(self.mime_type.clone())
+        // The registered name, whatever way of writing it was declared: the bucket compares letter by letter.
+        Ok(format.mime_type().to_owned())
     }
 
     fn row(&self, config: &Config, storage_path: &StoragePath, image_id: &str, measured: (u32, u32)) -> String {

@@ -83,7 +83,7 @@ fn connect(options: &JsValue) -> Connected {
 }
 
 fn start_sync(client: Connected, request: &JsValue, options: &JsValue) -> Promise {
-    let read = || Ok((client?, read::sync_request(request)?, read::call_options(options)?));
+    let read = || Ok((client?, read::sync_request(request)?, read::call_options(options, &read::SYNC_OPTIONS)?));
     start(read().map(|(client, request, options)| {
         let call = Rc::new(call(&options));
         let running = call.clone();
@@ -93,8 +93,14 @@ fn start_sync(client: Connected, request: &JsValue, options: &JsValue) -> Promis
 }
 
 fn start_signed_url(client: Connected, path: &JsValue, ttl_seconds: &JsValue, options: &JsValue) -> Promise {
-    let read =
-        || Ok((client?, read::storage_path(path)?, read::ttl_seconds(ttl_seconds)?, read::call_options(options)?));
+    let read = || {
+        Ok((
+            client?,
+            read::storage_path(path)?,
+            read::ttl_seconds(ttl_seconds)?,
+            read::call_options(options, &read::CALL_OPTIONS)?,
+        ))
+    };
     start(read().map(|(client, path, ttl_seconds, options)| {
         let call = Rc::new(call(&options));
         let running = call.clone();

@@ -48,7 +48,7 @@ pub(super) fn options(value: &JsValue) -> Result<(Options, Host), Error> {
         max_retries: fields.integer("maxRetries", i32::MIN)?,
         initial_backoff_ms: fields.count("initialBackoffMs")?,
         max_backoff_ms: fields.count("maxBackoffMs")?,
-        timeout_ms: fields.count("timeoutMs")?,
+        timeout_ms: fields.at_least_one("timeoutMs")?,
         cache_control: fields.text("cacheControl")?,
         require_image: fields.flag("requireImage")?,
         allow_secret_key_in_browser: fields.flag("dangerouslyAllowSecretKeyInBrowser")?,
@@ -88,13 +88,17 @@ pub(super) fn sync_request(value: &JsValue) -> Result<SyncRequest<HostBytes>, Er
     })
 }
 
-/// The options of one call.
-pub(super) fn call_options(value: &JsValue) -> Result<CallOptions, Error> {
+/// The options of a call that only asks.
+pub(super) const CALL_OPTIONS: [&str; 3] = ["signal", "deadlineMs", "onRetry"];
+/// The options of a call that sends an image.
+pub(super) const SYNC_OPTIONS: [&str; 4] = ["signal", "deadlineMs", "onRetry", "onProgress"];
+
+/// The options of one call, of those that are `known`.
+pub(super) fn call_options(value: &JsValue, known: &[&str]) -> Result<CallOptions, Error> {
     if value.is_undefined() || value.is_null() {
         return Ok(CallOptions::default());
     }
-    let known = ["signal", "deadlineMs", "onProgress", "onRetry"];
-    let fields = Fields::new(value, "call options", &known, Error::option)?;
+    let fields = Fields::new(value, "call options", known, Error::option)?;
     let signal = fields.given("signal")?;
     if signal.as_ref().is_some_and(|signal| !is_signal(signal)) {
         return Err(Error::option("signal", "must be an AbortSignal"));
@@ -111,14 +115,10 @@ pub(super) fn call_options(value: &JsValue) -> Result<CallOptions, Error> {
 pub(super) fn outbox_options(value: &JsValue) -> Result<Limits, Error> {
     let known = ["concurrency", "maxJobs", "maxBytes", "automatic", "serviceWorker"];
     let fields = Fields::new(value, "outbox options", &known, Error::option)?;
-    let at_least_one = |name, default| match fields.count(name)? {
-        Some(0) => Err(Error::option(name, "must be 1 or more")),
-        given => Ok(given.unwrap_or(default)),
-    };
     fields.flag("automatic")?;
     Ok(Limits {
-        concurrency: at_least_one("concurrency", 3)?.min(MAX_CONCURRENCY),
-        max_jobs: at_least_one("maxJobs", 1000)?,
+        concurrency: fields.at_least_one("concurrency")?.unwrap_or(3).min(MAX_CONCURRENCY),
+        max_jobs: fields.at_least_one("maxJobs")?.unwrap_or(1000),
         max_bytes: match fields.given("maxBytes")? {
             None => DEFAULT_MAX_BYTES,
             Some(value) => value
@@ -305,6 +305,10 @@ impl<'a> Fields<'a> {
 
     fn count(&self, name: &str) -> Result<Option<u32>, Error> {
         Ok(self.integer(name, 0)?.map(i32::unsigned_abs))
+    }
+
+    fn at_least_one(&self, name: &str) -> Result<Option<u32>, Error> {
+        Ok(self.integer(name, 1)?.map(i32::unsigned_abs))
     }
 
     fn flag(&self, name: &str) -> Result<bool, Error> {
