@@ -20,12 +20,10 @@ async function start(): Promise<void> {
 
   setUpWelcome(session, config.demo);
   byId("sign-out").addEventListener("click", () => session.signOut());
-  byId("compose").addEventListener("submit", async (event) => {
+  byId("compose").addEventListener("submit", (event) => {
     event.preventDefault();
-    if (delivery.busy) return;
     const route = routes?.[chosenRoute()];
-    const picture = await stage.picture();
-    if (route && picture && !delivery.busy) await delivery.send(picture, route);
+    if (route) delivery.send(() => stage.picture(), route);
   });
 
   session.onChange((account) => {

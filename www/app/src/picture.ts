@@ -36,13 +36,9 @@ export function draw(canvas: HTMLCanvasElement, prompt: string, seed: bigint): O
   };
 }
 
-export function toPng(canvas: HTMLCanvasElement): Promise<Blob> {
-  return new Promise((resolve, reject) => {
-    canvas.toBlob(
-      (blob) => (blob ? resolve(blob) : reject(new Error("The picture could not be encoded."))),
-      "image/png",
-    );
-  });
+/** `null` where the browser can't encode it. */
+export function toPng(canvas: HTMLCanvasElement): Promise<Blob | null> {
+  return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
 }
 
 /** Why a file can't be sent, or `undefined`. */

@@ -23,13 +23,19 @@ export class Delivery {
     byId("retry").addEventListener("click", () => this.#attempt());
   }
 
-  get busy(): boolean {
+  get #busy(): boolean {
     return this.#abort !== undefined;
   }
 
-  send(picture: Picture, route: Route): Promise<void> {
+  /** Sends what `take` gives, if it gives anything. */
+  async send(take: () => Promise<Picture | undefined>, route: Route): Promise<void> {
+    if (this.#busy) return;
+    // At once: what arrived before is not what is asked for now.
+    this.#only(undefined);
+    const picture = await take();
+    if (!picture || this.#busy) return;
     this.#parcel = { request: toRequest(picture), route };
-    return this.#attempt();
+    await this.#attempt();
   }
 
   /** Back to how it was before anything was sent. */
@@ -41,12 +47,12 @@ export class Delivery {
 
   /** For another picture: what failed is not to be sent again in its place. */
   forgetFailure(): void {
-    if (!this.busy) show("failure", false);
+    if (!this.#busy) show("failure", false);
   }
 
   async #attempt(): Promise<void> {
     const parcel = this.#parcel;
-    if (!parcel || this.busy) return;
+    if (!parcel || this.#busy) return;
     const abort = new AbortController();
     this.#abort = abort;
     this.#begin();

@@ -46,8 +46,13 @@ export class Stage {
     }
     if (this.#file) return { blob: this.#file, backend: "upload", prompt: this.#prompt.value.trim(), seed: 0n };
     this.#draw();
-    if (this.#drawn) return { ...this.#drawn, blob: await toPng(this.#canvas) };
-    this.#seed.focus();
+    if (this.#drawn) {
+      const blob = await toPng(this.#canvas);
+      if (blob) return { ...this.#drawn, blob };
+      this.#say("This browser could not make a PNG of it. Choose a file instead.");
+    } else {
+      this.#seed.focus();
+    }
     return undefined;
   }
 
