@@ -243,8 +243,11 @@ export interface OutboxOptions {
    * after every `enqueue`. Default true.
    */
   automatic?: boolean;
-  /** A service worker that drains when no page is open: its Background Sync is asked for at every `enqueue`. */
-  serviceWorker?: ServiceWorkerRegistration;
+  /**
+   * The `ServiceWorkerRegistration` of a service worker that drains when no page is open: its Background Sync is asked
+   * for at every `enqueue`. (Not typed by that name, which the types of a Cloudflare Worker don't have.)
+   */
+  serviceWorker?: { readonly scope: string };
 }
 
 /** What an outbox knows of one image. Never holds a key, a token or a signed URL. */
