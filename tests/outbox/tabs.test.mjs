@@ -2,11 +2,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { dispatchSync } from "../support/background.mjs";
-import { outboxWorld, range } from "../support/outbox.mjs";
+import { databaseOf, outboxWorld, range } from "../support/outbox.mjs";
 import { until } from "../support/until.mjs";
 
 const world = outboxWorld();
 const ofUser = (user) => world.recorder.requests.filter(({ image }) => image?.startsWith(user.id));
+
+/** How many tabs and workers drain, or wait for their turn. */
+async function drainers(tab, user) {
+  const { held, pending } = await tab.page.evaluate(() => navigator.locks.query());
+  const ours = [...held, ...pending].filter(({ name }) => name === databaseOf(user));
+  return new Set(ours.map(({ clientId }) => clientId)).size;
+}
 
 test("two tabs and the service worker drain one outbox at once: each image once, never two requests for one", async (t) => {
   const user = await world.user();
@@ -15,10 +22,13 @@ test("two tabs and the service worker drain one outbox at once: each image once,
   const numbers = range(12);
   const results = [];
   for (const number of numbers) results.push(await tabs[number % 2].enqueue(number));
+  const hold = world.recorder.hold({ method: "PUT", at: "request", image: user.id });
+  const drains = tabs.map((tab) => tab.drain());
   // Registering it starts it, and it drains at its start; the event has it drain again.
   await tabs[0].page.evaluate((url) => navigator.serviceWorker.register(url, { type: "module" }), world.worker(user));
-  const drains = tabs.map((tab) => tab.drain());
   drains.push(dispatchSync(context, world.site.url));
+  await until(async () => (await drainers(tabs[0], user)) === 3, "all three at the outbox's lock");
+  hold.release();
   await Promise.all(drains);
   await tabs[0].empty();
 

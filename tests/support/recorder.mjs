@@ -69,7 +69,7 @@ export async function startRecorder({ target }) {
     const origin = request.headers.origin ? { "access-control-allow-origin": "*" } : {};
     return {
       status: found.status,
-      headers: { "content-type": "application/json", ...origin },
+      headers: { "content-type": "application/json", ...origin, ...found.headers },
       body: JSON.stringify(found.body),
     };
   }
@@ -109,8 +109,8 @@ export async function startRecorder({ target }) {
       return { reached, release };
     },
     /** Answers all requests that fit itself, from now on until the function it returns is called. */
-    answer({ method, image = "", status, body }) {
-      const one = { matches: fits({ method, image }), status, body };
+    answer({ method, image = "", status, headers, body }) {
+      const one = { matches: fits({ method, image }), status, headers, body };
       answers.add(one);
       return () => answers.delete(one);
     },

@@ -1,0 +1,135 @@
+// Images that are refused for good wait for their user's decision and hold nobody up; what may pass is tried again.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { outboxWorld, pathOf } from "../support/outbox.mjs";
+import { until } from "../support/until.mjs";
+
+const world = outboxWorld();
+const storage = (statusCode, error, code) => ({ statusCode, error, message: error, code });
+
+/** Storage's final answers, which are HTTP 400 with the real status in their body, and PostgREST's. */
+const REFUSALS = {
+  too_large: {
+    method: "PUT",
+    status: 400,
+    body: storage("413", "Payload too large", "EntityTooLarge"),
+    stage: "upload",
+  },
+  type_not_allowed: {
+    method: "PUT",
+    status: 400,
+    body: storage("415", "invalid_mime_type", "InvalidMimeType"),
+    stage: "upload",
+  },
+  forbidden: {
+    method: "PUT",
+    status: 400,
+    body: storage("403", "Unauthorized", "AccessDenied"),
+    message: "new row violates row-level security policy",
+    stage: "upload",
+  },
+  table_missing: {
+    method: "POST",
+    status: 404,
+    body: { code: "PGRST205", message: "Could not find the table", details: null, hint: null },
+    stage: "insert",
+  },
+};
+
+for (const [code, { method, status, body, message = body.message, stage }] of Object.entries(REFUSALS)) {
+  test(`${code} is final: the job is kept as failed, holds nobody up, and retry delivers it later`, async (t) => {
+    const user = await world.user();
+    const tab = await world.tab(t, user, { options: { concurrency: 1 } });
+    const results = await tab.enqueueAll([1, 2, 3]);
+    const image = pathOf(user, 1);
+    const relent = world.recorder.answer({ method, image, status, body: { ...body, message } });
+    assert.deepEqual(await tab.drain(), { done: 2, failed: 1, waiting: 0 });
+    const [job, ...others] = await tab.list();
+    assert.deepEqual(others, []);
+    assert.deepEqual([job.id, job.state, job.error.code, job.error.stage], [results[0].imageId, "failed", code, stage]);
+    assert.ok(job.error.message.includes(message), job.error.message);
+    assert.deepEqual(await tab.drain(), { done: 0, failed: 0, waiting: 0 }, "no drain tries it on its own");
+
+    relent();
+    await tab.retry(job.id);
+    await tab.drain();
+    assert.deepEqual(await tab.list(), []);
+    await world.arrived(user, [1, 2, 3], results);
+  });
+}
+
+test("a discarded job is forgotten and not sent", async (t) => {
+  const user = await world.user();
+  const tab = await world.tab(t, user);
+  const [refused] = await tab.enqueueAll([1, 2]);
+  const relent = world.recorder.answer({
+    method: "PUT",
+    image: pathOf(user, 1),
+    ...REFUSALS.too_large,
+  });
+  await tab.drain();
+  relent();
+  await tab.discard(refused.imageId);
+  assert.deepEqual(await tab.list(), []);
+  await assert.rejects(tab.image(refused.imageId), { code: "job_missing" });
+  assert.deepEqual(await tab.drain(), { done: 0, failed: 0, waiting: 0 });
+  await world.arrived(user, [2]);
+});
+
+test("a job that is discarded while it is being sent does not come back", async (t) => {
+  const user = await world.user();
+  const context = await world.context(t);
+  const tabs = [await world.tab(t, user, { context }), await world.tab(t, user, { context })];
+  const { imageId } = await tabs[0].enqueue(1);
+  const hold = world.recorder.hold({ method: "PUT", at: "answer", image: user.id });
+  const drained = tabs[0].drain();
+  await hold.reached;
+  await tabs[1].discard(imageId);
+  hold.release();
+  const { waiting, failed } = await drained;
+  assert.deepEqual([waiting, failed], [0, 0]);
+  assert.deepEqual(await tabs[0].list(), []);
+});
+
+test("what may pass waits for another try and counts its attempts", async (t) => {
+  const user = await world.user();
+  const settings = { sink: { maxRetries: 0, initialBackoffMs: 60_000, maxBackoffMs: 120_000 } };
+  const tab = await world.tab(t, user, settings);
+  const [stuck] = await tab.enqueueAll([1, 2]);
+  const relent = world.recorder.answer({ method: "PUT", image: pathOf(user, 1), status: 503, body: {} });
+  const before = Date.now();
+  assert.deepEqual(await tab.drain(), { done: 1, failed: 0, waiting: 1 });
+  const [job] = await tab.list();
+  assert.deepEqual([job.id, job.state, job.attempts, job.error.code], [stuck.imageId, "queued", 1, "unavailable"]);
+  assert.ok(job.notBefore >= before + 30_000 && job.notBefore <= Date.now() + 120_000, `${job.notBefore - before}`);
+  assert.equal(job.waitAsked, false);
+
+  relent();
+  assert.deepEqual(await tab.drain(), { done: 1, failed: 0, waiting: 0 }, "a drain that is asked for comes early");
+  await world.arrived(user, [1, 2]);
+});
+
+test("a job that waits is tried again on its own", async (t) => {
+  const user = await world.user();
+  const tab = await world.tab(t, user, { sink: { maxRetries: 0 }, options: { automatic: true } });
+  const relent = world.recorder.answer({ method: "PUT", image: user.id, status: 503, body: {} });
+  await tab.enqueue(1);
+  await until(async () => (await tab.list())[0].attempts >= 2, "two attempts");
+  relent();
+  await tab.empty();
+  await world.arrived(user, [1]);
+});
+
+test("a failed insert is tried again without a second upload", async (t) => {
+  const user = await world.user();
+  const tab = await world.tab(t, user, { sink: { maxRetries: 0 } });
+  await tab.enqueue(1);
+  const relent = world.recorder.answer({ method: "POST", image: user.id, status: 503, body: {} });
+  await tab.drain();
+  assert.equal((await tab.list())[0].state, "uploaded");
+  relent();
+  await tab.drain();
+  const uploads = world.recorder.requests.filter(({ method, image }) => method === "PUT" && image?.startsWith(user.id));
+  assert.equal(uploads.length, 1);
+  await world.arrived(user, [1]);
+});
