@@ -1,0 +1,14 @@
+// The calls part in Node: a process of its own, so that each run starts with cold code.
+import { PostgrestClient } from "@supabase/postgrest-js";
+import { StorageClient } from "@supabase/storage-js";
+import { createClient } from "@supabase/supabase-js";
+import { createSink } from "imagen-cloud";
+import { timeCalls } from "./calls-each.mjs";
+
+const samples = await timeCalls(JSON.parse(process.argv[2]), {
+  createSink,
+  StorageClient,
+  PostgrestClient,
+  createClient,
+});
+process.send(samples, () => process.exit());

@@ -1,0 +1,144 @@
+// What the parts share on Node's side: the server, Chromium, bundles, and what they ran on.
+import { execFileSync, fork, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { cpus, tmpdir, totalmem } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/** A page that takes longer than this hangs. */
+const PAGE_LIMIT_MS = 5 * 60_000;
+
+/** The text of a module, bundled for a browser and minified, in bytes. Imports are looked up from the clone's root. */
+export async function bundle(source) {
+  const { outputFiles } = await build({
+    stdin: { contents: source, resolveDir: root },
+    bundle: true,
+    minify: true,
+    format: "esm",
+    platform: "browser",
+    target: "es2022",
+    write: false,
+    logLevel: "error",
+  });
+  return Buffer.from(outputFiles[0].contents);
+}
+
+/**
+ * Starts the instant server, in a process of its own: its work is not to count as the client's.
+ * `open(module, parameters, listeners)` runs the default export of a module of this folder in a fresh Chromium and
+ * resolves to its result.
+ */
+export async function startServer() {
+  const process = fork(new URL("server.mjs", import.meta.url));
+  let listener = () => undefined;
+  let ready;
+  const listening = new Promise((resolve, reject) => {
+    ready = resolve;
+    process.once("exit", (code) => reject(new Error(`the bench's server ended with ${code}`)));
+  });
+  process.on("message", async ({ url, id, name, value }) => {
+    if (url) ready(url);
+    else process.send({ id, value: (await listener(name, value)) ?? null });
+  });
+  const url = await listening;
+  return {
+    url,
+    async open(module, parameters = {}, listeners = {}) {
+      const query = new URLSearchParams({ module, parameters: JSON.stringify(parameters) });
+      const browser = await startChromium(`${url}/page?${query}`);
+      let limit;
+      try {
+        return await new Promise((resolve, reject) => {
+          limit = setTimeout(() => reject(new Error(`${module}: no result in time`)), PAGE_LIMIT_MS);
+          browser.ended.then(() => reject(new Error(`${module}: Chromium ended`)));
+          listener = async (name, value) => {
+            if (name === "result") resolve(value);
+            else if (name === "failed") reject(new Error(`${module}: ${value}`));
+            else return listeners[name](browser.pid, value);
+          };
+        });
+      } finally {
+        clearTimeout(limit);
+        await browser.close();
+      }
+    },
+    close: () => process.disconnect(),
+  };
+}
+
+/**
+ * Chromium with no debugger attached: network tracking, which every driver turns on, copies the bodies of requests.
+ * The page tells its results to the server.
+ */
+async function startChromium(url) {
+  const settings = JSON.parse(await readFile(join(root, "webdriver.json"), "utf8"));
+  const profile = await mkdtemp(join(tmpdir(), "imagen-cloud-bench-"));
+  const flags = [...settings["goog:chromeOptions"].args, `--user-data-dir=${profile}`];
+  const browser = spawn(chromium(), [...flags, url], { stdio: "ignore" });
+  const ended = new Promise((resolve) => browser.once("exit", resolve));
+  await new Promise((resolve, reject) => {
+    browser.once("spawn", resolve);
+    browser.once("error", reject);
+  });
+  return {
+    pid: browser.pid,
+    ended,
+    async close() {
+      browser.kill();
+      await ended;
+      await rm(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+    },
+  };
+}
+
+function chromium() {
+  const found = [process.env.CHROME, join(root, ".tools/bin/chromium"), "/usr/bin/chromium"].find(
+    (path) => path && existsSync(path),
+  );
+  if (!found) throw new Error("no Chromium: set CHROME to one, or run make bench");
+  return found;
+}
+
+/** Runs a module of this folder in a fresh Node process and resolves to what it sends. */
+export function inNode(module, parameters = {}) {
+  return new Promise((resolve, reject) => {
+    const child = fork(new URL(module, import.meta.url), [JSON.stringify(parameters)]);
+    child.once("message", resolve);
+    child.once("exit", (code) => reject(new Error(`${module} ended with ${code}`)));
+  });
+}
+
+export async function versions() {
+  const installed = async (name) => {
+    const text = await readFile(join(root, "node_modules", name, "package.json"), "utf8");
+    return JSON.parse(text).version;
+  };
+  const crate = /^version = "(.*)"/m.exec(await readFile(join(root, "Cargo.toml"), "utf8"))?.[1];
+  const browser = said(chromium(), "--version").match(/[\d.]{4,}/)?.[0];
+  return [
+    `imagen-cloud ${crate} at ${said("git", "-C", root, "describe", "--always", "--dirty", "--exclude=*")}`,
+    `Node ${process.versions.node}`,
+    `Chromium ${browser}`,
+    `supabase-js ${await installed("@supabase/supabase-js")}`,
+    `storage-js ${await installed("@supabase/storage-js")}`,
+    `postgrest-js ${await installed("@supabase/postgrest-js")}`,
+    `tus-js-client ${await installed("tus-js-client")}`,
+  ].join(", ");
+}
+
+function said(program, ...flags) {
+  try {
+    return execFileSync(program, flags, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
+  } catch {
+    return "an unknown version";
+  }
+}
+
+export function machine() {
+  const all = cpus();
+  return `${all.length} cores (${all[0]?.model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB of memory, ${process.platform}`;
+}

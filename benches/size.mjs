@@ -1,0 +1,50 @@
+// What a page has to load.
+import { readFile } from "node:fs/promises";
+import { brotliCompressSync, constants } from "node:zlib";
+import { bundle } from "./host.mjs";
+import { figure } from "./support.mjs";
+
+export const title = "size";
+export const notes = [
+  "Bundled for a browser and minified by esbuild, each file in brotli 11 on its own. kB are 1000 bytes.",
+  "JavaScript of ours is the package's browser entry with wasm-bindgen's glue; the wasm is a second file.",
+];
+
+const LIMIT_BYTES = 36_000;
+
+const peers = {
+  "supabase-js": `export { createClient } from "@supabase/supabase-js"`,
+  "storage-js + postgrest-js": `
+    export { StorageClient } from "@supabase/storage-js";
+    export { PostgrestClient } from "@supabase/postgrest-js"`,
+  "tus-js-client": `export { Upload } from "tus-js-client"`,
+};
+
+export async function run() {
+  const wasm = await readFile(new URL("../pkg/wasm/imagen_cloud_bg.wasm", import.meta.url));
+  const glue = await bundle(`export * from "./pkg/browser.js"`);
+  const loaded = {};
+  for (const [name, source] of Object.entries(peers)) loaded[name] = [await bundle(source)];
+  const beside = (measure) => ({ name: "supabase-js", samples: [sum(loaded["supabase-js"], measure)] });
+  const lines = (name, files, limit) => [
+    figure({ what: `${name}, raw`, unit: "kB", samples: [sum(files, raw)] }),
+    figure({ what: `${name}, brotli`, unit: "kB", samples: [sum(files, brotli)], limit }),
+  ];
+  return [
+    ...lines("ours: wasm", [wasm]),
+    ...lines("ours: JavaScript", [glue]),
+    ...lines("ours: together", [wasm, glue], LIMIT_BYTES),
+    figure({
+      what: "ours: together, brotli, beside",
+      unit: "kB",
+      samples: [sum([wasm, glue], brotli)],
+      beside: beside(brotli),
+    }),
+    ...Object.entries(loaded).flatMap(([name, files]) => lines(name, files)),
+  ];
+}
+
+const raw = (bytes) => bytes.length;
+const brotli = (bytes) =>
+  brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: constants.BROTLI_MAX_QUALITY } }).length;
+const sum = (files, measure) => files.reduce((total, file) => total + measure(file), 0);
