@@ -1,9 +1,6 @@
 //! The driver: takes one call from its request to its result. The only module that awaits outside the platform.
 
 use core::cell::{Cell, RefCell};
-use core::future::Future;
-use core::pin::Pin;
-use core::task::Poll;
 
 use crate::config::Config;
 use crate::error::{Code, Error, Stage};
@@ -11,6 +8,7 @@ use crate::http::{Failure, Payload, Request, Response};
 use crate::image::HEADER_BYTES;
 use crate::path::StoragePath;
 use crate::platform::Platform;
+use crate::race::{Racer, first_of};
 use crate::refusal::{self, Refusal};
 use crate::request::{Shipment, SyncRequest};
 use crate::retry::{Attempts, Decision, Policy, retry_after_ms};
@@ -106,9 +104,6 @@ pub struct Synced {
     pub storage_path: String,
     pub image_id: String,
 }
-
-/// One of two futures of which the first one counts.
-pub type Racer<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
 /// A call's work, which a deadline or the caller may stop.
 pub type Work<'a, T> = Racer<'a, Result<T, Error>>;
@@ -307,15 +302,6 @@ impl<P: Platform> Client<P> {
         let line_ms = size / SLOWEST_BYTES_PER_SECOND * 1000.0;
         (f64::from(self.config.timeout_ms) + line_ms) as u32
     }
-}
-
-/// The result of whichever is ready first; the other one is dropped, and so stopped.
-pub async fn first_of<T>(mut one: Racer<'_, T>, mut other: Racer<'_, T>) -> T {
-    core::future::poll_fn(move |context| match one.as_mut().poll(context) {
-        Poll::Ready(result) => Poll::Ready(result),
-        Poll::Pending => other.as_mut().poll(context),
-    })
-    .await
 }
 
 #[cfg(test)]

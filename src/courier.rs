@@ -9,21 +9,12 @@ use core::task::Poll;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use crate::client::{Call, Client, Observer, Progress, Racer, Retrying, Synced, first_of};
+use crate::client::{Call, Client, Observer, Progress, Retrying, Synced};
 use crate::error::{Code, Error, Stage};
-use crate::outbox::{Job, Verdict};
+use crate::outbox::{Job, Limits, Verdict};
 use crate::platform::{Added, Platform, Store};
+use crate::race::{Racer, first_of};
 use crate::request::SyncRequest;
-
-/// How much an outbox takes and does.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[allow(missing_docs)]
-pub struct Limits {
-    /// Jobs worked on at once.
-    pub concurrency: u32,
-    pub max_jobs: u32,
-    pub max_bytes: f64,
-}
 
 /// Who is told of every change to a job.
 pub trait Witness {

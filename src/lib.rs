@@ -11,6 +11,8 @@
 //!
 //! Only [`platform`] and `api` know JavaScript. Only [`client`] and [`courier`] await outside them. Only [`retry`]
 //! decides about trying again.
+// wasm-pack builds the unit tests too, which are native ones: for a browser there are those in tests/.
+#![cfg(not(all(test, target_arch = "wasm32")))]
 #![cfg_attr(
     test,
     allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)
@@ -28,6 +30,7 @@ pub mod json;
 pub mod outbox;
 pub mod path;
 pub mod platform;
+pub mod race;
 pub mod refusal;
 pub mod request;
 pub mod retry;

@@ -11,6 +11,16 @@ use crate::path::StoragePath;
 use crate::request::Shipment;
 use crate::retry::Policy;
 
+/// How much an outbox takes and does.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct Limits {
+    /// Jobs worked on at once.
+    pub concurrency: u32,
+    pub max_jobs: u32,
+    pub max_bytes: f64,
+}
+
 /// Where a job is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]

@@ -1,5 +1,6 @@
 //! A request to sync one image becomes a checked [`Shipment`].
 
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::config::Config;
@@ -7,7 +8,6 @@ use crate::error::Error;
 use crate::image::{self, Header};
 use crate::json::ObjectText;
 use crate::path::StoragePath;
-use crate::row;
 use crate::text::is_header_safe;
 
 /// The names of all fields, as JavaScript spells them.
@@ -154,7 +154,7 @@ impl<B> SyncRequest<B> {
         row.text("id", image_id);
         row.text("owner_user_id", &config.owner_user_id);
         row.text("prompt", &self.prompt);
-        row.text("prompt_hash", &row::prompt_hash(&self.prompt));
+        row.text("prompt_hash", &prompt_hash(&self.prompt));
         row.text("backend", &self.backend);
         row.text("storage_path", storage_path.as_str());
         if !self.model.is_empty() {
@@ -180,6 +180,12 @@ impl<B> SyncRequest<B> {
         }
         row.finish()
     }
+}
+
+/// SHA-256 of the prompt in hexadecimal.
+fn prompt_hash(prompt: &str) -> String {
+    let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or_default();
+    Sha256::digest(prompt.as_bytes()).iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// `type/subtype` and perhaps parameters, fit for a header.

@@ -1,6 +1,4 @@
-//! A row of `imagen.images`: its JSON, the insert, and reading it back.
-
-use sha2::{Digest, Sha256};
+//! A row of `imagen.images`: the insert, and reading it back.
 
 use crate::config::Config;
 use crate::error::{Code, Error, Stage};
@@ -9,12 +7,6 @@ use crate::json::Json;
 use crate::path::escape_segment;
 use crate::refusal::{self, Refusal};
 use crate::request::Shipment;
-
-/// SHA-256 of the prompt in hexadecimal.
-pub fn prompt_hash(prompt: &str) -> String {
-    let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or_default();
-    Sha256::digest(prompt.as_bytes()).iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
-}
 
 fn table_url(config: &Config) -> String {
     format!("{}/rest/v1/{}", config.url, escape_segment(&config.table))

@@ -10,11 +10,12 @@ use js_sys::{Function, Object, Promise};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
 
-use crate::client::{Call, Client, Observer, Progress, Retrying, Synced, Work, first_of};
+use crate::client::{Call, Client, Observer, Progress, Retrying, Synced, Work};
 use crate::config::Config;
 use crate::error::{Code, Error};
 use crate::platform::host::{Host, in_browser, tell};
 use crate::platform::js;
+use crate::race::first_of;
 use read::CallOptions;
 
 /// A configured connection to a Supabase project. Safe to use for any number of calls at once.

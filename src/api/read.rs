@@ -5,8 +5,8 @@ use js_sys::{Array, Function, JSON, JsString, Object};
 use wasm_bindgen::{JsCast, JsValue};
 
 use crate::config::{OPTION_NAMES, Options};
-use crate::courier::Limits;
 use crate::error::Error;
+use crate::outbox::Limits;
 use crate::platform::bytes::HostBytes;
 use crate::platform::host::Host;
 use crate::platform::js;

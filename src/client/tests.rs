@@ -6,6 +6,7 @@ mod random;
 pub(crate) mod world;
 
 use core::cell::RefCell;
+use core::task::Poll;
 use std::rc::Rc;
 
 use self::fault::fault;

@@ -7,10 +7,10 @@ use wasm_bindgen::JsValue;
 
 use super::bytes::HostBytes;
 use super::{Platform, fetch, js, timer};
-use crate::client::first_of;
 use crate::error::Cause;
 use crate::http::{Failure, Request, Response};
 use crate::json::Json;
+use crate::race::first_of;
 use crate::text::is_header_safe;
 
 /// The host, with the callbacks of one sink.

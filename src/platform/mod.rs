@@ -14,11 +14,10 @@ pub mod store;
 #[cfg(target_arch = "wasm32")]
 mod timer;
 
-use crate::courier::Limits;
 use crate::error::{Cause, Error};
 use crate::http::{Failure, Request, Response};
 use crate::json::Json;
-use crate::outbox::Job;
+use crate::outbox::{Job, Limits};
 
 /// A host: a page, a worker, a server, or a test.
 ///

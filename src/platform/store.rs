@@ -7,10 +7,9 @@ use super::bytes::HostBytes;
 use super::fetch::settled;
 use super::js::{self, Thrown};
 use super::{Added, Store};
-use crate::courier::Limits;
 use crate::error::{Code, Error, Stage};
 use crate::json::Json;
-use crate::outbox::Job;
+use crate::outbox::{Job, Limits};
 
 /// A store that JavaScript opened.
 #[derive(Clone, Debug)]
