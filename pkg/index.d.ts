@@ -44,6 +44,10 @@ export interface SinkOptions {
    * take at 16 KiB per second is added. Default 30000.
    */
   timeoutMs?: number;
+  /** Images of so many bytes and more are uploaded in pieces, and resume after a fault. Default 6 MiB. */
+  resumableFrom?: number;
+  /** Bytes of a piece. Hosted Storage wants exactly the default, 6 MiB. */
+  chunkSize?: number;
   /** `Cache-Control` of the stored object, such as `"max-age=3600"`. Default: Storage's own. */
   cacheControl?: string;
   /** Refuse bytes that are no PNG, JPEG, WebP, AVIF or GIF. Default false. */

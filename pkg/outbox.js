@@ -245,7 +245,7 @@ export class Outbox {
 /** What is told of a job; one that is damaged can only be discarded. */
 function readJob({ id, storagePath = "", size = 0, text }) {
   try {
-    const { row, uploaded, waitSetAt, ...job } = JSON.parse(text);
+    const { row, uploaded, uploadId, waitSetAt, ...job } = JSON.parse(text);
     if (typeof row === "string" && typeof job.storagePath === "string" && STATES.includes(job.state)) return job;
   } catch {
     // Damaged.

@@ -13,11 +13,15 @@ use crate::refusal::{self, Refusal};
 use crate::request::{Shipment, SyncRequest};
 use crate::retry::{Attempts, Decision, Policy, retry_after_ms};
 use crate::row;
+use crate::storage::tus::{Outcome, Upload};
 use crate::storage::{object, sign};
 use crate::text::{jwt_claims, redact};
 
 /// The slowest line an upload is given time for, where its progress can't be seen.
 const SLOWEST_BYTES_PER_SECOND: f64 = 16.0 * 1024.0;
+
+/// How often in a row an upload's state may be asked for without a byte getting further.
+const MAX_IDLE: u32 = 4;
 
 /// How far an image is.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,11 +54,33 @@ pub trait Observer {
     fn retrying(&self, retrying: Retrying);
 }
 
+/// Who keeps an upload's name at the server, so that it can be resumed later.
+pub trait Resumption {
+    /// The name of an earlier attempt at this upload.
+    fn earlier(&self) -> Option<String>;
+    /// Called after every step of an upload in pieces.
+    fn keep<'a>(&'a self, id: Option<&'a str>) -> Work<'a, ()>;
+}
+
+/// An upload that lives as long as its call.
+struct Unkept;
+
+impl Resumption for Unkept {
+    fn earlier(&self) -> Option<String> {
+        None
+    }
+
+    fn keep<'a>(&'a self, _: Option<&'a str>) -> Work<'a, ()> {
+        Box::pin(core::future::ready(Ok(())))
+    }
+}
+
 /// One call's limits, its observer, and where it is: for the error if it is stopped from outside.
 pub struct Call {
     observer: Box<dyn Observer>,
     deadline_ms: Option<u32>,
     owner_only: bool,
+    sent: Cell<f64>,
     stage: Cell<Stage>,
     attempts: Cell<u32>,
     shipped: RefCell<Option<(String, String)>>,
@@ -67,6 +93,7 @@ impl Call {
             observer,
             deadline_ms,
             owner_only: false,
+            sent: Cell::new(0.0),
             stage: Cell::new(Stage::Request),
             attempts: Cell::new(0),
             shipped: RefCell::new(None),
@@ -89,6 +116,12 @@ impl Call {
     fn located(&self, mut error: Error) -> Error {
         (error.storage_path, error.image_id) = self.shipped.borrow().clone().unzip();
         error
+    }
+
+    /// Tells how far the image is; never less than was told before.
+    fn progress(&self, stage: &'static str, sent: f64, total: f64) {
+        self.sent.set(sent.max(self.sent.get()));
+        self.observer.progress(Progress { stage, sent: self.sent.get(), total });
     }
 
     fn enter(&self, stage: Stage) {
@@ -186,19 +219,70 @@ impl<P: Platform> Client<P> {
 
     async fn deliver(&self, shipment: &Shipment<P::Bytes>, call: &Call) -> Result<String, Error> {
         let total = self.platform.size(&shipment.image);
-        let at = |stage, sent| call.observer.progress(Progress { stage, sent, total });
-        at("upload", 0.0);
-        self.upload(shipment, call).await?;
-        at("insert", total);
+        call.progress("upload", 0.0, total);
+        self.upload(shipment, call, &Unkept).await?;
+        call.progress("insert", total, total);
         let image_id = self.insert(shipment, call).await?;
-        at("done", total);
+        call.progress("done", total, total);
         Ok(image_id)
     }
 
-    /// Brings the bytes into the bucket.
-    pub async fn upload(&self, shipment: &Shipment<P::Bytes>, call: &Call) -> Result<String, Error> {
+    /// Brings the bytes into the bucket: in one request, or from `resumableFrom` on in pieces.
+    pub async fn upload(
+        &self,
+        shipment: &Shipment<P::Bytes>,
+        call: &Call,
+        resumption: &dyn Resumption,
+    ) -> Result<(), Error> {
+        if self.platform.size(&shipment.image) >= self.config.resumable_from {
+            return self.upload_in_pieces(shipment, call, resumption).await;
+        }
         let build = || object::upload(&self.config, shipment);
-        self.until_answered(call, Stage::Upload, &build, &object::read_upload).await
+        self.until_answered(call, Stage::Upload, &build, &object::read_upload).await.map(|_| ())
+    }
+
+    /// Resumes from the server's word after every fault; what it has got refills the budget of retries.
+    async fn upload_in_pieces(
+        &self,
+        shipment: &Shipment<P::Bytes>,
+        call: &Call,
+        resumption: &dyn Resumption,
+    ) -> Result<(), Error> {
+        let total = self.platform.size(&shipment.image);
+        let mut upload = Upload::new(total, self.config.chunk_size, resumption.earlier());
+        let mut attempts = Attempts::default();
+        let mut idle = 0;
+        call.enter(Stage::Upload);
+        loop {
+            let request =
+                upload.next(&self.config, shipment, |from, to| self.platform.slice(&shipment.image, from, to));
+            let answered = match self.exchange(call, Stage::Upload, request).await {
+                Ok(response) => upload.read(&response),
+                Err(refusal) => {
+                    upload.interrupted();
+                    Err(refusal)
+                }
+            };
+            resumption.keep(upload.id()).await?;
+            let refusal = match answered {
+                Ok(Outcome::Complete) => return Ok(()),
+                Ok(Outcome::Progress) => {
+                    (attempts, idle) = (Attempts::default(), 0);
+                    call.progress("upload", upload.offset(), total);
+                    continue;
+                }
+                Ok(Outcome::Known) if idle < MAX_IDLE => {
+                    idle += 1;
+                    continue;
+                }
+                Ok(Outcome::Known) => {
+                    idle = 0;
+                    Refusal::contradictory(Stage::Upload, "the server's answers about the upload contradict each other")
+                }
+                Err(refusal) => refusal,
+            };
+            self.await_next_try(call, Stage::Upload, &mut attempts, refusal).await?;
+        }
     }
 
     /// Inserts the row. A duplicate id is no failure when the row that holds it is the one an earlier attempt brought.
@@ -225,39 +309,46 @@ impl<P: Platform> Client<P> {
         call.enter(stage);
         let mut attempts = Attempts::default();
         loop {
-            let refusal = match self.attempt(call, stage, build(), read).await {
+            let answered = self.exchange(call, stage, build()).await.and_then(|response| read(&response));
+            match answered {
                 Ok(answer) => return Ok(answer),
-                Err(refusal) => refusal,
-            };
-            let asked_ms = refusal.retry_after.as_deref().and_then(|(value, date)| {
-                let parse_date = |date: &str| self.platform.parse_date(date);
-                retry_after_ms(value, date.as_deref(), self.platform.now_ms(), parse_date)
-            });
-            let can_refresh = self.platform.has_access_token();
-            match self.config.retry.decide(&mut attempts, refusal.remedy, asked_ms, can_refresh, self.platform.dice()) {
-                Decision::GiveUp(retry_after_ms) => {
-                    let mut error = refusal.error;
-                    error.attempts = call.attempts.get();
-                    error.retry_after_ms = retry_after_ms;
-                    return Err(error);
-                }
-                Decision::RefreshToken => {}
-                Decision::Wait(wait_ms) => {
-                    let (code, status, attempt) = (refusal.error.code, refusal.error.status, call.attempts.get());
-                    call.observer.retrying(Retrying { stage, code, status, attempt, wait_ms });
-                    self.platform.sleep(wait_ms).await;
-                }
+                Err(refusal) => self.await_next_try(call, stage, &mut attempts, refusal).await?,
             }
         }
     }
 
-    async fn attempt(
+    /// Waits as long as is right before the next attempt, or gives the error if there is to be none.
+    async fn await_next_try(
         &self,
         call: &Call,
         stage: Stage,
-        request: Request<P::Bytes>,
-        read: &Read<'_>,
-    ) -> Result<String, Refusal> {
+        attempts: &mut Attempts,
+        refusal: Refusal,
+    ) -> Result<(), Error> {
+        let asked_ms = refusal.retry_after.as_deref().and_then(|(value, date)| {
+            let parse_date = |date: &str| self.platform.parse_date(date);
+            retry_after_ms(value, date.as_deref(), self.platform.now_ms(), parse_date)
+        });
+        let can_refresh = self.platform.has_access_token();
+        match self.config.retry.decide(attempts, refusal.remedy, asked_ms, can_refresh, self.platform.dice()) {
+            Decision::GiveUp(retry_after_ms) => {
+                let mut error = refusal.error;
+                error.attempts = call.attempts.get();
+                error.retry_after_ms = retry_after_ms;
+                return Err(error);
+            }
+            Decision::RefreshToken => {}
+            Decision::Wait(wait_ms) => {
+                let (code, status, attempt) = (refusal.error.code, refusal.error.status, call.attempts.get());
+                call.observer.retrying(Retrying { stage, code, status, attempt, wait_ms });
+                self.platform.sleep(wait_ms).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends one request with its keys. Any answer is one, whatever its status.
+    async fn exchange(&self, call: &Call, stage: Stage, request: Request<P::Bytes>) -> Result<Response, Refusal> {
         let token = self.platform.access_token(self.config.timeout_ms).await.map_err(|(problem, cause)| {
             let message = format!("{}: accessToken {problem}", stage.label());
             let error = Error::new(stage, Code::TokenUnavailable, message).with_cause(cause);
@@ -272,18 +363,22 @@ impl<P: Platform> Client<P> {
             request.header("apikey", self.config.api_key.as_str()).header("Authorization", format!("Bearer {bearer}"));
         let patience_ms = self.patience_ms(&request);
         call.attempts.set(call.attempts.get() + 1);
-        let response = self.platform.send(request, patience_ms).await;
         // A server may echo what it was sent, a host may name what it could not send, and errors quote them.
         let clean = |text| [bearer, &self.config.api_key].into_iter().fold(text, redact);
-        let mut response = response.map_err(|failure| match failure {
-            Failure::Network(problem, cause) => refusal::of_failure(stage, Failure::Network(clean(problem), cause)),
-            Failure::Timeout => refusal::of_failure(stage, failure),
-        })?;
-        response.body = clean(response.body);
-        read(&response).map_err(|mut refusal| {
-            refusal.error.server_code = refusal.error.server_code.take().map(clean);
-            refusal
-        })
+        match self.platform.send(request, patience_ms).await {
+            Ok(mut response) => {
+                let body = clean(response.body.clone());
+                if body != response.body {
+                    response.json = self.platform.parse_json(&body);
+                    response.body = body;
+                }
+                Ok(response)
+            }
+            Err(Failure::Network(problem, cause)) => {
+                Err(refusal::of_failure(stage, Failure::Network(clean(problem), cause)))
+            }
+            Err(failure) => Err(refusal::of_failure(stage, failure)),
+        }
     }
 
     /// By the token's `sub`; one that is no JWT tells nothing, and is the server's to judge.

@@ -6,7 +6,7 @@ use crate::retry::Policy;
 use crate::text::{is_header_safe, jwt_claims};
 
 /// The names of all options, as JavaScript spells them.
-pub const OPTION_NAMES: [&str; 16] = [
+pub const OPTION_NAMES: [&str; 18] = [
     "url",
     "apiKey",
     "ownerUserId",
@@ -21,6 +21,8 @@ pub const OPTION_NAMES: [&str; 16] = [
     "timeoutMs",
     "cacheControl",
     "requireImage",
+    "resumableFrom",
+    "chunkSize",
     "fetch",
     "dangerouslyAllowSecretKeyInBrowser",
 ];
@@ -31,6 +33,9 @@ pub const ENV_KEYS: [&str; 3] = ["SUPABASE_SERVICE_KEY", "MAI_SUPABASE_KEY", "SU
 pub const ENV_URL: &str = "SUPABASE_URL";
 /// The environment's name of the owner.
 pub const ENV_OWNER: &str = "IMAGEN_OWNER_USER_ID";
+
+/// 6 MiB: what hosted Storage documents for a piece of a resumable upload.
+const PIECE: f64 = 6.0 * 1024.0 * 1024.0;
 
 /// Options as they come, types checked; `None` for what was left out.
 #[derive(Clone, Debug, Default)]
@@ -49,6 +54,8 @@ pub struct Options {
     pub timeout_ms: Option<u32>,
     pub cache_control: Option<String>,
     pub require_image: bool,
+    pub resumable_from: Option<f64>,
+    pub chunk_size: Option<f64>,
     pub allow_secret_key_in_browser: bool,
 }
 
@@ -70,6 +77,10 @@ pub struct Config {
     pub timeout_ms: u32,
     pub cache_control: Option<String>,
     pub require_image: bool,
+    /// Images of so many bytes and more are uploaded in pieces.
+    pub resumable_from: f64,
+    /// Bytes of a piece.
+    pub chunk_size: f64,
 }
 
 impl Config {
@@ -107,6 +118,8 @@ impl Config {
             timeout_ms: options.timeout_ms.unwrap_or(30_000),
             cache_control: options.cache_control,
             require_image: options.require_image,
+            resumable_from: options.resumable_from.unwrap_or(PIECE),
+            chunk_size: options.chunk_size.unwrap_or(PIECE),
         })
     }
 

@@ -9,7 +9,7 @@ use core::task::Poll;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use crate::client::{Call, Client, Observer, Progress, Retrying, Synced};
+use crate::client::{Call, Client, Observer, Progress, Resumption, Retrying, Synced, Work};
 use crate::error::{Code, Error, Stage};
 use crate::outbox::{Job, Limits, Verdict};
 use crate::platform::{Added, Platform, Store};
@@ -185,7 +185,13 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
         match image.filter(|image| platform.size(image) == job.size) {
             Some(image) => {
                 let shipment = job.shipment(self.client.owner_user_id(), image).map_err(Trouble::Job)?;
-                self.client.upload(&shipment, &call).await.map_err(Trouble::Job)?;
+                let kept = Kept { courier: self, job: RefCell::new(job.clone()) };
+                let uploaded = self.client.upload(&shipment, &call, &kept).await;
+                *job = kept.job.into_inner();
+                uploaded.map_err(|error| match error.stage {
+                    Stage::Outbox => Trouble::Store(error),
+                    _ => Trouble::Job(error),
+                })?;
                 job.arrived_in_bucket();
                 if !self.keep(job).await.map_err(Trouble::Store)? {
                     return Ok(Sent::Discarded);
@@ -209,6 +215,29 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
             self.witness.changed(job);
         }
         Ok(kept)
+    }
+}
+
+/// Keeps a job's upload resumable.
+struct Kept<'a, P: Platform, S> {
+    courier: &'a Courier<P, S>,
+    job: RefCell<Job>,
+}
+
+impl<P: Platform, S: Store<Bytes = P::Bytes>> Resumption for Kept<'_, P, S> {
+    fn earlier(&self) -> Option<String> {
+        self.job.borrow().upload_id.clone()
+    }
+
+    fn keep<'a>(&'a self, id: Option<&'a str>) -> Work<'a, ()> {
+        Box::pin(async move {
+            if self.job.borrow().upload_id.as_deref() == id {
+                return Ok(());
+            }
+            self.job.borrow_mut().upload_id = id.map(str::to_owned);
+            let job = self.job.borrow().clone();
+            self.courier.keep(&job).await.map(|_| ())
+        })
     }
 }
 

@@ -8,6 +8,8 @@ use crate::json::Json;
 #[allow(missing_docs)]
 pub enum Method {
     Get,
+    Head,
+    Patch,
     Post,
     Put,
 }
@@ -17,6 +19,8 @@ impl Method {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Patch => "PATCH",
             Self::Post => "POST",
             Self::Put => "PUT",
         }
@@ -70,7 +74,7 @@ impl<B> Request<B> {
 }
 
 /// The headers that a platform copies from an answer.
-pub const READ_HEADERS: [&str; 2] = ["retry-after", "date"];
+pub const READ_HEADERS: [&str; 4] = ["retry-after", "date", "location", "upload-offset"];
 
 /// An answer, read to its end.
 #[derive(Clone, Debug, Default)]

@@ -62,6 +62,8 @@ pub struct Job {
     pub state: State,
     /// Whether the bytes are in the bucket already; outlives `failed`.
     pub uploaded: bool,
+    /// The name of an unfinished upload in pieces at the server.
+    pub upload_id: Option<String>,
     /// Milliseconds since 1970.
     pub created_ms: f64,
     /// How often it was tried in vain.
@@ -98,6 +100,7 @@ impl Job {
             row: shipment.row.clone(),
             state: State::Queued,
             uploaded: false,
+            upload_id: None,
             created_ms: now_ms,
             attempts: 0,
             not_before_ms: 0.0,
@@ -139,6 +142,7 @@ impl Job {
     /// The bytes are in the bucket.
     pub fn arrived_in_bucket(&mut self) {
         self.uploaded = true;
+        self.upload_id = None;
         self.state = State::Uploaded;
     }
 
@@ -198,6 +202,9 @@ impl Job {
             // Whole numbers, all of them: an integer's digits need no float formatting.
             text.raw(name, &(number as i64).to_string());
         }
+        if let Some(id) = &self.upload_id {
+            text.text("uploadId", id);
+        }
         if let Some(error) = &self.error {
             text.raw("error", error);
         }
@@ -221,6 +228,7 @@ impl Job {
             row: text("row")?,
             state: State::ALL.into_iter().find(|known| known.as_str() == state)?,
             uploaded: flag("uploaded"),
+            upload_id: text("uploadId"),
             created_ms: number("createdAt")?,
             attempts: number("attempts")? as u32,
             not_before_ms: number("notBefore")?,
@@ -338,7 +346,7 @@ mod tests {
     fn what_is_written_is_read_as_it_was() {
         let mut job = job();
         assert_eq!(Job::parse(&parse(&job.to_text()).unwrap()), Some(job.clone()));
-        job.arrived_in_bucket();
+        job.upload_id = Some("dGVuYW50".to_owned());
         job.fail(&error(Code::Unavailable, true), NOW, &POLICY, 0.3);
         assert_eq!(Job::parse(&parse(&job.to_text()).unwrap()), Some(job));
     }

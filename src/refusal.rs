@@ -46,6 +46,11 @@ impl Refusal {
         self
     }
 
+    /// Answers that can't all be true.
+    pub fn contradictory(stage: Stage, problem: &str) -> Self {
+        Self::new(Error::new(stage, Code::BadResponse, format!("{}: {problem}", stage.label())), Remedy::Wait)
+    }
+
     /// A successful status with an answer that the service never gives. A gateway or a broken connection made it, and
     /// whether the request was carried out is open, so it is worth another try.
     pub fn garbled(stage: Stage, response: &Response, problem: &str) -> Self {

@@ -51,6 +51,8 @@ pub(super) fn options(value: &JsValue) -> Result<(Options, Host), Error> {
         timeout_ms: fields.at_least_one("timeoutMs")?,
         cache_control: fields.text("cacheControl")?,
         require_image: fields.flag("requireImage")?,
+        resumable_from: fields.at_least_one("resumableFrom")?.map(f64::from),
+        chunk_size: fields.at_least_one("chunkSize")?.map(f64::from),
         allow_secret_key_in_browser: fields.flag("dangerouslyAllowSecretKeyInBrowser")?,
     };
     let host = Host { fetch: fields.function("fetch")?, access_token: fields.function("accessToken")? };

@@ -44,6 +44,14 @@ impl HostBytes {
         }
     }
 
+    /// A piece, without copying a byte.
+    pub(super) fn slice(&self, from: f64, to: f64) -> Self {
+        match self {
+            Self::Blob(blob) => Self::Blob(js::call(blob, "slice", &[from.into(), to.into()]).unwrap_or_default()),
+            Self::Copy(bytes) => Self::Copy(bytes.subarray(from as u32, to as u32)),
+        }
+    }
+
     pub(super) async fn first(&self, count: u32) -> Thrown<Vec<u8>> {
         match self {
             Self::Blob(blob) => {

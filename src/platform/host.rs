@@ -68,6 +68,10 @@ impl Platform for Host {
         bytes.size()
     }
 
+    fn slice(&self, bytes: &HostBytes, from: f64, to: f64) -> HostBytes {
+        bytes.slice(from, to)
+    }
+
     async fn first_bytes(&self, bytes: &HostBytes, count: u32) -> Result<Vec<u8>, Cause> {
         bytes.first(count).await.map_err(|thrown| Rc::new(thrown) as Cause)
     }

@@ -43,6 +43,9 @@ pub trait Platform {
     /// The length of the image in bytes.
     fn size(&self, bytes: &Self::Bytes) -> f64;
 
+    /// A piece of the image, as a handle of its own.
+    fn slice(&self, bytes: &Self::Bytes, from: f64, to: f64) -> Self::Bytes;
+
     /// The first bytes of the image, or why they can't be read.
     async fn first_bytes(&self, bytes: &Self::Bytes, count: u32) -> Result<Vec<u8>, Cause>;
 

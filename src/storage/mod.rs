@@ -2,6 +2,7 @@
 
 pub mod object;
 pub mod sign;
+pub mod tus;
 
 use crate::config::Config;
 use crate::path::{StoragePath, escape_segment};

@@ -292,6 +292,10 @@ impl Platform for World {
         bytes.len() as f64
     }
 
+    fn slice(&self, bytes: &Bytes, from: f64, to: f64) -> Bytes {
+        bytes[from as usize..to as usize].to_vec().into()
+    }
+
     async fn first_bytes(&self, bytes: &Bytes, count: u32) -> Result<Vec<u8>, Cause> {
         Ok(bytes[..bytes.len().min(count as usize)].to_vec())
     }

@@ -1,0 +1,548 @@
+//! Resumable uploads: TUS 1.0.0 as Storage speaks it, a state machine without IO.
+//!
+//! [`Upload::next`] says what to send, [`Upload::read`] what an answer means, [`Upload::interrupted`] that there was none.
+//! Source: tus.io's protocol and the servers' contract in ARCHITECTURE.md. What matters of it here: every answer to a
+//! PATCH says how far the server got, and that is trusted; after a cut only HEAD knows; an upload that may have ended is
+//! looked up as an object, since a finished upload answers no question.
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+
+use super::object_url;
+use crate::config::Config;
+use crate::error::{Code, Stage};
+use crate::http::{Method, Request, Response};
+use crate::json::Json;
+use crate::refusal::{self, Refusal, Remedy};
+use crate::request::Shipment;
+
+/// The version of the protocol, on every request.
+const TUS: (&str, &str) = ("Tus-Resumable", "1.0.0");
+
+/// One resumable upload.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Upload {
+    /// The upload's name at the server; none before it was created.
+    id: Option<String>,
+    /// Bytes that the server has.
+    offset: f64,
+    total: f64,
+    chunk: f64,
+    doubt: Doubt,
+    /// Whether it was looked up as an object since the last piece went out, and is none.
+    unfinished: bool,
+}
+
+/// What is not known of the upload's state at the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doubt {
+    /// Nothing: the offset is the server's word.
+    None,
+    /// How far it got.
+    Offset,
+    /// Whether it ended: everything was sent, and the answer got lost.
+    End,
+}
+
+/// What an answer brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The server has more bytes than before.
+    Progress,
+    /// The server has no more bytes, but now it is known how to go on.
+    Known,
+    /// The object is complete.
+    Complete,
+}
+
+impl Upload {
+    /// An upload of `total` bytes in pieces of `chunk`. `id` is that of an earlier attempt, of which nothing is known: not
+    /// even whether it ended.
+    pub fn new(total: f64, chunk: f64, id: Option<String>) -> Self {
+        let doubt = if id.is_some() { Doubt::End } else { Doubt::None };
+        Self { id, offset: 0.0, total, chunk, doubt, unfinished: false }
+    }
+
+    /// The upload's name at the server, to resume it by. Neither an address nor a secret.
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// Bytes that the server has.
+    pub fn offset(&self) -> f64 {
+        self.offset
+    }
+
+    /// The next request. `slice` takes a piece of the image.
+    pub fn next<B>(&self, config: &Config, shipment: &Shipment<B>, slice: impl Fn(f64, f64) -> B) -> Request<B> {
+        let end = (self.offset + self.chunk).min(self.total);
+        let piece = |request: Request<B>| {
+            request.image(slice(self.offset, end), "application/offset+octet-stream").header("x-upsert", "true")
+        };
+        match (&self.id, self.doubt) {
+            (None, _) => {
+                let request = Request::new(Method::Post, endpoint(config)).header(TUS.0, TUS.1);
+                let request = request
+                    .header("Upload-Length", (self.total as u64).to_string())
+                    .header("Upload-Metadata", metadata(config, shipment));
+                // Creation with upload: the first piece goes along.
+                piece(request)
+            }
+            (Some(id), Doubt::None) => {
+                let request = Request::new(Method::Patch, format!("{}/{id}", endpoint(config))).header(TUS.0, TUS.1);
+                piece(request.header("Upload-Offset", (self.offset as u64).to_string()))
+            }
+            (Some(id), Doubt::Offset) => Request::new(Method::Head, format!("{}/{id}", endpoint(config)))
+                .header(TUS.0, TUS.1)
+                .header("x-upsert", "true"),
+            (Some(_), Doubt::End) => {
+                Request::new(Method::Get, object_url(config, "object/info", &shipment.storage_path))
+            }
+        }
+    }
+
+    /// There was no answer to what [`Upload::next`] gave.
+    pub fn interrupted(&mut self) {
+        if self.id.is_none() || self.doubt != Doubt::None {
+            return; // created anew, or asked again
+        }
+        self.unfinished = false;
+        let sent_all = self.offset + self.chunk >= self.total;
+        self.doubt = if sent_all { Doubt::End } else { Doubt::Offset };
+    }
+
+    /// What the answer to [`Upload::next`] means.
+    pub fn read(&mut self, response: &Response) -> Result<Outcome, Refusal> {
+        match (&self.id, self.doubt) {
+            (None, _) => self.read_creation(response),
+            (Some(_), Doubt::None) => self.read_piece(response),
+            (Some(_), Doubt::Offset) => self.read_offset(response),
+            (Some(_), Doubt::End) => self.read_info(response),
+        }
+    }
+
+    fn read_creation(&mut self, response: &Response) -> Result<Outcome, Refusal> {
+        if !response.is_success() {
+            return Err(refused(response));
+        }
+        let id = response.header("location").and_then(|location| location.rsplit('/').next());
+        let Some(id) = id.filter(|id| !id.is_empty() && id.chars().all(is_id_char)) else {
+            return Err(Refusal::garbled(Stage::Upload, response, "storage upload: no Location of the upload"));
+        };
+        self.id = Some(id.to_owned());
+        // A server that does not take a piece with the creation says nothing of an offset.
+        self.arrive(offset_of(response).unwrap_or(0.0))
+    }
+
+    fn read_piece(&mut self, response: &Response) -> Result<Outcome, Refusal> {
+        if response.is_success() {
+            return match offset_of(response) {
+                Some(offset) => self.arrive(offset),
+                None => {
+                    self.interrupted();
+                    Err(Refusal::garbled(Stage::Upload, response, "storage upload: no Upload-Offset"))
+                }
+            };
+        }
+        match response.status {
+            // Another offset than the server's; or the upload has ended.
+            409 if response.body.contains("already exists") => self.look_up_or_start_anew(),
+            409 => self.doubt = Doubt::Offset,
+            404 | 410 => self.look_up_or_start_anew(),
+            _ => {
+                self.interrupted();
+                return Err(refused(response));
+            }
+        }
+        Ok(Outcome::Known)
+    }
+
+    fn read_offset(&mut self, response: &Response) -> Result<Outcome, Refusal> {
+        let offset = offset_of(response);
+        match response.status {
+            404 | 409 | 410 => self.look_up_or_start_anew(),
+            _ if !response.is_success() => return Err(refused(response)),
+            _ => match offset {
+                Some(offset) if offset < self.total => {
+                    self.doubt = Doubt::None;
+                    return self.arrive(offset);
+                }
+                Some(_) => self.look_up_or_start_anew(),
+                None => return Err(Refusal::garbled(Stage::Upload, response, "storage upload: no Upload-Offset")),
+            },
+        }
+        Ok(Outcome::Known)
+    }
+
+    /// The server has no such unfinished upload: it has ended, or is lost.
+    fn look_up_or_start_anew(&mut self) {
+        if self.unfinished { *self = Self::new(self.total, self.chunk, None) } else { self.doubt = Doubt::End }
+    }
+
+    /// The object is this upload's if its version is; a server that tells none is believed by the size.
+    fn read_info(&mut self, response: &Response) -> Result<Outcome, Refusal> {
+        if response.is_success() {
+            let Some(info) = &response.json else {
+                return Err(Refusal::garbled(Stage::Upload, response, "storage upload: parse object info: not JSON"));
+            };
+            let is_ours = match (info.text("version"), self.version()) {
+                (Some(found), Some(ours)) => found == ours,
+                _ => matches!(info.get("size"), Some(Json::Number(size)) if *size == self.total),
+            };
+            if is_ours {
+                self.offset = self.total;
+                return Ok(Outcome::Complete);
+            }
+        } else if !is_missing(response) {
+            return Err(refused(response));
+        }
+        (self.doubt, self.unfinished) = (Doubt::Offset, true);
+        Ok(Outcome::Known)
+    }
+
+    fn arrive(&mut self, offset: f64) -> Result<Outcome, Refusal> {
+        let further = offset > self.offset;
+        self.offset = offset.min(self.total);
+        Ok(match (self.offset >= self.total, further) {
+            (true, _) => Outcome::Complete,
+            (false, true) => Outcome::Progress,
+            (false, false) => Outcome::Known,
+        })
+    }
+
+    /// The last part of the decoded id: `tenant/bucket/path/version`.
+    fn version(&self) -> Option<String> {
+        let decoded = URL_SAFE_NO_PAD.decode(self.id.as_deref()?.trim_end_matches('=')).ok()?;
+        String::from_utf8(decoded).ok()?.rsplit('/').next().map(str::to_owned)
+    }
+}
+
+fn endpoint(config: &Config) -> String {
+    format!("{}/storage/v1/upload/resumable", config.url)
+}
+
+/// Of a base64url name or a UUID: nothing that could lead the next request, and its token, elsewhere.
+fn is_id_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '=' | '+' | '.' | '~')
+}
+
+fn metadata<B>(config: &Config, shipment: &Shipment<B>) -> String {
+    let max_age = config.cache_control.as_deref().and_then(|value| value.split_once("max-age="));
+    let seconds = max_age.map(|(_, rest)| rest.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default());
+    let entries = [
+        ("bucketName", Some(config.bucket.as_str())),
+        ("objectName", Some(shipment.storage_path.as_str())),
+        ("contentType", Some(shipment.mime_type.as_str())),
+        ("cacheControl", seconds.filter(|seconds| !seconds.is_empty())),
+    ];
+    let entries: Vec<String> =
+        entries.into_iter().filter_map(|(name, value)| Some(format!("{name} {}", STANDARD.encode(value?)))).collect();
+    entries.join(",")
+}
+
+fn offset_of(response: &Response) -> Option<f64> {
+    response.header("upload-offset")?.trim().parse::<u64>().ok().map(|offset| offset as f64)
+}
+
+/// Storage's word for it: HTTP 400 with the status in the body; a real 404 from others.
+fn is_missing(response: &Response) -> bool {
+    let told = response.json.as_ref().and_then(|body| body.get("statusCode"));
+    let is_404 = matches!(told, Some(Json::Text(status)) if status == "404") || told == Some(&Json::Number(404.0));
+    response.status == 404 || (response.status == 400 && is_404)
+}
+
+/// Past its check of the token, the protocol answers real statuses with texts for bodies.
+fn refused(response: &Response) -> Refusal {
+    let mut refusal = refusal::of_response(Stage::Upload, response);
+    let (code, remedy) = match response.status {
+        423 => (Code::Unavailable, Remedy::Wait),
+        400 if response.body.contains("lock acquired") => (Code::Unavailable, Remedy::Wait),
+        403 if response.json.is_none() => (Code::Forbidden, Remedy::None),
+        404 if response.json.is_none() => (Code::BucketMissing, Remedy::None),
+        _ => return refusal,
+    };
+    refusal.error.code = code;
+    refusal.error.retryable = remedy == Remedy::Wait;
+    refusal.remedy = remedy;
+    refusal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Options;
+    use crate::json::tests::parse;
+    use crate::path::StoragePath;
+
+    const MIB: f64 = 1024.0 * 1024.0;
+
+    fn config() -> Config {
+        let options = Options {
+            url: Some("https://x.co".to_owned()),
+            api_key: Some("k".to_owned()),
+            cache_control: Some("public, max-age=60".to_owned()),
+            ..Options::default()
+        };
+        Config::new(options, false).unwrap()
+    }
+
+    /// The name of an upload whose version is `v1`.
+    fn id() -> String {
+        URL_SAFE_NO_PAD.encode("tenant/imagen-generated/u/a.png/v1")
+    }
+
+    /// What is sent next: method, path, offset header and the bytes that go along.
+    fn next(upload: &Upload) -> (Method, String, Option<String>, Option<(f64, f64)>) {
+        let shipment = Shipment {
+            storage_path: StoragePath::parse("u/a.png").unwrap(),
+            image_id: String::new(),
+            owner_user_id: String::new(),
+            image: (0.0, 0.0),
+            mime_type: "image/png".to_owned(),
+            row: String::new(),
+        };
+        let request = upload.next(&config(), &shipment, |start, end| (start, end));
+        let header =
+            |name: &str| request.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
+        if request.method != Method::Get {
+            assert_eq!(header("x-upsert").as_deref(), Some("true"), "on every request of the protocol");
+            assert_eq!(header("Tus-Resumable").as_deref(), Some("1.0.0"));
+        }
+        if request.method == Method::Post {
+            let metadata = "bucketName aW1hZ2VuLWdlbmVyYXRlZA==,objectName dS9hLnBuZw==,contentType aW1hZ2UvcG5n,cacheControl NjA=";
+            assert_eq!(header("Upload-Metadata").as_deref(), Some(metadata));
+            assert_eq!(header("Upload-Length"), Some((upload.total as u64).to_string()));
+        }
+        let bytes = match request.payload {
+            crate::http::Payload::Image(range) => Some(range),
+            _ => None,
+        };
+        let path = request.url.strip_prefix("https://x.co/storage/v1/").unwrap().to_owned();
+        (request.method, path, header("Upload-Offset"), bytes)
+    }
+
+    fn answer(status: u16, headers: &[(&'static str, &str)], body: &str) -> Response {
+        let headers = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        Response { status, headers, body: body.to_owned(), json: parse(body) }
+    }
+
+    fn created(offset: &str) -> Response {
+        let location = format!("http://internal:5000/storage/v1/upload/resumable/{}", id());
+        answer(201, &[("location", &location), ("upload-offset", offset)], "")
+    }
+
+    fn offset(status: u16, offset: f64) -> Response {
+        answer(status, &[("upload-offset", &(offset as u64).to_string())], "")
+    }
+
+    const MISSING: &str = r#"{"statusCode":"404","error":"not_found","message":"Object not found","code":"NoSuchKey"}"#;
+
+    /// An upload of 13 MiB that has 6 of them.
+    fn half_way() -> Upload {
+        let mut upload = Upload::new(13.0 * MIB, 6.0 * MIB, None);
+        assert_eq!(upload.read(&created("6291456")).unwrap(), Outcome::Progress);
+        upload
+    }
+
+    /// The same, its last piece on the way.
+    fn at_the_end() -> Upload {
+        let mut upload = half_way();
+        assert_eq!(upload.read(&offset(204, 12.0 * MIB)).unwrap(), Outcome::Progress);
+        upload
+    }
+
+    fn patch(from: f64, to: f64) -> (Method, String, Option<String>, Option<(f64, f64)>) {
+        let path = format!("upload/resumable/{}", id());
+        (Method::Patch, path, Some((from as u64).to_string()), Some((from, to)))
+    }
+
+    fn head() -> (Method, String, Option<String>, Option<(f64, f64)>) {
+        (Method::Head, format!("upload/resumable/{}", id()), None, None)
+    }
+
+    fn info() -> (Method, String, Option<String>, Option<(f64, f64)>) {
+        (Method::Get, "object/info/imagen-generated/u/a.png".to_owned(), None, None)
+    }
+
+    fn create(to: f64) -> (Method, String, Option<String>, Option<(f64, f64)>) {
+        (Method::Post, "upload/resumable".to_owned(), None, Some((0.0, to)))
+    }
+
+    #[test]
+    fn the_first_piece_goes_with_the_creation_and_every_answer_tells_the_offset() {
+        let mut upload = Upload::new(13.0 * MIB, 6.0 * MIB, None);
+        assert_eq!(next(&upload), create(6.0 * MIB));
+        assert_eq!(upload.read(&created("6291456")).unwrap(), Outcome::Progress);
+        assert_eq!(next(&upload), patch(6.0 * MIB, 12.0 * MIB));
+        assert_eq!(upload.read(&offset(204, 12.0 * MIB)).unwrap(), Outcome::Progress);
+        assert_eq!(next(&upload), patch(12.0 * MIB, 13.0 * MIB));
+        assert_eq!(upload.read(&offset(204, 13.0 * MIB)).unwrap(), Outcome::Complete);
+    }
+
+    #[test]
+    fn a_creation_that_took_everything_is_all() {
+        let mut upload = Upload::new(5.0 * MIB, 6.0 * MIB, None);
+        assert_eq!(next(&upload), create(5.0 * MIB));
+        assert_eq!(upload.read(&created("5242880")).unwrap(), Outcome::Complete);
+    }
+
+    #[test]
+    fn a_server_without_creation_with_upload_gets_the_first_piece_again() {
+        let mut upload = Upload::new(13.0 * MIB, 6.0 * MIB, None);
+        let location = format!("/storage/v1/upload/resumable/{}", id());
+        assert_eq!(upload.read(&answer(201, &[("location", &location)], "")).unwrap(), Outcome::Known);
+        assert_eq!(next(&upload), patch(0.0, 6.0 * MIB));
+    }
+
+    #[test]
+    fn a_location_elsewhere_leads_nowhere_else() {
+        let mut upload = Upload::new(13.0 * MIB, 6.0 * MIB, None);
+        let evil = format!("https://evil.example/upload/resumable/{}", id());
+        upload.read(&answer(201, &[("location", &evil)], "")).unwrap();
+        assert_eq!(next(&upload).1, format!("upload/resumable/{}", id()));
+        for location in ["https://evil.example/", "/x?y=z", "/a%2fb", "/a b", ""] {
+            let mut upload = Upload::new(13.0 * MIB, 6.0 * MIB, None);
+            let refusal = upload.read(&answer(201, &[("location", location)], "")).unwrap_err();
+            assert_eq!(refusal.error.code, Code::BadResponse, "{location}");
+            assert_eq!(next(&upload), create(6.0 * MIB));
+        }
+    }
+
+    #[test]
+    fn after_a_cut_the_server_is_asked() {
+        let mut upload = half_way();
+        upload.interrupted();
+        assert_eq!(next(&upload), head());
+        upload.interrupted();
+        assert_eq!(next(&upload), head(), "asked again");
+        assert_eq!(upload.read(&offset(200, 8.0 * MIB)).unwrap(), Outcome::Progress);
+        assert_eq!(next(&upload), patch(8.0 * MIB, 13.0 * MIB));
+        upload.interrupted();
+        assert_eq!(next(&upload), info(), "the rest was on its way");
+        assert_eq!(upload.read(&answer(400, &[], MISSING)).unwrap(), Outcome::Known);
+        assert_eq!(next(&upload), head());
+        assert_eq!(upload.read(&offset(200, 0.0)).unwrap(), Outcome::Known, "a gateway kept it all back");
+        assert_eq!(next(&upload), patch(0.0, 6.0 * MIB));
+    }
+
+    #[test]
+    fn a_cut_creation_is_made_again() {
+        let mut upload = Upload::new(13.0 * MIB, 6.0 * MIB, None);
+        upload.interrupted();
+        assert_eq!(next(&upload), create(6.0 * MIB));
+    }
+
+    #[test]
+    fn a_partial_offset_of_an_evicted_request_is_trusted() {
+        let mut upload = half_way();
+        assert_eq!(upload.read(&offset(204, 6.5 * MIB)).unwrap(), Outcome::Progress);
+        assert_eq!(next(&upload), patch(6.5 * MIB, 12.5 * MIB));
+    }
+
+    #[test]
+    fn a_wrong_offset_is_asked_for() {
+        let mut upload = half_way();
+        assert_eq!(upload.read(&answer(409, &[], "Upload-Offset conflict")).unwrap(), Outcome::Known);
+        assert_eq!(next(&upload), head());
+    }
+
+    #[test]
+    fn a_lost_upload_is_looked_up_and_then_made_anew() {
+        for status in [404, 410] {
+            let mut upload = half_way();
+            assert_eq!(upload.read(&answer(status, &[], "not found")).unwrap(), Outcome::Known);
+            assert_eq!(next(&upload), info(), "{status}");
+            assert_eq!(upload.read(&answer(400, &[], MISSING)).unwrap(), Outcome::Known);
+            assert_eq!(upload.read(&answer(status, &[], "")).unwrap(), Outcome::Known);
+            assert_eq!(next(&upload), create(6.0 * MIB), "{status}");
+            assert_eq!(upload.offset(), 0.0);
+        }
+    }
+
+    #[test]
+    fn a_lost_last_answer_is_settled_by_the_version() {
+        let mut upload = at_the_end();
+        upload.interrupted();
+        assert_eq!(next(&upload), info());
+        let mut other = upload.clone();
+        assert_eq!(upload.read(&answer(200, &[], r#"{"version":"v1","size":1}"#)).unwrap(), Outcome::Complete);
+        let foreign = r#"{"version":"v0","size":13631488}"#;
+        assert_eq!(other.read(&answer(200, &[], foreign)).unwrap(), Outcome::Known, "an older image of that size");
+        assert_eq!(next(&other), head());
+        assert_eq!(other.read(&offset(200, 12.0 * MIB)).unwrap(), Outcome::Known);
+        assert_eq!(next(&other), patch(12.0 * MIB, 13.0 * MIB));
+    }
+
+    #[test]
+    fn without_a_version_the_size_must_do() {
+        let mut upload = at_the_end();
+        upload.interrupted();
+        assert_eq!(upload.read(&answer(200, &[], r#"{"size":13631488}"#)).unwrap(), Outcome::Complete);
+        let mut upload = at_the_end();
+        upload.interrupted();
+        assert_eq!(upload.read(&answer(200, &[], r#"{"size":13631487}"#)).unwrap(), Outcome::Known);
+    }
+
+    #[test]
+    fn an_ended_upload_that_says_so_is_looked_up() {
+        let mut upload = at_the_end();
+        assert_eq!(upload.read(&answer(409, &[], "The resource already exists")).unwrap(), Outcome::Known);
+        assert_eq!(next(&upload), info());
+        assert_eq!(upload.read(&answer(200, &[], r#"{"version":"v1"}"#)).unwrap(), Outcome::Complete);
+    }
+
+    #[test]
+    fn an_upload_that_is_resumed_later_may_have_ended() {
+        let mut upload = Upload::new(13.0 * MIB, 6.0 * MIB, Some(id()));
+        assert_eq!(next(&upload), info());
+        assert_eq!(upload.read(&answer(400, &[], MISSING)).unwrap(), Outcome::Known);
+        assert_eq!(next(&upload), head());
+        assert_eq!(upload.read(&offset(200, 6.0 * MIB)).unwrap(), Outcome::Progress);
+        assert_eq!(next(&upload), patch(6.0 * MIB, 12.0 * MIB));
+    }
+
+    #[test]
+    fn an_upload_that_has_all_bytes_but_is_no_object_is_made_anew() {
+        let mut upload = Upload::new(13.0 * MIB, 6.0 * MIB, Some(id()));
+        upload.read(&answer(400, &[], MISSING)).unwrap();
+        assert_eq!(upload.read(&offset(200, 13.0 * MIB)).unwrap(), Outcome::Known);
+        assert_eq!(next(&upload), create(6.0 * MIB));
+    }
+
+    #[test]
+    fn refusals_tell_what_may_mend_them() {
+        let jwt = r#"{"statusCode":"403","error":"Unauthorized","message":"\"exp\" claim timestamp check failed"}"#;
+        for (status, body, code, remedy) in [
+            (423, "", Code::Unavailable, Remedy::Wait),
+            (503, "could not get the lock", Code::Unavailable, Remedy::Wait),
+            (400, "Request aborted due to lock acquired", Code::Unavailable, Remedy::Wait),
+            (400, jwt, Code::Unauthorized, Remedy::FreshToken),
+            (403, "new row violates row-level security policy", Code::Forbidden, Remedy::None),
+            (413, "Maximum size exceeded", Code::TooLarge, Remedy::None),
+            (415, "mime type not supported", Code::TypeNotAllowed, Remedy::None),
+            (400, "Invalid key", Code::Rejected, Remedy::None),
+        ] {
+            for mut upload in [Upload::new(13.0 * MIB, 6.0 * MIB, None), half_way()] {
+                let before = upload.id.clone();
+                let refusal = upload.read(&answer(status, &[], body)).unwrap_err();
+                assert_eq!((refusal.error.code, refusal.remedy), (code, remedy), "{status} {body}");
+                assert_eq!(upload.id, before, "the upload is not given up");
+            }
+        }
+        let mut upload = Upload::new(13.0 * MIB, 6.0 * MIB, None);
+        let refusal = upload.read(&answer(404, &[], "Bucket not found")).unwrap_err();
+        assert_eq!((refusal.error.code, refusal.remedy), (Code::BucketMissing, Remedy::None));
+    }
+
+    #[test]
+    fn an_expired_token_is_no_dead_upload() {
+        let jwt = r#"{"statusCode":"403","error":"Unauthorized","message":"\"exp\" claim timestamp check failed"}"#;
+        let mut upload = half_way();
+        assert!(upload.read(&answer(400, &[], jwt)).is_err());
+        assert_eq!(next(&upload), head());
+        assert!(upload.read(&answer(400, &[], jwt)).is_err(), "on HEAD too");
+        assert_eq!(next(&upload), head());
+        assert_eq!(upload.read(&offset(200, 6.0 * MIB)).unwrap(), Outcome::Known);
+        assert_eq!(next(&upload), patch(6.0 * MIB, 12.0 * MIB));
+    }
+}
