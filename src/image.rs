@@ -71,3 +71,103 @@ pub fn read_header(bytes: &[u8]) -> Option<Header> {
         .filter(|(width, height)| *width > 0 && *height > 0 && *width <= i32::MAX as u32 && *height <= i32::MAX as u32);
     Some(Header { format, size })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const PNG: &[u8] = include_bytes!("../tests/data/lighthouse.png");
+    const JPEG: &[u8] = include_bytes!("../tests/data/lighthouse.jpg");
+    const WEBP: &[u8] = include_bytes!("../tests/data/lighthouse.webp");
+    const AVIF: &[u8] = include_bytes!("../tests/data/lighthouse.avif");
+    const GIF: &[u8] = include_bytes!("../tests/data/lighthouse.gif");
+    const IMAGES: [(&[u8], Format); 5] =
+        [(PNG, Format::Png), (JPEG, Format::Jpeg), (WEBP, Format::Webp), (AVIF, Format::Avif), (GIF, Format::Gif)];
+
+    #[test]
+    fn a_real_image_tells_its_format_and_size() {
+        for (bytes, format) in IMAGES {
+            let first_bytes = &bytes[..bytes.len().min(HEADER_BYTES as usize)];
+            assert_eq!(read_header(first_bytes), Some(Header { format, size: Some((320, 240)) }));
+        }
+    }
+
+    #[test]
+    fn a_header_that_is_cut_short_tells_what_it_can() {
+        for (bytes, format) in IMAGES {
+            for end in 0..bytes.len().min(2000) {
+                if let Some(header) = read_header(&bytes[..end]) {
+                    assert_eq!(header.format, format, "{end} bytes");
+                    assert!(matches!(header.size, None | Some((320, 240))), "{header:?} of {end} bytes");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_image_of_these_formats_is_none() {
+        let heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic";
+        let others: [&[u8]; 7] = [
+            b"",
+            b"\0",
+            b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+            b"%PDF-1.7",
+            b"BM123456",
+            heic,
+            b"RIFF\0\0\0\0WAVE",
+        ];
+        for bytes in others {
+            assert_eq!(read_header(bytes), None, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn a_size_of_nothing_is_not_known() {
+        for (width, height) in [(0u32, 240u32), (320, 0), (u32::MAX, 240)] {
+            let mut bytes = PNG[..64].to_vec();
+            bytes[16..20].copy_from_slice(&width.to_be_bytes());
+            bytes[20..24].copy_from_slice(&height.to_be_bytes());
+            assert_eq!(read_header(&bytes), Some(Header { format: Format::Png, size: None }));
+        }
+    }
+
+    #[test]
+    fn a_declared_type_may_have_parameters() {
+        for (declared, format) in [
+            ("image/png", Format::Png),
+            ("IMAGE/PNG", Format::Png),
+            (" image/webp ; q=1", Format::Webp),
+            ("image/jpg", Format::Jpeg),
+            ("image/jpeg", Format::Jpeg),
+        ] {
+            assert!(format.is_declared_by(declared), "{declared}");
+            assert!(!Format::Gif.is_declared_by(declared), "{declared}");
+        }
+        assert!(!Format::Png.is_declared_by("image/jpg") && !Format::Png.is_declared_by(""));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn hostile_bytes_never_panic(
+            image in 0..IMAGES.len(),
+            length in 0..4096usize,
+            changes in proptest::collection::vec((0..512usize, prop_oneof![any::<u8>(), Just(0), Just(255)]), 0..24),
+            tail in proptest::collection::vec(any::<u8>(), 0..64),
+        ) {
+            let mut bytes = IMAGES[image].0[..length.min(IMAGES[image].0.len())].to_vec();
+            bytes.extend(tail);
+            for (at, byte) in changes {
+                if let Some(place) = bytes.get_mut(at) {
+                    *place = byte;
+                }
+            }
+            let header = read_header(&bytes);
+            if let Some((width, height)) = header.and_then(|header| header.size) {
+                prop_assert!((1..=i32::MAX as u32).contains(&width) && (1..=i32::MAX as u32).contains(&height));
+            }
+        }
+    }
+}

@@ -195,3 +195,157 @@ fn is_mime_type(text: &str) -> bool {
     let essence = text.split(';').next().unwrap_or_default().trim_end();
     is_header_safe(text) && essence.split_once('/').is_some_and(|(kind, subtype)| token(kind) && token(subtype))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Options;
+
+    const PNG: &[u8] = include_bytes!("../tests/data/lighthouse.png");
+    const WEBP: &[u8] = include_bytes!("../tests/data/lighthouse.webp");
+    const ID: &str = "00000000-0000-4000-8000-00000000002a";
+
+    fn config_with(options: Options) -> Config {
+        let some = |text: &str| Some(text.to_owned());
+        let options = Options {
+            url: some("https://x.co"),
+            api_key: some("k"),
+            owner_user_id: options.owner_user_id.or(some("owner")),
+            ..options
+        };
+        Config::new(options, false).unwrap()
+    }
+
+    fn config() -> Config {
+        config_with(Options::default())
+    }
+
+    fn request() -> SyncRequest<()> {
+        SyncRequest {
+            date: "2026-05-11".to_owned(),
+            slug: "lighthouse".to_owned(),
+            seed: 42,
+            prompt: "abc".to_owned(),
+            backend: "b".to_owned(),
+            image_id: Some(ID.to_owned()),
+            ..SyncRequest::default()
+        }
+    }
+
+    fn ship(request: SyncRequest<()>, bytes: &[u8]) -> Result<Shipment<()>, Error> {
+        request.ship(&config(), bytes, bytes.len() as f64, Some([7; 16]))
+    }
+
+    fn field_at_fault<T>(result: Result<T, Error>) -> Option<String> {
+        result.err().and_then(|error| error.field.clone())
+    }
+
+    const HASH_OF_ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+    #[test]
+    fn a_row_holds_what_is_known_and_nothing_else() {
+        let bare = ship(SyncRequest { seed: 0, ..request() }, b"no image").unwrap();
+        let wanted = format!(
+            r#"{{"id":"{ID}","owner_user_id":"owner","prompt":"abc","prompt_hash":"{HASH_OF_ABC}","backend":"b","storage_path":"2026-05-11/lighthouse-0.png"}}"#
+        );
+        assert_eq!(bare.row, wanted);
+        let full = SyncRequest {
+            seed: i64::MIN,
+            model: "m\"".to_owned(),
+            steps: 4,
+            width: 9,
+            height: 0,
+            latency_ms: 5,
+            cost_usd_estimate: Some("0".to_owned()),
+            sidecar: Some(r#"{"a":[1]}"#.to_owned()),
+            ..request()
+        };
+        let wanted = format!(
+            r#"{{"id":"{ID}","owner_user_id":"owner","prompt":"abc","prompt_hash":"{HASH_OF_ABC}","backend":"b","storage_path":"2026-05-11/lighthouse--9223372036854775808.webp","model":"m\"","seed":-9223372036854775808,"steps":4,"width":9,"height":240,"latency_ms":5,"cost_usd_estimate":0,"sidecar":{{"a":[1]}}}}"#
+        );
+        assert_eq!(ship(full, WEBP).unwrap().row, wanted);
+        let empty_sidecar = SyncRequest { sidecar: Some("{}".to_owned()), ..request() };
+        assert!(!ship(empty_sidecar, PNG).unwrap().row.contains("sidecar"));
+    }
+
+    #[test]
+    fn type_and_ending_come_from_the_request_then_the_bytes_then_png() {
+        for (ext, mime_type, bytes, wanted) in [
+            ("", "", PNG, ("png", "image/png")),
+            ("", "", WEBP, ("webp", "image/webp")),
+            ("", "", b"unknown", ("png", "image/png")),
+            ("jpeg", "", WEBP, ("jpeg", "image/webp")),
+            ("", "IMAGE/webp;q=1", WEBP, ("webp", "image/webp")),
+            ("", "image/svg+xml", b"<svg/>", ("png", "image/svg+xml")),
+        ] {
+            let request = SyncRequest { ext: ext.to_owned(), mime_type: mime_type.to_owned(), ..request() };
+            let shipment = ship(request, bytes).unwrap();
+            let path = shipment.storage_path.as_str();
+            assert_eq!((path.rsplit('.').next().unwrap(), shipment.mime_type.as_str()), wanted);
+        }
+    }
+
+    #[test]
+    fn bytes_of_another_type_than_declared_are_refused() {
+        let declared = |mime_type: &str| SyncRequest { mime_type: mime_type.to_owned(), ..request() };
+        assert_eq!(field_at_fault(ship(declared("image/jpeg"), PNG)).as_deref(), Some("image"));
+        assert_eq!(field_at_fault(ship(declared("application/octet-stream"), WEBP)).as_deref(), Some("image"));
+        assert!(ship(declared("image/png"), PNG).is_ok());
+    }
+
+    #[test]
+    fn with_require_image_only_a_known_image_is_taken() {
+        let config = config_with(Options { require_image: true, ..Options::default() });
+        let ship = |bytes: &[u8]| request().ship(&config, bytes, bytes.len() as f64, None);
+        assert!(ship(PNG).is_ok());
+        assert_eq!(field_at_fault(ship(b"<svg/>")).as_deref(), Some("image"));
+    }
+
+    #[test]
+    fn a_size_that_is_given_counts_more_than_the_headers() {
+        let row = ship(SyncRequest { width: 1, height: 2, ..request() }, PNG).unwrap().row;
+        assert!(row.contains(r#""width":1,"height":2"#), "{row}");
+        let row = ship(request(), PNG).unwrap().row;
+        assert!(row.contains(r#""width":320,"height":240"#), "{row}");
+    }
+
+    #[test]
+    fn an_id_is_taken_in_any_form_or_made() {
+        for id in [ID.to_uppercase(), ID.replace('-', ""), format!("urn:uuid:{ID}")] {
+            assert_eq!(ship(SyncRequest { image_id: Some(id), ..request() }, PNG).unwrap().image_id, ID);
+        }
+        let without = || SyncRequest { image_id: None, ..request() };
+        let made = ship(without(), PNG).unwrap().image_id;
+        assert_eq!(made, "07070707-0707-4707-8707-070707070707", "a version 4 UUID");
+        let fault = field_at_fault(without().ship(&config(), PNG, 1.0, None));
+        assert_eq!(fault.as_deref(), Some("imageId"), "no UUID can be made without random numbers");
+    }
+
+    #[test]
+    fn a_field_at_fault_is_named() {
+        let text = str::to_owned;
+        for (field, bad) in [
+            ("date", SyncRequest { date: String::new(), ..request() }),
+            ("slug", SyncRequest { slug: String::new(), ..request() }),
+            ("slug", SyncRequest { slug: text("../x"), ..request() }),
+            ("ext", SyncRequest { ext: text("a/b"), ..request() }),
+            ("imageId", SyncRequest { image_id: Some(text("x")), ..request() }),
+            ("mimeType", SyncRequest { mime_type: text("png"), ..request() }),
+        ] {
+            assert_eq!(field_at_fault(bad.check(&config())).as_deref(), Some(field), "{bad:?}");
+        }
+        let ownerless = config_with(Options { owner_user_id: Some(String::new()), ..Options::default() });
+        assert_eq!(field_at_fault(request().check(&ownerless)).as_deref(), Some("ownerUserId"));
+        assert_eq!(field_at_fault(ship(request(), b"")).as_deref(), Some("image"), "an empty image");
+    }
+
+    #[test]
+    fn a_mime_type_is_one_that_fits_a_header() {
+        for good in ["image/png", "image/svg+xml", "image/png; charset=utf-8", "application/vnd.x-y.z"] {
+            assert!(is_mime_type(good), "{good}");
+        }
+        for bad in ["", "png", "/png", "image/", "image/png ", "im age/png", "image/png\r\nx: 1", "image/ä", "a/b/c"] {
+            assert!(!is_mime_type(bad), "{bad}");
+        }
+    }
+}

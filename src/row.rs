@@ -67,3 +67,99 @@ pub fn read_holder<B>(shipment: &Shipment<B>, response: &Response) -> Result<Str
     error.server_code = Some("23505".to_owned());
     Err(Refusal::last(error))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Options;
+    use crate::path::StoragePath;
+
+    const ID: &str = "00000000-0000-4000-8000-00000000002a";
+
+    fn config() -> Config {
+        let some = |text: &str| Some(text.to_owned());
+        let options = Options {
+            url: some("https://x.co"),
+            api_key: some("k"),
+            schema: some("art"),
+            table: some("my images"),
+            ..Options::default()
+        };
+        Config::new(options, false).unwrap()
+    }
+
+    fn answer(status: u16, body: &str) -> Response {
+        Response { status, body: body.to_owned(), json: crate::json::tests::parse(body), ..Response::default() }
+    }
+
+    fn headers<B>(request: &Request<B>) -> Vec<(&str, &str)> {
+        request.headers.iter().map(|(name, value)| (*name, value.as_str())).collect()
+    }
+
+    #[test]
+    fn an_insert_names_both_profiles_and_asks_for_the_row() {
+        let request: Request<()> = insert(&config(), "{}");
+        assert_eq!((request.method, request.url.as_str()), (Method::Post, "https://x.co/rest/v1/my%20images"));
+        let wanted = [
+            ("Content-Type", "application/json"),
+            ("Accept-Profile", "art"),
+            ("Content-Profile", "art"),
+            ("Prefer", "return=representation"),
+        ];
+        assert_eq!(headers(&request), wanted);
+    }
+
+    #[test]
+    fn a_read_back_asks_for_id_owner_and_path() {
+        let request: Request<()> = read_back(&config(), ID);
+        let url = format!("https://x.co/rest/v1/my%20images?id=eq.{ID}&select=id,owner_user_id,storage_path");
+        assert_eq!((request.method, request.url), (Method::Get, url.clone()));
+        assert_eq!(headers(&read_back::<()>(&config(), ID)), [("Accept-Profile", "art")]);
+    }
+
+    #[test]
+    fn an_inserted_rows_id_is_read() {
+        assert_eq!(read_insert(&answer(201, r#"[{"prompt":"p","id":"x"}]"#)).unwrap(), "x");
+        for (body, words) in [
+            ("[]", "insert returned 0 rows"),
+            ("[{}]", "no id"),
+            ("[{\"id\":1}]", "no id"),
+            ("{}", "no array of rows"),
+            ("[{\"id\":", "not JSON"),
+            ("", "not JSON"),
+        ] {
+            let error = read_insert(&answer(201, body)).unwrap_err().error;
+            assert!(error.message.starts_with("db insert: ") && error.message.contains(words), "{}", error.message);
+            assert_eq!((error.code, error.retryable), (Code::BadResponse, true), "{body}");
+        }
+    }
+
+    #[test]
+    fn only_a_row_of_the_same_owner_and_path_is_ours() {
+        let shipment = Shipment {
+            storage_path: StoragePath::parse("a/b.png").unwrap(),
+            image_id: ID.to_owned(),
+            owner_user_id: "Owner-1".to_owned(),
+            image: (),
+            mime_type: String::new(),
+            row: String::new(),
+        };
+        let read = |body: &str| read_holder(&shipment, &answer(200, body)).map_err(|refusal| refusal.error.code);
+        let row =
+            |owner: &str, path: &str| format!(r#"[{{"id":"{ID}","owner_user_id":{owner},"storage_path":{path}}}]"#);
+        assert_eq!(read(&row("\"Owner-1\"", "\"a/b.png\"")).unwrap(), ID);
+        assert_eq!(read(&row("\"OWNER-1\"", "\"a/b.png\"")).unwrap(), ID, "PostgreSQL writes a uuid in lower case");
+        for (owner, path) in [
+            ("\"other\"", "\"a/b.png\""),
+            ("\"Owner-1\"", "\"a/B.png\""),
+            ("null", "\"a/b.png\""),
+            ("\"Owner-1\"", "null"),
+        ] {
+            assert_eq!(read(&row(owner, path)), Err(Code::IdTaken), "{owner} {path}");
+        }
+        assert_eq!(read("[]"), Err(Code::IdTaken), "a row that can't be seen is another user's");
+        for garbled in ["", "{}", "null", "[{"] {
+            assert_eq!(read(garbled), Err(Code::BadResponse), "{garbled}");
+        }
+    }
+}
