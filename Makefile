@@ -26,8 +26,10 @@ bench: ## measure sizes and speeds
 	@scripts/build.sh
 	@node benches/run.mjs
 
-chaos: ## the fault-injection suite alone
-	@$(MAKE) --no-print-directory test SUITES=chaos
+chaos: ## thousands of syncs and a killed browser through faults, at length (some minutes)
+	@scripts/bootstrap.sh test
+	@scripts/build.sh
+	@CHROME=.tools/bin/chromium node tests/chaos/long.mjs
 
 clean: ## remove what was built; the tools stay in the cache
 	@rm -rf target pkg/wasm www/*/dist

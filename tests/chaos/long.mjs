@@ -1,12 +1,13 @@
 // `make chaos`: what tests/chaos does in seconds, at length. Prints tables and ends with 1 when an image is missing, there
 // twice or refused.
 //
-//   node tests/chaos/long.mjs [--syncs 500] [--seeds 10]
+//   node tests/chaos/long.mjs [--syncs 500] [--seeds 10] [--kills 40] [--images 100]
 import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { FAULTS } from "../support/chaos.mjs";
 import { startEmbedded } from "../support/embedded.mjs";
+import { runKills, runOutbox } from "./outbox.mjs";
 import { MODES, runSyncs } from "./syncs.mjs";
 
 const RATE = 0.2;
@@ -14,6 +15,8 @@ const { values } = parseArgs({
   options: {
     syncs: { type: "string", default: "500" },
     seeds: { type: "string", default: "10" },
+    kills: { type: "string", default: "40" },
+    images: { type: "string", default: "100" },
     mode: { type: "string" },
   },
 });
@@ -44,7 +47,7 @@ async function runMode(mode) {
 }
 
 /** Each mode in a process of its own, with an own Supabase: they are busy all the time. */
-async function runAll() {
+async function runAllSyncs() {
   console.log(`${count} syncs a line, ${RATE * 100} % of all requests broken, 8 retries\n`);
   console.log(
     row({ seed: "seed", mode: "mode", acknowledged: "acknowledged", faults: "faults", problems: "problems" }),
@@ -102,5 +105,36 @@ function row({ seed, mode, acknowledged, faults, problems, seconds }) {
   return [...cells, String(faults).padStart(6), String(problems).padStart(8), time.padStart(7)].join("  ");
 }
 
-if (values.mode) await runMode(values.mode);
-else process.exitCode = (await runAll()) ? 0 : 1;
+/** The outbox in Chromium: half of all requests broken, and a browser that is killed again and again. */
+async function runOutboxes() {
+  const limitMs = 10 * 60_000;
+  const supabase = await startEmbedded();
+  const broken = (faults) => Object.values(faults).reduce((sum, times) => sum + times, 0);
+  try {
+    for (const seed of [1, 2]) {
+      const images = Number(values.images);
+      const { faults, requests } = await runOutbox({ supabase, seed, rate: 0.5, count: images, limitMs });
+      console.log(
+        `outbox, seed ${seed}: ${images} images arrived once; ${broken(faults)} of ${requests} requests broken`,
+      );
+      const { kills, ...killed } = await runKills({ supabase, seed, rate: RATE, kills: values.kills / 2, limitMs });
+      console.log(
+        `killed browser, seed ${seed}: ${killed.images} images arrived once, no job left; ` +
+          `${kills} kills, ${broken(killed.faults)} requests broken`,
+      );
+    }
+    return true;
+  } catch (error) {
+    console.log(error.stack);
+    return false;
+  } finally {
+    await supabase.close();
+  }
+}
+
+if (values.mode) {
+  await runMode(values.mode);
+} else {
+  const outcomes = [await runAllSyncs(), await runOutboxes()];
+  if (outcomes.includes(false)) process.exitCode = 1;
+}

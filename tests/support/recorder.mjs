@@ -57,7 +57,7 @@ export async function startRecorder({ target }) {
 
   async function pass(at, request) {
     const hold = [...holds].find((one) => one.at === at && one.matches(request));
-    if (!hold) return;
+    if (!hold || hold.skip-- > 0) return;
     holds.delete(hold);
     hold.reach(request);
     await hold.released;
@@ -94,9 +94,10 @@ export async function startRecorder({ target }) {
     },
     /**
      * Holds the next request that fits: before it reaches the server (`at: "request"`) or after the server has done it
-     * and before its answer goes on (`at: "answer"`). `image` fits when the storage path contains it.
+     * and before its answer goes on (`at: "answer"`). `image` fits when the storage path contains it; the first `skip`
+     * that fit are let through.
      */
-    hold({ method, image = "", at }) {
+    hold({ method, image = "", at, skip = 0 }) {
       let reach;
       let release;
       const reached = new Promise((resolve) => {
@@ -105,7 +106,7 @@ export async function startRecorder({ target }) {
       const released = new Promise((resolve) => {
         release = resolve;
       });
-      holds.add({ at, matches: fits({ method, image }), reach, released });
+      holds.add({ at, skip, matches: fits({ method, image }), reach, released });
       return { reached, release };
     },
     /** Answers all requests that fit itself, from now on until the function it returns is called. */
@@ -144,7 +145,7 @@ const describe = ({ method, target, startedAt, endedAt }) => `${method} ${target
 const fits =
   ({ method, image }) =>
   (request) =>
-    request.image !== undefined && request.method === method && request.image.includes(image);
+    request.image !== undefined && (method ?? request.method) === request.method && request.image.includes(image);
 
 /** An upload names the path in its target, an insert in its row; a look at a row names its id. */
 function imageOf({ method, target }, body, pathsById) {

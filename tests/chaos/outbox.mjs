@@ -1,0 +1,104 @@
+// An outbox in real Chromium through a proxy that breaks a part of all requests, also with a browser that is killed
+// again and again.
+import { createHash } from "node:crypto";
+import { createProfile, startBrowser, startOnProfile } from "../support/browser.mjs";
+import { startChaos } from "../support/chaos.mjs";
+import { arrived, openTab, range } from "../support/outbox.mjs";
+import { startRecorder } from "../support/recorder.mjs";
+import { startSite } from "../support/site.mjs";
+
+const IMAGES_A_ROUND = 20;
+const SETTINGS = { sink: { maxBackoffMs: 100 }, options: { automatic: true } };
+
+/** A proxy that breaks requests and one that remembers them, between a page's server and a Supabase. */
+async function startWorld({ supabase, seed, rate }) {
+  const user = await supabase.createUser();
+  const site = await startSite();
+  const chaos = await startChaos({
+    target: supabase.url,
+    seed,
+    rate,
+    ignore: [user.id],
+    delayMs: 20,
+    blackoutMs: 100,
+    retryAfterSeconds: 0,
+  });
+  const recorder = await startRecorder({ target: chaos.url });
+  const close = () => Promise.all([recorder.close(), chaos.close(), site.close()]);
+  return { user, chaos, recorder, close, tab: { url: site.url, user, supabase, target: recorder.url, ...SETTINGS } };
+}
+
+/**
+ * Sends `count` images through an outbox at that rate of faults; fails unless all arrive, each once.
+ * @returns {Promise<{ faults: Record<string, number>, requests: number }>}
+ */
+export async function runOutbox({ supabase, seed, rate, count, limitMs }) {
+  const world = await startWorld({ supabase, seed, rate });
+  const browser = await startBrowser();
+  try {
+    const tab = await openTab(await browser.newContext(), world.tab);
+    const results = await tab.enqueueAll(range(count));
+    await tab.empty(limitMs);
+    await arrived({ supabase, user: world.user, numbers: range(count), results });
+    return { faults: world.chaos.stats.faults, requests: world.recorder.requests.length };
+  } finally {
+    await browser.close();
+    await world.close();
+  }
+}
+
+/**
+ * Enqueues 20 images offline, and another 20 whenever they have arrived, while the browser is killed that often at points
+ * that the seed draws: while a request is on its way, after the server has done it, and just after its answer. Then lets
+ * the outbox finish; fails unless all images arrived, each once and byte-equal, and no job is left.
+ * @returns {Promise<{ kills: number, images: number, faults: Record<string, number> }>}
+ */
+export async function runKills({ supabase, seed, rate, kills: wanted, limitMs }) {
+  const world = await startWorld({ supabase, seed, rate });
+  const profile = await createProfile();
+  const results = [];
+  let browser;
+  let kills = 0;
+
+  /** One life of the browser. */
+  const live = async (isLast) => {
+    browser = await startOnProfile(profile.folder);
+    const tab = await openTab(browser.context, world.tab);
+    if (results.length === 0 || (!isLast && (await tab.list()).length === 0)) {
+      world.recorder.offline(true);
+      for (const _ of range(IMAGES_A_ROUND)) results.push(await tab.enqueue(results.length));
+    }
+    if (isLast) {
+      world.recorder.offline(false);
+      return tab.empty(limitMs);
+    }
+    const { at, skip, ms } = drawPoint(`${seed} ${kills}`);
+    const hold = world.recorder.hold({ at: at === "after" ? "answer" : at, skip });
+    world.recorder.offline(false);
+    await Promise.race([hold.reached, tab.empty(limitMs).catch(() => {})]);
+    if (at === "after") {
+      hold.release();
+      await new Promise((resolve) => setTimeout(resolve, ms));
+    }
+    await browser.kill();
+    kills += 1;
+    hold.release();
+  };
+
+  try {
+    while (kills < wanted) await live(false);
+    await live(true);
+    await arrived({ supabase, user: world.user, numbers: range(results.length), results });
+    return { kills, images: results.length, faults: world.chaos.stats.faults };
+  } finally {
+    await browser?.kill();
+    await world.close();
+    await profile.remove();
+  }
+}
+
+/** Where a life of the browser ends: at which of its requests, and when in that request's course. */
+function drawPoint(text) {
+  const dice = createHash("sha256").update(text).digest();
+  return { at: ["request", "answer", "after"][dice[0] % 3], skip: dice[1] % 3, ms: dice[2] % 30 };
+}
