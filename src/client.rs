@@ -1,6 +1,9 @@
 //! The driver: takes one call from its request to its result. The only module that awaits outside the platform.
 
 use core::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+mod many;
 
 use crate::config::Config;
 use crate::error::{Code, Error, Stage};
@@ -19,6 +22,9 @@ use crate::text::{jwt_claims, redact};
 
 /// The slowest line an upload is given time for, where its progress can't be seen.
 const SLOWEST_BYTES_PER_SECOND: f64 = 16.0 * 1024.0;
+
+/// Paths of one request to sign: Storage's limit.
+const PATHS_AT_ONCE: usize = 1000;
 
 /// How often in a row an upload's state may be asked for without a byte getting further.
 const MAX_IDLE: u32 = 4;
@@ -77,7 +83,7 @@ impl Resumption for Unkept {
 
 /// One call's limits, its observer, and where it is: for the error if it is stopped from outside.
 pub struct Call {
-    observer: Box<dyn Observer>,
+    observer: Rc<dyn Observer>,
     deadline_ms: Option<u32>,
     owner_only: bool,
     sent: Cell<f64>,
@@ -88,7 +94,7 @@ pub struct Call {
 
 impl Call {
     /// A call that may take `deadline_ms` in all.
-    pub fn new(observer: Box<dyn Observer>, deadline_ms: Option<u32>) -> Self {
+    pub fn new(observer: Rc<dyn Observer>, deadline_ms: Option<u32>) -> Self {
         Self {
             observer,
             deadline_ms,
@@ -101,7 +107,7 @@ impl Call {
     }
 
     /// A call for what was accepted earlier: it may go with no other user's token than the owner's.
-    pub fn for_owner(observer: Box<dyn Observer>) -> Self {
+    pub fn for_owner(observer: Rc<dyn Observer>) -> Self {
         Self { owner_only: true, ..Self::new(observer, None) }
     }
 
@@ -175,6 +181,27 @@ impl<P: Platform> Client<P> {
         let build = || sign::sign(&self.config, &path, ttl_seconds);
         let read = |response: &Response| sign::read_sign(&self.config, &path, response);
         self.within_deadline(call, Box::pin(self.until_answered(call, Stage::Sign, &build, &read))).await
+    }
+
+    /// URLs of many objects, in the paths' order; `None` for an object that is missing.
+    pub async fn signed_urls(
+        &self,
+        paths: &[String],
+        ttl_seconds: u32,
+        call: &Call,
+    ) -> Result<Vec<Option<String>>, Error> {
+        let paths: Vec<StoragePath> = paths.iter().map(|path| StoragePath::parse(path)).collect::<Result<_, _>>()?;
+        let work = async {
+            let mut urls = Vec::new();
+            for some in paths.chunks(PATHS_AT_ONCE) {
+                let build = || sign::sign_many(&self.config, some, ttl_seconds);
+                let read = |response: &Response| sign::read_sign_many(&self.config, some, response);
+                urls.push(self.until_answered(call, Stage::Sign, &build, &read).await?);
+            }
+            Ok(urls.join("\n"))
+        };
+        let urls = self.within_deadline(call, Box::pin(work)).await?;
+        Ok(urls.split('\n').take(paths.len()).map(|url| Some(url.to_owned()).filter(|url| !url.is_empty())).collect())
     }
 
     async fn within_deadline(&self, call: &Call, work: Work<'_, String>) -> Result<String, Error> {

@@ -3,9 +3,6 @@
 //! Whoever drains holds the outbox's lock; that, and one transaction a step, is what makes a killed tab's jobs safe.
 
 use core::cell::{Cell, RefCell};
-use core::future::Future;
-use core::pin::Pin;
-use core::task::Poll;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
@@ -13,7 +10,7 @@ use crate::client::{Call, Client, Observer, Progress, Resumption, Retrying, Sync
 use crate::error::{Code, Error, Stage};
 use crate::outbox::{Job, Limits, Verdict};
 use crate::platform::{Added, Platform, Store};
-use crate::race::{Racer, first_of};
+use crate::race::{Racer, all_of, first_of};
 use crate::request::SyncRequest;
 
 /// Who is told of every change to a job.
@@ -94,7 +91,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
         let now_ms = self.client.platform().now_ms();
         round.queue.borrow_mut().extend(jobs.into_iter().filter(|job| job.is_due(now_ms, forced)));
         let work = async {
-            let workers = (0..self.limits.concurrency).map(|_| Box::pin(self.work(&round)) as Worker<'_>).collect();
+            let workers = (0..self.limits.concurrency).map(|_| Box::pin(self.work(&round)) as Racer<'_, ()>).collect();
             all_of(workers).await;
             None
         };
@@ -178,7 +175,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
     }
 
     async fn send(&self, job: &mut Job) -> Result<Sent, Trouble> {
-        let call = Call::for_owner(Box::new(Silent));
+        let call = Call::for_owner(Rc::new(Silent));
         let platform = self.client.platform();
         // Once the bytes are in the bucket, only the row is sent.
         let image = if job.uploaded { None } else { self.store.image(&job.id).await.map_err(Trouble::Store)? };
@@ -269,15 +266,4 @@ struct Silent;
 impl Observer for Silent {
     fn progress(&self, _: Progress) {}
     fn retrying(&self, _: Retrying) {}
-}
-
-type Worker<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
-
-/// Ends when all workers have.
-async fn all_of(mut workers: Vec<Worker<'_>>) {
-    core::future::poll_fn(move |context| {
-        workers.retain_mut(|worker| worker.as_mut().poll(context).is_pending());
-        if workers.is_empty() { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
 }

@@ -124,7 +124,7 @@ pub type Cause = Rc<dyn Any>;
 /// Why a call failed. Never holds a key, a token or a signed URL.
 ///
 /// A box around its [`Details`]: every function here returns one or passes one on, and code size is what a page loads.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Error(Box<Details>);
 
 impl Deref for Error {
@@ -142,7 +142,7 @@ impl DerefMut for Error {
 }
 
 /// What is known of a failed call.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub struct Details {
     pub stage: Stage,

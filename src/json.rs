@@ -57,7 +57,7 @@ impl ObjectText {
 }
 
 /// A text as a JSON string (RFC 8259, 7).
-fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
     for c in text.chars() {

@@ -1,4 +1,4 @@
-//! One of two futures, whichever is ready first.
+//! Several futures at once: the first of two, and all of many.
 
 use core::pin::Pin;
 use core::task::Poll;
@@ -11,5 +11,13 @@ pub fn first_of<T>(mut one: Racer<'_, T>, mut other: Racer<'_, T>) -> impl Futur
     core::future::poll_fn(move |context| match one.as_mut().poll(context) {
         Poll::Ready(result) => Poll::Ready(result),
         Poll::Pending => other.as_mut().poll(context),
+    })
+}
+
+/// Ends when all have.
+pub fn all_of(mut futures: Vec<Racer<'_, ()>>) -> impl Future<Output = ()> {
+    core::future::poll_fn(move |context| {
+        futures.retain_mut(|future| future.as_mut().poll(context).is_pending());
+        if futures.is_empty() { Poll::Ready(()) } else { Poll::Pending }
     })
 }

@@ -45,19 +45,12 @@ pub fn read_back<B>(config: &Config, image_id: &str) -> Request<B> {
 
 /// The id, if the row that was read back is the shipment's: then an earlier attempt brought it.
 pub fn read_holder<B>(shipment: &Shipment<B>, response: &Response) -> Result<String, Refusal> {
-    if !response.is_success() {
-        return Err(refusal::of_response(Stage::Insert, response));
-    }
-    let Some(Json::Array(rows)) = &response.json else {
-        return Err(Refusal::garbled(Stage::Insert, response, "db insert: parse read-back: no array of rows"));
-    };
-    let is_ours = |row: &Json| {
-        let same_owner = row.text("owner_user_id").is_some_and(|o| o.eq_ignore_ascii_case(&shipment.owner_user_id));
-        same_owner && row.text("storage_path") == Some(shipment.storage_path.as_str())
-    };
-    if rows.iter().any(is_ours) {
-        return Ok(shipment.image_id.clone());
-    }
+    let ours = read_holders(&[shipment], response)?;
+    if ours.is_empty() { Err(Refusal::last(id_taken(shipment))) } else { Ok(ours) }
+}
+
+/// The row's id belongs to somebody else.
+pub fn id_taken<B>(shipment: &Shipment<B>) -> Error {
     let message = format!(
         "db insert: 409: the id {} belongs to another row, or another unique key of the table holds these values",
         shipment.image_id
@@ -65,7 +58,56 @@ pub fn read_holder<B>(shipment: &Shipment<B>, response: &Response) -> Result<Str
     let mut error = Error::new(Stage::Insert, Code::IdTaken, message);
     error.status = Some(409);
     error.server_code = Some("23505".to_owned());
-    Err(Refusal::last(error))
+    error
+}
+
+/// Inserts many rows by one statement: all or none, but those whose ids are there already are passed over. `columns` names
+/// every column that any row has; a row without one gets the column's default.
+pub fn insert_many<B>(config: &Config, rows: &[&str], columns: &str) -> Request<B> {
+    let url = format!("{}?on_conflict=id&columns={columns}", table_url(config));
+    Request::new(Method::Post, url)
+        .json(format!("[{}]", rows.join(",")))
+        .header("Accept-Profile", config.schema.as_str())
+        .header("Content-Profile", config.schema.as_str())
+        .header("Prefer", "resolution=ignore-duplicates,return=representation,missing=default")
+}
+
+/// The ids of the inserted rows, with commas between them.
+pub fn read_ids(response: &Response) -> Result<String, Refusal> {
+    if !response.is_success() {
+        return Err(refusal::of_response(Stage::Insert, response));
+    }
+    let Some(Json::Array(rows)) = &response.json else {
+        return Err(Refusal::garbled(Stage::Insert, response, "db insert: parse insert response: no array of rows"));
+    };
+    Ok(rows.iter().filter_map(|row| row.text("id")).collect::<Vec<_>>().join(","))
+}
+
+/// Asks who holds the ids of rows that an insert passed over.
+pub fn read_back_many<A, B>(config: &Config, shipments: &[&Shipment<A>]) -> Request<B> {
+    let ids: Vec<&str> = shipments.iter().map(|shipment| shipment.image_id.as_str()).collect();
+    let url = format!("{}?id=in.({})&select=id,owner_user_id,storage_path", table_url(config), ids.join(","));
+    Request::new(Method::Get, url).header("Accept-Profile", config.schema.as_str())
+}
+
+/// The ids of those shipments whose rows are theirs, with commas between them.
+pub fn read_holders<B>(shipments: &[&Shipment<B>], response: &Response) -> Result<String, Refusal> {
+    if !response.is_success() {
+        return Err(refusal::of_response(Stage::Insert, response));
+    }
+    let Some(Json::Array(rows)) = &response.json else {
+        return Err(Refusal::garbled(Stage::Insert, response, "db insert: parse read-back: no array of rows"));
+    };
+    let is_held = |shipment: &Shipment<B>| {
+        rows.iter().any(|row| {
+            let same = |column, value: &str| row.text(column).is_some_and(|found| found.eq_ignore_ascii_case(value));
+            same("id", &shipment.image_id)
+                && same("owner_user_id", &shipment.owner_user_id)
+                && row.text("storage_path") == Some(shipment.storage_path.as_str())
+        })
+    };
+    let held = shipments.iter().filter(|shipment| is_held(shipment)).map(|shipment| shipment.image_id.as_str());
+    Ok(held.collect::<Vec<_>>().join(","))
 }
 
 #[cfg(test)]

@@ -113,7 +113,7 @@ fn start_signed_url(client: Connected, path: &JsValue, ttl_seconds: &JsValue, op
 fn call(options: &CallOptions) -> Call {
     let CallOptions { on_progress, on_retry, deadline_ms, .. } = options;
     let callbacks = Callbacks { on_progress: on_progress.clone(), on_retry: on_retry.clone() };
-    Call::new(Box::new(callbacks), *deadline_ms)
+    Call::new(Rc::new(callbacks), *deadline_ms)
 }
 
 /// A call whose arguments are read.

@@ -81,7 +81,7 @@ impl Observer for Recorder {
 
 fn call(deadline_ms: Option<u32>) -> (Call, Events) {
     let events = Events::default();
-    (Call::new(Box::new(Recorder(events.clone())), deadline_ms), events)
+    (Call::new(Rc::new(Recorder(events.clone())), deadline_ms), events)
 }
 
 fn sync_within(

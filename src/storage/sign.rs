@@ -6,7 +6,7 @@ use super::object_url;
 use crate::config::Config;
 use crate::error::{Code, Error, Stage};
 use crate::http::{Method, Request, Response};
-use crate::json::Json;
+use crate::json::{self, Json};
 use crate::path::{StoragePath, escape_segment};
 use crate::refusal::{self, Refusal};
 use crate::text::quote;
@@ -18,6 +18,40 @@ const ILLEGAL: AsciiSet =
 /// Asks for a URL that works for `ttl_seconds`.
 pub fn sign<B>(config: &Config, path: &StoragePath, ttl_seconds: u32) -> Request<B> {
     Request::new(Method::Post, object_url(config, "object/sign", path)).json(format!("{{\"expiresIn\":{ttl_seconds}}}"))
+}
+
+/// Asks for the URLs of up to 1000 objects.
+pub fn sign_many<B>(config: &Config, paths: &[StoragePath], ttl_seconds: u32) -> Request<B> {
+    let url = format!("{}/storage/v1/object/sign/{}", config.url, escape_segment(&config.bucket));
+    let paths: Vec<String> = paths.iter().map(|path| json::quote(path.as_str())).collect();
+    Request::new(Method::Post, url).json(format!("{{\"expiresIn\":{ttl_seconds},\"paths\":[{}]}}", paths.join(",")))
+}
+
+/// The signed URLs in the paths' order, with line breaks between them; nothing for an object that is missing.
+pub fn read_sign_many(config: &Config, paths: &[StoragePath], response: &Response) -> Result<String, Refusal> {
+    if !response.is_success() {
+        return Err(refusal::of_response(Stage::Sign, response));
+    }
+    let garbled = |problem: &str| Refusal::garbled(Stage::Sign, response, problem);
+    let Some(Json::Array(items)) = &response.json else {
+        return Err(garbled("parse sign response: no array"));
+    };
+    if items.len() != paths.len() {
+        return Err(garbled("parse sign response: not one answer a path"));
+    }
+    let url = |(path, item): (&StoragePath, &Json)| match item.text("signedURL") {
+        Some(url) if !url.is_empty() => {
+            absolute(config, path, url).ok_or_else(|| garbled("parse sign response: no URL"))
+        }
+        _ => Ok(String::new()),
+    };
+    let urls: Result<Vec<String>, Refusal> = paths.iter().zip(items).map(url).collect();
+    Ok(urls?.join("\n"))
+}
+
+/// Has a signed URL's answer saved by a browser instead of shown: under `name`, or its own if that is empty.
+pub fn as_download(url: &str, name: &str) -> String {
+    format!("{url}&download={}", escape_segment(name).replace('&', "%26").replace('+', "%2B"))
 }
 
 /// The signed URL, absolute and escaped.

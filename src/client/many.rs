@@ -1,0 +1,236 @@
+//! Many images in one call: uploads overlap, rows go in bulk, and nobody's failure is a neighbour's.
+
+use core::cell::{Cell, RefCell};
+use std::collections::{BTreeSet, VecDeque};
+use std::rc::Rc;
+
+use super::{Call, Client, Observer, Progress, Retrying, Synced, Unkept};
+use crate::error::{Code, Error, Stage};
+use crate::json::Json;
+use crate::platform::Platform;
+use crate::race::{Racer, all_of, first_of};
+use crate::request::{Shipment, SyncRequest};
+use crate::row;
+
+/// Rows of one insert at most.
+const ROWS_AT_ONCE: usize = 500;
+/// Ids of one read-back at most: they stand in its URL.
+const IDS_AT_ONCE: usize = 100;
+
+impl<P: Platform> Client<P> {
+    /// Uploads all images, `concurrency` at once, and inserts their rows in bulk. The outcomes are in the requests'
+    /// order. When `stopped` ends first, its error is that of all that has not arrived by then.
+    pub async fn sync_many(
+        &self,
+        requests: Vec<Result<SyncRequest<P::Bytes>, Error>>,
+        concurrency: u32,
+        call: &Call,
+        stopped: Racer<'_, Error>,
+    ) -> Vec<Result<Synced, Error>> {
+        let batch = Batch::new(requests, &self.platform);
+        call.progress("upload", 0.0, batch.total);
+        let work = async {
+            let workers = (0..concurrency).map(|_| Box::pin(self.upload_some(&batch, call)) as Racer<'_, ()>).collect();
+            all_of(workers).await;
+            call.progress("insert", batch.total, batch.total);
+            self.insert_all(&batch, call).await;
+            call.progress("done", batch.total, batch.total);
+            None
+        };
+        let interrupted = async { Some(stopped.await) };
+        let stop = first_of(Box::pin(interrupted), Box::pin(work)).await;
+        let unfinished = stop.unwrap_or_else(|| Error::new(Stage::Request, Code::Rejected, "not tried"));
+        batch.outcomes(&unfinished)
+    }
+
+    async fn upload_some(&self, batch: &Batch<P::Bytes>, call: &Call) {
+        loop {
+            let next = batch.queue.borrow_mut().pop_front();
+            let Some((index, request)) = next else {
+                return;
+            };
+            let outcome = async {
+                let shipment = self.ship(request?).await?;
+                batch.claim(index, &shipment)?;
+                let part = Rc::new(Part::new(call.observer.clone(), batch));
+                let own = Call::new(part.clone(), None);
+                let uploaded = self.upload(&shipment, &own, &Unkept).await;
+                part.reach(self.platform.size(&shipment.image));
+                uploaded.map(|()| shipment)
+            };
+            match outcome.await {
+                Ok(shipment) => batch.uploaded.borrow_mut().push((index, shipment)),
+                Err(error) => batch.settle(index, Err(error)),
+            }
+        }
+    }
+
+    /// Inserts what was uploaded; rows that the database refuses are found by splitting in halves.
+    async fn insert_all(&self, batch: &Batch<P::Bytes>, call: &Call) {
+        let mut uploaded = batch.uploaded.take();
+        uploaded.sort_by_key(|(index, _)| *index);
+        let mut groups: VecDeque<Vec<(usize, Shipment<P::Bytes>)>> = VecDeque::new();
+        while !uploaded.is_empty() {
+            let rest = uploaded.split_off(uploaded.len().min(ROWS_AT_ONCE));
+            groups.push_back(core::mem::replace(&mut uploaded, rest));
+        }
+        while let Some(mut group) = groups.pop_front() {
+            match self.insert_group(&group, call).await {
+                Ok(confirmed) => {
+                    for (index, shipment) in group {
+                        let is_confirmed = confirmed.contains(&shipment.image_id);
+                        batch.settle(index, if is_confirmed { Ok(()) } else { Err(row::id_taken(&shipment)) });
+                    }
+                }
+                Err(error) if group.len() > 1 && may_be_one_rows_fault(&error) => {
+                    let second = group.split_off(group.len() / 2);
+                    groups.push_front(second);
+                    groups.push_front(group);
+                }
+                Err(error) => group.iter().for_each(|(index, _)| batch.settle(*index, Err(error.clone()))),
+            }
+        }
+    }
+
+    /// The ids whose rows are there now and are ours.
+    async fn insert_group(
+        &self,
+        group: &[(usize, Shipment<P::Bytes>)],
+        call: &Call,
+    ) -> Result<BTreeSet<String>, Error> {
+        let rows: Vec<&str> = group.iter().map(|(_, shipment)| shipment.row.as_str()).collect();
+        let columns = self.columns(&rows);
+        let build = || row::insert_many(&self.config, &rows, &columns);
+        let inserted = self.until_answered(call, Stage::Insert, &build, &row::read_ids).await?;
+        let mut confirmed: BTreeSet<String> = inserted.split(',').map(str::to_owned).collect();
+        // Left out of the answer is a row whose id was there before: an earlier attempt's, or another one's.
+        let missing: Vec<&Shipment<P::Bytes>> = group
+            .iter()
+            .map(|(_, shipment)| shipment)
+            .filter(|shipment| !confirmed.contains(&shipment.image_id))
+            .collect();
+        for some in missing.chunks(IDS_AT_ONCE) {
+            let build = || row::read_back_many(&self.config, some);
+            let read = |response: &_| row::read_holders(some, response);
+            let ours = self.until_answered(call, Stage::Insert, &build, &read).await?;
+            confirmed.extend(ours.split(',').map(str::to_owned));
+        }
+        Ok(confirmed)
+    }
+
+    /// Every column that any of the rows has.
+    fn columns(&self, rows: &[&str]) -> String {
+        let mut columns = BTreeSet::new();
+        for row in rows {
+            if let Some(Json::Object(members)) = self.platform.parse_json(row) {
+                columns.extend(members.into_iter().map(|(column, _)| column));
+            }
+        }
+        columns.into_iter().collect::<Vec<_>>().join(",")
+    }
+}
+
+/// Whether another row of the same insert might be welcome. Not so when nobody could be heard.
+fn may_be_one_rows_fault(error: &Error) -> bool {
+    let everybodys =
+        [Code::Unauthorized, Code::TokenUnavailable, Code::WrongUser, Code::SchemaNotExposed, Code::TableMissing];
+    !error.retryable && !everybodys.contains(&error.code)
+}
+
+/// Requests by their place in the call; one that could not be read has its error.
+type Queue<B> = VecDeque<(usize, Result<SyncRequest<B>, Error>)>;
+
+/// One call's images and what has become of them.
+struct Batch<B> {
+    queue: RefCell<Queue<B>>,
+    uploaded: RefCell<Vec<(usize, Shipment<B>)>>,
+    /// By the requests' order: path and id once they are fixed, and the outcome.
+    slots: RefCell<Vec<Slot>>,
+    paths: RefCell<BTreeSet<String>>,
+    /// Bytes that are sent, or of images that failed.
+    sent: Rc<Cell<f64>>,
+    total: f64,
+}
+
+/// Adds one image's progress to that of all.
+struct Part {
+    whole: Rc<dyn Observer>,
+    sent: Rc<Cell<f64>>,
+    total: f64,
+    own: Cell<f64>,
+}
+
+impl Part {
+    fn new<B>(whole: Rc<dyn Observer>, batch: &Batch<B>) -> Self {
+        Self { whole, sent: batch.sent.clone(), total: batch.total, own: Cell::new(0.0) }
+    }
+
+    fn reach(&self, own: f64) {
+        let further = own - self.own.replace(own);
+        self.sent.set(self.sent.get() + further);
+        self.whole.progress(Progress { stage: "upload", sent: self.sent.get(), total: self.total });
+    }
+}
+
+impl Observer for Part {
+    fn progress(&self, progress: Progress) {
+        self.reach(progress.sent);
+    }
+
+    fn retrying(&self, retrying: Retrying) {
+        self.whole.retrying(retrying);
+    }
+}
+
+#[derive(Default)]
+struct Slot {
+    fixed: Option<Synced>,
+    outcome: Option<Result<(), Error>>,
+}
+
+impl<B> Batch<B> {
+    fn new(requests: Vec<Result<SyncRequest<B>, Error>>, platform: &impl Platform<Bytes = B>) -> Self {
+        let total = requests.iter().flatten().map(|request| platform.size(&request.image)).sum();
+        let slots = requests.iter().map(|_| Slot::default()).collect();
+        Self {
+            queue: RefCell::new(requests.into_iter().enumerate().collect()),
+            uploaded: RefCell::new(Vec::new()),
+            slots: RefCell::new(slots),
+            paths: RefCell::new(BTreeSet::new()),
+            sent: Rc::new(Cell::new(0.0)),
+            total,
+        }
+    }
+
+    /// Notes an image's path and id. Two images of one call can't go to one path: the later would take the earlier's place.
+    fn claim(&self, index: usize, shipment: &Shipment<B>) -> Result<(), Error> {
+        let path = shipment.storage_path.as_str();
+        if let Some(slot) = self.slots.borrow_mut().get_mut(index) {
+            slot.fixed = Some(Synced { storage_path: path.to_owned(), image_id: shipment.image_id.clone() });
+        }
+        if self.paths.borrow_mut().insert(path.to_owned()) {
+            return Ok(());
+        }
+        Err(Error::new(Stage::Request, Code::PathTaken, "another image of this call goes to this storage path"))
+    }
+
+    fn settle(&self, index: usize, outcome: Result<(), Error>) {
+        if let Some(slot) = self.slots.borrow_mut().get_mut(index) {
+            slot.outcome = Some(outcome);
+        }
+    }
+
+    fn outcomes(self, unfinished: &Error) -> Vec<Result<Synced, Error>> {
+        let settle = |Slot { fixed, outcome }: Slot| match (outcome, fixed) {
+            (Some(Ok(())), Some(synced)) => Ok(synced),
+            (outcome, fixed) => {
+                let mut error = outcome.and_then(Result::err).unwrap_or_else(|| unfinished.clone());
+                if let Some(Synced { storage_path, image_id }) = fixed {
+                    (error.storage_path, error.image_id) = (Some(storage_path), Some(image_id));
+                }
+                Err(error)
+            }
+        };
+        self.slots.take().into_iter().map(settle).collect()
+    }
+}
