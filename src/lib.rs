@@ -1,7 +1,7 @@
 //! Moves a freshly generated image from where it was made into Supabase: the bytes into Storage, one row into
 //! `imagen.images`, and a signed URL back.
 //!
-//! The crate is compiled to WebAssembly and used from JavaScript through [`api`]; `pkg/index.d.ts` documents that side.
+//! The crate is compiled to WebAssembly and used from JavaScript through `api`; `pkg/index.d.ts` documents that side.
 //! Everything else is plain Rust that compiles and is tested natively:
 //!
 //! ```text
