@@ -2,7 +2,7 @@
 import { execFileSync, fork, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { cpus, tmpdir, totalmem } from "node:os";
+import { cpus, loadavg, tmpdir, totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -138,7 +138,8 @@ function said(program, ...flags) {
   }
 }
 
+/** With the load at the time of asking: what else runs is in every time that is measured. */
 export function machine() {
   const all = cpus();
-  return `${all.length} cores (${all[0]?.model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB of memory, ${process.platform}`;
+  return `${all.length} cores (${all[0]?.model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB of memory, ${process.platform}, load average ${loadavg()[0].toFixed(1)} at the start`;
 }

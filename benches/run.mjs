@@ -18,11 +18,17 @@ if (unknown.length) {
   process.exit(2);
 }
 
+const ranOn = machine();
 const groups = [];
 for (const [name, part] of Object.entries(parts)) {
   if (chosen.length && !chosen.includes(name)) continue;
   console.error(`bench: ${name}`);
-  groups.push({ title: part.title, figures: await part.run(), notes: part.notes });
+  try {
+    groups.push({ title: part.title, figures: await part.run(), notes: part.notes });
+  } catch (error) {
+    console.error(`bench: ${name} failed:`, error); // what the other parts measured is still worth seeing
+    process.exitCode = 1;
+  }
 }
 
 const over = groups.flatMap(({ title, figures }) =>
@@ -31,7 +37,7 @@ const over = groups.flatMap(({ title, figures }) =>
 const report = `# What \`make bench\` measured
 
 ${new Date().toISOString().slice(0, 10)}. ${await versions()}.
-${machine()}.
+${ranOn}.
 
 Repeat it with \`make bench\`, or \`node benches/run.mjs ${Object.keys(parts).join(" ")}\` for some of its parts (which leaves
 this file alone). All contenders of a figure ran in turn in the same run. A range is from the 5th to the 95th percentile,

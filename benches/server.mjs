@@ -38,14 +38,16 @@ const peersBundle = () => {
   return bundled;
 };
 const asked = new Map();
+const uploads = [];
 
 const server = createServer(async (request, response) => {
   try {
-    const { status = 200, type = "application/json", body } = await answer(request);
+    const { status = 200, type = "application/json", headers = {}, body = "" } = await answer(request);
     const bytes = Buffer.from(body);
     response.writeHead(status, {
       "content-type": type,
-      "content-length": bytes.length,
+      ...(status !== 204 && { "content-length": bytes.length }),
+      ...headers,
       // Isolated pages have the finer clock.
       "cross-origin-opener-policy": "same-origin",
       "cross-origin-embedder-policy": "require-corp",
@@ -58,6 +60,7 @@ const server = createServer(async (request, response) => {
 
 async function answer(request) {
   const { pathname } = new URL(request.url, "http://localhost");
+  if (pathname.startsWith("/storage/v1/upload/resumable")) return resumed(request, pathname);
   if (pathname.startsWith("/storage/v1/object/")) {
     await drained(request);
     const Key = decodeURIComponent(pathname.slice("/storage/v1/object/".length));
@@ -73,7 +76,30 @@ async function answer(request) {
   return { status: 404, type: "text/plain", body: `nothing at ${pathname}` };
 }
 
-const drained = (request) => new Promise((resolve) => request.on("end", resolve).resume());
+/** TUS 1.0.0 with creation-with-upload; of the bytes only the count is kept. */
+async function resumed(request, path) {
+  const isNew = request.method === "POST";
+  const id = isNew ? uploads.length : Number(path.split("/").at(-1));
+  if (isNew) uploads.push({ offset: 0, length: Number(request.headers["upload-length"]) });
+  const upload = uploads[id];
+  if (!upload) return { status: 404, type: "text/plain", body: "no such upload" };
+  upload.offset += await drained(request);
+  return {
+    status: isNew ? 201 : 204,
+    headers: {
+      "tus-resumable": "1.0.0",
+      "upload-offset": upload.offset,
+      ...(isNew && { location: `http://${request.headers.host}/storage/v1/upload/resumable/${id}` }),
+      ...(upload.offset === upload.length && { "tus-complete": "1" }),
+    },
+  };
+}
+
+async function drained(request) {
+  let bytes = 0;
+  for await (const chunk of request) bytes += chunk.length;
+  return bytes;
+}
 
 async function text(request) {
   const chunks = [];
