@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createProfile, startOnProfile } from "../support/browser.mjs";
 import { databaseOf, imageBytes, openTab, outboxWorld, pathOf, range } from "../support/outbox.mjs";
+import { until } from "../support/until.mjs";
 
 const world = outboxWorld();
 
@@ -60,6 +61,26 @@ test("images that were enqueued offline survive a reload and arrive when the bro
   await tab.page.evaluate(() => window.dispatchEvent(new Event("online")));
   await tab.empty();
   await world.arrived(user, range(3), results);
+});
+
+test("the browser is asked once to keep the storage", async (t) => {
+  const init = () => {
+    StorageManager.prototype.persist = async () => {
+      window.asked = (window.asked ?? 0) + 1;
+      return true;
+    };
+  };
+  const tab = await world.tab(t, await world.user(), { init });
+  const asked = () => tab.page.evaluate(() => window.asked ?? 0);
+  assert.equal(await asked(), 0, "not before there is something to keep");
+  await tab.enqueueAll([1, 2]);
+  await until(async () => (await asked()) > 0, "the question");
+  assert.equal(await asked(), 1);
+  await tab.reload();
+  await tab.open();
+  await tab.enqueue(3);
+  await tab.drain();
+  assert.equal(await asked(), 0);
 });
 
 test("the list is in the order of enqueueing, and a drain takes the oldest first", async (t) => {

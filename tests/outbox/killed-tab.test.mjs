@@ -1,7 +1,7 @@
 // A tab that dies in any state of a job: the other tab, or the next start, finishes the job, once.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { outboxWorld } from "../support/outbox.mjs";
+import { databaseOf, outboxWorld, range } from "../support/outbox.mjs";
 import { until } from "../support/until.mjs";
 
 const world = outboxWorld();
@@ -71,6 +71,30 @@ test("what a killed tab has uploaded is not uploaded again", async (t) => {
   const uploads = world.recorder.requests.filter(({ method, image }) => method === "PUT" && image?.startsWith(user.id));
   assert.equal(uploads.length, 1);
   await world.arrived(user, [1]);
+});
+
+test("a tab that is killed while it enqueues leaves whole jobs only", async (t) => {
+  const user = await world.user();
+  const context = await world.context(t);
+  const tab = await world.tab(t, user, { context });
+  const enqueued = range(40).map((number) => tab.enqueue(number).catch(() => undefined));
+  await enqueued[3];
+  await tab.kill();
+  const accepted = (await Promise.all(enqueued)).filter(Boolean);
+
+  const next = await world.tab(t, user, { context });
+  const jobs = await next.list();
+  const { stores } = JSON.parse(await next.dump()).find(({ name }) => name === databaseOf(user));
+  const ids = jobs.map(({ id }) => id);
+  assert.deepEqual([...stores.images.keys].sort(), [...ids].sort(), "each job has its image");
+  for (const { imageId } of accepted) assert.ok(ids.includes(imageId), "what was accepted is there");
+  await next.drain();
+  const numbers = jobs.map(({ storagePath }) => Number(/(\d+)\.png$/.exec(storagePath)[1]));
+  await world.arrived(
+    user,
+    numbers,
+    ids.map((imageId) => ({ imageId })),
+  );
 });
 
 test("a tab that is closed while it drains leaves its jobs to the other tab at once", async (t) => {

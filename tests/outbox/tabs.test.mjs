@@ -38,6 +38,11 @@ test("two tabs and the service worker drain one outbox at once: each image once,
     const requests = ofUser(user).filter((request) => request.method === method);
     assert.equal(requests.length, numbers.length, `${method} requests`);
   }
+  for (const tab of tabs) {
+    const done = async () => (await tab.changes()).filter(({ state }) => state === "done").map(({ id }) => id);
+    await until(async () => (await done()).length >= numbers.length, "a word of every image");
+    assert.deepEqual((await done()).sort(), results.map(({ imageId }) => imageId).sort());
+  }
 });
 
 test("two tabs that drain on their own send each image once", async (t) => {
@@ -52,6 +57,23 @@ test("two tabs that drain on their own send each image once", async (t) => {
   assert.deepEqual(world.recorder.overlaps(), []);
   assert.equal(ofUser(user).length, 2 * numbers.length);
 });
+
+for (const [what, event] of Object.entries({
+  "comes online": () => window.dispatchEvent(new Event("online")),
+  "becomes visible": () => document.dispatchEvent(new Event("visibilitychange")),
+})) {
+  test(`a tab drains when it ${what}`, async (t) => {
+    const user = await world.user();
+    const context = await world.context(t);
+    const tab = await world.tab(t, user, { context, options: { automatic: true } });
+    await tab.drain(); // what it does at its start is over
+    const other = await world.tab(t, user, { context });
+    await other.enqueue(1);
+    await tab.page.evaluate(event);
+    await other.empty();
+    await world.arrived(user, [1]);
+  });
+}
 
 test("both tabs are told the same of every change", async (t) => {
   const user = await world.user();
