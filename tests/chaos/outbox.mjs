@@ -1,5 +1,6 @@
 // An outbox in real Chromium through a proxy that breaks a part of all requests, also with a browser that is killed
 // again and again.
+import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { createProfile, startBrowser, startOnProfile } from "../support/browser.mjs";
 import { startChaos } from "../support/chaos.mjs";
@@ -29,17 +30,20 @@ async function startWorld({ supabase, seed, rate }) {
 }
 
 /**
- * Sends `count` images through an outbox at that rate of faults; fails unless all arrive, each once.
+ * Sends `count` images through an outbox that two tabs share, at that rate of faults; fails unless all arrive, each once
+ * and never by two requests at the same time.
  * @returns {Promise<{ faults: Record<string, number>, requests: number }>}
  */
 export async function runOutbox({ supabase, seed, rate, count, limitMs }) {
   const world = await startWorld({ supabase, seed, rate });
   const browser = await startBrowser();
   try {
-    const tab = await openTab(await browser.newContext(), world.tab);
-    const results = await tab.enqueueAll(range(count));
-    await tab.empty(limitMs);
+    const context = await browser.newContext();
+    const tabs = [await openTab(context, world.tab), await openTab(context, world.tab)];
+    const results = await Promise.all(range(count).map((number) => tabs[number % 2].enqueue(number)));
+    await tabs[0].empty(limitMs);
     await arrived({ supabase, user: world.user, numbers: range(count), results });
+    assert.deepEqual(world.recorder.overlaps(), []);
     return { faults: world.chaos.stats.faults, requests: world.recorder.requests.length };
   } finally {
     await browser.close();

@@ -5,9 +5,8 @@ import { until } from "./until.mjs";
  * Fires Background Sync at the service worker of `origin`, whether a page is open or not.
  * @param {import("playwright-core").BrowserContext} context
  * @param {string} origin
- * @param {{ lastChance?: boolean }} [options]
  */
-export async function dispatchSync(context, origin, { lastChance = false } = {}) {
+export async function dispatchSync(context, origin) {
   const page = await context.newPage(); // on no origin at all
   try {
     const session = await context.newCDPSession(page);
@@ -26,7 +25,7 @@ export async function dispatchSync(context, origin, { lastChance = false } = {})
       "an active service worker",
     );
     const tag = "imagen-cloud-outbox";
-    await session.send("ServiceWorker.dispatchSyncEvent", { origin, registrationId, tag, lastChance });
+    await session.send("ServiceWorker.dispatchSyncEvent", { origin, registrationId, tag, lastChance: false });
   } finally {
     await page.close();
   }

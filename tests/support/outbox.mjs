@@ -144,15 +144,15 @@ function tabOf(page, { user, token = user.accessToken, options, worker, ...setti
         worker,
       }),
     /** Opens another user's outbox in the same page, under the name `name`. */
-    openAs: (name, other, otherToken = other.accessToken) =>
+    openAs: (name, other) =>
       run("open", {
         name,
         sink: sinkOf({ ...settings, user: other }),
-        token: otherToken,
+        token: other.accessToken,
         options: { automatic: false },
       }),
     enqueue: (number, fields = {}) => run("enqueue", "mine", number, fields),
-    /** Several at once, in order. */
+    /** Several, one after the other. */
     async enqueueAll(numbers) {
       const results = [];
       for (const number of numbers) results.push(await tab.enqueue(number));

@@ -14,7 +14,6 @@
  * `image` is the storage path a request is about, `undefined` for those that are about no image.
  */
 import { createServer, request as sendRequest } from "node:http";
-import { until } from "./until.mjs";
 
 const HOP_BY_HOP = ["connection", "keep-alive", "transfer-encoding", "upgrade"];
 
@@ -25,7 +24,6 @@ export async function startRecorder({ target }) {
   const answers = new Set();
   const pathsById = new Map();
   let isOffline = false;
-  let upstreamUrl = target;
 
   async function handle(incoming, outgoing) {
     outgoing.on("error", () => {});
@@ -48,7 +46,7 @@ export async function startRecorder({ target }) {
 
     await pass("request", request);
     if (isOffline || outgoing.destroyed) return void outgoing.destroy();
-    const answer = answerOf(request) ?? (await forward(upstreamUrl, request, body));
+    const answer = answerOf(request) ?? (await forward(target, request, body));
     request.status = answer?.status;
     await pass("answer", request);
     if (!answer || isOffline) return void outgoing.destroy();
@@ -88,10 +86,6 @@ export async function startRecorder({ target }) {
       isOffline = is;
       if (is) server.closeAllConnections();
     },
-    /** Goes on to another server from now on. */
-    retarget(url) {
-      upstreamUrl = url;
-    },
     /**
      * Holds the next request that fits: before it reaches the server (`at: "request"`) or after the server has done it
      * and before its answer goes on (`at: "answer"`). `image` fits when the storage path contains it; the first `skip`
@@ -115,8 +109,6 @@ export async function startRecorder({ target }) {
       answers.add(one);
       return () => answers.delete(one);
     },
-    /** Resolves when `test(requests)` is truthy. */
-    until: (test, what) => until(() => test(requests), what),
     /** Pairs of requests for one image that were under way at the same time. */
     overlaps() {
       const found = [];

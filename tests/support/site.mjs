@@ -17,8 +17,8 @@ const TYPES = {
 };
 const SUPABASE = "node_modules/@supabase/supabase-js/dist/umd/supabase.js";
 
-/** Starts the server on a free port of 127.0.0.1, or on `port`. */
-export async function startSite({ port = 0 } = {}) {
+/** Starts the server on a free port of 127.0.0.1. */
+export async function startSite() {
   const server = createServer(async (request, response) => {
     try {
       const { type, body } = await find(new URL(request.url, "http://x").pathname);
@@ -27,7 +27,7 @@ export async function startSite({ port = 0 } = {}) {
       response.writeHead(404, { "content-type": "text/plain" }).end(error.code ?? error.message);
     }
   });
-  await new Promise((resolve) => server.listen(port, "127.0.0.1", resolve));
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
     url: `http://127.0.0.1:${server.address().port}`,
     async close() {
