@@ -20,7 +20,12 @@ started=$(mktemp)
 next=$(mktemp -d)
 trap 'rm -rf "$started" "$next"' EXIT
 echo "build: cargo, wasm-bindgen, wasm-opt"
-cargo build --quiet --release --target wasm32-unknown-unknown --lib
+# Panics say where they happened: by paths that mean something elsewhere too.
+paths=("--remap-path-prefix=$PWD=.")
+for registry in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*; do paths+=("--remap-path-prefix=$registry=crates"); done
+# Not by RUSTFLAGS, which would replace the flags in .cargo/config.toml.
+cargo build --quiet --release --target wasm32-unknown-unknown --lib \
+  --config "target.wasm32-unknown-unknown.rustflags=[$(printf '"%s",' "${paths[@]}")]"
 # --omit-default-module-path: the package's loaders say where the module is; bundlers must not guess.
 wasm-bindgen "$built" --target web --omit-default-module-path --out-dir "$next" --out-name imagen_cloud
 # Only features that wasm-bindgen's output uses and that every supported host has; --all-features would let
@@ -36,10 +41,15 @@ esbuild node_modules/idb/build/index.js --bundle --format=esm --minify --legal-c
 
 # Whole or not at all: a server or a test may be reading the folder.
 mkdir -p $out
-for file in "$next"/*; do
-  chmod 644 "$file"
-  cp "$file" "$out/.next" && mv -f "$out/.next" "$out/$(basename "$file")"
-done
+rm -rf "$out/.next"
+cp -R "$next" "$out/.next"
+chmod -R u=rwX,go=rX "$out/.next"
+(
+  cd "$out/.next"
+  find . -type d -exec mkdir -p ../{} \;
+  find . -type f -exec mv -f {} ../{} \;
+)
+rm -rf "$out/.next"
 node scripts/sizes.mjs >$out/.sizes
 mv $out/.sizes $out/.built
 touch -r "$started" $out/.built # an input changed while we built is newer

@@ -5,28 +5,6 @@ use crate::path;
 use crate::retry::Policy;
 use crate::text::{is_header_safe, jwt_claims};
 
-/// The names of all options, as JavaScript spells them.
-pub const OPTION_NAMES: [&str; 18] = [
-    "url",
-    "apiKey",
-    "ownerUserId",
-    "accessToken",
-    "bucket",
-    "schema",
-    "table",
-    "pathPrefix",
-    "maxRetries",
-    "initialBackoffMs",
-    "maxBackoffMs",
-    "timeoutMs",
-    "cacheControl",
-    "requireImage",
-    "resumableFrom",
-    "chunkSize",
-    "fetch",
-    "dangerouslyAllowSecretKeyInBrowser",
-];
-
 /// The environment's names of the keys, the first that is set counts.
 pub const ENV_KEYS: [&str; 3] = ["SUPABASE_SERVICE_KEY", "MAI_SUPABASE_KEY", "SUPABASE_SECRET_KEY"];
 /// The environment's name of the project's URL.
@@ -86,30 +64,23 @@ pub struct Config {
 impl Config {
     /// Checks the options. `in_browser` says whether this is a page or one of its workers.
     pub fn new(options: Options, in_browser: bool) -> Result<Self, Error> {
-        let api_key = options.api_key.unwrap_or_default();
-        if !is_header_safe(&api_key) {
-            return Err(Error::option("apiKey", "is missing, or holds characters that no key has"));
-        }
-        if in_browser && !options.allow_secret_key_in_browser && is_secret(&api_key) {
-            let message = "apiKey is a secret key, and whoever opens this page could read it. Use the publishable key \
-                           with accessToken, or a server (dangerouslyAllowSecretKeyInBrowser allows it all the same)";
-            return Err(Error::new(Stage::Config, Code::SecretKeyInBrowser, message).with_field("apiKey"));
-        }
-        let path_prefix = options.path_prefix.unwrap_or_default();
-        if !path_prefix.is_empty() {
-            path::check(&path_prefix).map_err(|problem| Error::option("pathPrefix", problem))?;
-        }
-        if options.cache_control.as_deref().is_some_and(|value| !is_header_safe(value)) {
-            return Err(Error::option("cacheControl", "is no header value"));
-        }
-        Ok(Self {
-            url: checked_url(options.url.unwrap_or_default())?,
-            api_key,
-            owner_user_id: options.owner_user_id.unwrap_or_default(),
-            bucket: name("bucket", options.bucket, "imagen-generated")?,
-            schema: name("schema", options.schema, "imagen")?,
-            table: name("table", options.table, "images")?,
-            path_prefix,
+        let must_be_public = in_browser && !options.allow_secret_key_in_browser;
+        let mut config = Self::with_defaults(options);
+        config.check(must_be_public)?;
+        config.url.truncate(config.url.trim_end_matches('/').len());
+        Ok(config)
+    }
+
+    fn with_defaults(options: Options) -> Self {
+        let or = |value: Option<String>, default: &str| value.unwrap_or_else(|| default.to_owned());
+        Self {
+            url: or(options.url, ""),
+            api_key: or(options.api_key, ""),
+            owner_user_id: or(options.owner_user_id, ""),
+            bucket: or(options.bucket, "imagen-generated"),
+            schema: or(options.schema, "imagen"),
+            table: or(options.table, "images"),
+            path_prefix: or(options.path_prefix, ""),
             retry: Policy {
                 max_retries: options.max_retries.unwrap_or(2).max(0).unsigned_abs(),
                 initial_backoff_ms: options.initial_backoff_ms.unwrap_or(1000),
@@ -120,7 +91,31 @@ impl Config {
             require_image: options.require_image,
             resumable_from: options.resumable_from.unwrap_or(PIECE),
             chunk_size: options.chunk_size.unwrap_or(PIECE),
-        })
+        }
+    }
+
+    fn check(&self, must_be_public: bool) -> Result<(), Error> {
+        if !is_header_safe(&self.api_key) {
+            return Err(Error::option("apiKey", "is missing, or holds characters that no key has"));
+        }
+        if must_be_public && is_secret(&self.api_key) {
+            let message = "apiKey is a secret key, and whoever opens this page could read it. Use the publishable key \
+                           with accessToken, or a server (dangerouslyAllowSecretKeyInBrowser allows it all the same)";
+            return Err(Error::new(Stage::Config, Code::SecretKeyInBrowser, message).with_field("apiKey"));
+        }
+        if !self.path_prefix.is_empty() {
+            path::check(&self.path_prefix).map_err(|problem| Error::option("pathPrefix", problem))?;
+        }
+        if self.cache_control.as_deref().is_some_and(|value| !is_header_safe(value)) {
+            return Err(Error::option("cacheControl", "is no header value"));
+        }
+        check_url(&self.url).map_err(|problem| Error::option("url", problem))?;
+        for (option, name) in [("bucket", &self.bucket), ("schema", &self.schema), ("table", &self.table)] {
+            if !is_name(name) {
+                return Err(Error::option(option, "must be one name of ASCII characters, without a slash"));
+            }
+        }
+        Ok(())
     }
 
     /// Reads the environment through `get`. `None` when the URL or the key is missing: syncing is switched off.
@@ -132,31 +127,26 @@ impl Config {
     }
 }
 
-/// `http(s)://host[:port][/path]`, slashes at the end trimmed.
-fn checked_url(url: String) -> Result<String, Error> {
-    let fault = |problem: &str| Err(Error::option("url", problem));
+/// `http(s)://host[:port][/path]`.
+fn check_url(url: &str) -> Result<(), &'static str> {
     if url.is_empty() {
-        return fault("is missing");
+        return Err("is missing");
     }
     let lower = url.to_ascii_lowercase();
     let Some(rest) = lower.strip_prefix("https://").or_else(|| lower.strip_prefix("http://")) else {
-        return fault("must start with https:// or http://");
+        return Err("must start with https:// or http://");
     };
     let host = rest.split('/').next().unwrap_or_default();
     let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '?' | '#' | '@' | '\\' | '<' | '>' | '"' | '`');
     if host.is_empty() || host.starts_with(':') || !rest.chars().all(plain) {
-        return fault("must be scheme, host and perhaps a path, without a user, a query or a fragment");
+        return Err("must be scheme, host and perhaps a path, without a user, a query or a fragment");
     }
-    Ok(url.trim_end_matches('/').to_owned())
+    Ok(())
 }
 
-/// The name of a bucket, schema or table.
-fn name(option: &str, value: Option<String>, default: &str) -> Result<String, Error> {
-    let name = value.unwrap_or_else(|| default.to_owned());
-    if !is_header_safe(&name) || name.contains(['/', '\\']) || name == "." || name == ".." {
-        return Err(Error::option(option, "must be one name of ASCII characters, without a slash"));
-    }
-    Ok(name)
+/// Whether this is the name of a bucket, schema or table.
+fn is_name(name: &str) -> bool {
+    is_header_safe(name) && !name.contains(['/', '\\']) && name != "." && name != ".."
 }
 
 /// Whether a key opens the project past row-level security: `sb_secret_…`, or a JWT whose role is `service_role`.

@@ -10,26 +10,6 @@ use crate::json::ObjectText;
 use crate::path::StoragePath;
 use crate::text::is_header_safe;
 
-/// The names of all fields, as JavaScript spells them.
-pub const FIELD_NAMES: [&str; 16] = [
-    "date",
-    "slug",
-    "seed",
-    "image",
-    "ext",
-    "mimeType",
-    "prompt",
-    "backend",
-    "model",
-    "steps",
-    "width",
-    "height",
-    "latencyMs",
-    "costUsdEstimate",
-    "sidecar",
-    IMAGE_ID,
-];
-
 const IMAGE_ID: &str = "imageId";
 
 /// A request as it comes, types and ranges checked. Empty texts and zeros count as left out, as in the seed.

@@ -69,18 +69,6 @@ pub(crate) fn is_header_safe(text: &str) -> bool {
     !text.is_empty() && text.trim() == text && text.chars().all(|c| c == ' ' || c.is_ascii_graphic())
 }
 
-/// The one of `known` that `name` was probably meant to be.
-#[cfg_attr(not(target_arch = "wasm32"), allow(dead_code))]
-pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    let lower = name.to_ascii_lowercase();
-    known
-        .iter()
-        .map(|candidate| (strsim::levenshtein(&lower, &candidate.to_ascii_lowercase()), *candidate))
-        .filter(|(distance, candidate)| *distance <= candidate.len() / 2)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,12 +92,5 @@ mod tests {
         ] {
             assert_eq!(quote(&text), clean.trim());
         }
-    }
-
-    #[test]
-    fn the_nearest_name_is_found() {
-        assert_eq!(nearest("maxRetry", &["maxRetries", "url"]), Some("maxRetries"));
-        assert_eq!(nearest("apikey", &["apiKey", "url"]), Some("apiKey"));
-        assert_eq!(nearest("zzzzzz", &["apiKey", "url"]), None);
     }
 }

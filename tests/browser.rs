@@ -10,8 +10,7 @@ use std::rc::Rc;
 use imagen_cloud::http::{Failure, Method, Request, Response};
 use imagen_cloud::json::Json;
 use imagen_cloud::platform::Platform;
-use imagen_cloud::platform::bytes::HostBytes;
-use imagen_cloud::platform::host::{Host, in_browser};
+use imagen_cloud::platform::host::{Host, HostBytes, in_browser};
 use imagen_cloud::race::first_of;
 use js_sys::{Function, Uint8Array};
 use page::{eval, in_page};
@@ -130,19 +129,19 @@ async fn of_a_blob_only_the_first_bytes_are_read() {
          big.slice = (...range) => { globalThis.range = range.join(); return slice.apply(big, range); };
          big.arrayBuffer = () => { throw new Error('the whole blob was read'); }; big",
     );
-    let (host, blob) = (Host::default(), HostBytes::Blob(blob));
+    let (host, blob) = (Host::default(), HostBytes(blob));
     assert_eq!(host.size(&blob), 5.0);
     assert_eq!(host.first_bytes(&blob, 3).await.unwrap(), [1, 2, 3]);
     assert_eq!(eval("range"), "0,3");
     assert_eq!(host.first_bytes(&blob, 300).await.unwrap(), [1, 2, 3, 4, 5]);
 
-    let copy = HostBytes::Copy(Uint8Array::from(&[7, 8, 9][..]));
+    let copy = HostBytes(Uint8Array::from(&[7, 8, 9][..]).into());
     assert_eq!(host.size(&copy), 3.0);
     assert_eq!(host.first_bytes(&copy, 2).await.unwrap(), [7, 8]);
     assert_eq!(host.first_bytes(&copy, 64).await.unwrap(), [7, 8, 9]);
 
     let gone = eval("({ size: 1, slice: () => ({ arrayBuffer: () => Promise.reject('gone') }) })");
-    let cause = host.first_bytes(&HostBytes::Blob(gone), 3).await.unwrap_err();
+    let cause = host.first_bytes(&HostBytes(gone), 3).await.unwrap_err();
     assert_eq!(cause.downcast_ref::<JsValue>().and_then(JsValue::as_string).as_deref(), Some("gone"));
 }
 

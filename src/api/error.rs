@@ -1,36 +1,38 @@
 //! The library's error as a JavaScript `Error`.
 
-use js_sys::Object;
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::JsValue;
 
 use crate::error::Error;
+use crate::json::ObjectText;
 use crate::platform::js;
 
 /// An `Error` named `ImagenCloudError`, with what is known of it as properties.
 pub(super) fn to_js(error: Error) -> JsValue {
-    let value: Object = js_sys::Error::new(&error.message).unchecked_into();
-    let text = |name: &str, text: Option<&str>| {
+    let mut json = ObjectText::default();
+    for (name, text) in [
+        ("name", Some("ImagenCloudError")),
+        ("message", Some(error.message.as_str())),
+        ("stage", Some(error.stage.as_str())),
+        ("code", Some(error.code.as_str())),
+        ("field", error.field.as_deref()),
+        ("serverCode", error.server_code.as_deref()),
+        ("storagePath", error.storage_path.as_deref()),
+        ("imageId", error.image_id.as_deref()),
+    ] {
         if let Some(text) = text {
-            js::set(&value, name, &text.into());
+            json.text(name, text);
         }
-    };
-    text("name", Some("ImagenCloudError"));
-    text("stage", Some(error.stage.as_str()));
-    text("code", Some(error.code.as_str()));
-    text("field", error.field.as_deref());
-    text("serverCode", error.server_code.as_deref());
-    text("storagePath", error.storage_path.as_deref());
-    text("imageId", error.image_id.as_deref());
-    if let Some(status) = error.status {
-        js::set(&value, "status", &status.into());
     }
-    js::set(&value, "retryable", &error.retryable.into());
-    if let Some(ms) = error.retry_after_ms {
-        js::set(&value, "retryAfterMs", &ms.into());
+    for (name, number) in [
+        ("status", error.status.map(u32::from)),
+        ("retryAfterMs", error.retry_after_ms),
+        ("attempts", Some(error.attempts)),
+    ] {
+        if let Some(number) = number {
+            json.raw(name, &number.to_string());
+        }
     }
-    js::set(&value, "attempts", &error.attempts.into());
-    if let Some(cause) = error.cause.as_ref().and_then(|cause| cause.downcast_ref::<JsValue>()) {
-        js::set(&value, "cause", cause);
-    }
-    value.into()
+    json.raw("retryable", if error.retryable { "true" } else { "false" });
+    let cause = error.cause.as_ref().and_then(|cause| cause.downcast_ref::<JsValue>());
+    js::failure(&json.finish(), cause.cloned().unwrap_or_default())
 }

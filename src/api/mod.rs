@@ -6,14 +6,15 @@ mod read;
 
 use std::rc::Rc;
 
-use js_sys::{Function, Object, Promise};
+use js_sys::Promise;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::{JsFuture, future_to_promise};
+use wasm_bindgen_futures::future_to_promise;
 
 use crate::client::{Call, Client, Observer, Progress, Retrying, Synced, Work};
 use crate::config::Config;
 use crate::error::{Code, Error};
-use crate::platform::host::{Host, in_browser, tell};
+use crate::json::ObjectText;
+use crate::platform::host::{Host, in_browser};
 use crate::platform::js;
 use crate::race::first_of;
 use read::CallOptions;
@@ -84,7 +85,7 @@ fn connect(options: &JsValue) -> Connected {
 }
 
 fn start_sync(client: Connected, request: &JsValue, options: &JsValue) -> Promise {
-    let read = || Ok((client?, read::sync_request(request)?, read::call_options(options, &read::SYNC_OPTIONS)?));
+    let read = || Ok((client?, read::sync_request(request)?, read::sync_options(options)?));
     start(read().map(|(client, request, options)| {
         let call = Rc::new(call(&options));
         let running = call.clone();
@@ -94,15 +95,8 @@ fn start_sync(client: Connected, request: &JsValue, options: &JsValue) -> Promis
 }
 
 fn start_signed_url(client: Connected, path: &JsValue, ttl_seconds: &JsValue, options: &JsValue) -> Promise {
-    let read = || {
-        Ok((
-            client?,
-            read::storage_path(path)?,
-            read::ttl_seconds(ttl_seconds)?,
-            read::call_options(options, &read::CALL_OPTIONS)?,
-        ))
-    };
-    start(read().map(|(client, path, ttl_seconds, options)| {
+    let read = || Ok((client?, read::sign_request(path, ttl_seconds)?, read::call_options(options)?));
+    start(read().map(|(client, (path, ttl_seconds), options)| {
         let call = Rc::new(call(&options));
         let running = call.clone();
         let work = async move { client.signed_url(&path, ttl_seconds, &running).await.map(JsValue::from) };
@@ -120,83 +114,58 @@ fn call(options: &CallOptions) -> Call {
 struct Started {
     work: Work<'static, JsValue>,
     call: Rc<Call>,
-    signal: Option<JsValue>,
+    signal: JsValue,
 }
 
 /// Runs a call as a promise of its own: it lives on when the handle it was started from is freed.
 fn start(started: Result<Started, Error>) -> Promise {
     future_to_promise(async move {
         let Started { work, call, signal } = started.map_err(error::to_js)?;
-        let stopped = async {
-            let reason = aborted(signal).await;
-            Err(call.stopped(Code::Aborted, "aborted by the caller").with_cause(Some(Rc::new(reason))))
+        let result = if signal.is_undefined() {
+            work.await
+        } else {
+            let stopped = async {
+                js::abortion_of(&signal).await;
+                let reason = Rc::new(js::value(&signal, "reason"));
+                Err(call.stopped(Code::Aborted, "aborted by the caller").with_cause(Some(reason)))
+            };
+            first_of(Box::pin(stopped), work).await
         };
-        first_of(Box::pin(stopped), work).await.map_err(error::to_js)
+        result.map_err(error::to_js)
     })
 }
 
-/// Ends when the signal is aborted, with its reason; without a signal never.
-async fn aborted(signal: Option<JsValue>) -> JsValue {
-    let Some(signal) = signal else {
-        return core::future::pending().await;
-    };
-    if !js::get(&signal, "aborted").is_ok_and(|aborted| aborted.is_truthy()) {
-        let (promise, resolve) = js::deferred();
-        let listener = Listener { signal: &signal, resolve };
-        let _ = js::call(&signal, "addEventListener", &["abort".into(), listener.resolve.clone().into()]);
-        let _ = JsFuture::from(promise).await;
-    }
-    js::get(&signal, "reason").unwrap_or_default()
-}
-
-/// Listens to a signal for as long as the call runs.
-struct Listener<'a> {
-    signal: &'a JsValue,
-    resolve: Function,
-}
-
-impl Drop for Listener<'_> {
-    fn drop(&mut self) {
-        let _ = js::call(self.signal, "removeEventListener", &["abort".into(), self.resolve.clone().into()]);
-        // A promise that never settles would keep its callbacks, and with them memory, for good.
-        let _ = self.resolve.call0(&JsValue::UNDEFINED);
-    }
-}
-
+/// The caller's callbacks, each `undefined` where it is not given.
 struct Callbacks {
-    on_progress: Option<Function>,
-    on_retry: Option<Function>,
+    on_progress: JsValue,
+    on_retry: JsValue,
 }
 
 impl Observer for Callbacks {
     fn progress(&self, progress: Progress) {
-        if self.on_progress.is_some() {
-            let event = Object::new();
-            js::set(&event, "stage", &progress.stage.into());
-            js::set(&event, "sent", &progress.sent.into());
-            js::set(&event, "total", &progress.total.into());
-            tell(self.on_progress.as_ref(), &event);
-        }
+        let mut event = ObjectText::default();
+        event.text("stage", progress.stage);
+        event.raw("sent", &(progress.sent as u64).to_string());
+        event.raw("total", &(progress.total as u64).to_string());
+        js::tell(&self.on_progress, js::json(&event.finish()));
     }
 
     fn retrying(&self, retrying: Retrying) {
-        if self.on_retry.is_some() {
-            let event = Object::new();
-            js::set(&event, "stage", &retrying.stage.as_str().into());
-            js::set(&event, "code", &retrying.code.as_str().into());
-            if let Some(status) = retrying.status {
-                js::set(&event, "status", &status.into());
-            }
-            js::set(&event, "attempt", &retrying.attempt.into());
-            js::set(&event, "waitMs", &retrying.wait_ms.into());
-            tell(self.on_retry.as_ref(), &event);
+        let mut event = ObjectText::default();
+        event.text("stage", retrying.stage.as_str());
+        event.text("code", retrying.code.as_str());
+        if let Some(status) = retrying.status {
+            event.raw("status", &status.to_string());
         }
+        event.raw("attempt", &retrying.attempt.to_string());
+        event.raw("waitMs", &retrying.wait_ms.to_string());
+        js::tell(&self.on_retry, js::json(&event.finish()));
     }
 }
 
 fn synced_to_js(synced: &Synced) -> JsValue {
-    let result = Object::new();
-    js::set(&result, "storagePath", &synced.storage_path.as_str().into());
-    js::set(&result, "imageId", &synced.image_id.as_str().into());
-    result.into()
+    let mut result = ObjectText::default();
+    result.text("storagePath", &synced.storage_path);
+    result.text("imageId", &synced.image_id);
+    js::json(&result.finish())
 }

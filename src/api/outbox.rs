@@ -2,13 +2,14 @@
 
 use std::rc::Rc;
 
-use js_sys::{Array, Function, Object, Promise};
+use js_sys::{Function, Promise};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 
-use super::{Sink, aborted, error, read, synced_to_js};
+use super::{Sink, error, read, synced_to_js};
 use crate::courier::{Courier, Drained, Stop, Witness};
 use crate::error::Error;
+use crate::json::ObjectText;
 use crate::outbox::Job;
 use crate::platform::host::Host;
 use crate::platform::js;
@@ -50,10 +51,7 @@ impl Outbox {
     pub fn drain(&self, forced: bool, signal: JsValue) -> Promise {
         let courier = self.courier.clone();
         future_to_promise(async move {
-            let paused = async {
-                aborted(Some(signal)).await;
-            };
-            let drained = courier.drain(forced, Box::pin(paused)).await;
+            let drained = courier.drain(forced, Box::pin(js::abortion_of(&signal))).await;
             drained.map(drained_to_js).map_err(error::to_js)
         })
     }
@@ -66,38 +64,32 @@ impl Outbox {
 }
 
 fn drained_to_js(drained: Drained) -> JsValue {
-    let result = Object::new();
+    let mut result = ObjectText::default();
     for (name, count) in [("done", drained.done), ("failed", drained.failed), ("waiting", drained.waiting)] {
-        js::set(&result, name, &count.into());
+        result.raw(name, &count.to_string());
     }
     let stopped = drained.stopped.map(|stop| match stop {
         Stop::Token(code) => code.as_str(),
         Stop::Paused => "paused",
     });
     if let Some(stopped) = stopped {
-        js::set(&result, "stopped", &stopped.into());
+        result.text("stopped", stopped);
     }
     if let Some(next_due_ms) = drained.next_due_ms {
-        js::set(&result, "nextDue", &next_due_ms.into());
+        result.raw("nextDue", &(next_due_ms as i64).to_string());
     }
-    result.into()
+    js::json(&result.finish())
 }
 
+/// The package's own function.
 struct Changes(Function);
-
-impl Changes {
-    fn tell(&self, id: &str, state: &str, job: JsValue) {
-        // The package's own function; what it throws is its own affair.
-        let _ = js_sys::Reflect::apply(&self.0, &JsValue::UNDEFINED, &Array::of3(&id.into(), &state.into(), &job));
-    }
-}
 
 impl Witness for Changes {
     fn changed(&self, job: &Job) {
-        self.tell(&job.id, job.state.as_str(), job.to_text().into());
+        js::tell_change(&self.0, &job.id, job.state.as_str(), Some(&job.to_text()));
     }
 
     fn done(&self, id: &str) {
-        self.tell(id, "done", JsValue::UNDEFINED);
+        js::tell_change(&self.0, id, "done", None);
     }
 }

@@ -2,15 +2,15 @@
 
 use std::rc::Rc;
 
-use js_sys::{Function, Uint8Array, global};
+use js_sys::Function;
 use wasm_bindgen::JsValue;
+use wasm_bindgen_futures::JsFuture;
 
-use super::bytes::HostBytes;
-use super::{Platform, fetch, js, timer};
+pub use super::js::in_browser;
+use super::{Platform, js};
 use crate::error::Cause;
-use crate::http::{Failure, Request, Response};
-use crate::json::Json;
-use crate::race::first_of;
+use crate::http::{Failure, Payload, READ_HEADERS, Request, Response};
+use crate::json::{Json, ObjectText};
 use crate::text::is_header_safe;
 
 /// The host, with the callbacks of one sink.
@@ -22,15 +22,15 @@ pub struct Host {
     pub access_token: Option<Function>,
 }
 
-impl Host {
-    async fn ask_for_token(&self, ask: &Function) -> Result<Option<String>, (String, Option<Cause>)> {
-        let failed = |thrown: JsValue| ("failed".to_owned(), Some(Rc::new(thrown) as Cause));
-        let answer = ask.call0(&JsValue::UNDEFINED).map_err(failed)?;
-        let token = fetch::settled(&answer).await.map_err(failed)?.as_string();
-        match token.filter(|token| is_header_safe(token)) {
-            Some(token) => Ok(Some(token)),
-            None => Err(("gave no token".to_owned(), None)),
-        }
+/// An image's bytes, which stay on JavaScript's side: a `Blob` or a copy.
+#[derive(Clone, Debug)]
+pub struct HostBytes(pub JsValue);
+
+impl HostBytes {
+    /// Takes what a caller passes as an image. The error is the problem with it.
+    pub(crate) fn new(image: &JsValue) -> Result<Self, String> {
+        let taken = js::take_image(image);
+        taken.as_string().map_or(Ok(Self(taken)), Err)
     }
 }
 
@@ -38,26 +38,36 @@ impl Platform for Host {
     type Bytes = HostBytes;
 
     async fn send(&self, request: Request<HostBytes>, patience_ms: u32) -> Result<Response, Failure> {
-        let cut = async {
-            timer::sleep(patience_ms).await;
-            Err(Failure::Timeout)
+        let mut headers = ObjectText::default();
+        for (name, value) in &request.headers {
+            headers.text(name, value);
+        }
+        let body = match request.payload {
+            Payload::Empty => JsValue::UNDEFINED,
+            Payload::Json(text) => text.into(),
+            Payload::Image(HostBytes(image)) => image,
         };
-        first_of(Box::pin(fetch::send(self.fetch.as_ref(), request)), Box::pin(cut)).await
+        let fetch = self.fetch.clone();
+        let (method, headers) = (request.method.as_str(), headers.finish());
+        read(&js::end_of(js::exchange(fetch, method, &request.url, &headers, body, patience_ms)).await)
     }
 
     async fn sleep(&self, ms: u32) {
-        timer::sleep(ms).await;
+        js::wait(ms).await;
     }
 
     async fn access_token(&self, patience_ms: u32) -> Result<Option<String>, (String, Option<Cause>)> {
         let Some(ask) = &self.access_token else {
             return Ok(None);
         };
-        let too_long = async {
-            timer::sleep(patience_ms).await;
-            Err(("gave no answer in time".to_owned(), None))
-        };
-        first_of(Box::pin(self.ask_for_token(ask)), Box::pin(too_long)).await
+        let answer = js::end_of(js::ask_for_token(ask, patience_ms)).await;
+        if let Some(problem) = js::text(&answer, "problem") {
+            return Err((problem, cause(&answer)));
+        }
+        match js::text(&answer, "token").filter(|token| is_header_safe(token)) {
+            Some(token) => Ok(Some(token)),
+            None => Err(("gave no token".to_owned(), None)),
+        }
     }
 
     fn has_access_token(&self) -> bool {
@@ -65,15 +75,18 @@ impl Platform for Host {
     }
 
     fn size(&self, bytes: &HostBytes) -> f64 {
-        bytes.size()
+        js::size(&bytes.0)
     }
 
     fn slice(&self, bytes: &HostBytes, from: f64, to: f64) -> HostBytes {
-        bytes.slice(from, to)
+        HostBytes(js::slice(&bytes.0, from, to))
     }
 
     async fn first_bytes(&self, bytes: &HostBytes, count: u32) -> Result<Vec<u8>, Cause> {
-        bytes.first(count).await.map_err(|thrown| Rc::new(thrown) as Cause)
+        match JsFuture::from(js::first_bytes(&bytes.0, count)).await {
+            Ok(bytes) => Ok(js_sys::Uint8Array::new(&bytes).to_vec()),
+            Err(thrown) => Err(Rc::new(thrown)),
+        }
     }
 
     fn now_ms(&self) -> f64 {
@@ -93,35 +106,28 @@ impl Platform for Host {
     }
 
     fn random_bytes(&self) -> Option<[u8; 16]> {
-        let bytes = Uint8Array::new_with_length(16);
-        let crypto = js::get(&global(), "crypto").ok()?;
-        js::call(&crypto, "getRandomValues", &[bytes.clone().into()]).ok()?;
-        bytes.to_vec().try_into().ok()
+        js::random_bytes(16)?.to_vec().try_into().ok()
     }
 }
 
-/// Whether others than the key's owner can look into this place: a page, or one of its workers.
-///
-/// workerd's global is a `ServiceWorkerGlobalScope` too, and Deno's and Bun's workers have a `WorkerGlobalScope`.
-pub fn in_browser() -> bool {
-    let at = |path: &[&str]| {
-        path.iter().try_fold(JsValue::from(global()), |value, name| js::get(&value, name).ok()).unwrap_or_default()
-    };
-    let user_agent = at(&["navigator", "userAgent"]).as_string();
-    let on_server = user_agent.as_deref() == Some("Cloudflare-Workers")
-        || [&["process", "versions", "node"][..], &["Deno", "version"], &["Bun", "version"]]
-            .into_iter()
-            .any(|path| at(path).is_truthy());
-    !on_server && (at(&["document"]).is_object() || at(&["WorkerGlobalScope"]).is_function())
+fn read(answer: &JsValue) -> Result<Response, Failure> {
+    if let Some(status) = js::number(answer, "status") {
+        let header = |name| Some((name, js::header(answer, name)?));
+        let body = js::text(answer, "body").unwrap_or_default();
+        return Ok(Response {
+            status: status as u16,
+            headers: READ_HEADERS.into_iter().filter_map(header).collect(),
+            json: js::parse_json(&body),
+            body,
+        });
+    }
+    Err(match js::text(answer, "problem") {
+        Some(problem) => Failure::Network(problem, cause(answer)),
+        None => Failure::Timeout,
+    })
 }
 
-/// Calls one of the caller's callbacks. What it throws, or rejects later, is its own affair.
-pub(crate) fn tell(callback: Option<&Function>, event: &JsValue) {
-    let Some(Ok(answer)) = callback.map(|callback| callback.call1(&JsValue::UNDEFINED, event)) else {
-        return;
-    };
-    if js::get(&answer, "catch").is_ok_and(|catch| catch.is_function()) {
-        // Any function will do: a rejection that is caught is not reported as unhandled.
-        let _ = js::get(&global(), "Boolean").and_then(|ignore| js::call(&answer, "catch", &[ignore]));
-    }
+/// What was thrown.
+fn cause(answer: &JsValue) -> Option<Cause> {
+    Some(Rc::new(js::value(answer, "thrown")))
 }

@@ -1,63 +1,108 @@
-//! Access to JavaScript values that never traps: a getter, a callback or a foreign object may throw at any time, and an
-//! exception that crosses the wasm's frames leaves them half done.
+//! What `host.js` does for us. None of it throws.
 
-use js_sys::{Array, Function, JSON, Object, Promise, Reflect, global};
-use wasm_bindgen::{JsCast, JsValue};
+use js_sys::{Array, Function, Object, Promise, Uint8Array};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
 
 use crate::json::Json;
 
-/// What was thrown, or a value.
-pub(crate) type Thrown<T> = Result<T, JsValue>;
+#[wasm_bindgen(module = "/src/platform/host.js")]
+extern "C" {
+    /// A property; `undefined` if it can't be read.
+    pub(crate) fn value(target: &JsValue, name: &str) -> JsValue;
+    /// A property that is a string.
+    pub(crate) fn text(target: &JsValue, name: &str) -> Option<String>;
+    /// A property that is a number.
+    pub(crate) fn number(target: &JsValue, name: &str) -> Option<f64>;
+    /// A property that is a bigint.
+    #[wasm_bindgen(js_name = value)]
+    pub(crate) fn long(target: &JsValue, name: &str) -> i64;
+    /// What JSON says; `undefined` for a text that is none.
+    pub(crate) fn json(text: &str) -> JsValue;
+    /// An `Error` from JSON.
+    pub(crate) fn failure(json: &str, cause: JsValue) -> JsValue;
+    /// Calls a callback.
+    pub(crate) fn tell(callback: &JsValue, event: JsValue);
+    /// The same for the outbox's: a job's id, its state, and its text.
+    #[wasm_bindgen(js_name = tell)]
+    pub(crate) fn tell_change(callback: &JsValue, id: &str, state: &str, job: Option<&str>);
 
-/// A property.
-pub(crate) fn get(target: &JsValue, name: &str) -> Thrown<JsValue> {
-    Reflect::get(target, &name.into())
+    /// Something that goes on at the host.
+    pub(super) type Task;
+    #[wasm_bindgen(method, getter)]
+    fn promise(this: &Task) -> Promise;
+    #[wasm_bindgen(method)]
+    fn stop(this: &Task);
+
+    fn sleep(ms: u32) -> Task;
+    fn aborted(signal: &JsValue) -> Task;
+    #[wasm_bindgen(js_name = askForToken)]
+    pub(super) fn ask_for_token(ask: &JsValue, patience_ms: u32) -> Task;
+    pub(super) fn exchange(
+        fetch: Option<Function>,
+        method: &str,
+        url: &str,
+        headers: &str,
+        body: JsValue,
+        patience_ms: u32,
+    ) -> Task;
+    pub(super) fn header(answer: &JsValue, name: &str) -> Option<String>;
+
+    #[wasm_bindgen(js_name = takeImage)]
+    pub(super) fn take_image(image: &JsValue) -> JsValue;
+    pub(super) fn size(image: &JsValue) -> f64;
+    /// A piece, without copying a byte.
+    pub(super) fn slice(image: &JsValue, from: f64, to: f64) -> JsValue;
+    #[wasm_bindgen(js_name = firstBytes)]
+    pub(super) fn first_bytes(image: &JsValue, count: u32) -> Promise;
+    /// All bytes as an `ArrayBuffer`, which every browser can store; Safari can't always store a `Blob`.
+    #[wasm_bindgen(js_name = wholeImage)]
+    pub(super) fn whole_image(image: &JsValue) -> Promise;
+    #[wasm_bindgen(js_name = randomBytes)]
+    pub(super) fn random_bytes(count: u32) -> Option<Uint8Array>;
+    /// Whether others than the key's owner can look into this place: a page, or one of its workers.
+    #[wasm_bindgen(js_name = inBrowser)]
+    pub fn in_browser() -> bool;
+    /// Calls a method of the outbox's store.
+    pub(super) fn ask(store: &JsValue, method: &str, arguments: Array) -> Promise;
+    /// What an error says.
+    #[wasm_bindgen(js_name = messageOf)]
+    pub(super) fn message_of(thrown: &JsValue) -> String;
 }
 
-/// A property of an object that was made here.
-pub(crate) fn set(target: &Object, name: &str, value: &JsValue) {
-    // A plain object of our own takes any property.
-    let _ = Reflect::set(target, &name.into(), value);
+/// Waits for a task, and stops it when dropped.
+pub(super) async fn end_of(task: Task) -> JsValue {
+    let task = StopOnDrop(task);
+    JsFuture::from(task.0.promise()).await.unwrap_or_default()
 }
 
-/// Calls a method.
-pub(crate) fn call(target: &JsValue, name: &str, arguments: &[JsValue]) -> Thrown<JsValue> {
-    let method = get(target, name)?;
-    let Some(method) = method.dyn_ref::<Function>() else {
-        return Err(js_sys::TypeError::new(&format!("{name} is no function")).into());
-    };
-    Reflect::apply(method, target, &arguments.iter().collect::<Array>())
+struct StopOnDrop(Task);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
 }
 
-/// `new globalThis[name](…arguments)`.
-pub(crate) fn construct(name: &str, arguments: &[JsValue]) -> Thrown<JsValue> {
-    let class = get(&global(), name)?;
-    let Some(class) = class.dyn_ref::<Function>() else {
-        return Err(js_sys::TypeError::new(&format!("{name} is missing here")).into());
-    };
-    Reflect::construct(class, &arguments.iter().collect::<Array>())
+/// Waits.
+pub(super) async fn wait(ms: u32) {
+    end_of(sleep(ms)).await;
 }
 
-/// A promise, and what resolves it.
-pub(crate) fn deferred() -> (Promise, Function) {
-    // Not `Function::default()`: it makes code from text, which workerd and a page's policy forbid.
-    let mut resolve: Function = JsValue::UNDEFINED.unchecked_into();
-    let promise = Promise::new(&mut |done, _| resolve = done);
-    (promise, resolve)
-}
-
-/// What an error says, for a message.
-pub(crate) fn message_of(thrown: &JsValue) -> String {
-    let message = get(thrown, "message").ok().and_then(|message| message.as_string());
-    message.or_else(|| thrown.as_string()).unwrap_or_else(|| "unknown error".to_owned())
+/// Ends when the signal is aborted.
+pub(crate) async fn abortion_of(signal: &JsValue) {
+    // At once, and not a turn later, for one that is aborted already.
+    if !value(signal, "aborted").is_truthy() {
+        end_of(aborted(signal)).await;
+    }
 }
 
 /// How deep an answer may be nested: much deeper than any that is read here.
 const JSON_DEPTH: u32 = 16;
 
 /// What the host's `JSON.parse` makes of a text; `None` for a text that is no JSON.
-pub(crate) fn parse_json(text: &str) -> Option<Json> {
-    JSON::parse(text).ok().map(|value| to_json(&value, JSON_DEPTH))
+pub(super) fn parse_json(text: &str) -> Option<Json> {
+    Some(json(text)).filter(|value| !value.is_undefined()).map(|value| to_json(&value, JSON_DEPTH))
 }
 
 /// Values below `depth` count as null.
@@ -73,10 +118,10 @@ fn to_json(value: &JsValue, depth: u32) -> Json {
     } else if let Some(array) = value.dyn_ref::<Array>() {
         Json::Array(array.iter().map(|item| to_json(&item, depth - 1)).collect())
     } else {
-        let member = |name: JsValue| {
-            let value = Reflect::get(value, &name).ok()?;
-            Some((name.as_string()?, to_json(&value, depth - 1)))
+        let member = |entry: JsValue| {
+            let entry: Array = entry.unchecked_into();
+            (entry.get(0).as_string().unwrap_or_default(), to_json(&entry.get(1), depth - 1))
         };
-        Json::Object(Object::keys(value.unchecked_ref::<Object>()).iter().filter_map(member).collect())
+        Json::Object(Object::entries(value.unchecked_ref::<Object>()).iter().map(member).collect())
     }
 }

@@ -2,17 +2,11 @@
 //! and a fake network.
 
 #[cfg(target_arch = "wasm32")]
-pub mod bytes;
-#[cfg(target_arch = "wasm32")]
-mod fetch;
-#[cfg(target_arch = "wasm32")]
 pub mod host;
 #[cfg(target_arch = "wasm32")]
 pub(crate) mod js;
 #[cfg(target_arch = "wasm32")]
 pub mod store;
-#[cfg(target_arch = "wasm32")]
-mod timer;
 
 use crate::error::{Cause, Error};
 use crate::http::{Failure, Request, Response};

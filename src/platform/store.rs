@@ -1,14 +1,15 @@
 //! The outbox's store: a JavaScript object over IndexedDB, `pkg/store.js`. What it throws has a `code`.
 
-use js_sys::{Array, Object, Uint8Array};
-use wasm_bindgen::{JsCast, JsValue};
+use std::rc::Rc;
 
-use super::bytes::HostBytes;
-use super::fetch::settled;
-use super::js::{self, Thrown};
-use super::{Added, Store};
+use js_sys::{Array, Uint8Array};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+
+use super::host::HostBytes;
+use super::{Added, Store, js};
 use crate::error::{Code, Error, Stage};
-use crate::json::Json;
+use crate::json::{Json, ObjectText};
 use crate::outbox::{Job, Limits};
 
 /// A store that JavaScript opened.
@@ -17,37 +18,37 @@ pub struct HostStore(pub JsValue);
 
 impl HostStore {
     async fn ask(&self, method: &str, arguments: &[JsValue]) -> Result<JsValue, Error> {
-        let answer = async { settled(&js::call(&self.0, method, arguments)?).await };
-        answer.await.map_err(to_error)
+        let arguments = arguments.iter().collect::<Array>();
+        JsFuture::from(js::ask(&self.0, method, arguments)).await.map_err(to_error)
     }
 }
 
 /// The columns that the store itself looks at, and the job's text.
 fn record(job: &Job) -> JsValue {
-    let record = Object::new();
-    js::set(&record, "id", &job.id.as_str().into());
-    js::set(&record, "storagePath", &job.storage_path.as_str().into());
-    js::set(&record, "size", &job.size.into());
-    js::set(&record, "text", &job.to_text().into());
-    record.into()
+    let mut record = ObjectText::default();
+    record.text("id", &job.id);
+    record.text("storagePath", &job.storage_path);
+    record.raw("size", &(job.size as u64).to_string());
+    record.text("text", &job.to_text());
+    js::json(&record.finish())
 }
 
 fn to_error(thrown: JsValue) -> Error {
-    let code = js::get(&thrown, "code").ok().and_then(|code| code.as_string());
+    let code = js::text(&thrown, "code");
     let known = [Code::QuotaExceeded, Code::OutboxTooNew];
     let code = known.into_iter().find(|known| code.as_deref() == Some(known.as_str()));
     let code = code.unwrap_or(Code::StorageUnavailable);
     let mut error = Error::new(Stage::Outbox, code, js::message_of(&thrown));
     error.retryable = code == Code::QuotaExceeded;
-    error.with_cause(Some(std::rc::Rc::new(js::get(&thrown, "cause").unwrap_or_default())))
+    error.with_cause(Some(Rc::new(js::value(&thrown, "cause"))))
 }
 
 impl Store for HostStore {
     type Bytes = HostBytes;
 
     async fn add(&self, job: &Job, image: &HostBytes, limits: &Limits) -> Result<Added, Error> {
-        let bytes: Thrown<JsValue> = image.whole().await;
-        let bytes = bytes.map_err(|thrown| Error::image("can't be read").with_cause(Some(std::rc::Rc::new(thrown))))?;
+        let bytes = JsFuture::from(js::whole_image(&image.0)).await;
+        let bytes = bytes.map_err(|thrown| Error::image("can't be read").with_cause(Some(Rc::new(thrown))))?;
         let arguments = [record(job), bytes, limits.max_jobs.into(), limits.max_bytes.into()];
         let added = self.ask("add", &arguments).await?.as_string();
         Ok(match added.as_deref() {
@@ -67,7 +68,7 @@ impl Store for HostStore {
 
     async fn image(&self, id: &str) -> Result<Option<HostBytes>, Error> {
         let buffer = self.ask("image", &[id.into()]).await?;
-        Ok(buffer.is_object().then(|| HostBytes::Copy(Uint8Array::new(&buffer))))
+        Ok(buffer.is_object().then(|| HostBytes(Uint8Array::new(&buffer).into())))
     }
 
     async fn update(&self, job: &Job) -> Result<bool, Error> {

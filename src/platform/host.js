@@ -1,0 +1,195 @@
+// What the library asks of its host, as few and as plain calls as can be: short here, long in WebAssembly.
+//
+// Nothing here throws. An exception would cross the WebAssembly's frames and leave them half done, and a getter, a
+// callback or a foreign object may throw at any time.
+
+/** The longest wait that setTimeout knows; a longer one would end at once. */
+const LONGEST_MS = 2 ** 31 - 1;
+
+/** What `run` gives; `undefined` if it throws. */
+function attempt(run) {
+  try {
+    return run();
+  } catch {
+    return undefined;
+  }
+}
+
+const isObject = (value) => typeof value === "object" && value !== null;
+
+/** What an error says, for a message. */
+export function messageOf(thrown) {
+  const message = attempt(() => thrown.message);
+  return [message, thrown].find((text) => typeof text === "string") ?? "unknown error";
+}
+
+export const value = (target, name) => attempt(() => target[name]);
+
+export function text(target, name) {
+  const found = value(target, name);
+  return typeof found === "string" ? found : undefined;
+}
+
+export function number(target, name) {
+  const found = value(target, name);
+  return typeof found === "number" ? found : undefined;
+}
+
+/**
+ * Something that goes on until it settles or is stopped: `start` is given the one and returns the other.
+ * Stopping settles too, since a promise that never does keeps its callbacks, and with them memory, for good.
+ */
+function task(start) {
+  let settle;
+  const promise = new Promise((resolve) => {
+    settle = resolve;
+  });
+  const end = attempt(() => start(settle));
+  const stop = () => {
+    attempt(() => end?.());
+    settle();
+  };
+  return { promise, stop };
+}
+
+export const sleep = (ms) =>
+  task((settle) => {
+    const timer = setTimeout(settle, Math.min(ms, LONGEST_MS));
+    return () => clearTimeout(timer);
+  });
+
+export const aborted = (signal) =>
+  task((settle) => {
+    const listener = () => settle();
+    signal.addEventListener("abort", listener);
+    return () => signal.removeEventListener("abort", listener);
+  });
+
+/** Settles with what `promise` comes to, or with `tooLate`. */
+function within(ms, tooLate, promise, stop) {
+  return task((settle) => {
+    const timer = setTimeout(() => settle(tooLate), Math.min(ms, LONGEST_MS));
+    promise.then(settle);
+    return () => {
+      clearTimeout(timer);
+      stop?.();
+    };
+  });
+}
+
+/** Gives `{ token }` or `{ problem, thrown }`. */
+export const askForToken = (ask, patienceMs) =>
+  within(
+    patienceMs,
+    { problem: "gave no answer in time" },
+    (async () => ask())().then(
+      (token) => ({ token }),
+      (thrown) => ({ problem: "failed", thrown }),
+    ),
+  );
+
+/** Gives an `answer`, `{ problem, thrown }`, or `{}` when it took too long. `headers` is JSON. */
+export function exchange(fetch, method, url, headers, body, patienceMs) {
+  const controller = attempt(() => new AbortController());
+  const init = { method, signal: controller?.signal, headers: JSON.parse(headers), body };
+  const sent = (async () => readAnswer(await (fetch ? fetch(url, init) : globalThis.fetch(url, init))))();
+  const answer = sent.catch((thrown) => ({ problem: reasonOf(thrown), thrown }));
+  // After the answer is read, aborting is without effect.
+  return within(patienceMs, {}, answer, () => controller?.abort());
+}
+
+async function readAnswer(response) {
+  const { status, headers } = response;
+  if (typeof status !== "number") throw new TypeError("fetch gave no Response");
+  const body = await response.text();
+  return { status, headers, body };
+}
+
+export const header = (answer, name) => text({ value: attempt(() => answer.headers.get(name)) }, "value");
+
+/** What a failed `fetch` says; Node hides the reason in the cause. */
+function reasonOf(thrown) {
+  const cause = value(thrown, "cause");
+  return isObject(cause) ? `${messageOf(thrown)} (${messageOf(cause)})` : messageOf(thrown);
+}
+
+const NO_IMAGE = "must be a Blob, an ArrayBuffer or a view of one";
+
+/**
+ * An image's bytes: a Blob as it is; a copy of a buffer or view, since a caller may reuse its own while a retry waits.
+ * A text is the problem with what was given.
+ */
+export function takeImage(image) {
+  try {
+    if (isBuffer(image)) return copied(image, new Uint8Array(image));
+    if (ArrayBuffer.isView(image)) {
+      return copied(image.buffer, new Uint8Array(image.buffer, image.byteOffset, image.byteLength));
+    }
+    return isBlob(image) ? image : NO_IMAGE;
+  } catch (thrown) {
+    return messageOf(thrown);
+  }
+}
+
+const isBuffer = (image) =>
+  image instanceof ArrayBuffer || (typeof SharedArrayBuffer === "function" && image instanceof SharedArrayBuffer);
+
+/** By its methods, since a Blob may come from another realm or a polyfill. */
+const isBlob = (image) =>
+  isObject(image) &&
+  typeof image.slice === "function" &&
+  typeof image.arrayBuffer === "function" &&
+  typeof image.size === "number";
+
+const copied = (buffer, view) => (view.length === 0 && buffer.detached ? "its buffer is detached" : view.slice());
+
+export const size = (image) => (image instanceof Uint8Array ? image.length : (number(image, "size") ?? 0));
+
+export const slice = (image, from, to) =>
+  attempt(() => (image instanceof Uint8Array ? image.subarray(from, to) : image.slice(from, to)));
+
+export async function firstBytes(image, count) {
+  if (image instanceof Uint8Array) return image.subarray(0, count);
+  return new Uint8Array(await image.slice(0, count).arrayBuffer());
+}
+
+export const wholeImage = async (image) => (image instanceof Uint8Array ? image.buffer : image.arrayBuffer());
+
+export const randomBytes = (count) =>
+  attempt(() => {
+    const bytes = new Uint8Array(count);
+    crypto.getRandomValues(bytes);
+    return bytes;
+  });
+
+/**
+ * Whether others than the key's owner can look into this place: a page, or one of its workers.
+ * workerd's global is a ServiceWorkerGlobalScope too, and Deno's and Bun's workers have a WorkerGlobalScope.
+ */
+export function inBrowser() {
+  const host = globalThis;
+  const onServer =
+    attempt(() => host.navigator.userAgent) === "Cloudflare-Workers" ||
+    attempt(() => host.process.versions.node) ||
+    attempt(() => host.Deno.version) ||
+    attempt(() => host.Bun.version);
+  return !onServer && (isObject(value(host, "document")) || typeof value(host, "WorkerGlobalScope") === "function");
+}
+
+export const json = (text) => attempt(() => JSON.parse(text));
+
+/** An Error with more properties than its message, from JSON. */
+export function failure(json, cause) {
+  const { message, ...details } = JSON.parse(json);
+  const error = Object.assign(new Error(message), details);
+  if (cause !== undefined) error.cause = cause;
+  return error;
+}
+
+/** Calls one of the caller's callbacks. What it throws, or rejects later, is its own affair. */
+export function tell(callback, ...args) {
+  attempt(() => callback(...args)?.catch?.(() => {}));
+}
+
+/** Calls a method of the outbox's store. */
+export const ask = async (store, method, args) => store[method](...args);
