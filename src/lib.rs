@@ -37,3 +37,8 @@ pub mod retry;
 pub mod row;
 pub mod storage;
 mod text;
+
+/// A third of the size of the standard one.
+#[cfg(target_arch = "wasm32")]
+#[global_allocator]
+static ALLOCATOR: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();
