@@ -36,8 +36,9 @@ async function startWorld({ supabase, seed, rate }) {
  */
 export async function runOutbox({ supabase, seed, rate, count, limitMs }) {
   const world = await startWorld({ supabase, seed, rate });
-  const browser = await startBrowser();
+  let browser;
   try {
+    browser = await startBrowser();
     const context = await browser.newContext();
     const tabs = [await openTab(context, world.tab), await openTab(context, world.tab)];
     const results = await Promise.all(range(count).map((number) => tabs[number % 2].enqueue(number)));
@@ -46,7 +47,7 @@ export async function runOutbox({ supabase, seed, rate, count, limitMs }) {
     assert.deepEqual(world.recorder.overlaps(), []);
     return { faults: world.chaos.stats.faults, requests: world.recorder.requests.length };
   } finally {
-    await browser.close();
+    await browser?.close();
     await world.close();
   }
 }

@@ -33,9 +33,7 @@ export async function startRecorder({ target }) {
     const request = { method, target: path, headers: incoming.headers, startedAt: performance.now() };
     const isPreflight = method === "OPTIONS" && "access-control-request-method" in incoming.headers;
     if (!isPreflight) requests.push(request);
-    outgoing.on("close", () => {
-      request.endedAt = performance.now();
-    });
+    outgoing.on("close", () => end(request));
     try {
       for await (const chunk of incoming) chunks.push(chunk);
     } catch {
@@ -49,8 +47,14 @@ export async function startRecorder({ target }) {
     const answer = answerOf(request) ?? (await forward(target, request, body));
     request.status = answer?.status;
     await pass("answer", request);
+    // From here on the client may know, and come again.
+    end(request);
     if (!answer || isOffline) return void outgoing.destroy();
     outgoing.writeHead(answer.status, answer.headers).end(method === "HEAD" ? undefined : answer.body);
+  }
+
+  function end(request) {
+    request.endedAt ??= performance.now();
   }
 
   async function pass(at, request) {
