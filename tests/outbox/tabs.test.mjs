@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { dispatchSync } from "../support/background.mjs";
-import { databaseOf, outboxWorld, range } from "../support/outbox.mjs";
+import { databaseOf, imageBytes, outboxWorld, range } from "../support/outbox.mjs";
 import { until } from "../support/until.mjs";
 
 const world = outboxWorld();
@@ -92,12 +92,19 @@ test("both tabs are told the same of every change", async (t) => {
     const of = (changes) => changes.filter(({ id }) => id === imageId);
     assert.deepEqual(of(first), of(second));
   }
-  const states = (id) => first.filter((change) => change.id === id).map(({ state }) => state);
+  const states = (id) =>
+    first.filter((change) => change.id === id && change.state !== "progress").map(({ state }) => state);
   assert.deepEqual(states(kept.imageId), ["queued", "uploading", "uploaded", "done"]);
   assert.deepEqual(states(dropped.imageId), ["queued", "discarded"]);
   assert.deepEqual(states(undefined), ["paused", "resumed"]);
   for (const { id, job, state } of first.filter((change) => change.job)) {
     assert.deepEqual([job.id, job.state], [id, state]);
+  }
+  let last = 0;
+  for (const { id, sent, total } of first.filter(({ state }) => state === "progress")) {
+    assert.deepEqual([id, total], [kept.imageId, imageBytes(1).length]);
+    assert.ok(sent >= last && sent <= total, `${sent} of ${total} after ${last}`);
+    last = sent;
   }
 });
 
