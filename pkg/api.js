@@ -15,8 +15,16 @@ class Handle {
     return this.#alive().sync(request, options);
   }
 
+  async syncMany(requests, options) {
+    return this.#alive().syncMany(requests, options);
+  }
+
   async signedUrl(storagePath, ttlSeconds, options) {
     return this.#alive().signedUrl(storagePath, ttlSeconds, options);
+  }
+
+  async signedUrls(storagePaths, ttlSeconds, options) {
+    return this.#alive().signedUrls(storagePaths, ttlSeconds, options);
   }
 
   free() {

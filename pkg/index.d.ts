@@ -121,6 +121,20 @@ export interface SyncOptions extends CallOptions {
   onProgress?: (progress: Progress) => void;
 }
 
+/** Progress is over all images. */
+export interface SyncManyOptions extends SyncOptions {
+  /** Uploads at once. Default 6. */
+  concurrency?: number;
+}
+
+export interface SignOptions extends CallOptions {
+  /** Have browsers save the image instead of showing it: under this name, or with `true` under its own. */
+  download?: boolean | string;
+}
+
+/** What became of one image of many. An error has `storagePath` and `imageId` once they were known. */
+export type SyncOutcome = ({ ok: true } & SyncResult) | { ok: false; error: ImagenCloudError };
+
 /** Where an image landed. */
 export interface SyncResult {
   /** For example `"2026-05-11/lighthouse-42.png"`. */
@@ -134,7 +148,14 @@ export interface Sink {
   /** Uploads the image, then inserts its row. When the insert fails, the error carries `storagePath` and `imageId`. */
   sync(request: SyncRequest, options?: SyncOptions): Promise<SyncResult>;
   /** A URL that answers with the image for `ttlSeconds` (default, and for 0 or less: 3600). */
-  signedUrl(storagePath: string, ttlSeconds?: number, options?: CallOptions): Promise<string>;
+  signedUrl(storagePath: string, ttlSeconds?: number, options?: SignOptions): Promise<string>;
+  /**
+   * Uploads many images at once and inserts their rows in bulk. Resolves to one outcome a request, in their order, also
+   * when the call is aborted or its deadline passes: one image's failure is no other's.
+   */
+  syncMany(requests: SyncRequest[], options?: SyncManyOptions): Promise<SyncOutcome[]>;
+  /** URLs of many images, in the paths' order, `null` for one that is missing. Signs up to 1000 with one request. */
+  signedUrls(storagePaths: string[], ttlSeconds?: number, options?: SignOptions): Promise<(string | null)[]>;
   /** Gives the sink's memory back. Calls under way end normally. */
   free(): void;
 }
@@ -278,6 +299,7 @@ export interface OutboxJob {
 /** What happened to one image, in this tab or in another one. `done` jobs are gone from the outbox. */
 export type OutboxChange =
   | { readonly id: string; readonly state: OutboxJob["state"]; readonly job: OutboxJob }
+  | { readonly id: string; readonly state: "progress"; readonly sent: number; readonly total: number }
   | { readonly id: string; readonly state: "done" | "discarded" }
   | { readonly state: "paused" | "resumed" };
 
@@ -349,7 +371,7 @@ export function signedUrl(
   sink: SinkOptions,
   storagePath: string,
   ttlSeconds?: number,
-  options?: CallOptions,
+  options?: SignOptions,
 ): Promise<string>;
 
 /** Opens the outbox of the sink's `ownerUserId`. The sink must not be freed before the outbox is closed. */

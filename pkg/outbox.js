@@ -206,7 +206,8 @@ export class Outbox {
   }
 
   #changed(id, state, text) {
-    this.#tell(text === undefined ? { id, state } : { id, state, job: readJob({ id, text }) });
+    if (state === "progress") this.#tell({ id, state, ...JSON.parse(text) });
+    else this.#tell(text === undefined ? { id, state } : { id, state, job: readJob({ id, text }) });
   }
 
   #tell(change) {

@@ -21,7 +21,7 @@ next=$(mktemp -d)
 trap 'rm -rf "$started" "$next"' EXIT
 echo "build: cargo, wasm-bindgen, wasm-opt"
 # Panics say where they happened: by paths that mean something elsewhere too.
-paths=("--remap-path-prefix=$PWD=.")
+paths=("--remap-path-prefix=$PWD=." "--remap-path-prefix=$(rustc --print sysroot)/lib/rustlib/src/rust=rust")
 for registry in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*; do paths+=("--remap-path-prefix=$registry=crates"); done
 # Not by RUSTFLAGS, which would replace the flags in .cargo/config.toml.
 cargo build --quiet --release --target wasm32-unknown-unknown --lib \

@@ -10,7 +10,7 @@ use crate::error::{Code, Error, Stage};
 use crate::http::{Failure, Payload, Request, Response};
 use crate::image::HEADER_BYTES;
 use crate::path::StoragePath;
-use crate::platform::Platform;
+use crate::platform::{OnSent, Patience, Platform};
 use crate::race::{Racer, first_of};
 use crate::refusal::{self, Refusal};
 use crate::request::{Shipment, SyncRequest};
@@ -58,6 +58,22 @@ pub trait Observer {
     fn progress(&self, progress: Progress);
     /// The call is about to wait.
     fn retrying(&self, retrying: Retrying);
+    /// Whether progress is of interest, so that it is worth watching bytes.
+    fn watches(&self) -> bool;
+}
+
+/// Tells how far one call's image is; never less than was told before.
+struct Meter {
+    observer: Rc<dyn Observer>,
+    sent: Cell<f64>,
+    total: Cell<f64>,
+}
+
+impl Meter {
+    fn reach(&self, stage: &'static str, sent: f64) {
+        self.sent.set(sent.max(self.sent.get()));
+        self.observer.progress(Progress { stage, sent: self.sent.get(), total: self.total.get() });
+    }
 }
 
 /// Who keeps an upload's name at the server, so that it can be resumed later.
@@ -83,10 +99,9 @@ impl Resumption for Unkept {
 
 /// One call's limits, its observer, and where it is: for the error if it is stopped from outside.
 pub struct Call {
-    observer: Rc<dyn Observer>,
+    meter: Rc<Meter>,
     deadline_ms: Option<u32>,
     owner_only: bool,
-    sent: Cell<f64>,
     stage: Cell<Stage>,
     attempts: Cell<u32>,
     shipped: RefCell<Option<(String, String)>>,
@@ -96,10 +111,9 @@ impl Call {
     /// A call that may take `deadline_ms` in all.
     pub fn new(observer: Rc<dyn Observer>, deadline_ms: Option<u32>) -> Self {
         Self {
-            observer,
+            meter: Rc::new(Meter { observer, sent: Cell::new(0.0), total: Cell::new(0.0) }),
             deadline_ms,
             owner_only: false,
-            sent: Cell::new(0.0),
             stage: Cell::new(Stage::Request),
             attempts: Cell::new(0),
             shipped: RefCell::new(None),
@@ -119,15 +133,16 @@ impl Call {
         self.located(error)
     }
 
-    fn located(&self, mut error: Error) -> Error {
-        (error.storage_path, error.image_id) = self.shipped.borrow().clone().unzip();
+    /// The error of a call whose time is over.
+    pub fn expired(&self, deadline_ms: u32) -> Error {
+        let mut error = self.stopped(Code::DeadlineExceeded, &format!("not done within {deadline_ms} ms"));
+        error.retryable = true;
         error
     }
 
-    /// Tells how far the image is; never less than was told before.
-    fn progress(&self, stage: &'static str, sent: f64, total: f64) {
-        self.sent.set(sent.max(self.sent.get()));
-        self.observer.progress(Progress { stage, sent: self.sent.get(), total });
+    fn located(&self, mut error: Error) -> Error {
+        (error.storage_path, error.image_id) = self.shipped.borrow().clone().unzip();
+        error
     }
 
     fn enter(&self, stage: Stage) {
@@ -210,9 +225,7 @@ impl<P: Platform> Client<P> {
         };
         let expired = async {
             self.platform.sleep(ms).await;
-            let mut error = call.stopped(Code::DeadlineExceeded, &format!("not done within {ms} ms"));
-            error.retryable = true;
-            Err(error)
+            Err(call.expired(ms))
         };
         first_of(Box::pin(expired), work).await
     }
@@ -245,12 +258,11 @@ impl<P: Platform> Client<P> {
     }
 
     async fn deliver(&self, shipment: &Shipment<P::Bytes>, call: &Call) -> Result<String, Error> {
-        let total = self.platform.size(&shipment.image);
-        call.progress("upload", 0.0, total);
         self.upload(shipment, call, &Unkept).await?;
-        call.progress("insert", total, total);
+        let total = call.meter.total.get();
+        call.meter.reach("insert", total);
         let image_id = self.insert(shipment, call).await?;
-        call.progress("done", total, total);
+        call.meter.reach("done", total);
         Ok(image_id)
     }
 
@@ -261,7 +273,10 @@ impl<P: Platform> Client<P> {
         call: &Call,
         resumption: &dyn Resumption,
     ) -> Result<(), Error> {
-        if self.platform.size(&shipment.image) >= self.config.resumable_from {
+        let total = self.platform.size(&shipment.image);
+        call.meter.total.set(total);
+        call.meter.reach("upload", 0.0);
+        if total >= self.config.resumable_from {
             return self.upload_in_pieces(shipment, call, resumption).await;
         }
         let build = || object::upload(&self.config, shipment);
@@ -275,15 +290,14 @@ impl<P: Platform> Client<P> {
         call: &Call,
         resumption: &dyn Resumption,
     ) -> Result<(), Error> {
-        let total = self.platform.size(&shipment.image);
-        let mut upload = Upload::new(total, self.config.chunk_size, resumption.earlier());
+        let mut upload = Upload::new(call.meter.total.get(), self.config.chunk_size, resumption.earlier());
         let mut attempts = Attempts::default();
         let mut idle = 0;
         call.enter(Stage::Upload);
         loop {
             let request =
                 upload.next(&self.config, shipment, |from, to| self.platform.slice(&shipment.image, from, to));
-            let answered = match self.exchange(call, Stage::Upload, request).await {
+            let answered = match self.exchange(call, Stage::Upload, request, upload.offset()).await {
                 Ok(response) => upload.read(&response),
                 Err(refusal) => {
                     upload.interrupted();
@@ -295,7 +309,7 @@ impl<P: Platform> Client<P> {
                 Ok(Outcome::Complete) => return Ok(()),
                 Ok(Outcome::Progress) => {
                     (attempts, idle) = (Attempts::default(), 0);
-                    call.progress("upload", upload.offset(), total);
+                    call.meter.reach("upload", upload.offset());
                     continue;
                 }
                 Ok(Outcome::Known) if idle < MAX_IDLE => {
@@ -336,7 +350,7 @@ impl<P: Platform> Client<P> {
         call.enter(stage);
         let mut attempts = Attempts::default();
         loop {
-            let answered = self.exchange(call, stage, build()).await.and_then(|response| read(&response));
+            let answered = self.exchange(call, stage, build(), 0.0).await.and_then(|response| read(&response));
             match answered {
                 Ok(answer) => return Ok(answer),
                 Err(refusal) => self.await_next_try(call, stage, &mut attempts, refusal).await?,
@@ -367,15 +381,21 @@ impl<P: Platform> Client<P> {
             Decision::RefreshToken => {}
             Decision::Wait(wait_ms) => {
                 let (code, status, attempt) = (refusal.error.code, refusal.error.status, call.attempts.get());
-                call.observer.retrying(Retrying { stage, code, status, attempt, wait_ms });
+                call.meter.observer.retrying(Retrying { stage, code, status, attempt, wait_ms });
                 self.platform.sleep(wait_ms).await;
             }
         }
         Ok(())
     }
 
-    /// Sends one request with its keys. Any answer is one, whatever its status.
-    async fn exchange(&self, call: &Call, stage: Stage, request: Request<P::Bytes>) -> Result<Response, Refusal> {
+    /// Sends one request with its keys. Any answer is one, whatever its status. Of the image, `sent_before` bytes are sent.
+    async fn exchange(
+        &self,
+        call: &Call,
+        stage: Stage,
+        request: Request<P::Bytes>,
+        sent_before: f64,
+    ) -> Result<Response, Refusal> {
         let token = self.platform.access_token(self.config.timeout_ms).await.map_err(|(problem, cause)| {
             let message = format!("{}: accessToken {problem}", stage.label());
             let error = Error::new(stage, Code::TokenUnavailable, message).with_cause(cause);
@@ -388,11 +408,20 @@ impl<P: Platform> Client<P> {
         let bearer = token.as_deref().unwrap_or(&self.config.api_key);
         let request =
             request.header("apikey", self.config.api_key.as_str()).header("Authorization", format!("Bearer {bearer}"));
-        let patience_ms = self.patience_ms(&request);
+        let bytes = match &request.payload {
+            Payload::Image(image) => self.platform.size(image),
+            _ => 0.0,
+        };
+        let line_ms = (bytes / SLOWEST_BYTES_PER_SECOND * 1000.0) as u32;
+        let patience = Patience { idle_ms: self.config.timeout_ms, line_ms };
+        let on_sent = (bytes > 0.0 && call.meter.observer.watches()).then(|| {
+            let meter = call.meter.clone();
+            Rc::new(move |sent| meter.reach("upload", sent_before + sent)) as OnSent
+        });
         call.attempts.set(call.attempts.get() + 1);
         // A server may echo what it was sent, a host may name what it could not send, and errors quote them.
         let clean = |text| [bearer, &self.config.api_key].into_iter().fold(text, redact);
-        match self.platform.send(request, patience_ms).await {
+        match self.platform.send(request, patience, on_sent).await {
             Ok(mut response) => {
                 let body = clean(response.body.clone());
                 if body != response.body {
@@ -413,16 +442,6 @@ impl<P: Platform> Client<P> {
         let claims = jwt_claims(token).and_then(|claims| self.platform.parse_json(&claims));
         let subject = claims.as_ref().and_then(|claims| claims.text("sub"));
         subject.is_some_and(|subject| !subject.eq_ignore_ascii_case(&self.config.owner_user_id))
-    }
-
-    /// The timeout plus the time that the image takes on the slowest line.
-    fn patience_ms(&self, request: &Request<P::Bytes>) -> u32 {
-        let size = match &request.payload {
-            Payload::Image(image) => self.platform.size(image),
-            _ => 0.0,
-        };
-        let line_ms = size / SLOWEST_BYTES_PER_SECOND * 1000.0;
-        (f64::from(self.config.timeout_ms) + line_ms) as u32
     }
 }
 

@@ -160,15 +160,14 @@ fn is_secret(key: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use base64::Engine;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use base64ct::{Base64UrlUnpadded, Encoding};
 
     fn options(url: &str, key: &str) -> Options {
         Options { url: Some(url.to_owned()), api_key: Some(key.to_owned()), ..Options::default() }
     }
 
     fn jwt(claims: &str) -> String {
-        format!("eyJhbGciOiJIUzI1NiJ9.{}.c2ln", URL_SAFE_NO_PAD.encode(claims))
+        format!("eyJhbGciOiJIUzI1NiJ9.{}.c2ln", Base64UrlUnpadded::encode_string(claims.as_bytes()))
     }
 
     fn fault(options: Options) -> Option<String> {

@@ -17,6 +17,8 @@ use crate::request::SyncRequest;
 pub trait Witness {
     /// The job is as it says now.
     fn changed(&self, job: &Job);
+    /// So many bytes of the job's image are sent.
+    fn progress(&self, id: &str, sent: f64, total: f64);
     /// The job's row is confirmed; nothing of it is kept.
     fn done(&self, id: &str);
 }
@@ -48,12 +50,12 @@ pub struct Courier<P: Platform, S> {
     client: Rc<Client<P>>,
     store: S,
     limits: Limits,
-    witness: Box<dyn Witness>,
+    witness: Rc<dyn Witness>,
 }
 
 impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
     /// An outbox over a store, sending through a client.
-    pub fn new(client: Rc<Client<P>>, store: S, limits: Limits, witness: Box<dyn Witness>) -> Self {
+    pub fn new(client: Rc<Client<P>>, store: S, limits: Limits, witness: Rc<dyn Witness>) -> Self {
         Self { client, store, limits, witness }
     }
 
@@ -175,7 +177,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
     }
 
     async fn send(&self, job: &mut Job) -> Result<Sent, Trouble> {
-        let call = Call::for_owner(Rc::new(Silent));
+        let call = Call::for_owner(Rc::new(Bytes { id: job.id.clone(), witness: self.witness.clone() }));
         let platform = self.client.platform();
         // Once the bytes are in the bucket, only the row is sent.
         let image = if job.uploaded { None } else { self.store.image(&job.id).await.map_err(Trouble::Store)? };
@@ -260,10 +262,20 @@ enum Trouble {
     Store(Error),
 }
 
-/// The outbox tells of its jobs, not of their attempts.
-struct Silent;
+/// Tells of a job's bytes. Its attempts are its own affair.
+struct Bytes {
+    id: String,
+    witness: Rc<dyn Witness>,
+}
 
-impl Observer for Silent {
-    fn progress(&self, _: Progress) {}
+impl Observer for Bytes {
+    fn progress(&self, progress: Progress) {
+        self.witness.progress(&self.id, progress.sent, progress.total);
+    }
+
     fn retrying(&self, _: Retrying) {}
+
+    fn watches(&self) -> bool {
+        true
+    }
 }

@@ -1,7 +1,6 @@
 //! Short texts out of long or secret ones.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64ct::{Base64UrlUnpadded, Encoding};
 
 /// Bytes of a server's answer that an error quotes at most.
 const QUOTED_BYTES: usize = 500;
@@ -60,7 +59,7 @@ fn is_token_char(c: char) -> bool {
 
 /// The claims of a JWT as JSON text, its signature unchecked; `None` for what is no JWT.
 pub(crate) fn jwt_claims(token: &str) -> Option<String> {
-    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?.trim_end_matches('=')).ok()?;
+    let payload = Base64UrlUnpadded::decode_vec(token.split('.').nth(1)?.trim_end_matches('=')).ok()?;
     String::from_utf8(payload).ok()
 }
 

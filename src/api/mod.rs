@@ -6,7 +6,7 @@ mod read;
 
 use std::rc::Rc;
 
-use js_sys::Promise;
+use js_sys::{Array, Promise};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 
@@ -14,9 +14,11 @@ use crate::client::{Call, Client, Observer, Progress, Retrying, Synced, Work};
 use crate::config::Config;
 use crate::error::{Code, Error};
 use crate::json::ObjectText;
+use crate::platform::Platform;
 use crate::platform::host::{Host, in_browser};
 use crate::platform::js;
-use crate::race::first_of;
+use crate::race::{Racer, first_of};
+use crate::storage::sign::as_download;
 use read::CallOptions;
 
 /// A configured connection to a Supabase project. Safe to use for any number of calls at once.
@@ -57,10 +59,23 @@ impl Sink {
         start_sync(Ok(self.client.clone()), &request, &options)
     }
 
+    /// The same for many images. Resolves to an outcome each: `{ ok: true, storagePath, imageId }` or
+    /// `{ ok: false, error }`.
+    #[wasm_bindgen(js_name = syncMany)]
+    pub fn sync_many(&self, requests: JsValue, options: JsValue) -> Promise {
+        start_sync_many(self.client.clone(), &requests, &options)
+    }
+
     /// A URL that answers with the image under `storage_path`.
     #[wasm_bindgen(js_name = signedUrl)]
     pub fn signed_url(&self, storage_path: JsValue, ttl_seconds: JsValue, options: JsValue) -> Promise {
         start_signed_url(Ok(self.client.clone()), &storage_path, &ttl_seconds, &options)
+    }
+
+    /// The same for many paths. Resolves to a URL each, or null for one that is missing.
+    #[wasm_bindgen(js_name = signedUrls)]
+    pub fn signed_urls(&self, storage_paths: JsValue, ttl_seconds: JsValue, options: JsValue) -> Promise {
+        start_signed_urls(self.client.clone(), &storage_paths, &ttl_seconds, &options)
     }
 }
 
@@ -86,53 +101,134 @@ fn connect(options: &JsValue) -> Connected {
 
 fn start_sync(client: Connected, request: &JsValue, options: &JsValue) -> Promise {
     let read = || Ok((client?, read::sync_request(request)?, read::sync_options(options)?));
-    start(read().map(|(client, request, options)| {
-        let call = Rc::new(call(&options));
-        let running = call.clone();
-        let work = async move { client.sync(request, &running).await.map(|synced| synced_to_js(&synced)) };
-        Started { work: Box::pin(work), call, signal: options.signal }
-    }))
+    match read() {
+        Err(error) => refuse(error),
+        Ok((client, request, options)) => {
+            let call = call(&options);
+            let running = call.clone();
+            let work = async move { client.sync(request, &running).await.map(|synced| synced_to_js(&synced)) };
+            start(call, options.signal, Box::pin(work))
+        }
+    }
+}
+
+fn start_sync_many(client: Rc<Client<Host>>, requests: &JsValue, options: &JsValue) -> Promise {
+    let read = || Ok((read::list(requests, "requests")?, read::many_options(options)?));
+    match read() {
+        Err(error) => refuse(error),
+        Ok((requests, (concurrency, options))) => {
+            let requests = requests.iter().map(|request| read::sync_request(&request)).collect();
+            promise(Box::pin(async move {
+                let call = call(&options);
+                let stopped = Box::pin(stop_of(&call, &options));
+                let outcomes = client.sync_many(requests, concurrency, &call, stopped).await;
+                let outcome = |outcome: Result<Synced, Error>| match outcome {
+                    Ok(synced) => js::outcome(&synced_text(&synced), JsValue::UNDEFINED),
+                    Err(error) => js::outcome("", error::to_js(error)),
+                };
+                Ok(outcomes.into_iter().map(outcome).collect::<Array>().into())
+            }))
+        }
+    }
 }
 
 fn start_signed_url(client: Connected, path: &JsValue, ttl_seconds: &JsValue, options: &JsValue) -> Promise {
-    let read = || Ok((client?, read::sign_request(path, ttl_seconds)?, read::call_options(options)?));
-    start(read().map(|(client, (path, ttl_seconds), options)| {
-        let call = Rc::new(call(&options));
-        let running = call.clone();
-        let work = async move { client.signed_url(&path, ttl_seconds, &running).await.map(JsValue::from) };
-        Started { work: Box::pin(work), call, signal: options.signal }
+    let read = || Ok((client?, read::sign_request(path, ttl_seconds)?, read::sign_options(options)?));
+    match read() {
+        Err(error) => refuse(error),
+        Ok((client, (path, ttl_seconds), (download, options))) => {
+            let call = call(&options);
+            let running = call.clone();
+            let work = async move {
+                let url = client.signed_url(&path, ttl_seconds, &running).await?;
+                Ok(with_download(url, download.as_deref()).into())
+            };
+            start(call, options.signal, Box::pin(work))
+        }
+    }
+}
+
+fn start_signed_urls(client: Rc<Client<Host>>, paths: &JsValue, ttl_seconds: &JsValue, options: &JsValue) -> Promise {
+    let read = || {
+        let paths = read::list(paths, "storagePaths")?;
+        let path = |path: JsValue| read::sign_request(&path, ttl_seconds);
+        let read: Vec<(String, u32)> = paths.iter().map(path).collect::<Result<_, Error>>()?;
+        Ok((read, read::sign_options(options)?))
+    };
+    match read() {
+        Err(error) => refuse(error),
+        Ok((read, (download, options))) => {
+            let ttl_seconds = read.first().map(|(_, ttl_seconds)| *ttl_seconds).unwrap_or_default();
+            let paths: Vec<String> = read.into_iter().map(|(path, _)| path).collect();
+            let call = call(&options);
+            let running = call.clone();
+            let work = async move {
+                let urls = client.signed_urls(&paths, ttl_seconds, &running).await?;
+                let url = |url: Option<String>| match url {
+                    Some(url) => with_download(url, download.as_deref()).into(),
+                    None => JsValue::NULL,
+                };
+                Ok(urls.into_iter().map(url).collect::<Array>().into())
+            };
+            start(call, options.signal, Box::pin(work))
+        }
+    }
+}
+
+fn with_download(url: String, download: Option<&str>) -> String {
+    match download {
+        Some(name) => as_download(&url, name),
+        None => url,
+    }
+}
+
+fn call(options: &CallOptions) -> Rc<Call> {
+    let CallOptions { on_progress, on_retry, deadline_ms, .. } = options;
+    let callbacks = Callbacks { on_progress: on_progress.clone(), on_retry: on_retry.clone() };
+    Rc::new(Call::new(Rc::new(callbacks), *deadline_ms))
+}
+
+/// Runs a call, until it ends or its caller aborts it.
+fn start(call: Rc<Call>, signal: JsValue, work: Work<'static, JsValue>) -> Promise {
+    promise(Box::pin(async move {
+        if signal.is_undefined() {
+            return work.await;
+        }
+        let stopped = async { Err(abortion(&call, &signal).await) };
+        first_of(Box::pin(stopped), work).await
     }))
 }
 
-fn call(options: &CallOptions) -> Call {
-    let CallOptions { on_progress, on_retry, deadline_ms, .. } = options;
-    let callbacks = Callbacks { on_progress: on_progress.clone(), on_retry: on_retry.clone() };
-    Call::new(Rc::new(callbacks), *deadline_ms)
+async fn abortion(call: &Call, signal: &JsValue) -> Error {
+    js::abortion_of(signal).await;
+    let reason = Rc::new(js::value(signal, "reason"));
+    call.stopped(Code::Aborted, "aborted by the caller").with_cause(Some(reason))
 }
 
-/// A call whose arguments are read.
-struct Started {
-    work: Work<'static, JsValue>,
-    call: Rc<Call>,
-    signal: JsValue,
+/// Ends when the caller aborts the call, or its time is over.
+async fn stop_of(call: &Call, options: &CallOptions) -> Error {
+    let aborted: Racer<'_, Error> = match options.signal.is_undefined() {
+        true => Box::pin(core::future::pending()),
+        false => Box::pin(abortion(call, &options.signal)),
+    };
+    let Some(ms) = options.deadline_ms else {
+        return aborted.await;
+    };
+    let expired = async {
+        Host::default().sleep(ms).await;
+        call.expired(ms)
+    };
+    first_of(aborted, Box::pin(expired)).await
 }
 
-/// Runs a call as a promise of its own: it lives on when the handle it was started from is freed.
-fn start(started: Result<Started, Error>) -> Promise {
-    future_to_promise(async move {
-        let Started { work, call, signal } = started.map_err(error::to_js)?;
-        let result = if signal.is_undefined() {
-            work.await
-        } else {
-            let stopped = async {
-                js::abortion_of(&signal).await;
-                let reason = Rc::new(js::value(&signal, "reason"));
-                Err(call.stopped(Code::Aborted, "aborted by the caller").with_cause(Some(reason)))
-            };
-            first_of(Box::pin(stopped), work).await
-        };
-        result.map_err(error::to_js)
-    })
+/// A promise of its own for work under way: it lives on when the handle it was started from is freed. Not generic, so
+/// that there is one in the binary.
+fn promise(work: Work<'static, JsValue>) -> Promise {
+    future_to_promise(async move { work.await.map_err(error::to_js) })
+}
+
+fn refuse(error: Error) -> Promise {
+    Promise::reject(&error::to_js(error))
 }
 
 /// The caller's callbacks, each `undefined` where it is not given.
@@ -150,6 +246,10 @@ impl Observer for Callbacks {
         js::tell(&self.on_progress, js::json(&event.finish()));
     }
 
+    fn watches(&self) -> bool {
+        self.on_progress.is_function()
+    }
+
     fn retrying(&self, retrying: Retrying) {
         let mut event = ObjectText::default();
         event.text("stage", retrying.stage.as_str());
@@ -164,8 +264,12 @@ impl Observer for Callbacks {
 }
 
 fn synced_to_js(synced: &Synced) -> JsValue {
+    js::json(&synced_text(synced))
+}
+
+fn synced_text(synced: &Synced) -> String {
     let mut result = ObjectText::default();
     result.text("storagePath", &synced.storage_path);
     result.text("imageId", &synced.image_id);
-    js::json(&result.finish())
+    result.finish()
 }

@@ -4,9 +4,8 @@ use std::rc::Rc;
 
 use js_sys::{Function, Promise};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::future_to_promise;
 
-use super::{Sink, error, read, synced_to_js};
+use super::{Sink, error, promise, read, synced_to_js};
 use crate::courier::{Courier, Drained, Stop, Witness};
 use crate::error::Error;
 use crate::json::ObjectText;
@@ -32,7 +31,7 @@ impl Outbox {
             return Err(error::to_js(Error::option("ownerUserId", "is needed: an outbox belongs to a user")));
         }
         let limits = read::outbox_options(&options).map_err(error::to_js)?;
-        let courier = Courier::new(client, HostStore(store), limits, Box::new(Changes(on_change)));
+        let courier = Courier::new(client, HostStore(store), limits, Rc::new(Changes(on_change)));
         Ok(Self { courier: Rc::new(courier) })
     }
 
@@ -40,26 +39,22 @@ impl Outbox {
     pub fn enqueue(&self, request: JsValue) -> Promise {
         let request = read::sync_request(&request);
         let courier = self.courier.clone();
-        future_to_promise(async move {
-            let work = async { courier.enqueue(request?).await.map(|synced| synced_to_js(&synced)) };
-            work.await.map_err(error::to_js)
-        })
+        promise(Box::pin(async move { courier.enqueue(request?).await.map(|synced| synced_to_js(&synced)) }))
     }
 
     /// Tries every job that is due, and with `forced` those that wait on their own account. An aborted `signal` is a
     /// pause. The caller holds the outbox's lock.
     pub fn drain(&self, forced: bool, signal: JsValue) -> Promise {
         let courier = self.courier.clone();
-        future_to_promise(async move {
-            let drained = courier.drain(forced, Box::pin(js::abortion_of(&signal))).await;
-            drained.map(drained_to_js).map_err(error::to_js)
-        })
+        promise(Box::pin(
+            async move { courier.drain(forced, Box::pin(js::abortion_of(&signal))).await.map(drained_to_js) },
+        ))
     }
 
     /// Makes a failed or waiting job ready to be tried again.
     pub fn retry(&self, id: String) -> Promise {
         let courier = self.courier.clone();
-        future_to_promise(async move { courier.retry(&id).await.map(|()| JsValue::UNDEFINED).map_err(error::to_js) })
+        promise(Box::pin(async move { courier.retry(&id).await.map(|()| JsValue::UNDEFINED) }))
     }
 }
 
@@ -87,6 +82,13 @@ struct Changes(Function);
 impl Witness for Changes {
     fn changed(&self, job: &Job) {
         js::tell_change(&self.0, &job.id, job.state.as_str(), Some(&job.to_text()));
+    }
+
+    fn progress(&self, id: &str, sent: f64, total: f64) {
+        let mut progress = ObjectText::default();
+        progress.raw("sent", &(sent as u64).to_string());
+        progress.raw("total", &(total as u64).to_string());
+        js::tell_change(&self.0, id, "progress", Some(&progress.finish()));
     }
 
     fn done(&self, id: &str) {

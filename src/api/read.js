@@ -51,13 +51,20 @@ export const syncRequest = (given) =>
   });
 
 export const signRequest = (storagePath, ttlSeconds) =>
-  checked({ storagePath, ttlSeconds }, "request", { storagePath: required(text), ttlSeconds: ttl });
+  checked({ storagePath, ttlSeconds: ttlSeconds ?? DEFAULT_TTL_SECONDS }, "request", {
+    storagePath: required(text),
+    ttlSeconds: ttl,
+  });
 
 const callChecks = { signal, deadlineMs: integer(0), onRetry: callback };
 
-export const callOptions = (given) => checked(given ?? {}, "call options", callChecks);
+export const signOptions = (given) => checked(given ?? {}, "call options", { ...callChecks, download });
 
-export const syncOptions = (given) => checked(given ?? {}, "call options", { ...callChecks, onProgress: callback });
+const syncChecks = { ...callChecks, onProgress: callback };
+
+export const syncOptions = (given) => checked(given ?? {}, "call options", syncChecks);
+
+export const manyOptions = (given) => checked(given ?? {}, "call options", { ...syncChecks, concurrency: integer(1) });
 
 export const outboxOptions = (given) =>
   checked(given, "outbox options", {
@@ -160,6 +167,12 @@ function ttl(given) {
 function bytes(given) {
   check(typeof given === "number" && given >= 1, "must be a number, 1 or more");
   return given;
+}
+
+/** The name to save under: an empty one is the object's own. Nothing if it is not to be saved. */
+function download(given) {
+  if (given === false) return undefined;
+  return given === true ? "" : text(given);
 }
 
 /** All of int64, as a bigint. */

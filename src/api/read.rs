@@ -1,6 +1,6 @@
 //! JavaScript values become plain structs. `read.js` reads and checks them, and gives plain objects of checked fields.
 
-use js_sys::Function;
+use js_sys::{Array, Function};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
 
@@ -19,10 +19,12 @@ extern "C" {
     fn read_sync_request(given: &JsValue) -> JsValue;
     #[wasm_bindgen(js_name = signRequest)]
     fn read_sign_request(storage_path: &JsValue, ttl_seconds: &JsValue) -> JsValue;
-    #[wasm_bindgen(js_name = callOptions)]
-    fn read_call_options(given: &JsValue) -> JsValue;
+    #[wasm_bindgen(js_name = signOptions)]
+    fn read_sign_options(given: &JsValue) -> JsValue;
     #[wasm_bindgen(js_name = syncOptions)]
     fn read_sync_options(given: &JsValue) -> JsValue;
+    #[wasm_bindgen(js_name = manyOptions)]
+    fn read_many_options(given: &JsValue) -> JsValue;
     #[wasm_bindgen(js_name = outboxOptions)]
     fn read_outbox_options(given: &JsValue) -> JsValue;
 }
@@ -101,14 +103,29 @@ pub(super) fn sign_request(storage_path: &JsValue, ttl_seconds: &JsValue) -> Res
     Ok((fields.text("storagePath").unwrap_or_default(), fields.count("ttlSeconds").unwrap_or_default()))
 }
 
-/// The options of a call that only asks.
-pub(super) fn call_options(given: &JsValue) -> Result<CallOptions, Error> {
-    Fields::new(read_call_options(given), Error::option).map(CallOptions::new)
+/// The options of a call that signs; the first is the name to save the image under, if it is to be saved.
+pub(super) fn sign_options(given: &JsValue) -> Result<(Option<String>, CallOptions), Error> {
+    let fields = Fields::new(read_sign_options(given), Error::option)?;
+    Ok((fields.text("download"), CallOptions::new(fields)))
 }
 
 /// The options of a call that sends an image.
 pub(super) fn sync_options(given: &JsValue) -> Result<CallOptions, Error> {
     Fields::new(read_sync_options(given), Error::option).map(CallOptions::new)
+}
+
+/// The options of a call that sends many images; the first is how many at once.
+pub(super) fn many_options(given: &JsValue) -> Result<(u32, CallOptions), Error> {
+    let fields = Fields::new(read_many_options(given), Error::option)?;
+    Ok((fields.count("concurrency").unwrap_or(6), CallOptions::new(fields)))
+}
+
+/// An array of anything.
+pub(super) fn list(given: &JsValue, name: &str) -> Result<Array, Error> {
+    match given.dyn_ref::<Array>() {
+        Some(list) => Ok(list.clone()),
+        None => Err(Error::field(name, "must be an array")),
+    }
 }
 
 impl CallOptions {

@@ -1,10 +1,10 @@
 //! Many images in one call: uploads overlap, rows go in bulk, and nobody's failure is a neighbour's.
 
 use core::cell::{Cell, RefCell};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 
-use super::{Call, Client, Observer, Progress, Retrying, Synced, Unkept};
+use super::{Call, Client, Meter, Observer, Progress, Retrying, Synced, Unkept};
 use crate::error::{Code, Error, Stage};
 use crate::json::Json;
 use crate::platform::Platform;
@@ -28,13 +28,14 @@ impl<P: Platform> Client<P> {
         stopped: Racer<'_, Error>,
     ) -> Vec<Result<Synced, Error>> {
         let batch = Batch::new(requests, &self.platform);
-        call.progress("upload", 0.0, batch.total);
+        call.meter.total.set(batch.total);
+        call.meter.reach("upload", 0.0);
         let work = async {
             let workers = (0..concurrency).map(|_| Box::pin(self.upload_some(&batch, call)) as Racer<'_, ()>).collect();
             all_of(workers).await;
-            call.progress("insert", batch.total, batch.total);
+            call.meter.reach("insert", batch.total);
             self.insert_all(&batch, call).await;
-            call.progress("done", batch.total, batch.total);
+            call.meter.reach("done", batch.total);
             None
         };
         let interrupted = async { Some(stopped.await) };
@@ -52,14 +53,14 @@ impl<P: Platform> Client<P> {
             let outcome = async {
                 let shipment = self.ship(request?).await?;
                 batch.claim(index, &shipment)?;
-                let part = Rc::new(Part::new(call.observer.clone(), batch));
+                let part = Rc::new(Part::new(call.meter.clone(), batch.sent.clone()));
                 let own = Call::new(part.clone(), None);
                 let uploaded = self.upload(&shipment, &own, &Unkept).await;
                 part.reach(self.platform.size(&shipment.image));
                 uploaded.map(|()| shipment)
             };
             match outcome.await {
-                Ok(shipment) => batch.uploaded.borrow_mut().push((index, shipment)),
+                Ok(shipment) => batch.keep(index, shipment),
                 Err(error) => batch.settle(index, Err(error)),
             }
         }
@@ -67,8 +68,7 @@ impl<P: Platform> Client<P> {
 
     /// Inserts what was uploaded; rows that the database refuses are found by splitting in halves.
     async fn insert_all(&self, batch: &Batch<P::Bytes>, call: &Call) {
-        let mut uploaded = batch.uploaded.take();
-        uploaded.sort_by_key(|(index, _)| *index);
+        let mut uploaded = batch.uploaded();
         let mut groups: VecDeque<Vec<(usize, Shipment<P::Bytes>)>> = VecDeque::new();
         while !uploaded.is_empty() {
             let rest = uploaded.split_off(uploaded.len().min(ROWS_AT_ONCE));
@@ -93,16 +93,12 @@ impl<P: Platform> Client<P> {
     }
 
     /// The ids whose rows are there now and are ours.
-    async fn insert_group(
-        &self,
-        group: &[(usize, Shipment<P::Bytes>)],
-        call: &Call,
-    ) -> Result<BTreeSet<String>, Error> {
+    async fn insert_group(&self, group: &[(usize, Shipment<P::Bytes>)], call: &Call) -> Result<Vec<String>, Error> {
         let rows: Vec<&str> = group.iter().map(|(_, shipment)| shipment.row.as_str()).collect();
         let columns = self.columns(&rows);
         let build = || row::insert_many(&self.config, &rows, &columns);
         let inserted = self.until_answered(call, Stage::Insert, &build, &row::read_ids).await?;
-        let mut confirmed: BTreeSet<String> = inserted.split(',').map(str::to_owned).collect();
+        let mut confirmed: Vec<String> = inserted.split(',').map(str::to_owned).collect();
         // Left out of the answer is a row whose id was there before: an earlier attempt's, or another one's.
         let missing: Vec<&Shipment<P::Bytes>> = group
             .iter()
@@ -120,13 +116,14 @@ impl<P: Platform> Client<P> {
 
     /// Every column that any of the rows has.
     fn columns(&self, rows: &[&str]) -> String {
-        let mut columns = BTreeSet::new();
+        let mut columns = Vec::new();
         for row in rows {
             if let Some(Json::Object(members)) = self.platform.parse_json(row) {
-                columns.extend(members.into_iter().map(|(column, _)| column));
+                let news = members.into_iter().map(|(column, _)| column).filter(|column| !columns.contains(column));
+                columns.extend(news.collect::<Vec<_>>());
             }
         }
-        columns.into_iter().collect::<Vec<_>>().join(",")
+        columns.join(",")
     }
 }
 
@@ -143,10 +140,8 @@ type Queue<B> = VecDeque<(usize, Result<SyncRequest<B>, Error>)>;
 /// One call's images and what has become of them.
 struct Batch<B> {
     queue: RefCell<Queue<B>>,
-    uploaded: RefCell<Vec<(usize, Shipment<B>)>>,
-    /// By the requests' order: path and id once they are fixed, and the outcome.
-    slots: RefCell<Vec<Slot>>,
-    paths: RefCell<BTreeSet<String>>,
+    /// In the requests' order.
+    slots: RefCell<Vec<Slot<B>>>,
     /// Bytes that are sent, or of images that failed.
     sent: Rc<Cell<f64>>,
     total: f64,
@@ -154,21 +149,20 @@ struct Batch<B> {
 
 /// Adds one image's progress to that of all.
 struct Part {
-    whole: Rc<dyn Observer>,
+    whole: Rc<Meter>,
     sent: Rc<Cell<f64>>,
-    total: f64,
     own: Cell<f64>,
 }
 
 impl Part {
-    fn new<B>(whole: Rc<dyn Observer>, batch: &Batch<B>) -> Self {
-        Self { whole, sent: batch.sent.clone(), total: batch.total, own: Cell::new(0.0) }
+    fn new(whole: Rc<Meter>, sent: Rc<Cell<f64>>) -> Self {
+        Self { whole, sent, own: Cell::new(0.0) }
     }
 
     fn reach(&self, own: f64) {
         let further = own - self.own.replace(own);
         self.sent.set(self.sent.get() + further);
-        self.whole.progress(Progress { stage: "upload", sent: self.sent.get(), total: self.total });
+        self.whole.reach("upload", self.sent.get());
     }
 }
 
@@ -178,25 +172,29 @@ impl Observer for Part {
     }
 
     fn retrying(&self, retrying: Retrying) {
-        self.whole.retrying(retrying);
+        self.whole.observer.retrying(retrying);
+    }
+
+    fn watches(&self) -> bool {
+        self.whole.observer.watches()
     }
 }
 
-#[derive(Default)]
-struct Slot {
+/// What is known of one request.
+struct Slot<B> {
     fixed: Option<Synced>,
+    /// Uploaded, its row not yet inserted.
+    uploaded: Option<Shipment<B>>,
     outcome: Option<Result<(), Error>>,
 }
 
 impl<B> Batch<B> {
     fn new(requests: Vec<Result<SyncRequest<B>, Error>>, platform: &impl Platform<Bytes = B>) -> Self {
         let total = requests.iter().flatten().map(|request| platform.size(&request.image)).sum();
-        let slots = requests.iter().map(|_| Slot::default()).collect();
+        let slots = requests.iter().map(|_| Slot { fixed: None, uploaded: None, outcome: None }).collect();
         Self {
             queue: RefCell::new(requests.into_iter().enumerate().collect()),
-            uploaded: RefCell::new(Vec::new()),
             slots: RefCell::new(slots),
-            paths: RefCell::new(BTreeSet::new()),
             sent: Rc::new(Cell::new(0.0)),
             total,
         }
@@ -204,14 +202,33 @@ impl<B> Batch<B> {
 
     /// Notes an image's path and id. Two images of one call can't go to one path: the later would take the earlier's place.
     fn claim(&self, index: usize, shipment: &Shipment<B>) -> Result<(), Error> {
-        let path = shipment.storage_path.as_str();
+        let synced =
+            Synced { storage_path: shipment.storage_path.as_str().to_owned(), image_id: shipment.image_id.clone() };
+        let mut slots = self.slots.borrow_mut();
+        let is_taken =
+            |slot: &Slot<B>| slot.fixed.as_ref().is_some_and(|other| other.storage_path == synced.storage_path);
+        let taken = slots.iter().any(is_taken);
+        if let Some(slot) = slots.get_mut(index) {
+            slot.fixed = Some(synced);
+        }
+        match taken {
+            false => Ok(()),
+            true => {
+                Err(Error::new(Stage::Request, Code::PathTaken, "another image of this call goes to this storage path"))
+            }
+        }
+    }
+
+    fn keep(&self, index: usize, shipment: Shipment<B>) {
         if let Some(slot) = self.slots.borrow_mut().get_mut(index) {
-            slot.fixed = Some(Synced { storage_path: path.to_owned(), image_id: shipment.image_id.clone() });
+            slot.uploaded = Some(shipment);
         }
-        if self.paths.borrow_mut().insert(path.to_owned()) {
-            return Ok(());
-        }
-        Err(Error::new(Stage::Request, Code::PathTaken, "another image of this call goes to this storage path"))
+    }
+
+    /// What has been uploaded, in the requests' order.
+    fn uploaded(&self) -> Vec<(usize, Shipment<B>)> {
+        let take = |(index, slot): (usize, &mut Slot<B>)| Some((index, slot.uploaded.take()?));
+        self.slots.borrow_mut().iter_mut().enumerate().filter_map(take).collect()
     }
 
     fn settle(&self, index: usize, outcome: Result<(), Error>) {
@@ -221,7 +238,7 @@ impl<B> Batch<B> {
     }
 
     fn outcomes(self, unfinished: &Error) -> Vec<Result<Synced, Error>> {
-        let settle = |Slot { fixed, outcome }: Slot| match (outcome, fixed) {
+        let settle = |Slot { fixed, outcome, .. }: Slot<B>| match (outcome, fixed) {
             (Some(Ok(())), Some(synced)) => Ok(synced),
             (outcome, fixed) => {
                 let mut error = outcome.and_then(Result::err).unwrap_or_else(|| unfinished.clone());

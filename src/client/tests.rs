@@ -77,6 +77,10 @@ impl Observer for Recorder {
     fn retrying(&self, retrying: Retrying) {
         self.0.borrow_mut().push(Event::Retry(retrying));
     }
+
+    fn watches(&self) -> bool {
+        true
+    }
 }
 
 fn call(deadline_ms: Option<u32>) -> (Call, Events) {

@@ -98,6 +98,56 @@ export function exchange(fetch, method, url, headers, body, patienceMs) {
   return within(patienceMs, {}, answer, () => controller?.abort());
 }
 
+/** fetch tells nothing of a request's bytes; XMLHttpRequest does, where there is one: not in service workers and servers. */
+export const seesProgress = () => typeof XMLHttpRequest === "function";
+
+/** The same by XMLHttpRequest, which tells `onSent` of the bytes. It is cut after `patienceMs` without a sign of life. */
+export const exchangeSeen = (method, url, headers, body, patienceMs, onSent) =>
+  task((settle) => {
+    const request = new XMLHttpRequest();
+    let timer;
+    const stop = () => {
+      clearTimeout(timer);
+      request.abort();
+    };
+    const waitOn = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => settle({}), Math.min(patienceMs, LONGEST_MS));
+    };
+    const answer = () => ({
+      status: request.status,
+      headers: { get: (name) => headersOf(request).get(name) ?? null },
+      body: request.responseText,
+    });
+    const lost = (thrown) => settle({ problem: messageOf(thrown), thrown });
+    request.upload.onprogress = ({ loaded }) => {
+      waitOn();
+      onSent(loaded);
+    };
+    request.onload = () => settle(answer());
+    request.onerror = () => lost(new TypeError("the connection failed or broke"));
+    try {
+      request.open(method, url);
+      for (const [name, value] of Object.entries(JSON.parse(headers))) request.setRequestHeader(name, value);
+      waitOn();
+      request.send(body);
+    } catch (thrown) {
+      lost(thrown);
+    }
+    return stop;
+  });
+
+/** Those that may be read here; asking for another one by its name has browsers complain on the console. */
+const headersOf = (request) =>
+  new Headers(
+    request
+      .getAllResponseHeaders()
+      .trim()
+      .split(/[\r\n]+/)
+      .filter(Boolean)
+      .map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1).trim()]),
+  );
+
 async function readAnswer(response) {
   const { status, headers } = response;
   if (typeof status !== "number") throw new TypeError("fetch gave no Response");
@@ -190,6 +240,9 @@ export function failure(json, cause) {
 export function tell(callback, ...args) {
   attempt(() => callback(...args)?.catch?.(() => {}));
 }
+
+/** What became of one image of many: JSON of where it landed, or why not. */
+export const outcome = (landed, error) => (error ? { ok: false, error } : { ok: true, ...JSON.parse(landed) });
 
 /** Calls a method of the outbox's store. */
 export const ask = async (store, method, args) => store[method](...args);

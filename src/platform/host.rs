@@ -4,10 +4,11 @@ use std::rc::Rc;
 
 use js_sys::Function;
 use wasm_bindgen::JsValue;
+use wasm_bindgen::closure::Closure;
 use wasm_bindgen_futures::JsFuture;
 
 pub use super::js::in_browser;
-use super::{Platform, js};
+use super::{OnSent, Patience, Platform, js};
 use crate::error::Cause;
 use crate::http::{Failure, Payload, READ_HEADERS, Request, Response};
 use crate::json::{Json, ObjectText};
@@ -37,7 +38,12 @@ impl HostBytes {
 impl Platform for Host {
     type Bytes = HostBytes;
 
-    async fn send(&self, request: Request<HostBytes>, patience_ms: u32) -> Result<Response, Failure> {
+    async fn send(
+        &self,
+        request: Request<HostBytes>,
+        patience: Patience,
+        on_sent: Option<OnSent>,
+    ) -> Result<Response, Failure> {
         let mut headers = ObjectText::default();
         for (name, value) in &request.headers {
             headers.text(name, value);
@@ -47,9 +53,18 @@ impl Platform for Host {
             Payload::Json(text) => text.into(),
             Payload::Image(HostBytes(image)) => image,
         };
-        let fetch = self.fetch.clone();
-        let (method, headers) = (request.method.as_str(), headers.finish());
-        read(&js::end_of(js::exchange(fetch, method, &request.url, &headers, body, patience_ms)).await)
+        let (method, url, headers) = (request.method.as_str(), request.url.as_str(), headers.finish());
+        let answer = match on_sent.filter(|_| self.fetch.is_none() && js::sees_progress()) {
+            Some(on_sent) => {
+                let on_sent = Closure::new(move |sent| on_sent(sent));
+                js::end_of(js::exchange_seen(method, url, &headers, body, patience.idle_ms, &on_sent)).await
+            }
+            None => {
+                let patience_ms = patience.idle_ms.saturating_add(patience.line_ms);
+                js::end_of(js::exchange(self.fetch.clone(), method, url, &headers, body, patience_ms)).await
+            }
+        };
+        read(&answer)
     }
 
     async fn sleep(&self, ms: u32) {

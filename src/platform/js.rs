@@ -21,6 +21,8 @@ extern "C" {
     pub(crate) fn json(text: &str) -> JsValue;
     /// An `Error` from JSON.
     pub(crate) fn failure(json: &str, cause: JsValue) -> JsValue;
+    /// What became of one image of many.
+    pub(crate) fn outcome(landed: &str, error: JsValue) -> JsValue;
     /// Calls a callback.
     pub(crate) fn tell(callback: &JsValue, event: JsValue);
     /// The same for the outbox's: a job's id, its state, and its text.
@@ -45,6 +47,18 @@ extern "C" {
         headers: &str,
         body: JsValue,
         patience_ms: u32,
+    ) -> Task;
+    /// Whether this host can watch the bytes of a request.
+    #[wasm_bindgen(js_name = seesProgress)]
+    pub(super) fn sees_progress() -> bool;
+    #[wasm_bindgen(js_name = exchangeSeen)]
+    pub(super) fn exchange_seen(
+        method: &str,
+        url: &str,
+        headers: &str,
+        body: JsValue,
+        patience_ms: u32,
+        on_sent: &Closure<dyn Fn(f64)>,
     ) -> Task;
     pub(super) fn header(answer: &JsValue, name: &str) -> Option<String>;
 

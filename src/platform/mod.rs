@@ -8,10 +8,25 @@ pub(crate) mod js;
 #[cfg(target_arch = "wasm32")]
 pub mod store;
 
+use std::rc::Rc;
+
 use crate::error::{Cause, Error};
 use crate::http::{Failure, Request, Response};
 use crate::json::Json;
 use crate::outbox::{Job, Limits};
+
+/// How long an attempt may go on. Where its progress can be seen, it is cut after `idle_ms` without any; elsewhere after
+/// both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Patience {
+    pub idle_ms: u32,
+    /// What its bytes take on a slow line.
+    pub line_ms: u32,
+}
+
+/// Told of the bytes of a request that are sent.
+pub type OnSent = Rc<dyn Fn(f64)>;
 
 /// A host: a page, a worker, a server, or a test.
 ///
@@ -21,8 +36,13 @@ pub trait Platform {
     /// A handle to an image's bytes, which stay on the host's side. Cheap to clone.
     type Bytes: Clone;
 
-    /// Sends a request and reads the whole answer. Cut after `patience_ms`.
-    async fn send(&self, request: Request<Self::Bytes>, patience_ms: u32) -> Result<Response, Failure>;
+    /// Sends a request and reads the whole answer, telling `on_sent` of the bytes that are sent, if the host can see them.
+    async fn send(
+        &self,
+        request: Request<Self::Bytes>,
+        patience: Patience,
+        on_sent: Option<OnSent>,
+    ) -> Result<Response, Failure>;
 
     /// Waits.
     async fn sleep(&self, ms: u32);

@@ -5,8 +5,7 @@
 //! PATCH says how far the server got, and that is trusted; after a cut only HEAD knows; an upload that may have ended is
 //! looked up as an object, since a finished upload answers no question.
 
-use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64ct::{Base64, Base64UrlUnpadded, Encoding};
 
 use super::object_url;
 use crate::config::Config;
@@ -212,7 +211,7 @@ impl Upload {
 
     /// The last part of the decoded id: `tenant/bucket/path/version`.
     fn version(&self) -> Option<String> {
-        let decoded = URL_SAFE_NO_PAD.decode(self.id.as_deref()?.trim_end_matches('=')).ok()?;
+        let decoded = Base64UrlUnpadded::decode_vec(self.id.as_deref()?.trim_end_matches('=')).ok()?;
         String::from_utf8(decoded).ok()?.rsplit('/').next().map(str::to_owned)
     }
 }
@@ -235,8 +234,10 @@ fn metadata<B>(config: &Config, shipment: &Shipment<B>) -> String {
         ("contentType", Some(shipment.mime_type.as_str())),
         ("cacheControl", seconds.filter(|seconds| !seconds.is_empty())),
     ];
-    let entries: Vec<String> =
-        entries.into_iter().filter_map(|(name, value)| Some(format!("{name} {}", STANDARD.encode(value?)))).collect();
+    let entries: Vec<String> = entries
+        .into_iter()
+        .filter_map(|(name, value)| Some(format!("{name} {}", Base64::encode_string(value?.as_bytes()))))
+        .collect();
     entries.join(",")
 }
 
@@ -288,7 +289,7 @@ mod tests {
 
     /// The name of an upload whose version is `v1`.
     fn id() -> String {
-        URL_SAFE_NO_PAD.encode("tenant/imagen-generated/u/a.png/v1")
+        Base64UrlUnpadded::encode_string(b"tenant/imagen-generated/u/a.png/v1")
     }
 
     /// What is sent next: method, path, offset header and the bytes that go along.

@@ -14,7 +14,7 @@ use super::fault::{Break, Fault};
 use crate::error::Cause;
 use crate::http::{Failure, Method, Payload, Request, Response};
 use crate::json::Json;
-use crate::platform::Platform;
+use crate::platform::{OnSent, Patience, Platform};
 
 pub(crate) type Bytes = Rc<Vec<u8>>;
 
@@ -263,8 +263,13 @@ pub(crate) fn storage_error(status: &str, code: &str, message: &str) -> Response
 impl Platform for World {
     type Bytes = Bytes;
 
-    async fn send(&self, request: Request<Bytes>, patience_ms: u32) -> Result<Response, Failure> {
-        self.exchange(request, patience_ms).await
+    async fn send(
+        &self,
+        request: Request<Bytes>,
+        patience: Patience,
+        _on_sent: Option<OnSent>,
+    ) -> Result<Response, Failure> {
+        self.exchange(request, patience.idle_ms + patience.line_ms).await
     }
 
     async fn sleep(&self, ms: u32) {
