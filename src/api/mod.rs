@@ -239,6 +239,9 @@ struct Callbacks {
 
 impl Observer for Callbacks {
     fn progress(&self, progress: Progress) {
+        if !self.watches() {
+            return;
+        }
         let mut event = ObjectText::default();
         event.text("stage", progress.stage);
         event.raw("sent", &(progress.sent as u64).to_string());

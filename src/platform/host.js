@@ -93,9 +93,13 @@ export function exchange(fetch, method, url, headers, body, patienceMs) {
   const controller = attempt(() => new AbortController());
   const init = { method, signal: controller?.signal, headers: JSON.parse(headers), body };
   const sent = (async () => readAnswer(await (fetch ? fetch(url, init) : globalThis.fetch(url, init))))();
-  const answer = sent.catch((thrown) => ({ problem: reasonOf(thrown), thrown }));
-  // After the answer is read, aborting is without effect.
-  return within(patienceMs, {}, answer, () => controller?.abort());
+  let isOver = false;
+  const answer = sent
+    .catch((thrown) => ({ problem: reasonOf(thrown), thrown }))
+    .finally(() => {
+      isOver = true;
+    });
+  return within(patienceMs, {}, answer, () => isOver || controller?.abort());
 }
 
 /** fetch tells nothing of a request's bytes; XMLHttpRequest does, where there is one: not in service workers and servers. */
@@ -238,7 +242,7 @@ export function failure(json, cause) {
 
 /** Calls one of the caller's callbacks. What it throws, or rejects later, is its own affair. */
 export function tell(callback, ...args) {
-  attempt(() => callback(...args)?.catch?.(() => {}));
+  if (callback !== undefined) attempt(() => callback(...args)?.catch?.(() => {}));
 }
 
 /** What became of one image of many: JSON of where it landed, or why not. */

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use js_sys::Function;
-use wasm_bindgen::JsValue;
 use wasm_bindgen::closure::Closure;
+use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
 pub use super::js::in_browser;
@@ -99,7 +99,7 @@ impl Platform for Host {
 
     async fn first_bytes(&self, bytes: &HostBytes, count: u32) -> Result<Vec<u8>, Cause> {
         match JsFuture::from(js::first_bytes(&bytes.0, count)).await {
-            Ok(bytes) => Ok(js_sys::Uint8Array::new(&bytes).to_vec()),
+            Ok(bytes) => Ok(bytes.unchecked_into::<js_sys::Uint8Array>().to_vec()),
             Err(thrown) => Err(Rc::new(thrown)),
         }
     }
