@@ -9,8 +9,8 @@ use std::rc::Rc;
 
 use imagen_cloud::http::{Failure, Method, Request, Response};
 use imagen_cloud::json::Json;
-use imagen_cloud::platform::Platform;
 use imagen_cloud::platform::host::{Host, HostBytes, in_browser};
+use imagen_cloud::platform::{Patience, Platform};
 use imagen_cloud::race::first_of;
 use js_sys::{Function, Uint8Array};
 use page::{eval, in_page};
@@ -21,6 +21,10 @@ wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);
 
 fn function(code: &str) -> Option<Function> {
     Some(eval(code).unchecked_into())
+}
+
+fn within(idle_ms: u32) -> Patience {
+    Patience { idle_ms, line_ms: 0 }
 }
 
 fn get(url: &str) -> Request<HostBytes> {
@@ -41,7 +45,7 @@ async fn a_dropped_request_is_aborted() {
     let fetch = function("(url, init) => { globalThis.sent = init; return new Promise(() => {}); }");
     let host = Host { fetch, ..Host::default() };
     let sent = async {
-        let _ = host.send(get("https://x.invalid/"), 60_000).await;
+        let _ = host.send(get("https://x.invalid/"), within(60_000), None).await;
         panic!("the request has no end");
     };
     let soon = async {
@@ -56,7 +60,7 @@ async fn a_dropped_request_is_aborted() {
 async fn a_request_without_an_answer_is_cut_and_aborted() {
     let fetch = function("(url, init) => { globalThis.sent = init; return new Promise(() => {}); }");
     let host = Host { fetch, ..Host::default() };
-    assert!(matches!(host.send(get("https://x.invalid/"), 20).await, Err(Failure::Timeout)));
+    assert!(matches!(host.send(get("https://x.invalid/"), within(20), None).await, Err(Failure::Timeout)));
     assert_eq!(eval("sent.signal.aborted"), true);
 }
 
@@ -91,7 +95,7 @@ async fn a_wait_longer_than_a_timer_knows_does_not_end_at_once() {
 #[wasm_bindgen_test]
 async fn an_answer_is_read_to_its_end() {
     let url = eval("URL.createObjectURL(new Blob(['[{\"id\":\"\\u00e4\"}]']))").as_string().unwrap();
-    let Response { status, body, json, .. } = Host::default().send(get(&url), 5000).await.unwrap();
+    let Response { status, body, json, .. } = Host::default().send(get(&url), within(5000), None).await.unwrap();
     assert_eq!((status, body.as_str()), (200, "[{\"id\":\"ä\"}]"));
     let row = Json::Object(vec![("id".to_owned(), Json::Text("ä".to_owned()))]);
     assert_eq!(json, Some(Json::Array(vec![row])));
@@ -107,7 +111,7 @@ async fn an_answer_that_breaks_off_is_a_failure_of_the_network() {
         "() => Promise.reject('broke')",
     ] {
         let host = Host { fetch: function(fetch), ..Host::default() };
-        match host.send(get("https://x.invalid/"), 5000).await {
+        match host.send(get("https://x.invalid/"), within(5000), None).await {
             Err(Failure::Network(problem, Some(_))) => assert!(problem.contains("broke"), "{problem}: {fetch}"),
             other => panic!("{other:?}: {fetch}"),
         }
@@ -115,10 +119,10 @@ async fn an_answer_that_breaks_off_is_a_failure_of_the_network() {
     let stream = "() => new Response(new ReadableStream({ pull(stream) { stream.error(new TypeError('broke')); } }))";
     for fetch in [stream, "() => undefined", "() => ({})", "() => 42", "() => ({ status: 200 })"] {
         let host = Host { fetch: function(fetch), ..Host::default() };
-        let answer = host.send(get("https://x.invalid/"), 5000).await;
+        let answer = host.send(get("https://x.invalid/"), within(5000), None).await;
         assert!(matches!(answer, Err(Failure::Network(..))), "{fetch}");
     }
-    let unreachable = Host::default().send(get("https://x.invalid/"), 20_000).await;
+    let unreachable = Host::default().send(get("https://x.invalid/"), within(20_000), None).await;
     assert!(matches!(unreachable, Err(Failure::Network(..))));
 }
 
