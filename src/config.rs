@@ -3,7 +3,7 @@
 use crate::error::{Code, Error, Stage};
 use crate::path;
 use crate::retry::Policy;
-use crate::text::{is_header_safe, jwt_claims};
+use crate::text::{contains, is_header_safe, jwt_claims};
 
 /// The environment's names of the keys, the first that is set counts.
 pub const ENV_KEYS: [&str; 3] = ["SUPABASE_SERVICE_KEY", "MAI_SUPABASE_KEY", "SUPABASE_SECRET_KEY"];
@@ -153,7 +153,7 @@ fn is_name(name: &str) -> bool {
 fn is_secret(key: &str) -> bool {
     // A quote inside of a claim's text would be escaped, so this is a claim of its own.
     let is_service_role =
-        |claims: String| claims.split_ascii_whitespace().collect::<String>().contains("\"role\":\"service_role\"");
+        |claims: String| contains(&claims.split_ascii_whitespace().collect::<String>(), "\"role\":\"service_role\"");
     key.starts_with("sb_secret_") || jwt_claims(key).is_some_and(is_service_role)
 }
 

@@ -36,7 +36,7 @@ impl StoragePath {
                 check(folders).map_err(|problem| Error::field(field, problem))?;
             }
         }
-        if ext.contains('/') {
+        if ext.bytes().any(|byte| byte == b'/') {
             return Err(Error::field("ext", "is the ending of a file name and holds no slash"));
         }
         check_characters(ext).map_err(|problem| Error::field("ext", problem))?;
@@ -88,7 +88,7 @@ fn check_characters(part: &str) -> Result<(), &'static str> {
     if part.chars().any(char::is_control) {
         return Err("has a control character");
     }
-    if part.contains('\\') {
+    if part.bytes().any(|byte| byte == b'\\') {
         return Err("has a backslash");
     }
     Ok(())

@@ -6,7 +6,7 @@
 use crate::error::{Code, Error, Stage};
 use crate::http::{Failure, Response};
 use crate::json::Json;
-use crate::text::quote;
+use crate::text::{contains, quote};
 
 /// What may mend a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,7 +117,7 @@ impl Told {
     }
 
     fn says(&self, words: &str) -> bool {
-        self.message.to_ascii_lowercase().contains(words)
+        contains(&self.message.to_ascii_lowercase(), words)
     }
 }
 

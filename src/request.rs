@@ -171,7 +171,7 @@ fn prompt_hash(prompt: &str) -> String {
 /// `type/subtype` and perhaps parameters, fit for a header.
 fn is_mime_type(text: &str) -> bool {
     let token =
-        |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "!#$&^_.+-".contains(c));
+        |part: &str| !part.is_empty() && part.bytes().all(|c| c.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&c));
     let essence = text.split(';').next().unwrap_or_default().trim_end();
     is_header_safe(text) && essence.split_once('/').is_some_and(|(kind, subtype)| token(kind) && token(subtype))
 }

@@ -80,7 +80,7 @@ pub fn retry_after_ms(
     parse_date: impl Fn(&str) -> Option<f64>,
 ) -> Option<u32> {
     let value = value.trim();
-    if value.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c)) {
+    if value.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.')) {
         return value.parse::<u32>().ok().map(|seconds| seconds.saturating_mul(1000));
     }
     let until = parse_date(value)?;

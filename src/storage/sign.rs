@@ -9,7 +9,7 @@ use crate::http::{Method, Request, Response};
 use crate::json::{self, Json};
 use crate::path::{StoragePath, escape_segment};
 use crate::refusal::{self, Refusal};
-use crate::text::quote;
+use crate::text::{quote, split_once};
 
 /// What may not stand in a URL as it is; `%`, `?` and `#` are left, since they may be meant.
 const ILLEGAL: AsciiSet =
@@ -93,7 +93,7 @@ fn absolute(config: &Config, path: &StoragePath, signed: &str) -> Option<String>
 /// Escapes the object's name where it stands as it is, and whatever else may not stand in a URL.
 fn escaped(config: &Config, path: &StoragePath, url: &str) -> String {
     let raw = format!("/{}/{}?", config.bucket, path.as_str());
-    let whole = match url.split_once(&raw) {
+    let whole = match split_once(url, &raw) {
         Some((before, query)) => format!("{before}/{}/{}?{query}", escape_segment(&config.bucket), path.escaped()),
         None => url.to_owned(),
     };

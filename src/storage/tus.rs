@@ -14,6 +14,7 @@ use crate::http::{Method, Request, Response};
 use crate::json::Json;
 use crate::refusal::{self, Refusal, Remedy};
 use crate::request::Shipment;
+use crate::text::{contains, split_once};
 
 /// The version of the protocol, on every request.
 const TUS: (&str, &str) = ("Tus-Resumable", "1.0.0");
@@ -145,7 +146,7 @@ impl Upload {
         }
         match response.status {
             // Another offset than the server's; or the upload has ended.
-            409 if response.body.contains("already exists") => self.look_up_or_start_anew(),
+            409 if contains(&response.body, "already exists") => self.look_up_or_start_anew(),
             409 => self.doubt = Doubt::Offset,
             404 | 410 => self.look_up_or_start_anew(),
             _ => {
@@ -226,7 +227,7 @@ fn is_id_char(c: char) -> bool {
 }
 
 fn metadata<B>(config: &Config, shipment: &Shipment<B>) -> String {
-    let max_age = config.cache_control.as_deref().and_then(|value| value.split_once("max-age="));
+    let max_age = config.cache_control.as_deref().and_then(|value| split_once(value, "max-age="));
     let seconds = max_age.map(|(_, rest)| rest.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default());
     let entries = [
         ("bucketName", Some(config.bucket.as_str())),
@@ -257,7 +258,7 @@ fn refused(response: &Response) -> Refusal {
     let mut refusal = refusal::of_response(Stage::Upload, response);
     let (code, remedy) = match response.status {
         423 => (Code::Unavailable, Remedy::Wait),
-        400 if response.body.contains("lock acquired") => (Code::Unavailable, Remedy::Wait),
+        400 if contains(&response.body, "lock acquired") => (Code::Unavailable, Remedy::Wait),
         403 if response.json.is_none() => (Code::Forbidden, Remedy::None),
         404 if response.json.is_none() => (Code::BucketMissing, Remedy::None),
         _ => return refusal,
