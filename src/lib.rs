@@ -20,6 +20,7 @@
 
 #[cfg(target_arch = "wasm32")]
 pub mod api;
+mod base64;
 pub mod client;
 pub mod config;
 pub mod courier;

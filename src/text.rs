@@ -1,6 +1,6 @@
 //! Short texts out of long or secret ones.
 
-use base64ct::{Base64UrlUnpadded, Encoding};
+use crate::base64;
 
 /// Bytes of a server's answer that an error quotes at most.
 const QUOTED_BYTES: usize = 500;
@@ -79,7 +79,7 @@ fn is_token_char(c: char) -> bool {
 
 /// The claims of a JWT as JSON text, its signature unchecked; `None` for what is no JWT.
 pub(crate) fn jwt_claims(token: &str) -> Option<String> {
-    let payload = Base64UrlUnpadded::decode_vec(token.split('.').nth(1)?.trim_end_matches('=')).ok()?;
+    let payload = base64::decode_url(token.split('.').nth(1)?)?;
     String::from_utf8(payload).ok()
 }
 

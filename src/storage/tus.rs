@@ -5,9 +5,8 @@
 //! PATCH says how far the server got, and that is trusted; after a cut only HEAD knows; an upload that may have ended is
 //! looked up as an object, since a finished upload answers no question.
 
-use base64ct::{Base64, Base64UrlUnpadded, Encoding};
-
 use super::object_url;
+use crate::base64;
 use crate::config::Config;
 use crate::error::{Code, Stage};
 use crate::http::{Method, Request, Response};
@@ -212,7 +211,7 @@ impl Upload {
 
     /// The last part of the decoded id: `tenant/bucket/path/version`.
     fn version(&self) -> Option<String> {
-        let decoded = Base64UrlUnpadded::decode_vec(self.id.as_deref()?.trim_end_matches('=')).ok()?;
+        let decoded = base64::decode_url(self.id.as_deref()?)?;
         String::from_utf8(decoded).ok()?.rsplit('/').next().map(str::to_owned)
     }
 }
@@ -237,7 +236,7 @@ fn metadata<B>(config: &Config, shipment: &Shipment<B>) -> String {
     ];
     let entries: Vec<String> = entries
         .into_iter()
-        .filter_map(|(name, value)| Some(format!("{name} {}", Base64::encode_string(value?.as_bytes()))))
+        .filter_map(|(name, value)| Some(format!("{name} {}", base64::encode(value?.as_bytes()))))
         .collect();
     entries.join(",")
 }
@@ -275,6 +274,7 @@ mod tests {
     use crate::config::Options;
     use crate::json::tests::parse;
     use crate::path::StoragePath;
+    use base64ct::{Base64UrlUnpadded, Encoding};
 
     const MIB: f64 = 1024.0 * 1024.0;
 
