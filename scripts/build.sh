@@ -30,7 +30,9 @@ cargo build --quiet --release --target wasm32-unknown-unknown --lib \
 wasm-bindgen "$built" --target web --omit-default-module-path --out-dir "$next" --out-name imagen_cloud
 # Only features that wasm-bindgen's output uses and that every supported host has; --all-features would let
 # wasm-opt emit what browsers don't know yet.
-wasm-opt -Oz --strip-debug --strip-producers \
+# Twice, since the first time leaves something to do. Functions with one caller stay apart: put together they are 3 % smaller,
+# but brotli then finds less that repeats, and they are 3 % larger.
+wasm-opt -Oz -Oz --one-caller-inline-max-function-size=20 --strip-debug --strip-producers \
   --enable-bulk-memory --enable-nontrapping-float-to-int --enable-sign-ext --enable-mutable-globals \
   --enable-reference-types --enable-multivalue \
   "$next/imagen_cloud_bg.wasm" -o "$next/optimized.wasm"
