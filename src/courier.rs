@@ -3,8 +3,8 @@
 //! Whoever drains holds the outbox's lock; that, and one transaction a step, is what makes a killed tab's jobs safe.
 
 use core::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::rc::Rc;
+use std::vec::IntoIter;
 
 use crate::client::{Call, Client, Observer, Progress, Resumption, Retrying, Synced, Work};
 use crate::error::{Code, Error, Stage};
@@ -89,9 +89,10 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
     /// its uploads aborted, when `paused` does. The caller holds the outbox's lock.
     pub async fn drain(&self, forced: bool, paused: Racer<'_, ()>) -> Result<Drained, Error> {
         let round = Round::default();
-        let jobs = self.jobs().await?;
+        let mut jobs = self.jobs().await?;
         let now_ms = self.client.platform().now_ms();
-        round.queue.borrow_mut().extend(jobs.into_iter().filter(|job| job.is_due(now_ms, forced)));
+        jobs.retain(|job| job.is_due(now_ms, forced));
+        round.queue.replace(jobs.into_iter());
         let work = async {
             let workers = (0..self.limits.concurrency).map(|_| Box::pin(self.work(&round)) as Racer<'_, ()>).collect();
             all_of(workers).await;
@@ -107,7 +108,8 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
         if let Some(error) = round.broken.take() {
             return Err(error);
         }
-        let waiting: Vec<Job> = self.jobs().await?.into_iter().filter(Job::is_waiting).collect();
+        let mut waiting = self.jobs().await?;
+        waiting.retain(Job::is_waiting);
         let now_ms = self.client.platform().now_ms();
         Ok(Drained {
             done: round.done.get(),
@@ -136,13 +138,13 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
 
     async fn work(&self, round: &Round) {
         while round.stopped.get().is_none() {
-            let next = round.queue.borrow_mut().pop_front();
+            let next = round.queue.borrow_mut().next();
             let Some(job) = next else {
                 return;
             };
             if let Err(broken) = self.carry(job, round).await {
                 // The store itself fails: nothing more can be promised.
-                round.queue.borrow_mut().clear();
+                round.queue.take();
                 round.broken.replace(Some(broken));
             }
         }
@@ -243,7 +245,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Resumption for Kept<'_, P, S> {
 /// One drain under way.
 #[derive(Default)]
 struct Round {
-    queue: RefCell<VecDeque<Job>>,
+    queue: RefCell<IntoIter<Job>>,
     done: Cell<u32>,
     failed: Cell<u32>,
     stopped: Cell<Option<Stop>>,

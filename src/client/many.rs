@@ -1,8 +1,9 @@
 //! Many images in one call: uploads overlap, rows go in bulk, and nobody's failure is a neighbour's.
 
 use core::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use core::iter::Enumerate;
 use std::rc::Rc;
+use std::vec::IntoIter;
 
 use super::{Call, Client, Meter, Observer, Progress, Retrying, Synced, Unkept};
 use crate::error::{Code, Error, Stage};
@@ -46,7 +47,7 @@ impl<P: Platform> Client<P> {
 
     async fn upload_some(&self, batch: &Batch<P::Bytes>, call: &Call) {
         loop {
-            let next = batch.queue.borrow_mut().pop_front();
+            let next = batch.queue.borrow_mut().next();
             let Some((index, request)) = next else {
                 return;
             };
@@ -69,12 +70,13 @@ impl<P: Platform> Client<P> {
     /// Inserts what was uploaded; rows that the database refuses are found by splitting in halves.
     async fn insert_all(&self, batch: &Batch<P::Bytes>, call: &Call) {
         let mut uploaded = batch.uploaded();
-        let mut groups: VecDeque<Vec<(usize, Shipment<P::Bytes>)>> = VecDeque::new();
+        // The first group stands last.
+        let mut groups: Vec<Vec<(usize, Shipment<P::Bytes>)>> = Vec::new();
         while !uploaded.is_empty() {
             let rest = uploaded.split_off(uploaded.len().min(ROWS_AT_ONCE));
-            groups.push_back(core::mem::replace(&mut uploaded, rest));
+            groups.insert(0, core::mem::replace(&mut uploaded, rest));
         }
-        while let Some(mut group) = groups.pop_front() {
+        while let Some(mut group) = groups.pop() {
             match self.insert_group(&group, call).await {
                 Ok(confirmed) => {
                     for (index, shipment) in group {
@@ -84,8 +86,8 @@ impl<P: Platform> Client<P> {
                 }
                 Err(error) if group.len() > 1 && may_be_one_rows_fault(&error) => {
                     let second = group.split_off(group.len() / 2);
-                    groups.push_front(second);
-                    groups.push_front(group);
+                    groups.push(second);
+                    groups.push(group);
                 }
                 Err(error) => group.iter().for_each(|(index, _)| batch.settle(*index, Err(error.clone()))),
             }
@@ -135,7 +137,7 @@ fn may_be_one_rows_fault(error: &Error) -> bool {
 }
 
 /// Requests by their place in the call; one that could not be read has its error.
-type Queue<B> = VecDeque<(usize, Result<SyncRequest<B>, Error>)>;
+type Queue<B> = Enumerate<IntoIter<Result<SyncRequest<B>, Error>>>;
 
 /// One call's images and what has become of them.
 struct Batch<B> {
@@ -193,7 +195,7 @@ impl<B> Batch<B> {
         let total = requests.iter().flatten().map(|request| platform.size(&request.image)).sum();
         let slots = requests.iter().map(|_| Slot { fixed: None, uploaded: None, outcome: None }).collect();
         Self {
-            queue: RefCell::new(requests.into_iter().enumerate().collect()),
+            queue: RefCell::new(requests.into_iter().enumerate()),
             slots: RefCell::new(slots),
             sent: Rc::new(Cell::new(0.0)),
             total,
