@@ -15,10 +15,14 @@ export const PIXEL = Buffer.from(
   "base64",
 );
 
+/** More than any test asks for, but the one of the limit. */
+const UNLIMITED = { limit: 1_000_000, period: 60 };
+
 /**
  * @param {Record<string, string | undefined>} [bindings] beside the usual ones; `undefined` leaves one out
+ * @param {Partial<Parameters<typeof startWorker>[0]>} [options] of the Worker
  */
-export async function startBench(bindings = {}) {
+export async function startBench(bindings = {}, options = {}) {
   const supabase = await startEmbedded();
   const front = await startFront(supabase.url);
   const logs = [];
@@ -29,13 +33,15 @@ export async function startBench(bindings = {}) {
     ...bindings,
   };
   const set = Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
-  const worker = await startWorker({ bindings: set, log: (line) => logs.push(line) });
+  const log = (line) => logs.push(line);
+  const worker = await startWorker({ bindings: set, log, rateLimit: UNLIMITED, ...options });
   const admin = createClient(supabase.url, supabase.serviceKey, { auth: { persistSession: false } });
   return {
     supabase,
     front,
     logs,
     admin,
+    worker,
     url: worker.url,
     call: (path, init) => call(worker.url + path, init),
     post: (token, parts, headers) => post(`${worker.url}/api/sync`, token, parts, headers),

@@ -1,4 +1,5 @@
-// The Worker in workerd, the runtime it is deployed to, bundled as wrangler bundles it.
+// The Worker in workerd, the runtime it is deployed to, bundled as wrangler bundles it, with the services that
+// wrangler.jsonc binds. What they hold is lost at the end.
 import { readFile } from "node:fs/promises";
 import { request as httpRequest } from "node:http";
 import { createRequire } from "node:module";
@@ -17,16 +18,28 @@ const WRANGLER_CONFIG = new URL("../worker/wrangler.jsonc", import.meta.url);
  * @param {object} options
  * @param {Record<string, string>} options.bindings
  * @param {(line: string) => void} options.log Gets every line the Worker logs.
+ * @param {{ limit: number, period: 10 | 60 }} [options.rateLimit] Instead of wrangler.jsonc's.
+ * @param {boolean} [options.inspect] Whether the isolate can be looked into.
  */
-export async function startWorker({ bindings, log }) {
-  const [modules, compatibilityDate] = await Promise.all([bundleWorker(), readCompatibilityDate()]);
-  const env = Object.fromEntries(Object.entries(bindings).map(([name, value]) => [name, { type: "text", value }]));
+export async function startWorker({ bindings, log, rateLimit, inspect = false }) {
+  const [modules, config] = await Promise.all([bundleWorker(), readWranglerConfig()]);
   const miniflare = new Miniflare({
     cf: false,
     telemetry: { enabled: false },
     log: new Log(LogLevel.ERROR),
     handleStructuredLogs: ({ message }) => log(message),
-    workers: [{ config: { name: "imagen-cloud", compatibilityDate, manifest: toManifest(modules), env } }],
+    ...(inspect ? { inspectorPort: 0 } : {}),
+    workers: [
+      {
+        config: {
+          name: config.name,
+          compatibilityDate: config.compatibility_date,
+          manifest: toManifest(modules),
+          env: toEnv(config, bindings, rateLimit),
+        },
+        dev: { unsafeInspectorProxy: inspect },
+      },
+    ],
   });
   const address = await miniflare.ready;
   return {
@@ -35,6 +48,16 @@ export async function startWorker({ bindings, log }) {
     forward: (request, response) => forward(address, request, response),
     close: () => miniflare.dispose(),
   };
+}
+
+/** The services that the Worker is bound to, and its variables. */
+function toEnv({ ratelimits }, bindings, rateLimit) {
+  const env = {};
+  for (const { name, namespace_id: namespace, simple } of ratelimits) {
+    env[name] = { type: "rate-limit", namespace, simple: rateLimit ?? simple };
+  }
+  for (const [name, value] of Object.entries(bindings)) env[name] = { type: "text", value };
+  return env;
 }
 
 /** The Worker's modules by name: one of JavaScript, and the WebAssembly that it imports. */
@@ -78,8 +101,9 @@ function toManifest({ script, sourceMap, wasm }) {
   return { mainModule: "index.js", modules };
 }
 
-async function readCompatibilityDate() {
-  return /"compatibility_date": "([\d-]+)"/.exec(await readFile(WRANGLER_CONFIG, "utf8"))[1];
+/** Its comments are lines of their own. */
+async function readWranglerConfig() {
+  return JSON.parse((await readFile(WRANGLER_CONFIG, "utf8")).replaceAll(/^\s*\/\/.*$/gm, ""));
 }
 
 /** Passes a request on as it came, path, host and all, and its answer back. */

@@ -3,6 +3,7 @@ import { authenticate, type User } from "./auth";
 import { corsHeaders, PREFLIGHT_HEADERS, SECURITY_HEADERS } from "./cors";
 import { logOutcome } from "./log";
 import { Problem } from "./problem";
+import { limitRate } from "./rate-limit";
 import { type Bindings, readSettings, type Settings } from "./settings";
 import { signUrl } from "./signed-url";
 import { isReachable } from "./supabase";
@@ -80,5 +81,6 @@ async function signedIn(c: AppContext): Promise<{ user: User; settings: Settings
   const settings = readSettings(c.env);
   const user = await authenticate(c.req.header("authorization"), settings);
   c.set("userId", user.id);
+  await limitRate(user, c.env);
   return { user, settings };
 }

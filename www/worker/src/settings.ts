@@ -1,6 +1,6 @@
 import { Problem } from "./problem";
 
-/** The Worker's bindings, as wrangler hands them over: text, whatever they mean. */
+/** The Worker's bindings, as wrangler hands them over: text, whatever they mean, and the platform's services. */
 export interface Bindings {
   /** The project's URL. */
   SUPABASE_URL?: string;
@@ -18,8 +18,12 @@ export interface Bindings {
   ALLOWED_ORIGINS?: string;
   /** The largest body of `POST /api/sync`, in bytes. Default 25 MiB: a Worker has 128 MB for all its requests. */
   MAX_BODY_BYTES?: string;
-  /** How long one request may work on Supabase, retries included, in ms. Default 25000. */
+  /** How long one request may work on Supabase, retries included, in ms. Default 10000. */
   SYNC_DEADLINE_MS?: string;
+  /** The first wait between two tries within a request, in ms, doubled by every further one. Default 500. */
+  SYNC_BACKOFF_MS?: string;
+  /** Counts a user's requests. Left out, nobody counts. */
+  USER_LIMIT?: RateLimit;
 }
 
 /** The bindings, checked. */
@@ -32,6 +36,7 @@ export interface Settings {
   allowAnonymousUsers: boolean;
   maxBodyBytes: number;
   syncDeadlineMs: number;
+  syncBackoffMs: number;
 }
 
 /** Throws a `misconfigured` problem; its `cause`, for the log only, names the binding. */
@@ -45,7 +50,8 @@ export function readSettings(env: Bindings): Settings {
     jwksCooldownMs: number(env, "JWKS_COOLDOWN_MS", 30_000),
     allowAnonymousUsers: env.ALLOW_ANONYMOUS_USERS === "true",
     maxBodyBytes: number(env, "MAX_BODY_BYTES", 25 * 1024 * 1024),
-    syncDeadlineMs: number(env, "SYNC_DEADLINE_MS", 25_000),
+    syncDeadlineMs: number(env, "SYNC_DEADLINE_MS", 10_000),
+    syncBackoffMs: number(env, "SYNC_BACKOFF_MS", 500),
   };
 }
 
@@ -54,13 +60,18 @@ export function readAllowedOrigins(env: Bindings): string[] {
   return (env.ALLOWED_ORIGINS ?? "").split(/[\s,]+/).filter((origin) => origin !== "");
 }
 
-function required(env: Bindings, name: "SUPABASE_URL" | "SUPABASE_SERVICE_KEY"): string {
+/** The names of the bindings that are text. */
+type TextName = {
+  [Name in keyof Bindings]-?: Bindings[Name] extends string | undefined ? Name : never;
+}[keyof Bindings];
+
+function required(env: Bindings, name: TextName): string {
   const value = env[name]?.trim();
   if (!value) throw misconfigured(`${name} is not set`);
   return value;
 }
 
-function number(env: Bindings, name: "JWKS_COOLDOWN_MS" | "MAX_BODY_BYTES" | "SYNC_DEADLINE_MS", fallback: number) {
+function number(env: Bindings, name: TextName, fallback: number): number {
   const text = env[name]?.trim();
   if (!text) return fallback;
   if (!/^\d{1,15}$/.test(text)) throw misconfigured(`${name} is not a whole number`);

@@ -13,7 +13,7 @@ export async function withSink<T>(user: User, settings: Settings, work: (sink: S
       ownerUserId: user.id,
       pathPrefix: user.id,
       requireImage: true,
-      initialBackoffMs: 500,
+      initialBackoffMs: settings.syncBackoffMs,
       maxBackoffMs: 5_000,
       timeoutMs: 10_000,
     });
