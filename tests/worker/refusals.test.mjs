@@ -319,6 +319,8 @@ describe("origins and routes", () => {
       ["PUT", "/api/sync", "POST"],
       ["DELETE", "/api/signed-url", "GET"],
       ["POST", "/api/health", "GET"],
+      ["GET", "/api/tickets", "POST"],
+      ["DELETE", "/api/tickets/x/commit", "POST"],
     ]) {
       await refused(405, "method_not_allowed", async () => {
         const answer = await bench.call(path, { method });
@@ -329,7 +331,7 @@ describe("origins and routes", () => {
   });
 
   test("other paths are not found", async () => {
-    for (const path of ["/", "/api", "/api/", "/api/sync/", "/API/SYNC", "/api/tickets", "/api//sync"]) {
+    for (const path of ["/", "/api", "/api/", "/api/sync/", "/API/SYNC", "/api/tickets/x", "/api//sync"]) {
       await refused(404, "not_found", () => bench.call(path));
     }
   });

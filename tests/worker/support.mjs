@@ -45,6 +45,8 @@ export async function startBench(bindings = {}, options = {}) {
     url: worker.url,
     call: (path, init) => call(worker.url + path, init),
     post: (token, parts, headers) => post(`${worker.url}/api/sync`, token, parts, headers),
+    /** A request with a JSON body. */
+    send: (path, token, json) => sendJson(worker.url + path, token, json),
     /** Everything that is stored: equal before and after means that nothing was written. */
     snapshot: () => snapshot(supabase),
     async close() {
@@ -71,6 +73,16 @@ async function post(url, token, parts = {}, headers = {}) {
   return call(url, { method: "POST", ...(await encode(form, { ...authorization, ...headers })) });
 }
 
+function sendJson(url, token, json) {
+  const headers = { "content-type": "application/json", authorization: `Bearer ${token}` };
+  return call(url, { method: "POST", body: typeof json === "string" ? json : JSON.stringify(json), headers });
+}
+
+/** Uploads what a ticket is for, by one PUT. */
+export function putUpload({ uploadUrl }, bytes, mimeType = "image/png") {
+  return fetch(uploadUrl, { method: "PUT", body: bytes, headers: { "content-type": mimeType } });
+}
+
 /** Body and headers of a form, in one piece: fetch sends a form bit by bit, and trips over an answer on the way. */
 export async function encode(form, headers) {
   const encoded = new Response(form);
@@ -95,25 +107,35 @@ export function mint(key, { alg = "HS256", kid, ...changes } = {}) {
   return new SignJWT(JSON.parse(JSON.stringify(claims))).setProtectedHeader(header).sign(secret);
 }
 
+/** An image of that many bytes: a pixel, and what follows a PNG's end. */
+export function pngOf(size) {
+  return Buffer.concat([PIXEL, Buffer.alloc(size - PIXEL.length, 7)]);
+}
+
 async function snapshot({ sql }) {
   const rows = await sql("select * from imagen.images order by id");
-  const objects = await sql("select * from storage.objects order by name");
+  // Reading is no writing: last_accessed_at doesn't count.
+  const objects = await sql("select id, name, version, owner_id, metadata from storage.objects order by name");
   return JSON.stringify({ rows, objects }, (_, value) => (typeof value === "bigint" ? String(value) : value));
 }
 
 /**
  * Stands where the Supabase project is: passes everything on, remembers it, and publishes the keys in `front.jwks`,
- * as Auth does. `front.down` makes it answer 503.
+ * as Auth does. `front.down` makes it answer 503, `front.lose(request)` says whose answers get lost, and
+ * `front.before(request)` may do something while a request waits.
  */
 export async function startFront(target) {
   const { hostname, port } = new URL(target);
-  const front = { jwks: { keys: [] }, down: false, requests: [] };
-  const server = createServer((request, response) => {
+  const front = { jwks: { keys: [] }, down: false, lose: undefined, before: undefined, requests: [] };
+  const server = createServer(async (request, response) => {
     const { method, url: path, headers } = request;
     front.requests.push({ method, path });
     if (front.down) return request.resume().on("end", () => response.writeHead(503).end("down"));
     if (path.endsWith("/jwks.json")) return response.end(JSON.stringify(front.jwks));
+    const lost = front.lose?.({ method, path }) ?? false;
+    await front.before?.({ method, path });
     const onward = httpRequest({ hostname, port, method, path, headers }, (answer) => {
+      if (lost) return answer.resume().on("end", () => response.destroy());
       response.writeHead(answer.statusCode, answer.rawHeaders);
       answer.pipe(response);
     });

@@ -1,13 +1,15 @@
 import { type Context, Hono } from "hono";
+import { isImagenCloudError } from "imagen-cloud";
 import { authenticate, type User } from "./auth";
 import { corsHeaders, PREFLIGHT_HEADERS, SECURITY_HEADERS } from "./cors";
 import { logOutcome } from "./log";
-import { Problem } from "./problem";
+import { Problem, problemFrom } from "./problem";
 import { limitRate } from "./rate-limit";
 import { type Bindings, readSettings, type Settings } from "./settings";
 import { signUrl } from "./signed-url";
 import { isReachable } from "./supabase";
 import { syncImage } from "./sync";
+import { commitTicket, makeTicket, renewTicket } from "./tickets";
 
 interface AppEnv {
   Bindings: Bindings;
@@ -28,7 +30,7 @@ app.use(async (c, next) => {
     {
       requestId: c.get("requestId"),
       method: c.req.method,
-      route: ROUTES[c.req.path] === undefined ? "unknown" : c.req.path,
+      route: routeOf(c.req.path)?.name ?? "unknown",
       status: c.res.status,
       durationMs: Date.now() - started,
       userId: c.get("userId"),
@@ -49,6 +51,21 @@ app.post("/api/sync", async (c) => {
   return c.json(await syncImage(c.req.raw, user, settings), 201);
 });
 
+app.post("/api/tickets", async (c) => {
+  const { user, settings } = await signedIn(c);
+  return c.json(await makeTicket(c.req.raw, user, settings), 201);
+});
+
+app.post("/api/tickets/:id/renew", async (c) => {
+  const { user, settings } = await signedIn(c);
+  return c.json(await renewTicket(c.req.param("id"), user, settings), 201);
+});
+
+app.post("/api/tickets/:id/commit", async (c) => {
+  const { user, settings } = await signedIn(c);
+  return c.json(await commitTicket(c.req.param("id"), c.req.raw, user, settings), 201);
+});
+
 app.get("/api/signed-url", async (c) => {
   const { user, settings } = await signedIn(c);
   return c.json({ url: await signUrl(new URL(c.req.url).searchParams, user, settings) });
@@ -59,18 +76,34 @@ app.get("/api/health", async (c) => {
   return c.json({ supabase: reachable ? "reachable" : "unreachable" }, reachable ? 200 : 503);
 });
 
-/** The method each route takes. */
-const ROUTES: Record<string, string> = { "/api/sync": "POST", "/api/signed-url": "GET", "/api/health": "GET" };
+/** The method each route takes, and the name it has in the log: a ticket is no part of it. */
+const ROUTES = [
+  { name: "/api/sync", path: /^\/api\/sync$/, method: "POST" },
+  { name: "/api/tickets", path: /^\/api\/tickets$/, method: "POST" },
+  { name: "/api/tickets/:id/renew", path: /^\/api\/tickets\/[^/]+\/renew$/, method: "POST" },
+  { name: "/api/tickets/:id/commit", path: /^\/api\/tickets\/[^/]+\/commit$/, method: "POST" },
+  { name: "/api/signed-url", path: /^\/api\/signed-url$/, method: "GET" },
+  { name: "/api/health", path: /^\/api\/health$/, method: "GET" },
+];
+
+function routeOf(path: string) {
+  return ROUTES.find((route) => route.path.test(path));
+}
 
 app.notFound((c) => {
-  const method = ROUTES[c.req.path];
-  const problem = new Problem(method === undefined ? "not_found" : "method_not_allowed");
+  const route = routeOf(c.req.path);
+  const problem = new Problem(route === undefined ? "not_found" : "method_not_allowed");
   const answer = respond(c, problem);
-  if (method !== undefined) answer.headers.set("allow", method);
+  if (route !== undefined) answer.headers.set("allow", route.method);
   return answer;
 });
 
-app.onError((error, c) => respond(c, error instanceof Problem ? error : new Problem("internal", { cause: error })));
+app.onError((error, c) => respond(c, toProblem(error)));
+
+function toProblem(error: unknown): Problem {
+  if (error instanceof Problem) return error;
+  return isImagenCloudError(error) ? problemFrom(error) : new Problem("internal", { cause: error });
+}
 
 function respond(c: AppContext, problem: Problem): Response {
   c.set("problem", problem);

@@ -1,3 +1,4 @@
+import { parseObject, readBody } from "./body";
 import { Problem } from "./problem";
 
 /** The two parts of `POST /api/sync`. */
@@ -19,26 +20,7 @@ export async function readSyncForm(request: Request, limit: number): Promise<Syn
   const image = only(form, "image");
   if (typeof image === "string") throw invalid("The part image has to be a file, with a filename.", "image");
   if (image.size === 0) throw invalid("The image is empty.", "image");
-  return { image, request: parseRequest(await textOf(only(form, "request"))) };
-}
-
-async function readBody(request: Request, limit: number): Promise<Blob> {
-  const tooLarge = () => new Problem("too_large", { detail: `A request may have ${limit} bytes, image and all.` });
-  if (Number(request.headers.get("content-length") ?? 0) > limit) throw tooLarge();
-  const chunks: Uint8Array<ArrayBuffer>[] = [];
-  let size = 0;
-  const reader = request.body?.getReader();
-  for (;;) {
-    const chunk = await reader?.read();
-    if (chunk === undefined || chunk.done) return new Blob(chunks);
-    size += chunk.value.byteLength;
-    if (size > limit) {
-      // The sender may be too busy to hear of it: don't wait for the cancelling.
-      reader?.cancel().catch(() => {});
-      throw tooLarge();
-    }
-    chunks.push(chunk.value);
-  }
+  return { image, request: parseObject(await textOf(only(form, "request")), "The part request", "request") };
 }
 
 async function parse(body: Blob, type: string): Promise<FormData> {
@@ -58,19 +40,6 @@ function only(form: FormData, name: "image" | "request"): File | string {
 /** A page may append the JSON as text, or as a Blob of type application/json. */
 async function textOf(part: File | string): Promise<string> {
   return typeof part === "string" ? part : part.text();
-}
-
-function parseRequest(text: string): Record<string, unknown> {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw new Problem("invalid_request", { detail: "The part request is not JSON.", field: "request", cause });
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw invalid("The part request has to be a JSON object.", "request");
-  }
-  return value as Record<string, unknown>;
 }
 
 function invalid(detail: string, field?: string): Problem {

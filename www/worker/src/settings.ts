@@ -18,6 +18,10 @@ export interface Bindings {
   ALLOWED_ORIGINS?: string;
   /** The largest body of `POST /api/sync`, in bytes. Default 25 MiB: a Worker has 128 MB for all its requests. */
   MAX_BODY_BYTES?: string;
+  /** The largest image that comes by a ticket, in bytes. Default 100 MiB, the bucket's limit. */
+  MAX_IMAGE_BYTES?: string;
+  /** How long a ticket lives, in seconds. Default 86400. */
+  TICKET_TTL_SECONDS?: string;
   /** How long one request may work on Supabase, retries included, in ms. Default 10000. */
   SYNC_DEADLINE_MS?: string;
   /** The first wait between two tries within a request, in ms, doubled by every further one. Default 500. */
@@ -35,6 +39,8 @@ export interface Settings {
   jwksCooldownMs: number;
   allowAnonymousUsers: boolean;
   maxBodyBytes: number;
+  maxImageBytes: number;
+  ticketTtlSeconds: number;
   syncDeadlineMs: number;
   syncBackoffMs: number;
 }
@@ -50,6 +56,8 @@ export function readSettings(env: Bindings): Settings {
     jwksCooldownMs: number(env, "JWKS_COOLDOWN_MS", 30_000),
     allowAnonymousUsers: env.ALLOW_ANONYMOUS_USERS === "true",
     maxBodyBytes: number(env, "MAX_BODY_BYTES", 25 * 1024 * 1024),
+    maxImageBytes: number(env, "MAX_IMAGE_BYTES", 100 * 1024 * 1024),
+    ticketTtlSeconds: number(env, "TICKET_TTL_SECONDS", 86_400),
     syncDeadlineMs: number(env, "SYNC_DEADLINE_MS", 10_000),
     syncBackoffMs: number(env, "SYNC_BACKOFF_MS", 500),
   };

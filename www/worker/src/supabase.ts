@@ -1,46 +1,82 @@
-import { createSink, isImagenCloudError, type Sink } from "imagen-cloud";
+import {
+  createSink,
+  isImagenCloudError,
+  type Sink,
+  type SinkOptions,
+  type SyncRequest,
+  type SyncResult,
+} from "imagen-cloud";
 import type { User } from "./auth";
-import { problemFrom } from "./problem";
+import { Problem } from "./problem";
 import type { Settings } from "./settings";
 
+export const BUCKET = "imagen-generated";
+
 /** A sink that writes as the service, into the user's folder and in the user's name, and takes nothing but images. */
-export async function withSink<T>(user: User, settings: Settings, work: (sink: Sink) => Promise<T>): Promise<T> {
-  let sink: Sink | undefined;
+export async function withSink<T>(
+  user: User,
+  settings: Settings,
+  work: (sink: Sink) => Promise<T>,
+  options: Partial<SinkOptions> = {},
+): Promise<T> {
+  const sink = await createSink({
+    url: settings.supabaseUrl,
+    apiKey: settings.serviceKey,
+    bucket: BUCKET,
+    ownerUserId: user.id,
+    pathPrefix: user.id,
+    requireImage: true,
+    initialBackoffMs: settings.syncBackoffMs,
+    maxBackoffMs: 5_000,
+    timeoutMs: 10_000,
+    ...options,
+  });
   try {
-    sink = await createSink({
-      url: settings.supabaseUrl,
-      apiKey: settings.serviceKey,
-      ownerUserId: user.id,
-      pathPrefix: user.id,
-      requireImage: true,
-      initialBackoffMs: settings.syncBackoffMs,
-      maxBackoffMs: 5_000,
-      timeoutMs: 10_000,
-    });
     return await work(sink);
-  } catch (error) {
-    throw isImagenCloudError(error) ? problemFrom(error) : error;
   } finally {
-    sink?.free();
+    sink.free();
+  }
+}
+
+/** Where the image would go, once the package has found nothing wrong with the request. Sends nothing. */
+export async function plan(request: SyncRequest, user: User, settings: Settings): Promise<SyncResult> {
+  const offline = () => Promise.reject(new Error("only planned"));
+  try {
+    return await withSink(user, settings, (sink) => sink.sync(request), { maxRetries: 0, fetch: offline });
+  } catch (error) {
+    if (isImagenCloudError(error) && error.stage === "upload" && error.storagePath && error.imageId) {
+      return { storagePath: error.storagePath, imageId: error.imageId };
+    }
+    throw error;
   }
 }
 
 /**
- * Whether another user's row has this id. A sync would find out too, but only at the insert, when the bytes are stored
- * already. So this is a courtesy, and an answer that does not come is no reason to stop.
+ * Throws when another user's row has this id. A sync would find out too, but only at the insert, when the bytes are
+ * stored already. So this is a courtesy, and an answer that does not come is no reason to stop.
  */
-export async function isAnothersImage(imageId: string, user: User, settings: Settings): Promise<boolean> {
-  const query = new URLSearchParams({ id: `eq.${imageId}`, select: "owner_user_id" });
-  try {
-    const answer = await fetch(`${settings.supabaseUrl}/rest/v1/images?${query}`, {
-      headers: { ...keyHeaders(settings), "accept-profile": "imagen" },
-      signal: AbortSignal.timeout(5_000),
-    });
-    const rows: unknown = await answer.json();
-    return answer.ok && Array.isArray(rows) && rows.some((row) => row.owner_user_id !== user.id);
-  } catch {
-    return false;
-  }
+export async function refuseAnothersId(imageId: string, user: User, settings: Settings): Promise<void> {
+  const row = await findRow(imageId, settings).catch(() => undefined);
+  if (row !== undefined && row.owner !== user.id) throw new Problem("id_taken", { imageId });
+}
+
+/** What the database has under an id. */
+export interface Row {
+  owner: string;
+  storagePath: string;
+}
+
+/** Throws where there is no answer, or none to be understood. */
+export async function findRow(imageId: string, settings: Settings): Promise<Row | undefined> {
+  const query = new URLSearchParams({ id: `eq.${imageId}`, select: "owner_user_id,storage_path" });
+  const answer = await fetch(`${settings.supabaseUrl}/rest/v1/images?${query}`, {
+    headers: { ...keyHeaders(settings), "accept-profile": "imagen" },
+    signal: AbortSignal.timeout(3_000),
+  });
+  const rows: unknown = await answer.json();
+  if (!answer.ok || !Array.isArray(rows)) throw new Error(`reading a row back: ${answer.status}`);
+  const [row] = rows;
+  return row && { owner: String(row.owner_user_id), storagePath: String(row.storage_path) };
 }
 
 /** Whether Supabase answers at all; a 5xx of its gateway is no answer. */
@@ -57,6 +93,6 @@ export async function isReachable(settings: Settings): Promise<boolean> {
   }
 }
 
-function keyHeaders({ serviceKey }: Settings): Record<string, string> {
+export function keyHeaders({ serviceKey }: Settings): Record<string, string> {
   return { apikey: serviceKey, authorization: `Bearer ${serviceKey}` };
 }

@@ -1,0 +1,327 @@
+// Large images: the page uploads by a ticket, and a commit makes the upload an image.
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { after, before, describe, test } from "node:test";
+import { Upload } from "tus-js-client";
+import { BUCKET, fields, mint, PNG, pngOf, putUpload, startBench } from "./support.mjs";
+
+let bench;
+let user;
+let other;
+before(async () => {
+  bench = await startBench({ SYNC_BACKOFF_MS: "5" });
+  user = await bench.supabase.createUser();
+  other = await bench.supabase.createUser();
+});
+after(() => bench?.close());
+
+const wish = (changes) => fields({ slug: randomUUID(), size: PNG.length, mimeType: "image/png", ...changes });
+const ask = (request, token = user.accessToken) => bench.send("/api/tickets", token, request);
+const commit = ({ ticket }, request, token = user.accessToken) =>
+  bench.send(`/api/tickets/${ticket}/commit`, token, request);
+
+/** A request, its ticket, and the ticket's upload done. */
+async function uploaded(changes, bytes = PNG) {
+  const request = wish(changes);
+  const ticket = await (await ask(request)).json();
+  assert.equal((await putUpload(ticket, bytes, request.mimeType)).status, 200);
+  return { request, ticket };
+}
+
+async function stored(path) {
+  const { data } = await bench.admin.storage.from(BUCKET).download(path);
+  return data && Buffer.from(await data.arrayBuffer());
+}
+
+async function answer(response) {
+  const { code, detail, ...body } = await response.json();
+  return { status: response.status, ...(code === undefined ? body : { code }) };
+}
+
+const objects = async (folder) => {
+  const names = JSON.parse(await bench.snapshot()).objects.map(({ name }) => name);
+  return names.filter((name) => name.startsWith(folder));
+};
+
+test("an image goes to a path of its own first, and a commit makes it an image", async () => {
+  const request = wish({ model: "m", seed: "9007199254740993" });
+  const asked = await ask(request);
+  const ticket = await asked.json();
+  assert.equal(asked.status, 201);
+  assert.equal(ticket.path, `${user.id}/.incoming/${ticket.imageId}`);
+  assert.equal(ticket.storagePath, `${user.id}/2026-05-11/${request.slug}-9007199254740993.png`);
+  assert.ok(ticket.expiresAt > Date.now());
+  await putUpload(ticket, PNG);
+  assert.equal(await stored(ticket.storagePath), null);
+
+  const done = await commit(ticket, request);
+  assert.deepEqual(await answer(done), { status: 201, storagePath: ticket.storagePath, imageId: ticket.imageId });
+  assert.deepEqual(await stored(ticket.storagePath), PNG);
+  assert.deepEqual(await objects(`${user.id}/.incoming`), []);
+  const [row] = await bench.supabase.sql(
+    "select owner_user_id, storage_path, model, seed::text, width, height from imagen.images where id = $1",
+    [ticket.imageId],
+  );
+  assert.deepEqual(row, {
+    owner_user_id: user.id,
+    storage_path: ticket.storagePath,
+    model: "m",
+    seed: "9007199254740993",
+    width: 320,
+    height: 240,
+  });
+});
+
+test("the upload may go by TUS, and on with a renewed ticket's token", async () => {
+  const bytes = pngOf(3 * 1024 * 1024);
+  const request = wish({ size: bytes.length });
+  let ticket = await (await ask(request)).json();
+  const metadata = { bucketName: ticket.bucket, objectName: ticket.path, contentType: "image/png" };
+  let renewals = 0;
+  await new Promise((resolve, reject) => {
+    const upload = new Upload(bytes, {
+      endpoint: ticket.resumableUrl,
+      chunkSize: 1024 * 1024,
+      metadata,
+      retryDelays: null,
+      onBeforeRequest: (request) => request.setHeader("x-signature", ticket.token),
+      onChunkComplete: async (_, accepted) => {
+        if (renewals > 0 || accepted === bytes.length) return;
+        renewals = 1;
+        await upload.abort();
+        ticket = await (await bench.send(`/api/tickets/${ticket.ticket}/renew`, user.accessToken, {})).json();
+        upload.start();
+      },
+      onError: reject,
+      onSuccess: resolve,
+    });
+    upload.start();
+  });
+  assert.equal(renewals, 1);
+  assert.equal((await commit(ticket, request)).status, 201);
+  assert.deepEqual(await stored(ticket.storagePath), bytes);
+});
+
+test("every type has its ending", async () => {
+  for (const [type, ext] of Object.entries({ jpeg: "jpg", webp: "webp", avif: "avif", gif: "gif" })) {
+    const { storagePath } = await (await ask(wish({ mimeType: `image/${type}` }))).json();
+    assert.match(storagePath, new RegExp(`\\.${ext}$`));
+  }
+});
+
+test("a second commit is answered like the first, also when both come at once", async () => {
+  const { request, ticket } = await uploaded();
+  const twice = await Promise.all([commit(ticket, request), commit(ticket, request)]);
+  const again = await commit(ticket, request);
+  const expected = { status: 201, storagePath: ticket.storagePath, imageId: ticket.imageId };
+  for (const response of [...twice, again]) assert.deepEqual(await answer(response), expected);
+  const rows = await bench.supabase.sql("select id from imagen.images where id = $1", [ticket.imageId]);
+  assert.equal(rows.length, 1);
+});
+
+test("the upload token, used again after the commit, can't touch the image, not by another commit either", async () => {
+  const { request, ticket } = await uploaded();
+  assert.equal((await commit(ticket, request)).status, 201);
+  const evil = pngOf(PNG.length);
+  assert.equal((await putUpload(ticket, evil)).status, 200);
+  assert.deepEqual(await stored(ticket.storagePath), PNG);
+  assert.equal((await commit(ticket, request)).status, 201);
+  assert.deepEqual(await stored(ticket.storagePath), PNG);
+  assert.deepEqual(await objects(ticket.path), []);
+});
+
+test("an upload that is replaced while it is committed does not become the image", async () => {
+  for (const evil of [pngOf(PNG.length), Buffer.alloc(PNG.length, "<script>")]) {
+    const { request, ticket } = await uploaded();
+    bench.front.before = async ({ path }) => {
+      if (!path.endsWith("/object/copy")) return;
+      bench.front.before = undefined;
+      await putUpload(ticket, evil);
+    };
+    assert.deepEqual(await answer(await commit(ticket, request)), { status: 415, code: "invalid_image" });
+    assert.equal(await stored(ticket.storagePath), null);
+    const rows = await bench.supabase.sql("select id from imagen.images where id = $1", [ticket.imageId]);
+    assert.equal(rows.length, 0);
+  }
+});
+
+test("a commit that loses every other answer arrives all the same, once", async () => {
+  for (let lost = 0; lost < 8; lost++) {
+    const { request, ticket } = await uploaded();
+    let requests = 0;
+    bench.front.lose = () => requests++ === lost;
+    let last;
+    for (let tries = 0; tries < 5 && last?.status !== 201; tries++) {
+      last = await commit(ticket, request);
+      assert.ok([201, 503].includes(last.status), `${last.status}`);
+    }
+    bench.front.lose = undefined;
+    assert.equal(last.status, 201);
+    assert.deepEqual(await stored(ticket.storagePath), PNG);
+    const rows = await bench.supabase.sql("select id from imagen.images where storage_path = $1", [ticket.storagePath]);
+    assert.equal(rows.length, 1);
+  }
+});
+
+test("while Supabase is down a ticket and a commit are told to come again", async () => {
+  const { request, ticket } = await uploaded();
+  bench.front.down = true;
+  try {
+    for (const response of [await ask(wish()), await commit(ticket, request)]) {
+      assert.match(response.headers.get("retry-after"), /^\d+$/);
+      assert.deepEqual(await answer(response), { status: 503, code: "unavailable" });
+    }
+  } finally {
+    bench.front.down = false;
+  }
+  assert.equal((await commit(ticket, request)).status, 201);
+});
+
+describe("refused, and nothing written:", () => {
+  async function refused(status, code, send) {
+    const before = await bench.snapshot();
+    assert.deepEqual(await answer(await send()), { status, code });
+    assert.equal(await bench.snapshot(), before);
+  }
+
+  test("no token", () => refused(401, "unauthorized", () => ask(wish(), "")));
+  test("another type of body", () =>
+    refused(415, "unsupported_type", () =>
+      bench.call("/api/tickets", {
+        method: "POST",
+        body: "{}",
+        headers: { authorization: `Bearer ${user.accessToken}` },
+      }),
+    ));
+
+  const bad = {
+    "no size": { size: undefined },
+    "a size of nothing": { size: 0 },
+    "a size that is text": { size: "12" },
+    "half a byte": { size: 1.5 },
+    "a slug that leaves the folder": { slug: `../../${randomUUID()}/a` },
+    "an unknown field": { colour: "red" },
+    "an image in the JSON": { image: "AAAA" },
+    "an imageId that leaves the folder": { imageId: "../../a" },
+  };
+  for (const [name, changes] of Object.entries(bad)) {
+    test(name, () => refused(400, "invalid_request", () => ask(wish(changes))));
+  }
+  test("another owner", () => refused(400, "owner_not_allowed", () => ask(wish({ ownerUserId: other.id }))));
+  test("HTML", () => refused(415, "invalid_image", () => ask(wish({ mimeType: "text/html" }))));
+  test("an inherited name for a type", () => refused(415, "invalid_image", () => ask(wish({ mimeType: "toString" }))));
+  test("too large an image", () => refused(413, "too_large", () => ask(wish({ size: 2 ** 40 }))));
+  test("a JSON without an end", () => refused(400, "invalid_request", () => ask("{")));
+  test("a JSON over the limit", () => refused(413, "too_large", () => ask(wish({ prompt: "x".repeat(300_000) }))));
+  test("another's imageId", async () => {
+    const { imageId } = await (await bench.post(other.accessToken, { request: fields({ slug: randomUUID() }) })).json();
+    for (const id of [imageId, imageId.toUpperCase()]) {
+      await refused(409, "id_taken", () => ask(wish({ imageId: id })));
+    }
+  });
+
+  test("another's ticket, committed or renewed", async () => {
+    const { request, ticket } = await uploaded();
+    await refused(403, "ticket_invalid", () => commit(ticket, request, other.accessToken));
+    const renew = () => bench.send(`/api/tickets/${ticket.ticket}/renew`, other.accessToken, {});
+    await refused(403, "ticket_invalid", renew);
+  });
+
+  test("a ticket made by somebody else", async () => {
+    const { request, ticket } = await uploaded();
+    const claims = JSON.parse(Buffer.from(ticket.ticket.split(".")[1], "base64url"));
+    const [header, , signature] = ticket.ticket.split(".");
+    const encode = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+    const forged = [
+      "garbage",
+      await mint(bench.supabase.serviceKey, claims),
+      await mint(bench.supabase.jwtSecret, { ...claims, typ: "imagen-ticket+jwt" }),
+      [header, encode({ ...claims, size: 1 }), signature].join("."),
+      [encode({ alg: "none", typ: "imagen-ticket+jwt" }), encode(claims), ""].join("."),
+      user.accessToken,
+    ];
+    for (const text of forged) {
+      await refused(403, "ticket_invalid", () => commit({ ticket: text }, request));
+    }
+  });
+
+  test("a ticket for a token, and an upload token for a ticket", async () => {
+    const { request, ticket } = await uploaded();
+    await refused(401, "unauthorized", () => ask(wish(), ticket.ticket));
+    await refused(403, "ticket_invalid", () => commit({ ticket: ticket.token }, request));
+  });
+
+  test("another request than the ticket's", async () => {
+    const { request, ticket } = await uploaded();
+    for (const changes of [{ slug: "other" }, { date: "2020-01-01" }, { seed: 7 }, { imageId: randomUUID() }]) {
+      await refused(400, "invalid_request", () => commit(ticket, { ...request, ...changes }));
+    }
+  });
+
+  test("a commit of nothing", async () => {
+    const request = wish();
+    const ticket = await (await ask(request)).json();
+    await refused(409, "not_uploaded", () => commit(ticket, request));
+  });
+
+  test("an upload of another size or type than the ticket's", async () => {
+    const longer = await uploaded({}, pngOf(PNG.length + 1));
+    await refused(409, "upload_mismatch", () => commit(longer.ticket, longer.request));
+    const request = wish();
+    const ticket = await (await ask(request)).json();
+    await putUpload(ticket, PNG, "image/gif");
+    await refused(409, "upload_mismatch", () => commit(ticket, request));
+  });
+
+  test("an upload that is no image, or one of another type than it says", async () => {
+    for (const [mimeType, bytes] of [
+      ["image/png", Buffer.from("<!doctype html><script>alert(1)</script>")],
+      ["image/webp", PNG],
+    ]) {
+      const { request, ticket } = await uploaded({ mimeType, size: bytes.length }, bytes);
+      await refused(415, "invalid_image", () => commit(ticket, request));
+    }
+  });
+
+  test("a URL of what has only been uploaded", async () => {
+    const { ticket } = await uploaded();
+    const headers = { authorization: `Bearer ${user.accessToken}` };
+    await refused(403, "not_yours", () => bench.call(`/api/signed-url?path=${ticket.path}`, { headers }));
+  });
+});
+
+test("an expired ticket is told so, and renewed for the same upload, by its user only", async () => {
+  const brief = await startBench({ TICKET_TTL_SECONDS: "0" });
+  try {
+    const user = await brief.supabase.createUser();
+    const other = await brief.supabase.createUser();
+    const request = wish();
+    const old = await (await brief.send("/api/tickets", user.accessToken, request)).json();
+    await putUpload(old, PNG);
+    const commit = (token) => brief.send(`/api/tickets/${old.ticket}/commit`, token, request);
+    assert.deepEqual(await answer(await commit(user.accessToken)), { status: 410, code: "ticket_expired" });
+    assert.deepEqual(await answer(await commit(other.accessToken)), { status: 403, code: "ticket_invalid" });
+    const renew = (token) => brief.send(`/api/tickets/${old.ticket}/renew`, token, {});
+    assert.deepEqual(await answer(await renew(other.accessToken)), { status: 403, code: "ticket_invalid" });
+    const renewed = await renew(user.accessToken);
+    assert.equal(renewed.status, 201);
+    const { path, imageId, storagePath } = await renewed.json();
+    assert.deepEqual(
+      { path, imageId, storagePath },
+      { path: old.path, imageId: old.imageId, storagePath: old.storagePath },
+    );
+  } finally {
+    await brief.close();
+  }
+});
+
+test("no ticket, upload token or URL is in the log", async () => {
+  const { request, ticket } = await uploaded();
+  await commit(ticket, request);
+  await commit({ ticket: `${ticket.ticket}x` }, request);
+  const log = bench.logs.join("\n");
+  for (const secret of [ticket.ticket, ticket.token, ticket.path, bench.supabase.serviceKey]) {
+    assert.ok(!log.includes(secret));
+  }
+  assert.match(log, /"route":"\/api\/tickets\/:id\/commit","status":201/);
+});

@@ -1,0 +1,138 @@
+// What tickets ask of Storage and the package does not do. Shapes and statuses are those of the real server: most
+// errors are HTTP 400 with the real code in the body.
+import { Problem } from "./problem";
+import type { Settings } from "./settings";
+import { BUCKET, keyHeaders } from "./supabase";
+
+/** How much of an image is looked at: as much as the package does. */
+const HEADER_BYTES = 64 * 1024;
+
+/** What is known of an object without its bytes. */
+export interface ObjectInfo {
+  size: number;
+  mimeType: string;
+}
+
+/** A token that may write `path`, again and again and whatever it likes, until it expires. */
+export async function signUpload(path: string, settings: Settings): Promise<{ url: string; token: string }> {
+  const { body } = await insist(await ask("POST", `upload/sign/${inBucket(path)}`, settings, { "x-upsert": "true" }));
+  const { url, token } = body as { url?: unknown; token?: unknown };
+  if (typeof url !== "string" || typeof token !== "string") throw refused("an upload URL without its token");
+  // Relative to /storage/v1 at the real server, with it or absolute elsewhere.
+  const absolute = url.startsWith("/object/") ? `${storage(settings)}${url}` : new URL(url, settings.supabaseUrl).href;
+  return { url: absolute, token };
+}
+
+export async function findObject(path: string, settings: Settings): Promise<ObjectInfo | undefined> {
+  const answer = await ask("GET", `info/${inBucket(path)}`, settings);
+  if (answer.status === 404) return undefined;
+  const { size, content_type: mimeType } = insist(answer).body as { size?: unknown; content_type?: unknown };
+  return { size: Number(size), mimeType: String(mimeType) };
+}
+
+/** The first bytes, for the package to look at; a server may send more than it was asked for. */
+export async function readHeader(path: string, settings: Settings): Promise<Blob> {
+  const answer = await send("GET", inBucket(path), settings, { range: `bytes=0-${HEADER_BYTES - 1}` });
+  if (!answer.ok) insist(await read(answer));
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
+  let size = 0;
+  const reader = answer.body?.getReader();
+  while (size < HEADER_BYTES) {
+    const chunk = await reader?.read();
+    if (chunk === undefined || chunk.done) break;
+    chunks.push(chunk.value);
+    size += chunk.value.byteLength;
+  }
+  await reader?.cancel().catch(() => {});
+  return new Blob(chunks).slice(0, HEADER_BYTES);
+}
+
+/** One try, and the server's own answer: the package decides about it. */
+export function copyObject(from: string, to: string, settings: Settings): Promise<Response> {
+  const body = JSON.stringify({ bucketId: BUCKET, sourceKey: from, destinationKey: to });
+  return send("POST", "copy", settings, { "x-upsert": "true", "content-type": "application/json" }, body);
+}
+
+/** Best effort: what is left lies where nobody reads. */
+export async function removeObject(path: string, settings: Settings): Promise<void> {
+  await ask("DELETE", inBucket(path), settings).catch(() => {});
+}
+
+export function resumableUrl(settings: Settings): string {
+  return `${storage(settings)}/upload/resumable/sign`;
+}
+
+interface Answer {
+  /** The real one, wherever it stands. */
+  status: number;
+  body: unknown;
+}
+
+/** Asks until there is an answer; all that is asked here may be asked twice. */
+async function ask(
+  method: string,
+  route: string,
+  settings: Settings,
+  headers: Record<string, string> = {},
+): Promise<Answer> {
+  for (let attempt = 0; ; attempt++) {
+    const outcome = await send(method, route, settings, headers)
+      .then(read)
+      .catch((cause: unknown) => ({ cause }));
+    if ("status" in outcome && !isTransient(outcome.status)) return outcome;
+    const cause = "cause" in outcome ? outcome.cause : new Error(`Storage answered ${outcome.status}`);
+    if (attempt === 2) throw new Problem("unavailable", { cause });
+    await scheduler.wait(settings.syncBackoffMs * 2 ** attempt * (0.5 + Math.random()));
+  }
+}
+
+function send(
+  method: string,
+  route: string,
+  settings: Settings,
+  headers: Record<string, string>,
+  body?: string,
+): Promise<Response> {
+  return fetch(`${storage(settings)}/object/${route}`, {
+    method,
+    headers: { ...keyHeaders(settings), ...headers },
+    signal: AbortSignal.timeout(10_000),
+    ...(body === undefined ? {} : { body }),
+  });
+}
+
+async function read(answer: Response): Promise<Answer> {
+  const text = await answer.text();
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    // A gateway's page, even with a 200, is no answer of Storage's.
+    return { status: answer.ok ? 502 : answer.status, body: text };
+  }
+  const { statusCode } = (body ?? {}) as { statusCode?: unknown };
+  return { status: answer.status === 400 ? Number(statusCode) || 400 : answer.status, body };
+}
+
+function insist(answer: Answer): Answer {
+  if (answer.status < 300) return answer;
+  throw isTransient(answer.status)
+    ? new Problem("unavailable", { cause: new Error(`Storage answered ${answer.status}`) })
+    : refused(`Storage answered ${answer.status}`);
+}
+
+function isTransient(status: number): boolean {
+  return status >= 500 || status === 429 || status === 408 || status === 425;
+}
+
+function refused(why: string): Problem {
+  return new Problem("upstream_refused", { cause: new Error(why) });
+}
+
+function inBucket(path: string): string {
+  return `${BUCKET}/${path.split("/").map(encodeURIComponent).join("/")}`;
+}
+
+function storage({ supabaseUrl }: Settings): string {
+  return `${supabaseUrl}/storage/v1`;
+}
