@@ -5,10 +5,11 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { buildApp } from "../../www/local/app.mjs";
 import { bundleWorker } from "../../www/local/worker.mjs";
-import { fields, file, startBench } from "./support.mjs";
+import { until } from "../support/until.mjs";
+import { fields, file, PIXEL, putUpload, startBench } from "./support.mjs";
 
-test("the service key is in no answer and no log line, whatever happens", async () => {
-  const bench = await startBench();
+test("the service key is in no answer, log line or staged image, whatever happens", async () => {
+  const bench = await startBench({ SYNC_BACKOFF_MS: "5", RETRY_DELAY_SECONDS: "1" });
   const secrets = [bench.supabase.serviceKey, bench.supabase.jwtSecret, bench.supabase.secretKey];
   const answers = [];
   const keep = async (answer) => {
@@ -26,13 +27,27 @@ test("the service key is in no answer and no log line, whatever happens", async 
     await keep(bench.post(undefined, {}, { authorization: bench.supabase.serviceKey }));
     await keep(bench.post(user.accessToken, { request: fields({ slug: bench.supabase.serviceKey }) }));
     await keep(bench.post(user.accessToken, { image: file("no image") }));
+    const wish = fields({ size: PIXEL.length, mimeType: "image/png", slug: "large" });
+    const asked = await bench.send("/api/tickets", user.accessToken, wish);
+    const ticket = await asked.clone().json();
+    await keep(asked);
+    await putUpload(ticket, PIXEL);
+    await keep(bench.send(`/api/tickets/${ticket.ticket}/renew`, user.accessToken, {}));
+    await keep(bench.send(`/api/tickets/${bench.supabase.serviceKey}/commit`, user.accessToken, wish));
+    await keep(bench.send(`/api/tickets/${ticket.ticket}/commit`, user.accessToken, wish));
     bench.front.down = true;
-    await keep(bench.post(user.accessToken));
+    await keep(bench.post(user.accessToken, { request: fields({ slug: "later" }) }));
+    await keep(bench.send("/api/tickets", user.accessToken, wish));
     await keep(bench.call("/api/health"));
+    const bucket = await bench.worker.staged();
+    const [object] = (await bucket.list({ include: ["customMetadata", "httpMetadata"] })).objects;
+    answers.push(JSON.stringify(object) + (await (await bucket.get(object.key)).text()));
+    bench.front.down = false;
+    await until(async () => (await bucket.list()).objects.length === 0, "the staged image to arrive");
   } finally {
     await bench.close();
   }
-  assert.equal(answers.length, 10);
+  assert.equal(answers.length, 16);
   // The caller who sent it as a slug gets it back as a path; nobody else does.
   const lines = [...answers.filter((_, i) => i !== 6), ...bench.logs];
   for (const secret of secrets) {
@@ -40,9 +55,9 @@ test("the service key is in no answer and no log line, whatever happens", async 
     for (const line of lines) assert.ok(!line.includes(secret), line);
   }
   for (const line of bench.logs) {
-    const { requestId, route, status } = JSON.parse(line);
-    assert.match(requestId, /^[0-9a-f-]{36}$/);
-    assert.ok(route && status);
+    const { requestId, route, status, event, imageId } = JSON.parse(line);
+    assert.match(event ? imageId : requestId, /^[0-9a-f-]{36}$/);
+    assert.ok(event || (route && status));
     assert.doesNotMatch(line, /eyJ|token=|sb_secret|a lighthouse/);
   }
   assert.ok(bench.logs.length >= 10);

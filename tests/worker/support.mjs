@@ -121,15 +121,16 @@ async function snapshot({ sql }) {
 
 /**
  * Stands where the Supabase project is: passes everything on, remembers it, and publishes the keys in `front.jwks`,
- * as Auth does. `front.down` makes it answer 503, `front.lose(request)` says whose answers get lost, and
+ * as Auth does. `front.down` makes it answer 503, `front.hangs` not at all, `front.lose(request)` says whose answers get lost, and
  * `front.before(request)` may do something while a request waits.
  */
 export async function startFront(target) {
   const { hostname, port } = new URL(target);
-  const front = { jwks: { keys: [] }, down: false, lose: undefined, before: undefined, requests: [] };
+  const front = { jwks: { keys: [] }, down: false, hangs: false, lose: undefined, before: undefined, requests: [] };
   const server = createServer(async (request, response) => {
     const { method, url: path, headers } = request;
     front.requests.push({ method, path });
+    if (front.hangs) return request.resume();
     if (front.down) return request.resume().on("end", () => response.writeHead(503).end("down"));
     if (path.endsWith("/jwks.json")) return response.end(JSON.stringify(front.jwks));
     const lost = front.lose?.({ method, path }) ?? false;

@@ -123,25 +123,3 @@ test("health tells whether Supabase can be reached", async () => {
     bench.front.down = false;
   }
 });
-
-test("while Supabase is down a sync is told to come again, with the id to come with", async () => {
-  bench.front.down = true;
-  const imageId = crypto.randomUUID();
-  const request = fields({ slug: "later", imageId });
-  try {
-    const answer = await bench.post(user.accessToken, { request });
-    const problem = await answer.json();
-    assert.equal(answer.status, 503);
-    assert.equal(answer.headers.get("content-type"), "application/problem+json");
-    assert.match(answer.headers.get("retry-after"), /^\d+$/);
-    assert.equal(problem.code, "unavailable");
-    assert.equal(problem.imageId, imageId);
-    assert.equal(problem.requestId, answer.headers.get("x-request-id"));
-    assert.doesNotMatch(JSON.stringify(problem), /127\.0\.0\.1|storage\/v1|down/);
-  } finally {
-    bench.front.down = false;
-  }
-  const again = await bench.post(user.accessToken, { request });
-  assert.equal(again.status, 201);
-  assert.equal((await again.json()).imageId, imageId);
-});

@@ -20,8 +20,9 @@ const WRANGLER_CONFIG = new URL("../worker/wrangler.jsonc", import.meta.url);
  * @param {(line: string) => void} options.log Gets every line the Worker logs.
  * @param {{ limit: number, period: 10 | 60 }} [options.rateLimit] Instead of wrangler.jsonc's.
  * @param {boolean} [options.inspect] Whether the isolate can be looked into.
+ * @param {Record<string, string>} [options.doubles] Scripts of Workers to be bound instead of a service, by its name.
  */
-export async function startWorker({ bindings, log, rateLimit, inspect = false }) {
+export async function startWorker({ bindings, log, rateLimit, inspect = false, doubles = {} }) {
   const [modules, config] = await Promise.all([bundleWorker(), readWranglerConfig()]);
   const miniflare = new Miniflare({
     cf: false,
@@ -35,10 +36,18 @@ export async function startWorker({ bindings, log, rateLimit, inspect = false })
           name: config.name,
           compatibilityDate: config.compatibility_date,
           manifest: toManifest(modules),
-          env: toEnv(config, bindings, rateLimit),
+          env: { ...toEnv(config, bindings, rateLimit), ...toServices(doubles) },
+          triggers: toTriggers(config),
         },
         dev: { unsafeInspectorProxy: inspect },
       },
+      ...Object.entries(doubles).map(([name, script]) => ({
+        config: {
+          name: toName(name),
+          compatibilityDate: config.compatibility_date,
+          manifest: toManifest({ script, wasm: [] }),
+        },
+      })),
     ],
   });
   const address = await miniflare.ready;
@@ -46,18 +55,49 @@ export async function startWorker({ bindings, log, rateLimit, inspect = false })
     /** Its own address, for tests that need no page. */
     url: address.origin,
     forward: (request, response) => forward(address, request, response),
+    /** The R2 bucket of staged images. */
+    staged: () => miniflare.getR2Bucket("STAGED"),
+    /** The queue that brings them to Supabase. */
+    deliveries: () => miniflare.getQueueProducer("DELIVERIES"),
+    /** What the platform does by the clock, and nobody does here. */
+    runCron: async () => (await miniflare.getWorker()).scheduled({ cron: config.triggers.crons[0] }),
+    /** Where the isolate is looked into, by the DevTools protocol. */
+    inspector: () => miniflare.getInspectorURL(),
     close: () => miniflare.dispose(),
   };
 }
 
 /** The services that the Worker is bound to, and its variables. */
-function toEnv({ ratelimits }, bindings, rateLimit) {
+function toEnv({ ratelimits, r2_buckets: buckets, queues }, bindings, rateLimit) {
   const env = {};
+  for (const { binding, bucket_name: name } of buckets) env[binding] = { type: "r2", name };
+  for (const { binding, queue: name } of queues.producers) env[binding] = { type: "queue", name };
   for (const { name, namespace_id: namespace, simple } of ratelimits) {
     env[name] = { type: "rate-limit", namespace, simple: rateLimit ?? simple };
   }
   for (const [name, value] of Object.entries(bindings)) env[name] = { type: "text", value };
   return env;
+}
+
+function toServices(doubles) {
+  return Object.fromEntries(Object.keys(doubles).map((name) => [name, { type: "worker", worker: toName(name) }]));
+}
+
+function toName(binding) {
+  return `double-of-${binding.toLowerCase()}`;
+}
+
+function toTriggers({ queues, triggers }) {
+  return [
+    ...triggers.crons.map((schedule) => ({ type: "scheduled", schedule })),
+    ...queues.consumers.map((consumer) => ({
+      type: "queue",
+      name: consumer.queue,
+      maxBatchSize: consumer.max_batch_size,
+      maxBatchTimeout: consumer.max_batch_timeout,
+      maxRetries: consumer.max_retries,
+    })),
+  ];
 }
 
 /** The Worker's modules by name: one of JavaScript, and the WebAssembly that it imports. */
@@ -93,10 +133,8 @@ export async function bundleWorker() {
 }
 
 function toManifest({ script, sourceMap, wasm }) {
-  const modules = {
-    "index.js": { type: "esm", contents: script },
-    "index.js.map": { type: "sourcemap", contents: sourceMap },
-  };
+  const modules = { "index.js": { type: "esm", contents: script } };
+  if (sourceMap !== undefined) modules["index.js.map"] = { type: "sourcemap", contents: sourceMap };
   for (const [name, contents] of wasm) modules[name] = { type: "wasm", contents: new Uint8Array(contents) };
   return { mainModule: "index.js", modules };
 }

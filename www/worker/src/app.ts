@@ -1,9 +1,8 @@
 import { type Context, Hono } from "hono";
-import { isImagenCloudError } from "imagen-cloud";
 import { authenticate, type User } from "./auth";
 import { corsHeaders, PREFLIGHT_HEADERS, SECURITY_HEADERS } from "./cors";
 import { logOutcome } from "./log";
-import { Problem, problemFrom } from "./problem";
+import { Problem, toProblem } from "./problem";
 import { limitRate } from "./rate-limit";
 import { type Bindings, readSettings, type Settings } from "./settings";
 import { signUrl } from "./signed-url";
@@ -48,7 +47,11 @@ app.use(async (c, next) => {
 
 app.post("/api/sync", async (c) => {
   const { user, settings } = await signedIn(c);
-  return c.json(await syncImage(c.req.raw, user, settings), 201);
+  const work = syncImage(c.req.raw, user, settings, c.env);
+  // What has begun is ended, also when the client does not wait for it.
+  c.executionCtx.waitUntil(work.catch(() => {}));
+  const accepted = await work;
+  return c.json(accepted, accepted.queued ? 202 : 201);
 });
 
 app.post("/api/tickets", async (c) => {
@@ -99,11 +102,6 @@ app.notFound((c) => {
 });
 
 app.onError((error, c) => respond(c, toProblem(error)));
-
-function toProblem(error: unknown): Problem {
-  if (error instanceof Problem) return error;
-  return isImagenCloudError(error) ? problemFrom(error) : new Problem("internal", { cause: error });
-}
 
 function respond(c: AppContext, problem: Problem): Response {
   c.set("problem", problem);

@@ -1,30 +1,57 @@
 import { Problem } from "./problem";
 
-/** Reads a body of at most `limit` bytes; a longer one is refused before, or while, it is read. */
-export async function readBody(request: Request, limit: number): Promise<Blob> {
-  const tooLarge = () => new Problem("too_large", { detail: `A request may have ${limit} bytes, image and all.` });
-  if (Number(request.headers.get("content-length") ?? 0) > limit) throw tooLarge();
+/** What a body may be. */
+export interface BodyLimits {
+  bytes: number;
+  /** How long it may take to come. */
+  ms: number;
+}
+
+/** How many bytes the body may turn out to have, by its own word; a longer one than allowed is refused right away. */
+export function announcedSize(request: Request, { bytes }: BodyLimits): number {
+  const length = request.headers.get("content-length");
+  if (length === null) return bytes;
+  if (Number(length) > bytes) throw tooLarge(bytes);
+  return Number(length);
+}
+
+/** Reads a body, and refuses it before, or while, it is read, where it is too long or too slow. */
+export async function readBody(request: Request, limits: BodyLimits): Promise<Blob> {
+  announcedSize(request, limits);
   const chunks: Uint8Array<ArrayBuffer>[] = [];
   let size = 0;
   const reader = request.body?.getReader();
-  for (;;) {
-    const chunk = await reader?.read();
-    if (chunk === undefined || chunk.done) return new Blob(chunks);
-    size += chunk.value.byteLength;
-    if (size > limit) {
-      // The sender may be too busy to hear of it: don't wait for the cancelling.
-      reader?.cancel().catch(() => {});
-      throw tooLarge();
+  const timer = new AbortController();
+  const late = scheduler.wait(limits.ms, { signal: timer.signal }).then(
+    () => Promise.reject(new Problem("too_slow", { detail: `A request has to come within ${limits.ms} ms.` })),
+    () => new Promise<never>(() => {}),
+  );
+  try {
+    for (;;) {
+      const chunk = await Promise.race([reader?.read(), late]);
+      if (chunk === undefined || chunk.done) return new Blob(chunks);
+      size += chunk.value.byteLength;
+      if (size > limits.bytes) throw tooLarge(limits.bytes);
+      chunks.push(chunk.value);
     }
-    chunks.push(chunk.value);
+  } catch (error) {
+    // The sender may be too busy to hear of it: don't wait for the cancelling.
+    reader?.cancel().catch(() => {});
+    throw error;
+  } finally {
+    timer.abort();
   }
 }
 
-/** A JSON object of at most `limit` bytes. */
-export async function readJson(request: Request, limit: number): Promise<Record<string, unknown>> {
+function tooLarge(limit: number): Problem {
+  return new Problem("too_large", { detail: `A request may have ${limit} bytes, image and all.` });
+}
+
+/** A JSON object. */
+export async function readJson(request: Request, limits: BodyLimits): Promise<Record<string, unknown>> {
   const type = request.headers.get("content-type") ?? "";
   if (!/^application\/json\s*(;|$)/i.test(type)) throw new Problem("unsupported_type", { detail: "Send JSON." });
-  return parseObject(await (await readBody(request, limit)).text(), "The body");
+  return parseObject(await (await readBody(request, limits)).text(), "The body");
 }
 
 /** `what` is what the text is called in front of the caller, `field` its name where it is one of several. */

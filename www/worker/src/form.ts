@@ -1,4 +1,4 @@
-import { parseObject, readBody } from "./body";
+import { announcedSize, type BodyLimits, parseObject, readBody } from "./body";
 import { Problem } from "./problem";
 
 /** The two parts of `POST /api/sync`. */
@@ -8,12 +8,20 @@ export interface SyncForm {
   request: Record<string, unknown>;
 }
 
-/** Reads a multipart body of at most `limit` bytes; a longer one is refused before, or while, it is read. */
-export async function readSyncForm(request: Request, limit: number): Promise<SyncForm> {
-  const type = request.headers.get("content-type") ?? "";
-  if (!/^multipart\/form-data\s*;/i.test(type)) throw new Problem("unsupported_type");
-  const form = await parse(await readBody(request, limit), type);
+/** How many bytes the form may have; another body, and too long a one, is refused before it is read. */
+export function expectForm(request: Request, limits: BodyLimits): number {
+  if (!/^multipart\/form-data\s*;/i.test(typeOf(request))) throw new Problem("unsupported_type");
+  return announcedSize(request, limits);
+}
 
+/** Reads a form that was expected. */
+export async function readForm(request: Request, limits: BodyLimits): Promise<SyncForm> {
+  return parseForm(await readBody(request, limits), typeOf(request));
+}
+
+/** `type` is the `Content-Type`, boundary and all. */
+export async function parseForm(body: Blob | ArrayBuffer, type: string): Promise<SyncForm> {
+  const form = await parse(body, type);
   for (const name of form.keys()) {
     if (name !== "image" && name !== "request") throw invalid("Only the parts image and request are taken.");
   }
@@ -23,7 +31,19 @@ export async function readSyncForm(request: Request, limit: number): Promise<Syn
   return { image, request: parseObject(await textOf(only(form, "request")), "The part request", "request") };
 }
 
-async function parse(body: Blob, type: string): Promise<FormData> {
+/** The same two parts in one body, for {@link parseForm}. */
+export function makeForm({ image, request }: SyncForm): Response {
+  const form = new FormData();
+  form.append("request", JSON.stringify(request));
+  form.append("image", image);
+  return new Response(form);
+}
+
+function typeOf(request: Request): string {
+  return request.headers.get("content-type") ?? "";
+}
+
+async function parse(body: Blob | ArrayBuffer, type: string): Promise<FormData> {
   try {
     return await new Response(body, { headers: { "content-type": type } }).formData();
   } catch (cause) {

@@ -1,4 +1,4 @@
-import type { ErrorCode, ImagenCloudError } from "imagen-cloud";
+import { type ErrorCode, type ImagenCloudError, isImagenCloudError } from "imagen-cloud";
 
 /** What can go wrong, as the caller is told: HTTP status, title, and what to do about it. */
 const KINDS = {
@@ -12,6 +12,7 @@ const KINDS = {
   not_found: [404, "Not found", "There is nothing here."],
   object_missing: [404, "No such image", "No image is stored under this path."],
   method_not_allowed: [405, "Method not allowed", "This route does not take that method."],
+  too_slow: [408, "Too slow", "The request took too long to come."],
   id_taken: [409, "Image id taken", "The imageId belongs to another image; use a new one."],
   not_uploaded: [409, "Nothing uploaded", "The ticket's upload has not been completed."],
   upload_mismatch: [409, "Another upload", "What was uploaded is not what the ticket says."],
@@ -23,6 +24,7 @@ const KINDS = {
   misconfigured: [500, "Misconfigured", "The service is not set up correctly."],
   internal: [500, "Internal error", "Something went wrong here. Try again."],
   upstream_refused: [502, "Storage refused", "The image store refused the request."],
+  busy: [503, "Busy", "Too many images are on their way. Try again."],
   unavailable: [503, "Unavailable", "The image store can't be reached now. Try again."],
 } as const satisfies Record<string, readonly [status: number, title: string, detail: string]>;
 
@@ -96,8 +98,14 @@ const FROM_PACKAGE: Partial<Record<ErrorCode, ProblemCode>> = {
   invalid_config: "misconfigured",
 };
 
+/** Whatever was thrown, as it is answered. */
+export function toProblem(error: unknown): Problem {
+  if (error instanceof Problem) return error;
+  return isImagenCloudError(error) ? problemFrom(error) : new Problem("internal", { cause: error });
+}
+
 /** What an error of the package is to the caller. Its text is passed on only where it is about the caller's request. */
-export function problemFrom(error: ImagenCloudError): Problem {
+function problemFrom(error: ImagenCloudError): Problem {
   return new Problem(codeOf(error), {
     detail: error.stage === "request" ? error.message : undefined,
     field: error.stage === "request" ? error.field : undefined,

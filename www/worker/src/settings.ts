@@ -1,3 +1,4 @@
+import type { BodyLimits } from "./body";
 import { Problem } from "./problem";
 
 /** The Worker's bindings, as wrangler hands them over: text, whatever they mean, and the platform's services. */
@@ -18,14 +19,28 @@ export interface Bindings {
   ALLOWED_ORIGINS?: string;
   /** The largest body of `POST /api/sync`, in bytes. Default 25 MiB: a Worker has 128 MB for all its requests. */
   MAX_BODY_BYTES?: string;
+  /** How long such a body may take to come, in ms. Default 60000. Slower lines have tickets, which resume. */
+  BODY_TIMEOUT_MS?: string;
+  /** How long a body waits for others to be done, in ms, before it is told to come again. Default 30000. */
+  BODY_WAIT_MS?: string;
   /** The largest image that comes by a ticket, in bytes. Default 100 MiB, the bucket's limit. */
   MAX_IMAGE_BYTES?: string;
   /** How long a ticket lives, in seconds. Default 86400. */
   TICKET_TTL_SECONDS?: string;
-  /** How long one request may work on Supabase, retries included, in ms. Default 10000. */
+  /** How long one request may work on Supabase, retries included, in ms, before its image is staged. Default 10000. */
   SYNC_DEADLINE_MS?: string;
   /** The first wait between two tries within a request, in ms, doubled by every further one. Default 500. */
   SYNC_BACKOFF_MS?: string;
+  /** How long the delivery of a staged image may take, in ms. Default 60000. */
+  DELIVERY_DEADLINE_MS?: string;
+  /** The first wait for the delivery of a staged image, in seconds, doubled by every further one. Default 15. */
+  RETRY_DELAY_SECONDS?: string;
+  /** A staged image so old is queued again by the cron trigger, in seconds. Default 3600. */
+  STAGED_STALE_SECONDS?: string;
+  /** Where images lie while Supabase is down. Without it and the queue they are refused meanwhile. */
+  STAGED?: R2Bucket;
+  /** Takes staged images to Supabase later. */
+  DELIVERIES?: Queue<unknown>;
   /** Counts a user's requests. Left out, nobody counts. */
   USER_LIMIT?: RateLimit;
 }
@@ -38,11 +53,16 @@ export interface Settings {
   issuer: string;
   jwksCooldownMs: number;
   allowAnonymousUsers: boolean;
-  maxBodyBytes: number;
+  /** Of `POST /api/sync`. */
+  body: BodyLimits;
+  bodyWaitMs: number;
   maxImageBytes: number;
   ticketTtlSeconds: number;
   syncDeadlineMs: number;
   syncBackoffMs: number;
+  deliveryDeadlineMs: number;
+  retryDelaySeconds: number;
+  stagedStaleSeconds: number;
 }
 
 /** Throws a `misconfigured` problem; its `cause`, for the log only, names the binding. */
@@ -55,11 +75,15 @@ export function readSettings(env: Bindings): Settings {
     issuer: env.SUPABASE_JWT_ISSUER?.trim() || `${supabaseUrl}/auth/v1`,
     jwksCooldownMs: number(env, "JWKS_COOLDOWN_MS", 30_000),
     allowAnonymousUsers: env.ALLOW_ANONYMOUS_USERS === "true",
-    maxBodyBytes: number(env, "MAX_BODY_BYTES", 25 * 1024 * 1024),
+    body: { bytes: number(env, "MAX_BODY_BYTES", 25 * 1024 * 1024), ms: number(env, "BODY_TIMEOUT_MS", 60_000) },
+    bodyWaitMs: number(env, "BODY_WAIT_MS", 30_000),
     maxImageBytes: number(env, "MAX_IMAGE_BYTES", 100 * 1024 * 1024),
     ticketTtlSeconds: number(env, "TICKET_TTL_SECONDS", 86_400),
     syncDeadlineMs: number(env, "SYNC_DEADLINE_MS", 10_000),
     syncBackoffMs: number(env, "SYNC_BACKOFF_MS", 500),
+    deliveryDeadlineMs: number(env, "DELIVERY_DEADLINE_MS", 60_000),
+    retryDelaySeconds: number(env, "RETRY_DELAY_SECONDS", 15),
+    stagedStaleSeconds: number(env, "STAGED_STALE_SECONDS", 3_600),
   };
 }
 

@@ -53,10 +53,10 @@ export async function plan(request: SyncRequest, user: User, settings: Settings)
 
 /**
  * Throws when another user's row has this id. A sync would find out too, but only at the insert, when the bytes are
- * stored already. So this is a courtesy, and an answer that does not come is no reason to stop.
+ * stored already. So this is a courtesy, and an answer that does not come is no reason to stop, nor to use up a deadline.
  */
 export async function refuseAnothersId(imageId: string, user: User, settings: Settings): Promise<void> {
-  const row = await findRow(imageId, settings).catch(() => undefined);
+  const row = await findRow(imageId, settings, settings.syncDeadlineMs / 3).catch(() => undefined);
   if (row !== undefined && row.owner !== user.id) throw new Problem("id_taken", { imageId });
 }
 
@@ -67,11 +67,15 @@ export interface Row {
 }
 
 /** Throws where there is no answer, or none to be understood. */
-export async function findRow(imageId: string, settings: Settings): Promise<Row | undefined> {
+export async function findRow(
+  imageId: string,
+  settings: Settings,
+  withinMs = settings.syncDeadlineMs,
+): Promise<Row | undefined> {
   const query = new URLSearchParams({ id: `eq.${imageId}`, select: "owner_user_id,storage_path" });
   const answer = await fetch(`${settings.supabaseUrl}/rest/v1/images?${query}`, {
     headers: { ...keyHeaders(settings), "accept-profile": "imagen" },
-    signal: AbortSignal.timeout(3_000),
+    signal: AbortSignal.timeout(withinMs),
   });
   const rows: unknown = await answer.json();
   if (!answer.ok || !Array.isArray(rows)) throw new Error(`reading a row back: ${answer.status}`);

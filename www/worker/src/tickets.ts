@@ -25,8 +25,8 @@ export interface IssuedTicket extends SyncResult {
   uploadUrl: string;
 }
 
-/** Bytes of a request's JSON: a long prompt and a large sidecar. */
-const MAX_JSON_BYTES = 256 * 1024;
+/** A long prompt and a large sidecar. */
+const JSON_LIMITS = { bytes: 256 * 1024, ms: 10_000 };
 
 /** Enough of an image of each type to be known as one, for a path to be made before there are bytes. */
 const SAMPLES: Record<string, Uint8Array<ArrayBuffer>> = {
@@ -39,7 +39,7 @@ const SAMPLES: Record<string, Uint8Array<ArrayBuffer>> = {
 
 /** `POST /api/tickets`: a SyncRequest without its image, but with `size` and `mimeType`. */
 export async function makeTicket(request: Request, user: User, settings: Settings): Promise<IssuedTicket> {
-  const { size, ...rest } = await readJson(request, MAX_JSON_BYTES);
+  const { size, ...rest } = await readJson(request, JSON_LIMITS);
   const fields = withImageId(rest);
   if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 1) {
     throw new Problem("invalid_request", { detail: "size is the image's number of bytes.", field: "size" });
@@ -85,7 +85,7 @@ async function issue(ticket: Ticket, user: User, settings: Settings): Promise<Is
  */
 export async function commitTicket(id: string, request: Request, user: User, settings: Settings): Promise<SyncResult> {
   const ticket = await verifyTicket(id, user, settings);
-  const { size, ...rest } = await readJson(request, MAX_JSON_BYTES);
+  const { size, ...rest } = await readJson(request, JSON_LIMITS);
   const fields = { ...withImageId({ ...rest, imageId: rest.imageId ?? ticket.imageId }), mimeType: ticket.mimeType };
   const incoming = incomingPath(ticket, user);
   const { imageId, storagePath } = ticket;

@@ -1,0 +1,92 @@
+import { type ErrorCode, isImagenCloudError } from "imagen-cloud";
+import { parseForm } from "./form";
+import { causeOf, logStaged, redact } from "./log";
+import { Problem } from "./problem";
+import { isUuid, toSyncRequest } from "./request";
+import { type Bindings, readSettings, type Settings } from "./settings";
+import { withSlot } from "./slots";
+import { Staging } from "./staging";
+import { deliver } from "./sync";
+
+/** The longest wait between two tries. */
+const MAX_DELAY_SECONDS = 900;
+/** Characters of a buried image's reason: R2 keeps a few KB of metadata. */
+const MAX_REASON = 1_500;
+
+/** Final answers that are not the image's fault: the project, or its key, will be put right one day. */
+const PROJECTS_FAULT: ReadonlySet<ErrorCode> = new Set([
+  "invalid_config",
+  "unauthorized",
+  "forbidden",
+  "bucket_missing",
+  "schema_not_exposed",
+  "table_missing",
+]);
+
+/** The queue's consumer: takes staged images to Supabase. A message may come twice, or for an image that is gone. */
+export async function deliverBatch(batch: MessageBatch<unknown>, env: Bindings): Promise<void> {
+  const settings = readSettings(env);
+  const staging = Staging.of(env, settings);
+  if (staging === undefined) throw new Error("a queue without its bucket");
+  await Promise.all(batch.messages.map((message) => handle(message, staging, settings, env)));
+}
+
+/** The cron trigger: a message that got lost loses no image. */
+export async function requeueStale(env: Bindings): Promise<void> {
+  const settings = readSettings(env);
+  const count = await Staging.of(env, settings)?.requeue(settings.stagedStaleSeconds);
+  logStaged({ event: "requeued", count: count ?? 0 }, env);
+}
+
+async function handle(message: Message<unknown>, staging: Staging, settings: Settings, env: Bindings): Promise<void> {
+  const { attempts } = message;
+  const { imageId } = (message.body ?? {}) as { imageId?: unknown };
+  if (!isUuid(imageId)) return message.ack();
+  try {
+    const event = await deliverStaged(imageId, staging, settings);
+    logStaged({ event, imageId, attempts }, env);
+    message.ack();
+  } catch (cause) {
+    if (isHopeless(cause) && (await buried(imageId, cause, staging, env))) {
+      logStaged({ event: "buried", imageId, attempts, cause }, env);
+      return message.ack();
+    }
+    logStaged({ event: "delayed", imageId, attempts, cause }, env);
+    message.retry({ delaySeconds: delayOf(attempts, cause, settings) });
+  }
+}
+
+async function deliverStaged(imageId: string, staging: Staging, settings: Settings): Promise<"delivered" | "gone"> {
+  const found = await staging.find(imageId);
+  if (found === undefined) return "gone";
+  return withSlot(found.size, settings.bodyWaitMs, async () => {
+    const staged = await staging.open(imageId);
+    if (staged === undefined) return "gone";
+    const { image, request } = await parseForm(staged.body, staged.contentType);
+    const owner = { id: found.owner };
+    await deliver(toSyncRequest(request, image), true, owner, settings, settings.deliveryDeadlineMs);
+    await staging.release(imageId);
+    return "delivered";
+  });
+}
+
+function isHopeless(error: unknown): boolean {
+  if (error instanceof Problem) return error.status < 500;
+  return isImagenCloudError(error) && !error.retryable && !PROJECTS_FAULT.has(error.code);
+}
+
+async function buried(imageId: string, cause: unknown, staging: Staging, env: Bindings): Promise<boolean> {
+  // Metadata is ASCII on its way.
+  const reason = redact(JSON.stringify(causeOf(cause)), env).replace(/[^ -~]/g, "?");
+  return staging.bury(imageId, reason.slice(0, MAX_REASON)).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Doubled by every attempt, with jitter; never earlier than the server asked for. */
+function delayOf(attempts: number, cause: unknown, settings: Settings): number {
+  const doubled = Math.min(settings.retryDelaySeconds * 2 ** (attempts - 1), MAX_DELAY_SECONDS);
+  const asked = isImagenCloudError(cause) ? (cause.retryAfterMs ?? 0) / 1000 : 0;
+  return Math.min(Math.ceil(Math.max(doubled * (0.75 + Math.random() / 2), asked)), 12 * 3_600);
+}
