@@ -63,13 +63,16 @@ export async function runKills({ supabase, seed, rate, kills: wanted, limitMs })
   const profile = await createProfile();
   const results = [];
   let browser;
+  const points = [];
   let kills = 0;
 
   /** One life of the browser. */
   const live = async (isLast) => {
     browser = await startOnProfile(profile.folder);
     const tab = await openTab(browser.context, world.tab);
-    if (results.length === 0 || (!isLast && (await tab.list()).length === 0)) {
+    const jobs = (await tab.list()).map(({ id }) => id);
+    await assertNoneLost(jobs);
+    if (results.length === 0 || (!isLast && jobs.length === 0)) {
       world.recorder.offline(true);
       for (const _ of range(IMAGES_A_ROUND)) results.push(await tab.enqueue(results.length));
     }
@@ -78,6 +81,7 @@ export async function runKills({ supabase, seed, rate, kills: wanted, limitMs })
       return tab.empty(limitMs);
     }
     const { at, skip, ms } = drawPoint(`${seed} ${kills}`);
+    points.push(`${at} of request ${skip + 1}`);
     const hold = world.recorder.hold({ at: at === "after" ? "answer" : at, skip });
     world.recorder.offline(false);
     await Promise.race([hold.reached, tab.empty(limitMs).catch(() => {})]);
@@ -88,6 +92,14 @@ export async function runKills({ supabase, seed, rate, kills: wanted, limitMs })
     await browser.kill();
     kills += 1;
     hold.release();
+  };
+
+  /** Every image that was accepted is here or has arrived. */
+  const assertNoneLost = async (jobs) => {
+    const rows = await supabase.sql("select id from imagen.images where owner_user_id = $1", [world.user.id]);
+    const known = new Set([...jobs, ...rows.map(({ id }) => id)]);
+    const lost = results.filter(({ imageId }) => !known.has(imageId)).map(({ storagePath }) => storagePath);
+    assert.deepEqual(lost, [], `neither here nor there, after these kills: ${points.join(", ")}`);
   };
 
   try {

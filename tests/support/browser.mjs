@@ -1,10 +1,14 @@
 // Chromium for a test: one to share, or one with a real profile folder that can be killed and comes back.
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
+import { promisify } from "node:util";
 import { chromium } from "playwright-core";
+import { until } from "./until.mjs";
+
+const run = promisify(execFile);
 
 const executablePath = process.env.CHROME ?? "/usr/bin/chromium";
 const ARGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"];
@@ -57,6 +61,7 @@ export async function startOnProfile(folder) {
       // it is gone already
     }
     await ended;
+    await until(() => isGone(child.pid), "the end of the killed browser");
   };
   try {
     const browser = await chromium.connectOverCDP(await debuggerOf(child));
@@ -73,6 +78,16 @@ exec 3<&0
 { "$@" </dev/null 3<&-; kill -KILL 0; } &
 read -r _ <&3
 kill -KILL 0`;
+
+/**
+ * Whether no process of a group is left that could hold a file of the profile. A killed process is still there for a
+ * moment, and a zombie (Z) with threads (l) too.
+ */
+async function isGone(group) {
+  const { stdout } = await run("ps", ["-A", "-o", "pgid=,stat="]);
+  const left = stdout.split("\n").map((line) => line.trim().split(/\s+/));
+  return !left.some(([pgid, stat]) => Number(pgid) === group && (!stat.startsWith("Z") || stat.includes("l")));
+}
 
 /** The address of its debugger, which Chromium says as soon as it listens. */
 function debuggerOf(child) {
