@@ -83,9 +83,13 @@ export class Outbox {
   async image(id) {
     this.#open();
     const job = (await this.list()).find((job) => job.id === id);
-    const image = job && (await this.#store.image(id));
     if (!job) throw missing(id);
-    if (!image) throw failed("outbox", "job_unreadable", "outbox: the image of this job can't be read any more");
+    const image = await this.#store.image(id);
+    // Of a damaged job the image may be all that is left.
+    const isWhole = image instanceof ArrayBuffer && (job.mimeType === "" || image.byteLength === job.size);
+    if (!isWhole) {
+      throw failed("outbox", "job_unreadable", "outbox: the image of this job can't be read any more");
+    }
     return new Blob([image], { type: job.mimeType });
   }
 

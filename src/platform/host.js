@@ -118,11 +118,8 @@ export const exchangeSeen = (method, url, headers, body, patienceMs, onSent) =>
       clearTimeout(timer);
       timer = setTimeout(() => settle({}), Math.min(patienceMs, LONGEST_MS));
     };
-    const answer = () => ({
-      status: request.status,
-      headers: { get: (name) => headersOf(request).get(name) ?? null },
-      body: request.responseText,
-    });
+    // Read at once: stopping the task empties the request.
+    const answer = () => ({ status: request.status, headers: headersOf(request), body: request.responseText });
     const lost = (thrown) => settle({ problem: messageOf(thrown), thrown });
     request.upload.onprogress = ({ loaded }) => {
       waitOn();
