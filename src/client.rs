@@ -292,7 +292,7 @@ impl<P: Platform> Client<P> {
     ) -> Result<(), Error> {
         let mut upload = Upload::new(call.meter.total.get(), self.config.chunk_size, resumption.earlier());
         let mut attempts = Attempts::default();
-        let mut idle = 0;
+        let (mut idle, mut furthest) = (0, 0.0);
         call.enter(Stage::Upload);
         loop {
             let request =
@@ -308,7 +308,10 @@ impl<P: Platform> Client<P> {
             let refusal = match answered {
                 Ok(Outcome::Complete) => return Ok(()),
                 Ok(Outcome::Progress) => {
-                    (attempts, idle) = (Attempts::default(), 0);
+                    // A server that loses what it has gets it again, but not for ever.
+                    if upload.offset() > furthest {
+                        (attempts, idle, furthest) = (Attempts::default(), 0, upload.offset());
+                    }
                     call.meter.reach("upload", upload.offset());
                     continue;
                 }
@@ -446,4 +449,4 @@ impl<P: Platform> Client<P> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -125,18 +125,19 @@ impl Upload {
             return Err(refused(response));
         }
         let id = response.header("location").and_then(|location| location.rsplit('/').next());
-        let Some(id) = id.filter(|id| !id.is_empty() && id.chars().all(is_id_char)) else {
+        let Some(id) = id.filter(|id| id.chars().all(is_id_char) && id.contains(|c| c != '.')) else {
             return Err(Refusal::garbled(Stage::Upload, response, "storage upload: no Location of the upload"));
         };
         self.id = Some(id.to_owned());
         // A server that does not take a piece with the creation says nothing of an offset.
-        self.arrive(offset_of(response).unwrap_or(0.0))
+        Ok(self.arrive(offset_of(response).unwrap_or(0.0)))
     }
 
     fn read_piece(&mut self, response: &Response) -> Result<Outcome, Refusal> {
+        self.unfinished = false;
         if response.is_success() {
             return match offset_of(response) {
-                Some(offset) => self.arrive(offset),
+                Some(offset) => Ok(self.arrive(offset)),
                 None => {
                     self.interrupted();
                     Err(Refusal::garbled(Stage::Upload, response, "storage upload: no Upload-Offset"))
@@ -160,11 +161,13 @@ impl Upload {
         let offset = offset_of(response);
         match response.status {
             404 | 409 | 410 => self.look_up_or_start_anew(),
+            // An answer to HEAD has no body to say why: a refused token, or a lock. The next question's answer has one.
+            400 if response.body.is_empty() => self.doubt = Doubt::End,
             _ if !response.is_success() => return Err(refused(response)),
             _ => match offset {
                 Some(offset) if offset < self.total => {
                     self.doubt = Doubt::None;
-                    return self.arrive(offset);
+                    return Ok(self.reach(offset));
                 }
                 Some(_) => self.look_up_or_start_anew(),
                 None => return Err(Refusal::garbled(Stage::Upload, response, "storage upload: no Upload-Offset")),
@@ -181,12 +184,13 @@ impl Upload {
     /// The object is this upload's if its version is; a server that tells none is believed by the size.
     fn read_info(&mut self, response: &Response) -> Result<Outcome, Refusal> {
         if response.is_success() {
-            let Some(info) = &response.json else {
-                return Err(Refusal::garbled(Stage::Upload, response, "storage upload: parse object info: not JSON"));
-            };
-            let is_ours = match (info.text("version"), self.version()) {
-                (Some(found), Some(ours)) => found == ours,
-                _ => matches!(info.get("size"), Some(Json::Number(size)) if *size == self.total),
+            let size = response.json.as_ref().and_then(|info| info.get("size"));
+            let is_ours = match (response.json.as_ref().and_then(|info| info.text("version")), self.version(), size) {
+                (Some(found), Some(ours), _) => found == ours,
+                (_, _, Some(Json::Number(size))) => *size == self.total,
+                (Some(_), None, _) => false,
+                // Not Storage's answer. To believe that there is no such object would be to send it all again.
+                _ => return Err(Refusal::garbled(Stage::Upload, response, "storage upload: parse object info")),
             };
             if is_ours {
                 self.offset = self.total;
@@ -199,20 +203,29 @@ impl Upload {
         Ok(Outcome::Known)
     }
 
-    fn arrive(&mut self, offset: f64) -> Result<Outcome, Refusal> {
+    /// A piece arrived, up to `offset`: no further than it goes, or the server is asked what it really has.
+    fn arrive(&mut self, offset: f64) -> Outcome {
+        if offset > (self.offset + self.chunk).min(self.total) {
+            self.interrupted();
+            return Outcome::Known;
+        }
+        self.reach(offset)
+    }
+
+    fn reach(&mut self, offset: f64) -> Outcome {
         let further = offset > self.offset;
-        self.offset = offset.min(self.total);
-        Ok(match (self.offset >= self.total, further) {
+        self.offset = offset;
+        match (offset >= self.total, further) {
             (true, _) => Outcome::Complete,
             (false, true) => Outcome::Progress,
             (false, false) => Outcome::Known,
-        })
+        }
     }
 
     /// The last part of the decoded id: `tenant/bucket/path/version`.
     fn version(&self) -> Option<String> {
         let decoded = base64::decode_url(self.id.as_deref()?)?;
-        String::from_utf8(decoded).ok()?.rsplit('/').next().map(str::to_owned)
+        String::from_utf8(decoded).ok()?.rsplit_once('/').map(|(_, version)| version.to_owned())
     }
 }
 
