@@ -202,22 +202,28 @@ impl<B> Batch<B> {
         }
     }
 
-    /// Notes an image's path and id. Two images of one call can't go to one path: the later would take the earlier's place.
+    /// Notes an image's path and id. Two images of one call can share neither: the later would take the earlier's place,
+    /// or be passed over in the insert for its id's sake.
     fn claim(&self, index: usize, shipment: &Shipment<B>) -> Result<(), Error> {
         let synced =
             Synced { storage_path: shipment.storage_path.as_str().to_owned(), image_id: shipment.image_id.clone() };
         let mut slots = self.slots.borrow_mut();
-        let is_taken =
-            |slot: &Slot<B>| slot.fixed.as_ref().is_some_and(|other| other.storage_path == synced.storage_path);
-        let taken = slots.iter().any(is_taken);
+        let has = |part: fn(&Synced) -> &str| {
+            slots.iter().filter_map(|slot| slot.fixed.as_ref()).any(|other| part(other) == part(&synced))
+        };
+        let problem = if has(|other| &other.storage_path) {
+            Some((Code::PathTaken, "another image of this call goes to this storage path"))
+        } else if has(|other| &other.image_id) {
+            Some((Code::IdTaken, "another image of this call has this imageId"))
+        } else {
+            None
+        };
         if let Some(slot) = slots.get_mut(index) {
             slot.fixed = Some(synced);
         }
-        match taken {
-            false => Ok(()),
-            true => {
-                Err(Error::new(Stage::Request, Code::PathTaken, "another image of this call goes to this storage path"))
-            }
+        match problem {
+            None => Ok(()),
+            Some((code, why)) => Err(Error::new(Stage::Request, code, why)),
         }
     }
 
