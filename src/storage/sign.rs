@@ -43,7 +43,9 @@ pub fn read_sign_many(config: &Config, paths: &[StoragePath], response: &Respons
         Some(url) if !url.is_empty() => {
             absolute(config, path, url).ok_or_else(|| garbled("parse sign response: no URL"))
         }
-        _ => Ok(String::new()),
+        // Missing: then the item says so.
+        _ if item.text("error").is_some() => Ok(String::new()),
+        _ => Err(garbled("parse sign response: neither a URL nor an error")),
     };
     let urls: Result<Vec<String>, Refusal> = paths.iter().zip(items).map(url).collect();
     Ok(urls?.join("\n"))
