@@ -116,7 +116,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
             failed: round.failed.get(),
             waiting: waiting.len() as u32,
             stopped: round.stopped.get(),
-            next_due_ms: waiting.iter().map(|job| job.not_before_ms.max(now_ms)).reduce(f64::min),
+            next_due_ms: waiting.iter().map(|job| job.due_ms(now_ms)).reduce(f64::min),
         })
     }
 
@@ -281,3 +281,6 @@ impl Observer for Bytes {
         true
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -129,6 +129,11 @@ impl Job {
         self.state != State::Failed && (!waits || (forced && !self.wait_asked))
     }
 
+    /// When it may be tried on its own: now, or later.
+    pub fn due_ms(&self, now_ms: f64) -> f64 {
+        if self.is_due(now_ms, false) { now_ms } else { self.not_before_ms }
+    }
+
     /// Whether it will be tried again on its own.
     pub fn is_waiting(&self) -> bool {
         self.state != State::Failed
