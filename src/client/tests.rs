@@ -2,7 +2,10 @@
 
 mod exhaustive;
 pub(crate) mod fault;
+mod many;
 mod random;
+mod resumable;
+mod uploads;
 pub(crate) mod world;
 
 use core::cell::RefCell;

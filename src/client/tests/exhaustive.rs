@@ -37,6 +37,7 @@ impl Oracle {
             UP => Stage::Upload,
             IN | BACK => Stage::Insert,
             Step::Sign => Stage::Sign,
+            _ => panic!("the oracle knows one image in one request"),
         };
         let (mut spent, mut refreshed, mut attempt) = (0, false, 0);
         loop {

@@ -34,6 +34,7 @@ enum At {
     Anywhere,
     Storage,
     Database,
+    Resumable,
     Only(Step),
 }
 
@@ -75,6 +76,11 @@ impl fmt::Debug for Case {
 }
 
 impl Case {
+    /// The status that is seen, where it is not the real one.
+    pub(crate) fn own_status(&self) -> Option<u16> {
+        if self.keeps_status() { None } else { self.status(Step::Upload) }
+    }
+
     pub(crate) fn arrives(&self) -> bool {
         self.arrives
     }
@@ -97,8 +103,11 @@ impl Case {
     fn is_for(&self, step: Step) -> bool {
         match self.at {
             At::Anywhere => true,
-            At::Storage => matches!(step, Step::Upload | Step::Sign),
-            At::Database => matches!(step, Step::Insert | Step::ReadBack),
+            At::Storage => {
+                matches!(step, Step::Upload | Step::Sign | Step::SignMany | Step::Info) || is_resumable(step)
+            }
+            At::Database => matches!(step, Step::Insert | Step::ReadBack | Step::InsertMany | Step::ReadBackMany),
+            At::Resumable => is_resumable(step),
             At::Only(only) => only == step,
         }
     }
@@ -125,6 +134,10 @@ impl Case {
             }
         })
     }
+}
+
+fn is_resumable(step: Step) -> bool {
+    matches!(step, Step::Create | Step::Piece | Step::Offset)
 }
 
 /// The faults that can happen at a step.
@@ -210,6 +223,14 @@ const FAULTS: &[Case] = faults! {
     "544": Storage, lost,
         Status(544, r#"{"statusCode":"544","error":"x","message":"y","code":"DatabaseTimeout"}"#) => Again, Unavailable;
     "router's 503": Storage, lost, Status(400, r#"{"statusCode":503,"error":"x","message":"y"}"#) => Again, Unavailable;
+    // Uploads in pieces answer real statuses with texts.
+    "423": Resumable, lost, Status(423, "") => Again, Unavailable;
+    "503 of a lock": Resumable, lost, Status(503, "acquiring lock timeout") => Again, Unavailable;
+    "lock acquired": Resumable, lost, Status(400, "Request aborted due to lock acquired") => Again, Unavailable;
+    "409 of an offset": Only(Step::Piece), lost, Status(409, "Upload-Offset conflict") => Again, BadResponse;
+    "403 of a policy": Resumable, lost, Status(403, "new row violates row-level security policy") => Final, Forbidden;
+    "404 of a bucket": Only(Step::Create), lost, Status(404, "Bucket not found") => Final, BucketMissing;
+    "415": Only(Step::Create), lost, Status(415, "mime type image/png is not supported") => Final, TypeNotAllowed;
     // PostgREST.
     "40001": Database, lost, Status(500, r#"{"code":"40001","message":"could not serialize"}"#) => Again, Unavailable;
     "40P01": Database, lost, Status(500, r#"{"code":"40P01","message":"deadlock detected"}"#) => Again, Unavailable;

@@ -11,6 +11,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use super::fault::{Break, Fault};
+use super::uploads::Uploads;
 use crate::error::Cause;
 use crate::http::{Failure, Method, Payload, Request, Response};
 use crate::json::Json;
@@ -20,7 +21,7 @@ pub(crate) type Bytes = Rc<Vec<u8>>;
 
 pub(crate) const URL: &str = "https://project.supabase.co";
 pub(crate) const KEY: &str = "sb_publishable_ofTheTests";
-const BUCKET: &str = "imagen-generated";
+pub(super) const BUCKET: &str = "imagen-generated";
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,6 +30,28 @@ pub(crate) enum Step {
     Insert,
     ReadBack,
     Sign,
+    /// The upload in pieces: its creation, a piece, the question how far it got, and that for the object.
+    Create,
+    Piece,
+    Offset,
+    Info,
+    InsertMany,
+    ReadBackMany,
+    SignMany,
+}
+
+/// What happens to one request, whatever it asks for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Trouble {
+    Fault(Fault),
+    /// Of a piece this part is stored, then the line breaks.
+    Stored(f64),
+    /// Of a piece this part is stored, and the answer says so: another request took the upload over.
+    Evicted(f64),
+    /// The server has forgotten the upload, and says so with this status.
+    Forgotten(u16),
+    /// A gateway sends the request twice and passes the second answer on.
+    Replayed,
 }
 
 /// A request as it was sent.
@@ -38,6 +61,9 @@ pub(crate) struct Sent {
     pub(crate) bearer: String,
     pub(crate) patience_ms: u32,
     pub(crate) at_ms: f64,
+    /// Of an image.
+    pub(crate) bytes: usize,
+    pub(crate) url: String,
 }
 
 /// An object in the bucket.
@@ -45,7 +71,11 @@ pub(crate) struct Sent {
 pub(crate) struct Object {
     pub(crate) bytes: Bytes,
     pub(crate) mime_type: String,
+    pub(crate) version: String,
 }
+
+/// What the caller of a test makes of an answer.
+type Lie = Rc<dyn Fn(Step, Response) -> Response>;
 
 /// Everything outside of the library. Cheap to clone: a clone is the same world.
 #[derive(Clone, Default)]
@@ -73,6 +103,26 @@ pub(crate) struct State {
     pub(crate) faults: RefCell<BTreeMap<Step, VecDeque<Fault>>>,
     /// What happens to the next requests, whatever they ask for.
     pub(crate) weather: RefCell<VecDeque<Option<Fault>>>,
+    /// What happens to the nth request of all.
+    pub(crate) troubles: RefCell<BTreeMap<usize, Trouble>>,
+    /// Those that came true.
+    pub(crate) hits: RefCell<Vec<(Step, Trouble)>>,
+    /// Changes every answer.
+    pub(crate) lie: RefCell<Option<Lie>>,
+    pub(crate) uploads: Uploads,
+    /// How often an upload in pieces came to its end, by path.
+    pub(crate) completed: RefCell<BTreeMap<String, u32>>,
+    versions: Cell<u32>,
+    /// After how many requests a bearer is refused; then `accessToken` gives another one.
+    pub(crate) token_uses: Cell<Option<u32>>,
+    uses: RefCell<BTreeMap<String, u32>>,
+    /// A kill: at this one of the moments before and after each commit everything stops.
+    pub(crate) kill_at: Cell<Option<u32>>,
+    pub(crate) moments: Cell<u32>,
+    dead: Cell<bool>,
+    /// Requests under way, by what they are about, and whether there ever were two at once.
+    pub(crate) flying: RefCell<BTreeMap<String, u32>>,
+    pub(crate) most_flying: Cell<u32>,
 }
 
 impl core::ops::Deref for World {
@@ -108,11 +158,20 @@ impl World {
 
     /// Runs a future to its end. When it waits for time alone, time passes.
     pub(crate) fn run<T>(&self, future: impl Future<Output = T>) -> T {
+        self.run_until_dead(future).expect("nobody was to be killed")
+    }
+
+    /// Runs a future to its end, or until the moment of [`State::kill_at`]: then it is dropped as it is.
+    pub(crate) fn run_until_dead<T>(&self, future: impl Future<Output = T>) -> Option<T> {
         let mut future = pin!(future);
         let mut context = Context::from_waker(Waker::noop());
         loop {
             if let Poll::Ready(result) = future.as_mut().poll(&mut context) {
-                return result;
+                return Some(result);
+            }
+            if self.dead.take() {
+                self.kill_at.set(None);
+                return None;
             }
             let next =
                 self.timers.borrow().iter().copied().reduce(f64::min).expect("waits for nothing that ever comes");
@@ -122,11 +181,37 @@ impl World {
 
     /// Supabase is well again.
     pub(crate) fn heal(&self) {
+        self.troubles.borrow_mut().clear();
+        self.lie.take();
         self.faults.borrow_mut().clear();
         self.weather.borrow_mut().clear();
     }
 
-    async fn pass(&self, ms: u32) {
+    /// A moment at which everything may end.
+    pub(crate) async fn moment(&self) {
+        let moment = self.moments.get();
+        self.moments.set(moment + 1);
+        if self.kill_at.get() == Some(moment) {
+            self.dead.set(true);
+        }
+        poll_fn(|_| if self.dead.get() { Poll::Pending } else { Poll::Ready(()) }).await;
+    }
+
+    pub(crate) fn set_clock(&self, ms: f64) {
+        self.clock_ms.set(ms);
+    }
+
+    pub(super) fn new_version(&self) -> String {
+        self.versions.set(self.versions.get() + 1);
+        format!("version-{}", self.versions.get())
+    }
+
+    /// Bytes of images that were sent.
+    pub(crate) fn bytes_sent(&self) -> usize {
+        self.sent.borrow().iter().map(|sent| sent.bytes).sum()
+    }
+
+    pub(crate) async fn pass(&self, ms: u32) {
         let until = self.clock_ms.get() + f64::from(ms);
         self.timers.borrow_mut().push(until);
         let _timer = Timer { world: self, until };
@@ -144,26 +229,76 @@ impl World {
         };
         assert_eq!(header("apikey").as_deref(), Some(KEY));
         let bearer = header("Authorization").unwrap().strip_prefix("Bearer ").unwrap().to_owned();
-        self.sent.borrow_mut().push(Sent { step, bearer: bearer.clone(), patience_ms, at_ms: self.clock_ms.get() });
+        let nth = self.sent.borrow().len();
+        assert!(nth < 3000, "without an end: {:?}", self.steps().split_off(2960));
+        let bytes = if let Payload::Image(bytes) = &request.payload { bytes.len() } else { 0 };
+        let (at_ms, url) = (self.clock_ms.get(), request.url.clone());
+        self.sent.borrow_mut().push(Sent { step, bearer: bearer.clone(), patience_ms, at_ms, bytes, url });
         let planned = self.faults.borrow_mut().get_mut(&step).and_then(VecDeque::pop_front);
-        let fault = planned.or_else(|| self.weather.borrow_mut().pop_front().flatten());
+        let fault = planned.or_else(|| self.weather.borrow_mut().pop_front().flatten()).map(Trouble::Fault);
+        let trouble = fault.or_else(|| self.troubles.borrow().get(&nth).copied());
+        self.hits.borrow_mut().extend(trouble.map(|trouble| (step, trouble)));
+        let _flight = Flight::begin(self, about(&request));
 
         let latency_ms = self.latency_ms.get();
         self.pass(latency_ms / 2).await;
-        let served = match fault {
-            Some(fault) if !fault.arrives() => None,
-            _ => Some(self.serve(step, &request, &bearer)),
+        self.moment().await;
+        let serve = || self.serve_by_token(step, &request, &bearer);
+        let mut cut = None;
+        let served = match trouble {
+            Some(Trouble::Fault(fault)) if !fault.arrives() => None,
+            Some(Trouble::Stored(part)) => {
+                cut = Some(Break::Cut("Failed to fetch".to_owned()));
+                self.serve_part(step, &request, part)
+            }
+            Some(Trouble::Evicted(part)) => self.serve_part(step, &request, part).or_else(|| Some(serve())),
+            Some(Trouble::Forgotten(status)) => self.forget(step, &request, status).or_else(|| Some(serve())),
+            Some(Trouble::Replayed) => {
+                serve();
+                Some(serve())
+            }
+            _ => Some(serve()),
         };
+        self.moment().await;
         self.pass(latency_ms - latency_ms / 2).await;
-        match fault.map(|fault| fault.at(step, &bearer, served.as_ref())) {
-            None => Ok(served.unwrap()),
-            Some(Break::Answer(response)) => Ok(response),
-            Some(Break::Cut(problem)) => Err(Failure::Network(problem, None)),
+        let broken = match trouble {
+            Some(Trouble::Fault(fault)) => Some(fault.at(step, &bearer, served.as_ref())),
+            _ => cut,
+        };
+        let mut response = match broken {
+            None => served.unwrap(),
+            Some(Break::Answer(response)) => response,
+            Some(Break::Cut(problem)) => return Err(Failure::Network(problem, None)),
             Some(Break::Silence) => {
                 self.pass(patience_ms).await;
-                Err(Failure::Timeout)
+                return Err(Failure::Timeout);
+            }
+        };
+        let lie = self.lie.borrow().clone();
+        if let Some(lie) = lie {
+            response = lie(step, response);
+        }
+        if request.method == Method::Head {
+            // An answer to HEAD has no body, whatever the server would have said.
+            (response.body, response.json) = (String::new(), None);
+        }
+        Ok(response)
+    }
+
+    fn serve_by_token(&self, step: Step, request: &Request<Bytes>, bearer: &str) -> Response {
+        if let Some(most) = self.token_uses.get() {
+            let mut uses = self.uses.borrow_mut();
+            let used = uses.entry(bearer.to_owned()).or_default();
+            *used += 1;
+            if *used > most {
+                if request.url.contains("/rest/v1/") {
+                    return answer_of(401, r#"{"code":"PGRST303","message":"JWT expired"}"#);
+                }
+                let expired = "\"exp\" claim timestamp check failed";
+                return storage_error("403", "AccessDenied", expired);
             }
         }
+        self.serve(step, request, bearer)
     }
 
     fn serve(&self, step: Step, request: &Request<Bytes>, bearer: &str) -> Response {
@@ -180,7 +315,11 @@ impl World {
                     return storage_error("403", "AccessDenied", "new row violates row-level security policy");
                 }
                 let (_, mime_type) = request.headers.iter().find(|(name, _)| *name == "Content-Type").unwrap();
-                let object = Object { bytes: bytes.clone(), mime_type: mime_type.clone() };
+                if key.contains("refused-upload") {
+                    return storage_error("415", "InvalidMimeType", "mime type image/png is not supported");
+                }
+                let version = self.new_version();
+                let object = Object { bytes: bytes.clone(), mime_type: mime_type.clone(), version };
                 let answer = json!({ "Key": format!("{BUCKET}/{key}"), "Id": "2f1a" });
                 self.objects.borrow_mut().insert(key, object);
                 answer_of(200, &answer.to_string())
@@ -219,8 +358,97 @@ impl World {
                 let seen = rows.iter().filter(|row| is_mine(row["owner_user_id"].as_str().unwrap()));
                 answer_of(200, &seen.map(selected).collect::<Value>().to_string())
             }
+            (Step::SignMany, Payload::Json(text)) => {
+                let asked: Value = serde_json::from_str(text).unwrap();
+                let paths = asked["paths"].as_array().unwrap();
+                assert!((1..=1000).contains(&paths.len()) && asked["expiresIn"].as_u64().unwrap() >= 1);
+                let sign = |path: &Value| {
+                    let key = path.as_str().unwrap();
+                    match self.objects.borrow().contains_key(key) {
+                        true => json!({ "error": null, "path": key,
+                            "signedURL": format!("/object/sign/{BUCKET}/{key}?token=eyJ.signed") }),
+                        false => json!({ "error": "Either the object does not exist or you do not have access to it",
+                            "path": key, "signedURL": null }),
+                    }
+                };
+                answer_of(200, &paths.iter().map(sign).collect::<Value>().to_string())
+            }
+            (Step::InsertMany, Payload::Json(text)) => {
+                let (_, prefer) = request.headers.iter().find(|(name, _)| *name == "Prefer").unwrap();
+                assert_eq!(prefer, "resolution=ignore-duplicates,return=representation,missing=default");
+                let columns: Vec<&str> = request.url.split("&columns=").nth(1).unwrap().split(',').collect();
+                let rows: Vec<Value> = serde_json::from_str(text).unwrap();
+                for row in &rows {
+                    let row = row.as_object().unwrap();
+                    assert!(row.keys().all(|column| columns.contains(&column.as_str())), "a column is left out");
+                    if !is_mine(row["owner_user_id"].as_str().unwrap()) {
+                        return answer_of(403, r#"{"code":"42501","message":"row-level security"}"#);
+                    }
+                    if row["prompt"] == "refused-row" {
+                        return answer_of(400, r#"{"code":"23514","message":"violates check constraint"}"#);
+                    }
+                }
+                let mut news = Vec::new();
+                for row in rows {
+                    let is_there = self.rows.borrow().iter().any(|other| other["id"] == row["id"]);
+                    if !is_there {
+                        self.rows.borrow_mut().push(row.clone());
+                        news.push(row);
+                    }
+                }
+                answer_of(201, &json!(news).to_string())
+            }
+            (Step::ReadBackMany, Payload::Empty) => {
+                let ids = request.url.split("id=in.(").nth(1).unwrap().split(')').next().unwrap();
+                let ids: Vec<&str> = ids.split(',').collect();
+                let is_seen = |row: &&Value| {
+                    ids.contains(&row["id"].as_str().unwrap()) && is_mine(row["owner_user_id"].as_str().unwrap())
+                };
+                let selected = |row: &Value| json!({ "id": row["id"], "owner_user_id": row["owner_user_id"], "storage_path": row["storage_path"] });
+                answer_of(200, &self.rows.borrow().iter().filter(is_seen).map(selected).collect::<Value>().to_string())
+            }
+            (Step::Create, Payload::Image(bytes)) => self.create_upload(request, bytes, user, None),
+            (Step::Piece, Payload::Image(bytes)) => self.take_piece(request, bytes, None),
+            (Step::Offset, Payload::Empty) => self.tell_offset(request),
+            (Step::Info, Payload::Empty) => self.tell_info(&key("object/info")),
             (step, _) => panic!("{step:?} with another payload"),
         }
+    }
+}
+
+/// What a request is about: two at once for one thing are counted.
+fn about(request: &Request<Bytes>) -> String {
+    match &request.payload {
+        // Of one row, not of many.
+        Payload::Json(row) if row.starts_with('{') => {
+            let path = row.split("\"storage_path\":\"").nth(1).and_then(|rest| rest.split('"').next());
+            path.unwrap_or_default().to_owned()
+        }
+        _ => request.url.split("/imagen-generated/").nth(1).map(str::to_owned).unwrap_or_default(),
+    }
+}
+
+/// A request under way.
+struct Flight<'a> {
+    world: &'a World,
+    about: String,
+}
+
+impl<'a> Flight<'a> {
+    fn begin(world: &'a World, about: String) -> Self {
+        let mut flying = world.flying.borrow_mut();
+        let count = flying.entry(about.clone()).or_default();
+        *count += 1;
+        if !about.is_empty() {
+            world.most_flying.set(world.most_flying.get().max(*count));
+        }
+        Self { world, about }
+    }
+}
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        *self.world.flying.borrow_mut().get_mut(&self.about).unwrap() -= 1;
     }
 }
 
@@ -244,7 +472,14 @@ fn step_of(request: &Request<Bytes>) -> Step {
     match request.method {
         Method::Put if starts("/storage/v1/object/imagen-generated/") => Step::Upload,
         Method::Post if starts("/storage/v1/object/sign/imagen-generated/") => Step::Sign,
+        Method::Post if path == "/storage/v1/object/sign/imagen-generated" => Step::SignMany,
+        Method::Post if path == "/storage/v1/upload/resumable" => Step::Create,
+        Method::Patch if starts("/storage/v1/upload/resumable/") => Step::Piece,
+        Method::Head if starts("/storage/v1/upload/resumable/") => Step::Offset,
+        Method::Get if starts("/storage/v1/object/info/imagen-generated/") => Step::Info,
         Method::Post if path == "/rest/v1/images" => Step::Insert,
+        Method::Post if starts("/rest/v1/images?on_conflict=id&columns=") => Step::InsertMany,
+        Method::Get if starts("/rest/v1/images?id=in.(") => Step::ReadBackMany,
         Method::Get if starts("/rest/v1/images?") => Step::ReadBack,
         _ => panic!("no such route: {:?} {path}", request.method),
     }
@@ -278,6 +513,12 @@ impl Platform for World {
     }
 
     async fn access_token(&self, _patience_ms: u32) -> Result<Option<String>, (String, Option<Cause>)> {
+        if let Some(most) = self.token_uses.get() {
+            // A session that is refreshed when a token was refused, and not a moment before.
+            self.tokens_asked.set(self.tokens_asked.get() + 1);
+            let refused = self.uses.borrow().values().filter(|used| **used > most).count();
+            return Ok(Some(format!("token-{refused}.of-the-session")));
+        }
         let mut tokens = self.tokens.borrow_mut();
         let Some(next) = tokens.front().cloned() else {
             return Ok(None);
@@ -290,7 +531,7 @@ impl Platform for World {
     }
 
     fn has_access_token(&self) -> bool {
-        !self.tokens.borrow().is_empty()
+        self.token_uses.get().is_some() || !self.tokens.borrow().is_empty()
     }
 
     fn size(&self, bytes: &Bytes) -> f64 {
@@ -302,6 +543,9 @@ impl Platform for World {
     }
 
     async fn first_bytes(&self, bytes: &Bytes, count: u32) -> Result<Vec<u8>, Cause> {
+        if ***bytes == *b"unreadable" {
+            return Err(Rc::new("the file is gone"));
+        }
         Ok(bytes[..bytes.len().min(count as usize)].to_vec())
     }
 
@@ -322,7 +566,7 @@ impl Platform for World {
     }
 
     fn random_bytes(&self) -> Option<[u8; 16]> {
-        self.random.set(self.random.get() + 1);
+        self.random.set(self.random.get().wrapping_add(1));
         Some([self.random.get(); 16])
     }
 }
