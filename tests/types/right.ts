@@ -18,10 +18,13 @@ import {
   type OutboxOptions,
   type Progress,
   type Retrying,
+  type SignOptions,
   type Sink,
   type SinkOptions,
   type Stage,
+  type SyncManyOptions,
   type SyncOptions,
+  type SyncOutcome,
   type SyncRequest,
   type SyncResult,
   signedUrl,
@@ -41,6 +44,8 @@ const options: SinkOptions = {
   initialBackoffMs: 1000,
   maxBackoffMs: 30_000,
   timeoutMs: 30_000,
+  resumableFrom: 1e6,
+  chunkSize: 6 * 1024 * 1024,
   cacheControl: "max-age=3600",
   requireImage: true,
   fetch: globalThis.fetch,
@@ -114,6 +119,16 @@ export async function run(): Promise<string> {
   await fromEnv?.sync(request);
   await sync(least, request, syncOptions);
   return (await signedUrl(least, storagePath, 60, callOptions)) + link + imageId;
+}
+
+export async function many(sink: Sink, requests: SyncRequest[]): Promise<(string | null)[]> {
+  const options: SyncManyOptions = { ...syncOptions, concurrency: 6 };
+  const outcomes: SyncOutcome[] = await sink.syncMany(requests, options);
+  const paths: string[] = outcomes.flatMap((outcome) => (outcome.ok ? [outcome.storagePath] : []));
+  const codes: ErrorCode[] = outcomes.flatMap((outcome) => (outcome.ok ? [] : [outcome.error.code]));
+  const signOptions: SignOptions = { ...callOptions, download: "lighthouse.png" };
+  const links = await sink.signedUrls(paths, 60, signOptions);
+  return [...codes, ...links, await sink.signedUrl("a.png", 60, { download: true })];
 }
 
 export async function keep(sink: Sink, image: ImageSource): Promise<number> {

@@ -1,4 +1,4 @@
-// The types, as tsc --strict sees them, and every example of the README.
+// The types, as tsc --strict sees them, and every example of the READMEs.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
@@ -34,20 +34,24 @@ for (const [name, flags] of Object.entries(RESOLUTIONS)) {
   });
 }
 
-test("every TypeScript and JavaScript example of the README compiles", async () => {
-  const readme = await readFile(new URL("../../README.md", import.meta.url), "utf8");
-  const blocks = [...readme.matchAll(/^```(ts|tsx|typescript|js|javascript|mjs)\b[^\n]*\n(.*?)^```/gms)];
-  assert.ok(blocks.length > 0, "the README has examples");
-  const folder = new URL("../../target/readme/", import.meta.url);
-  await rm(folder, { recursive: true, force: true });
-  await mkdir(folder, { recursive: true });
-  const files = [];
-  for (const [index, [, language, code]] of blocks.entries()) {
-    const line = readme.slice(0, readme.indexOf(code)).split("\n").length;
-    const file = new URL(`example-${index + 1}-line-${line}.${language === "tsx" ? "tsx" : "ts"}`, folder);
-    // An example without an import is a module all the same, so that it may await.
-    await writeFile(file, `${code}\nexport {};\n`);
-    files.push(fileURLToPath(file));
-  }
-  assert.equal(await compile(files, `${RESOLUTIONS["a bundler"]} --skipLibCheck`), "");
-});
+for (const name of ["README.md", "pkg/README.md"]) {
+  test(`every TypeScript and JavaScript example of ${name} compiles`, async () => {
+    const readme = await readFile(new URL(`../../${name}`, import.meta.url), "utf8");
+    // After the language may stand the name under which another example imports this one.
+    const blocks = [...readme.matchAll(/^```(ts|tsx|typescript|js|javascript|mjs)\b *([^\n]*)\n(.*?)^```/gms)];
+    assert.ok(blocks.length > 0, `${name} has examples`);
+    const folder = new URL(`../../target/examples/${name}/`, import.meta.url);
+    await rm(folder, { recursive: true, force: true });
+    await mkdir(folder, { recursive: true });
+    const files = [];
+    for (const [index, [, language, own, code]] of blocks.entries()) {
+      const line = readme.slice(0, readme.indexOf(code)).split("\n").length;
+      const usual = `example-${index + 1}-line-${line}.${language === "tsx" ? "tsx" : "ts"}`;
+      const file = new URL(own || usual, folder);
+      // An example without an import is a module all the same, so that it may await.
+      await writeFile(file, `${code}\nexport {};\n`);
+      files.push(fileURLToPath(file));
+    }
+    assert.equal(await compile(files, `${RESOLUTIONS["a bundler"]} --skipLibCheck`), "");
+  });
+}

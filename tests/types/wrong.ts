@@ -63,6 +63,12 @@ sink.sync(request, { signal: new AbortController() });
 sink.sync(request, { onProgress: ({ stage }) => stage === "finished" });
 // @ts-expect-error: signing reports no progress
 sink.signedUrl("a/b.png", 60, { onProgress: () => {} });
+// @ts-expect-error: many are an array
+sink.syncMany(request);
+// @ts-expect-error: one call sends one image
+sink.sync(request, { concurrency: 2 });
+// @ts-expect-error: an outcome has a path only where it is ok
+sink.syncMany([request]).then(([outcome]) => outcome.storagePath);
 // @ts-expect-error: a ttl is a number
 sink.signedUrl("a/b.png", "60");
 // @ts-expect-error: the path is missing
