@@ -99,7 +99,12 @@ export async function runKills({ supabase, seed, rate, kills: wanted, limitMs })
     const rows = await supabase.sql("select id from imagen.images where owner_user_id = $1", [world.user.id]);
     const known = new Set([...jobs, ...rows.map(({ id }) => id)]);
     const lost = results.filter(({ imageId }) => !known.has(imageId)).map(({ storagePath }) => storagePath);
-    assert.deepEqual(lost, [], `neither here nor there, after these kills: ${points.join(", ")}`);
+    // Chromium deletes a database that it finds damaged, and only says so here.
+    const said = browser
+      .log()
+      .split("\n")
+      .filter((line) => /IndexedDB|LevelDB/.test(line));
+    assert.deepEqual(lost, [], `neither here nor there, after these kills: ${[points.join(", "), ...said].join("\n")}`);
   };
 
   try {

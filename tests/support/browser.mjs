@@ -27,8 +27,9 @@ export async function createProfile() {
 /**
  * A browser process on a profile folder.
  * @param {string} folder
- * @returns {Promise<{ context: import("playwright-core").BrowserContext, kill: () => Promise<void> }>} `kill` ends the
- *   browser and all its processes at once, without a word: SIGKILL to the whole group
+ * @returns {Promise<{ context: import("playwright-core").BrowserContext, kill: () => Promise<void>,
+ *   log: () => string }>} `kill` ends the browser and all its processes at once, without a word: SIGKILL to the whole
+ *   group; `log` is what the browser said to its standard error
  */
 export async function startOnProfile(folder) {
   const child = spawn(
@@ -40,6 +41,7 @@ export async function startOnProfile(folder) {
       executablePath,
       ...ARGS,
       "--headless=new",
+      "--enable-logging=stderr",
       "--no-first-run",
       "--no-default-browser-check",
       "--disable-background-networking",
@@ -54,6 +56,11 @@ export async function startOnProfile(folder) {
     { detached: true, stdio: ["pipe", "ignore", "pipe"] },
   );
   const ended = once(child, "exit");
+  let said = "";
+  child.stderr.setEncoding("utf8").on("data", (text) => {
+    said += text;
+  });
+  const log = () => said;
   const kill = async () => {
     try {
       process.kill(-child.pid, "SIGKILL");
@@ -64,8 +71,8 @@ export async function startOnProfile(folder) {
     await until(() => isGone(child.pid), "the end of the killed browser");
   };
   try {
-    const browser = await chromium.connectOverCDP(await debuggerOf(child));
-    return { context: browser.contexts()[0], kill };
+    const browser = await chromium.connectOverCDP(await debuggerOf(child, log));
+    return { context: browser.contexts()[0], kill, log };
   } catch (error) {
     await kill();
     throw error;
@@ -90,15 +97,13 @@ async function isGone(group) {
 }
 
 /** The address of its debugger, which Chromium says as soon as it listens. */
-function debuggerOf(child) {
+function debuggerOf(child, log) {
   return new Promise((resolve, reject) => {
-    let log = "";
-    child.stderr.setEncoding("utf8").on("data", (text) => {
-      log += text;
-      const [, url] = /DevTools listening on (ws:\S+)/.exec(log) ?? [];
+    child.stderr.on("data", () => {
+      const [, url] = /DevTools listening on (ws:\S+)/.exec(log()) ?? [];
       if (url) resolve(url);
     });
     child.once("error", reject);
-    child.once("exit", (code, signal) => reject(new Error(`Chromium ended with ${code ?? signal}:\n${log}`)));
+    child.once("exit", (code, signal) => reject(new Error(`Chromium ended with ${code ?? signal}:\n${log()}`)));
   });
 }
