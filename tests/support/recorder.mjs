@@ -148,6 +148,9 @@ function imageOf({ method, target }, body, pathsById) {
   const url = new URL(target, "http://x");
   const [, path] = /^\/storage\/v1\/object\/imagen-generated\/(.*)$/.exec(url.pathname) ?? [];
   if (path) return decodeURIComponent(path);
+  // A resumable upload's name is `tenant/bucket/path/version` in base64url.
+  const [, id] = /^\/storage\/v1\/upload\/resumable\/(.+)$/.exec(url.pathname) ?? [];
+  if (id) return Buffer.from(id, "base64url").toString().split("/").slice(2, -1).join("/");
   if (!url.pathname.startsWith("/rest/v1/images")) return undefined;
   if (method === "GET") return pathsById.get(/[0-9a-f-]{36}/.exec(url.search)?.[0]);
   try {

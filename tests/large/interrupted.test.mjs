@@ -1,0 +1,178 @@
+// Large images that are interrupted: by a reload, by a killed browser, by chaos, by a token that expires. Each time the upload
+// goes on from the server's offset.
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { test } from "node:test";
+import { createSink } from "imagen-cloud";
+import { signJwt } from "../../supabase/keys.mjs";
+import { createProfile, startOnProfile } from "../support/browser.mjs";
+import { startChaos } from "../support/chaos.mjs";
+import { openTab, outboxWorld, pathOf } from "../support/outbox.mjs";
+import { sha256, verify } from "../support/verify.mjs";
+
+const SIZE = 100_000_000;
+/** Large enough for a few pieces, where 100 MB would show no more. */
+const SOME_PIECES = 30_000_000;
+const CHUNK = 6 * 1024 * 1024;
+const PNG = await readFile(new URL("../data/lighthouse.png", import.meta.url));
+
+/** The image that the page makes too: a PNG's head and a pattern. */
+const image = new Uint8Array(SIZE);
+for (let index = 0; index < SIZE; index += 4096) image[index] = (index / 4096) % 251;
+image.set(PNG);
+
+const world = outboxWorld();
+
+/** Requests of resumable uploads, as the proxy saw them. */
+const resumable = (method) =>
+  world.recorder.requests.filter(
+    (request) => request.method === method && request.target.includes("/upload/resumable"),
+  );
+
+const bytesSent = () =>
+  [...resumable("POST"), ...resumable("PATCH")].reduce(
+    (sum, { headers }) => sum + Number(headers["content-length"]),
+    0,
+  );
+
+async function arrivedOnce(user, imageId, size = SIZE) {
+  const bytes = image.subarray(0, size);
+  const beliefs = [{ storagePath: pathOf(user, 1), imageId, sha256: sha256(bytes), ok: true }];
+  const { url, serviceKey } = world.supabase;
+  const report = await verify({ url, serviceKey, beliefs, prefix: `${user.id}/` });
+  assert.deepEqual(report.problems, []);
+  assert.deepEqual([report.rows, report.objects], [1, 1]);
+}
+
+/** Enqueues so many bytes in the page. */
+function enqueue(tab, size = SIZE) {
+  return tab.page.evaluate(async (size) => {
+    const bytes = new Uint8Array(size);
+    for (let index = 0; index < size; index += 4096) bytes[index] = (index / 4096) % 251;
+    bytes.set(new Uint8Array(await (await fetch("/data/lighthouse.png")).arrayBuffer()));
+    const { value, error } = await window.kit.run("enqueue", "mine", 1, { image: new Blob([bytes]) });
+    if (error) throw new Error(error.message);
+    return value;
+  }, size);
+}
+
+/** Drains until the proxy has let a few pieces through, and holds the next one. */
+async function interruptAtPiece(tab, number) {
+  world.recorder.requests.length = 0;
+  const hold = world.recorder.hold({ method: "PATCH", at: "request", skip: number - 1 });
+  tab.drain().catch(() => {}); // dies with the page
+  await hold.reached;
+  return hold;
+}
+
+function assertGoesOn(size = SIZE) {
+  assert.equal(resumable("POST").length, 1, "it is one upload");
+  const [head] = resumable("HEAD").slice(-1);
+  assert.ok(head, "the server is asked how far it got");
+  assert.ok(bytesSent() <= size + CHUNK, `${bytesSent()} bytes for one fault`);
+}
+
+test("a reloaded page goes on with an upload from the server's offset", async (t) => {
+  const user = await world.user();
+  const tab = await world.tab(t, user);
+  const { imageId } = await enqueue(tab, SOME_PIECES);
+  const hold = await interruptAtPiece(tab, 3);
+  await tab.reload();
+  hold.release();
+  await tab.open();
+  assert.deepEqual(await tab.drain(), { done: 1, failed: 0, waiting: 0 });
+  assertGoesOn(SOME_PIECES);
+  await arrivedOnce(user, imageId, SOME_PIECES);
+});
+
+test("a killed browser goes on with an upload from the server's offset", async (t) => {
+  const user = await world.user();
+  const profile = await createProfile();
+  t.after(() => profile.remove());
+  const settings = { url: world.site.url, user, supabase: world.supabase, target: world.recorder.url };
+  const first = await startOnProfile(profile.folder);
+  const tab = await openTab(first.context, settings);
+  const { imageId } = await enqueue(tab);
+  const hold = await interruptAtPiece(tab, 8);
+  await first.kill();
+  hold.release();
+
+  const second = await startOnProfile(profile.folder);
+  t.after(() => second.kill());
+  const next = await openTab(second.context, settings);
+  assert.deepEqual(await next.drain(), { done: 1, failed: 0, waiting: 0 });
+  assertGoesOn();
+  await arrivedOnce(user, imageId);
+});
+
+test("a paused upload goes on with what the server has", async (t) => {
+  const user = await world.user();
+  const tab = await world.tab(t, user);
+  const { imageId } = await enqueue(tab, SOME_PIECES);
+  const hold = await interruptAtPiece(tab, 3);
+  await tab.pause();
+  hold.release();
+  assert.equal((await tab.drain()).stopped, "paused");
+  await tab.resume();
+  assert.deepEqual(await tab.drain(), { done: 1, failed: 0, waiting: 0 });
+  assertGoesOn(SOME_PIECES);
+  await arrivedOnce(user, imageId, SOME_PIECES);
+});
+
+/** A sink in Node for a user, through the recording proxy and whatever is before it. */
+const sinkFor = (user, url, options) =>
+  createSink({
+    url,
+    apiKey: world.supabase.publishableKey,
+    accessToken: () => user.accessToken,
+    ownerUserId: user.id,
+    pathPrefix: user.id,
+    initialBackoffMs: 5,
+    maxBackoffMs: 2000,
+    ...options,
+  });
+
+const request = {
+  date: "2026-05-11",
+  slug: "lighthouse",
+  seed: 1,
+  prompt: "p",
+  backend: "b",
+  image: new Blob([image]),
+};
+
+for (const seed of [1, 2]) {
+  test(`chaos at 20 % costs one piece a fault at most (seed ${seed})`, async (t) => {
+    const user = await world.user();
+    world.recorder.requests.length = 0;
+    const chaos = await startChaos({ target: world.recorder.url, seed, rate: 0.2, blackoutMs: 200, ignore: [user.id] });
+    t.after(() => chaos.close());
+    const sink = await sinkFor(user, chaos.url, { maxRetries: 8 });
+    const sent = [];
+    const { imageId } = await sink.sync(request, { onProgress: (progress) => sent.push(progress.sent) });
+    assert.deepEqual(
+      sent,
+      [...sent].sort((one, other) => one - other),
+      "progress never goes back",
+    );
+    const faults = Object.values(chaos.stats.faults).reduce((sum, count) => sum + count, 0);
+    assert.ok(bytesSent() <= SIZE + CHUNK * Math.max(faults, 1), `${bytesSent()} bytes for ${faults} faults`);
+    await arrivedOnce(user, imageId);
+  });
+}
+
+test("a token that expires mid-way is replaced, and the upload goes on", async () => {
+  const user = await world.user();
+  world.recorder.requests.length = 0;
+  const now = () => Math.floor(Date.now() / 1000);
+  const claims = { sub: user.id, role: "authenticated", aud: "authenticated" };
+  const expired = signJwt({ ...claims, exp: now() - 60 }, world.supabase.jwtSecret);
+  let asked = 0;
+  // The seventh request's token has expired on its way.
+  const accessToken = () => (++asked === 7 ? expired : user.accessToken);
+  const sink = await sinkFor(user, world.recorder.url, { accessToken });
+  const { imageId } = await sink.sync(request);
+  assert.equal(resumable("POST").length, 1, "it is one upload");
+  assert.ok(bytesSent() <= SIZE + CHUNK, `${bytesSent()} bytes`);
+  await arrivedOnce(user, imageId);
+});
