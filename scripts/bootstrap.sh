@@ -22,7 +22,8 @@ mkdir -p "$cache/logs" "$bin"
 
 # The user's own tools are looked for without our links in the way.
 search=":$PATH:"
-search=${search//":$bin:"/:}
+# Again and again: of two neighbours one replacement takes only the first.
+while [[ $search == *":$bin:"* ]]; do search=${search//":$bin:"/:}; done
 search=${search#:}
 search=${search%:}
 export PATH=$bin:$search
