@@ -126,6 +126,8 @@ export async function bundleWorker() {
     conditions: ["workerd", "worker", "browser"],
     external: ["cloudflare:*", "node:*"],
     sourcemap: "linked",
+    // In wasm-bindgen's output.
+    logOverride: { "duplicate-object-key": "silent" },
     plugins: [keepWasm],
   });
   const text = (ending) => outputFiles.find(({ path }) => path.endsWith(ending)).text;

@@ -1,0 +1,137 @@
+// Many requests at once: an isolate has 128 MB for all of them.
+import assert from "node:assert/strict";
+import { request as httpRequest } from "node:http";
+import { connect } from "node:net";
+import { after, before, test } from "node:test";
+import { until } from "../support/until.mjs";
+import { inspect } from "./inspector.mjs";
+import { fields, pngOf, startBench } from "./support.mjs";
+
+const MB = 1_000_000;
+const IMAGE = pngOf(MB);
+const BODY_TIMEOUT_MS = 3_000;
+
+let bench;
+let user;
+before(async () => {
+  const bindings = { BODY_TIMEOUT_MS: String(BODY_TIMEOUT_MS), BODY_WAIT_MS: "180000", SYNC_DEADLINE_MS: "60000" };
+  bench = await startBench(bindings, { inspect: true });
+  user = await bench.supabase.createUser();
+});
+after(() => bench?.close());
+
+/** The pieces of a request's body; all requests share the image's. */
+function pieces(seed) {
+  const head = [
+    "--x",
+    'Content-Disposition: form-data; name="request"',
+    "",
+    JSON.stringify(fields({ slug: "load", seed })),
+    "--x",
+    'Content-Disposition: form-data; name="image"; filename="a.png"',
+    "",
+    "",
+  ];
+  return [Buffer.from(head.join("\r\n")), IMAGE, Buffer.from("\r\n--x--\r\n")];
+}
+
+function post(seed) {
+  const body = pieces(seed);
+  return new Promise((resolve, reject) => {
+    const headers = {
+      authorization: `Bearer ${user.accessToken}`,
+      "content-type": "multipart/form-data; boundary=x",
+      "content-length": body.reduce((sum, { length }) => sum + length, 0),
+    };
+    const sent = httpRequest(`${bench.url}/api/sync`, { method: "POST", headers, agent: false }, (answer) => {
+      answer.resume().on("end", () => resolve(answer.statusCode));
+    });
+    sent.on("error", reject);
+    for (const piece of body) sent.write(piece);
+    sent.end();
+  });
+}
+
+/** Begins a request, sends a half of it, and leaves it at that. */
+function stall(seed) {
+  const [head, image] = pieces(seed);
+  const { hostname, port } = new URL(bench.url);
+  const lines = [
+    "POST /api/sync HTTP/1.1",
+    `Host: ${hostname}`,
+    `Authorization: Bearer ${user.accessToken}`,
+    "Content-Type: multipart/form-data; boundary=x",
+    `Content-Length: ${2 * MB}`,
+    "",
+    "",
+  ];
+  const socket = connect(Number(port), hostname);
+  socket.write(lines.join("\r\n"));
+  socket.write(head);
+  socket.write(image.subarray(0, MB / 2));
+  const answered = new Promise((resolve) => {
+    socket.once("data", (data) => resolve(Number(String(data).split(" ")[1])));
+    socket.once("error", () => resolve(undefined));
+  });
+  return { socket, answered };
+}
+
+test("200 requests at once of 1 MB are all answered, and live memory stays under 64 MB", async (t) => {
+  assert.equal(await post(-1), 201);
+  const isolate = await inspect(await bench.worker.inspector());
+  const samples = [];
+  const watched = (async () => {
+    for (;;) {
+      samples.push(await isolate.liveBytes());
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  })().catch(() => {});
+  let atOnce = 0;
+  let uploading = 0;
+  bench.front.before = async ({ method, path }, response) => {
+    if (method !== "PUT" || !path.includes("/object/")) return;
+    uploading += 1;
+    atOnce = Math.max(atOnce, uploading);
+    response.once("close", () => {
+      uploading -= 1;
+    });
+  };
+  try {
+    const started = performance.now();
+    const statuses = await Promise.all(Array.from({ length: 200 }, (_, seed) => post(seed)));
+    const seconds = (performance.now() - started) / 1000;
+    isolate.close();
+    await watched;
+    assert.deepEqual(
+      Object.entries(Object.groupBy(statuses, String)).map(([status, { length }]) => [status, length]),
+      [["201", 200]],
+    );
+    const live = Math.max(...samples.map(({ heap, buffers }) => heap + buffers));
+    const most = `${(live / MB).toFixed(1)} MB lived at most in ${samples.length} samples`;
+    t.diagnostic(`${seconds.toFixed(1)} s, ${most}, ${atOnce} uploads at once`);
+    assert.ok(samples.length > 5);
+    assert.ok(live < 64 * 1024 * 1024, `${live} bytes lived`);
+    assert.ok(atOnce > 1 && atOnce <= 16, `${atOnce} uploads at once`);
+  } finally {
+    bench.front.before = undefined;
+    isolate.close();
+  }
+});
+
+test("requests that break off in the middle keep nobody waiting", async () => {
+  const stalled = Array.from({ length: 40 }, (_, seed) => stall(1_000 + seed));
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  for (const { socket } of stalled) socket.destroy();
+  const statuses = await Promise.all(Array.from({ length: 20 }, (_, seed) => post(2_000 + seed)));
+  assert.deepEqual(new Set(statuses), new Set([201]));
+});
+
+test("requests that come to a standstill are told so in time, and others are let in", async () => {
+  const stalled = Array.from({ length: 16 }, (_, seed) => stall(3_000 + seed));
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  const waiting = post(4_000);
+  assert.deepEqual(new Set(await Promise.all(stalled.map(({ answered }) => answered))), new Set([408]));
+  assert.equal(await waiting, 201);
+  for (const { socket } of stalled) socket.destroy();
+  await until(async () => (await post(4_001)) === 201);
+});
