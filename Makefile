@@ -1,10 +1,10 @@
 # Everything runs with the tools that scripts/bootstrap.sh sets up; `make help` lists the targets.
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
-.PHONY: help demo build test lint bench chaos clean
+.PHONY: help demo build test lint bench chaos deploy-check clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 22
 
 demo: build ## send a real image to an embedded Supabase, then serve the page (ONCE=1: stop after the image)
 	@ONCE=$(ONCE) node scripts/demo.mjs
@@ -30,6 +30,9 @@ chaos: ## thousands of syncs and a killed browser through faults, at length (som
 	@scripts/bootstrap.sh test
 	@scripts/build.sh
 	@CHROME=.tools/bin/chromium node tests/chaos/long.mjs
+
+deploy-check: build ## build the Worker as it is deployed, and check its configuration
+	@npm run --silent deploy-check -w imagen-cloud-worker
 
 clean: ## remove what was built; the tools stay in the cache
 	@rm -rf target pkg/wasm www/*/dist
