@@ -6,6 +6,9 @@
 /** The longest wait that setTimeout knows; a longer one would end at once. */
 const LONGEST_MS = 2 ** 31 - 1;
 
+/** The slowest line that a request is given time for, where its progress can't be seen; the client's too. */
+const SLOWEST_BYTES_PER_SECOND = 16 * 1024;
+
 /** What `run` gives; `undefined` if it throws. */
 function attempt(run) {
   try {
@@ -105,24 +108,28 @@ export function exchange(fetch, method, url, headers, body, patienceMs) {
 /** fetch tells nothing of a request's bytes; XMLHttpRequest does, where there is one: not in service workers and servers. */
 export const seesProgress = () => typeof XMLHttpRequest === "function";
 
-/** The same by XMLHttpRequest, which tells `onSent` of the bytes. It is cut after `patienceMs` without a sign of life. */
-export const exchangeSeen = (method, url, headers, body, patienceMs, onSent) =>
+/**
+ * The same by XMLHttpRequest, which tells `onSent` of the bytes. It is cut after `idleMs` without a sign of life. Of bytes
+ * that the system has taken, and may still be sending, nothing is seen: once it has all of them, they get their time.
+ */
+export const exchangeSeen = (method, url, headers, body, idleMs, onSent) =>
   task((settle) => {
+    const lineMs = (size(body) / SLOWEST_BYTES_PER_SECOND) * 1000;
     const request = new XMLHttpRequest();
     let timer;
     const stop = () => {
       clearTimeout(timer);
       request.abort();
     };
-    const waitOn = () => {
+    const waitOn = (ms) => {
       clearTimeout(timer);
-      timer = setTimeout(() => settle({}), Math.min(patienceMs, LONGEST_MS));
+      timer = setTimeout(() => settle({}), Math.min(ms, LONGEST_MS));
     };
     // Read at once: stopping the task empties the request.
     const answer = () => ({ status: request.status, headers: headersOf(request), body: request.responseText });
     const lost = (thrown) => settle({ problem: messageOf(thrown), thrown });
-    request.upload.onprogress = ({ loaded }) => {
-      waitOn();
+    request.upload.onprogress = ({ loaded, total }) => {
+      waitOn(loaded < total ? idleMs : idleMs + lineMs);
       onSent(loaded);
     };
     request.onload = () => settle(answer());
@@ -130,7 +137,7 @@ export const exchangeSeen = (method, url, headers, body, patienceMs, onSent) =>
     try {
       request.open(method, url);
       for (const [name, value] of Object.entries(JSON.parse(headers))) request.setRequestHeader(name, value);
-      waitOn();
+      waitOn(idleMs);
       request.send(body);
     } catch (thrown) {
       lost(thrown);
