@@ -12,6 +12,7 @@
 // | POST /object/sign/b/k        | `signedUrl`, with /storage/v1              | `signedURL`, relative to /storage/v1           |
 // | POST /object/sign/b          | 404: signs one object without a name       | an array; `signedURL` null where one is missing|
 // | a signed URL's bad token     | 500                                        | 400/400 InvalidJWT                             |
+// | &download=name on it         | ignored                                    | Content-Disposition: attachment                |
 // | POST /object/upload/sign     | `signedUrl`                                | `url`, relative to /storage/v1                 |
 // | PUT to it                    | `Key` without the bucket                   | `Key` with it                                  |
 // | GET /object/info             | the row                                    | size, content_type, cache_control, etag, …     |
@@ -83,6 +84,7 @@ async function answerObjectRequest(c, next, context) {
     await withSpooledBody(c, context.spool, () => context.locks.run(`${target.bucket}/${target.key}`, next));
   else await next();
 
+  if (target.download !== undefined && c.res.ok) c.res.headers.set("content-disposition", attachment(target.download));
   if (!(c.res.headers.get("content-type") ?? "").includes("json")) return;
   if (c.res.status >= 400) c.res = await translateError(c.res);
   else if (target.route in translations) {
@@ -93,7 +95,7 @@ async function answerObjectRequest(c, next, context) {
 
 /**
  * @returns {{ route: string, bucket: string, key?: string, path: string, token?: string,
- *   writes?: boolean, hasBody?: boolean }} `path` is what lite calls the request's path, with the key decoded
+ *   download?: string, writes?: boolean, hasBody?: boolean }} `path` is what lite calls the request's path, with the key decoded
  */
 function parseTarget(method, url) {
   const { pathname, searchParams } = new URL(url);
@@ -106,7 +108,9 @@ function parseTarget(method, url) {
   if (kind === "upload/sign/" && method === "POST") return { ...target, route: "signUpload", writes: true };
   if (kind === "upload/sign/") return { ...target, route: "putSigned", token, writes: true, hasBody: true };
   if (kind === "sign/" && method === "POST") return { ...target, route: key === undefined ? "signMany" : "sign" };
-  if (kind === "sign/") return { ...target, route: "getSigned", token };
+  if (kind === "sign/") {
+    return { ...target, route: "getSigned", token, download: searchParams.get("download") ?? undefined };
+  }
   if (kind === "info/") return { ...target, route: "info" };
   if (kind === "" && method === "POST" && target.path === `${PREFIX}/object/copy`) return { ...target, route: "copy" };
   if (kind === "" && key !== undefined && (method === "POST" || method === "PUT")) {
@@ -114,6 +118,12 @@ function parseTarget(method, url) {
   }
   if (kind === "" && key !== undefined && method === "DELETE") return { ...target, route: "delete" };
   return { ...target, route: "other" };
+}
+
+/** Has browsers save an answer instead of showing it: under this name, or the URL's if it is empty. */
+function attachment(name) {
+  const escaped = encodeURIComponent(name);
+  return name === "" ? "attachment;" : `attachment; filename=${escaped}; filename*=UTF-8''${escaped};`;
 }
 
 function decode(segment) {

@@ -133,6 +133,24 @@ onEveryDatabase("an object", (backend) => {
     assert.equal(read.headers.get("content-type"), "image/png");
   });
 
+  test("is saved by a signed URL that says download, under the name it gives", async () => {
+    await put(backend(), "to save.png", service, "saved");
+    const { json } = await sendJson(backend(), "POST", objectUrl("to save.png", "object/sign"), service, {
+      expiresIn: 60,
+    });
+    const target = `/storage/v1${encodeURI(json.signedURL)}`;
+    for (const [query, disposition] of [
+      ["", null],
+      ["&download=", "attachment;"],
+      ["&download=a%20%26%20b.png", "attachment; filename=a%20%26%20b.png; filename*=UTF-8''a%20%26%20b.png;"],
+    ]) {
+      const read = await send(backend(), "GET", `${target}${query}`);
+      assert.deepEqual([read.text, read.headers.get("content-disposition")], ["saved", disposition], query);
+    }
+    const refused = await send(backend(), "GET", `${objectUrl("to save.png", "object/sign")}?token=bad&download=a.png`);
+    assert.equal(refused.headers.get("content-disposition"), null);
+  });
+
   test("is not read by a token that is bad or for another", async () => {
     await put(backend(), "signed.png", service);
     const { json } = await sendJson(backend(), "POST", objectUrl("signed.png", "object/sign"), service, {
