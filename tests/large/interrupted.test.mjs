@@ -69,6 +69,10 @@ function assertGoesOn(size = SIZE) {
   assert.equal(resumable("POST").length, 1, "it is one upload");
   const [head] = resumable("HEAD").slice(-1);
   assert.ok(head, "the server is asked how far it got");
+  const said = head.answerHeaders["upload-offset"];
+  assert.ok(Number(said) > 0);
+  const next = resumable("PATCH").find(({ startedAt }) => startedAt > head.startedAt);
+  assert.equal(next.headers["upload-offset"], said, "it goes on from there");
   assert.ok(bytesSent() <= size + CHUNK, `${bytesSent()} bytes for one fault`);
 }
 

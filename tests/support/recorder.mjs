@@ -46,6 +46,7 @@ export async function startRecorder({ target }) {
     if (isOffline || outgoing.destroyed) return void outgoing.destroy();
     const answer = answerOf(request) ?? (await forward(target, request, body));
     request.status = answer?.status;
+    request.answerHeaders = answer?.headers;
     await pass("answer", request);
     // From here on the client may know, and come again.
     end(request);
@@ -92,10 +93,10 @@ export async function startRecorder({ target }) {
     },
     /**
      * Holds the next request that fits: before it reaches the server (`at: "request"`) or after the server has done it
-     * and before its answer goes on (`at: "answer"`). `image` fits when the storage path contains it; the first `skip`
-     * that fit are let through.
+     * and before its answer goes on (`at: "answer"`). `image` fits when the storage path contains it, `target` when the
+     * request's target does; the first `skip` that fit are let through.
      */
-    hold({ method, image = "", at, skip = 0 }) {
+    hold({ method, image, target, at, skip = 0 }) {
       let reach;
       let release;
       const reached = new Promise((resolve) => {
@@ -104,7 +105,7 @@ export async function startRecorder({ target }) {
       const released = new Promise((resolve) => {
         release = resolve;
       });
-      holds.add({ at, skip, matches: fits({ method, image }), reach, released });
+      holds.add({ at, skip, matches: fits({ method, image, target }), reach, released });
       return { reached, release };
     },
     /** Answers all requests that fit itself, from now on until the function it returns is called. */
@@ -139,9 +140,10 @@ export async function startRecorder({ target }) {
 const describe = ({ method, target, startedAt, endedAt }) => `${method} ${target} ${startedAt} to ${endedAt}`;
 
 const fits =
-  ({ method, image }) =>
+  ({ method, image = "", target }) =>
   (request) =>
-    request.image !== undefined && (method ?? request.method) === request.method && request.image.includes(image);
+    (method ?? request.method) === request.method &&
+    (target === undefined ? request.image?.includes(image) : request.target.includes(target));
 
 /** An upload names the path in its target, an insert in its row; a look at a row names its id. */
 function imageOf({ method, target }, body, pathsById) {

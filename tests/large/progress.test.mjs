@@ -1,0 +1,278 @@
+// Progress of large images: by the byte in a page, by the piece elsewhere, and patience with a line that moves.
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { test } from "node:test";
+import { createSink } from "imagen-cloud";
+import { dispatchSync } from "../support/background.mjs";
+import { outboxWorld, sinkOf } from "../support/outbox.mjs";
+import { startSlowLine } from "../support/slow.mjs";
+import { until } from "../support/until.mjs";
+
+const MIB = 1024 * 1024;
+const CHUNK = 6 * MIB;
+const PNG = await readFile(new URL("../data/lighthouse.png", import.meta.url));
+/** The system takes 4 MiB and more at once for a connection within one machine: what is watched has to be larger. */
+const ONE_PUT = { resumableFrom: 100 * MIB };
+const LARGE_PIECES = 10 * MIB;
+const world = outboxWorld();
+
+const imageOf = (size) => {
+  const bytes = new Uint8Array(size);
+  bytes.set(PNG);
+  return bytes;
+};
+
+const request = (size, seed = 1) => ({
+  date: "2026-05-11",
+  slug: "lighthouse",
+  seed,
+  prompt: "p",
+  backend: "b",
+  image: imageOf(size),
+});
+
+const sent = (method) => world.recorder.requests.filter((one) => one.method === method);
+
+/** Every event tells of all bytes, none goes back, and the last ones are those of a call that is done. */
+function assertMonotonic(events, total) {
+  for (const [index, event] of events.entries()) {
+    assert.equal(event.total, total);
+    assert.ok(event.sent >= (events[index - 1]?.sent ?? 0) && event.sent <= total, JSON.stringify(events));
+  }
+  assert.deepEqual(events.at(0), { stage: "upload", sent: 0, total });
+  assert.deepEqual(
+    events.filter(({ stage }) => stage !== "upload"),
+    [
+      { stage: "insert", sent: total, total },
+      { stage: "done", sent: total, total },
+    ],
+  );
+}
+
+/** A page on the test site that has heard every word of its console. */
+async function openPage(t) {
+  const context = await world.context(t);
+  const page = await context.newPage();
+  const complaints = [];
+  page.on("console", (message) => {
+    if (["error", "warning"].includes(message.type())) complaints.push(message.text());
+  });
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  await page.goto(world.site.url);
+  return { page, complaints };
+}
+
+/**
+ * Syncs an image of so many bytes in the page and tells what was heard of it. `injected` gives the sink a fetch of its
+ * own, `watched: false` no onProgress.
+ */
+const syncInPage = (page, user, { url, size, seed = 1, injected = false, watched = true, sink = {}, abortAt }) =>
+  page.evaluate(
+    async ({ options, token, size, seed, injected, watched, abortAt }) => {
+      const { createSink } = await import("/pkg/browser.js");
+      const counts = { xhr: 0, fetch: 0, unsafe: 0 };
+      const { open } = XMLHttpRequest.prototype;
+      XMLHttpRequest.prototype.open = function (...args) {
+        counts.xhr += 1;
+        return open.apply(this, args);
+      };
+      const ownFetch = (...args) => {
+        counts.fetch += 1;
+        return fetch(...args);
+      };
+      const made = await createSink({ ...options, accessToken: () => token, ...(injected && { fetch: ownFetch }) });
+      const image = new Uint8Array(size);
+      image.set(new Uint8Array(await (await fetch("/data/lighthouse.png")).arrayBuffer()));
+      const events = [];
+      const controller = new AbortController();
+      let abortedAt;
+      const onProgress = (progress) => {
+        events.push({ ...progress, at: performance.now() });
+        if (abortAt !== undefined && progress.sent > abortAt && !abortedAt) {
+          abortedAt = performance.now();
+          controller.abort();
+        }
+      };
+      const request = { date: "2026-05-11", slug: "lighthouse", seed, prompt: "p", backend: "b", image };
+      const call = made.sync(request, { signal: controller.signal, ...(watched && { onProgress }) });
+      const result = await call.then(
+        (value) => ({ value }),
+        ({ code, stage, message }) => ({ error: { code, stage, message } }),
+      );
+      XMLHttpRequest.prototype.open = open;
+      return { ...result, events, counts, stoppedAfterMs: performance.now() - abortedAt };
+    },
+    {
+      options: sinkOf({ supabase: world.supabase, user, target: url, sink }),
+      token: user.accessToken,
+      size,
+      seed,
+      injected,
+      watched,
+      abortAt,
+    },
+  );
+
+const withoutTimes = (events) => events.map(({ at, ...event }) => event);
+
+async function slowLine(t, bytesPerSecond) {
+  const line = await startSlowLine({ target: world.recorder.url, bytesPerSecond });
+  t.after(() => line.close());
+  world.recorder.requests.length = 0;
+  return line;
+}
+
+test("a page tells of the bytes within one PUT", async (t) => {
+  const [user, line] = [await world.user(), await slowLine(t, 8 * MIB)];
+  const { page, complaints } = await openPage(t);
+  const size = 14 * MIB;
+  const { value, error, events, counts } = await syncInPage(page, user, { url: line.url, size, sink: ONE_PUT });
+  assert.ok(value, error?.message);
+  assertMonotonic(withoutTimes(events), size);
+  const steps = new Set(events.map((event) => event.sent));
+  assert.ok(steps.size >= 6, [...steps].join(" "));
+  assert.equal(sent("PUT").length, 1);
+  assert.ok(counts.xhr >= 1);
+  assert.deepEqual(complaints, []);
+  t.diagnostic(`${steps.size} steps of ${size} bytes in one PUT`);
+});
+
+test("a page tells of the bytes within each piece", async (t) => {
+  const [user, line] = [await world.user(), await slowLine(t, 8 * MIB)];
+  const { page, complaints } = await openPage(t);
+  const size = 21 * MIB;
+  const sink = { chunkSize: LARGE_PIECES };
+  const { value, error, events } = await syncInPage(page, user, { url: line.url, size, sink });
+  assert.ok(value, error?.message);
+  assertMonotonic(withoutTimes(events), size);
+  const within = (from, to) => new Set(events.map((event) => event.sent).filter((at) => at > from && at < to)).size;
+  for (const [from, to] of [
+    [0, LARGE_PIECES],
+    [LARGE_PIECES, 2 * LARGE_PIECES],
+  ]) {
+    assert.ok(within(from, to) >= 3, `${within(from, to)} steps between ${from} and ${to}`);
+  }
+  const gaps = events.slice(1).map(({ at }, index) => at - events[index].at);
+  assert.equal(sent("PATCH").length, 2);
+  assert.deepEqual(complaints, [], "no header is asked for that may not be read");
+  t.diagnostic(`${events.length} events, ${Math.round(Math.min(...gaps))} ms apart at least`);
+});
+
+for (const [what, settings] of Object.entries({
+  "with a fetch of the caller's": { injected: true },
+  "that nobody watches": { watched: false },
+})) {
+  test(`a page's sync ${what} uses no XMLHttpRequest`, async (t) => {
+    const user = await world.user();
+    world.recorder.requests.length = 0;
+    const { page, complaints } = await openPage(t);
+    const size = 13 * MIB;
+    const result = await syncInPage(page, user, { url: world.recorder.url, size, ...settings });
+    assert.ok(result.value, result.error?.message);
+    assert.equal(result.counts.xhr, 0);
+    if (settings.injected) {
+      assert.equal(result.counts.fetch, 4, "three pieces and a row");
+      assertMonotonic(withoutTimes(result.events), size);
+      assert.deepEqual([...new Set(result.events.map((event) => event.sent))], [0, CHUNK, 2 * CHUNK, size]);
+    }
+    assert.deepEqual(complaints, []);
+  });
+}
+
+test("Node tells of every piece", async () => {
+  const user = await world.user();
+  const sink = await createSink({
+    ...sinkOf({ supabase: world.supabase, user, target: world.recorder.url }),
+    accessToken: () => user.accessToken,
+  });
+  const events = [];
+  await sink.sync(request(13 * MIB), { onProgress: (progress) => events.push(progress) });
+  assertMonotonic(events, 13 * MIB);
+  assert.deepEqual([...new Set(events.map((event) => event.sent))], [0, CHUNK, 2 * CHUNK, 13 * MIB]);
+});
+
+test("a service worker, which has no XMLHttpRequest, tells of every piece and finishes a page's upload", async (t) => {
+  const user = await world.user();
+  const context = await world.context(t);
+  const tab = await world.tab(t, user, { context });
+  const size = 20 * MIB;
+  world.recorder.requests.length = 0;
+  const hold = world.recorder.hold({ method: "PATCH", at: "request", skip: 1 });
+  const { imageId } = await tab.page.evaluate(async (size) => {
+    const bytes = new Uint8Array(size);
+    bytes.set(new Uint8Array(await (await fetch("/data/lighthouse.png")).arrayBuffer()));
+    const { value, error } = await window.kit.run("enqueue", "mine", 1, { image: new Blob([bytes]) });
+    if (error) throw new Error(error.message);
+    return value;
+  }, size);
+  tab.drain().catch(() => {}); // ends with the page
+  const held = await hold.reached;
+  // It listens, and drains nothing; its service worker waits for its turn.
+  const other = await world.tab(t, user, { context, worker: world.worker(user) });
+  await tab.page.close();
+  await until(() => held.endedAt, "the end of the page's connection");
+  hold.release();
+  await dispatchSync(context, world.site.url);
+  await other.empty();
+  assert.equal(sent("POST").filter(({ target }) => target.includes("resumable")).length, 1, "it is one upload");
+  const bytes = [...sent("POST"), ...sent("PATCH")]
+    .filter(({ target }) => target.includes("resumable"))
+    .reduce((sum, { headers }) => sum + Number(headers["content-length"]), 0);
+  assert.ok(bytes <= size + CHUNK, `${bytes} bytes`);
+  const progress = (await other.changes()).filter(({ state }) => state === "progress").map((change) => change.sent);
+  assert.deepEqual(
+    progress,
+    [...progress].sort((one, two) => one - two),
+  );
+  assert.deepEqual([...new Set(progress)], [0, 2 * CHUNK, 3 * CHUNK], "the server's offset, and every piece");
+  const rows = await world.supabase.sql("select id from imagen.images where owner_user_id = $1", [user.id]);
+  assert.deepEqual(rows, [{ id: imageId }]);
+});
+
+test("an attempt that moves is not cut, however long it takes; one that stands still is", async (t) => {
+  const [user, line] = [await world.user(), await slowLine(t, 8 * MIB)];
+  const { page } = await openPage(t);
+  const sink = { ...ONE_PUT, timeoutMs: 1000, maxRetries: 0 };
+  const size = 20 * MIB;
+  const started = performance.now();
+  const moving = await syncInPage(page, user, { url: line.url, size, sink });
+  assert.ok(moving.value, moving.error?.message);
+  assert.ok(performance.now() - started > 2 * sink.timeoutMs, "it took longer than timeoutMs by far");
+  assert.equal(sent("PUT").length, 1);
+
+  const stalled = until(() => line.passed() > size + 4 * MIB, "the second upload").then(() => {
+    line.stall(true);
+    return performance.now();
+  });
+  const stuck = await syncInPage(page, user, { url: line.url, size, seed: 2, sink });
+  const tookMs = performance.now() - (await stalled);
+  assert.deepEqual([stuck.error?.code, stuck.error?.stage], ["timeout", "upload"]);
+  assert.ok(tookMs < 2 * sink.timeoutMs, `${tookMs} ms`);
+});
+
+test("bytes that the system has all taken at once have their time on a slow line", async (t) => {
+  const [user, line] = [await world.user(), await slowLine(t, 2 * MIB)];
+  const { page } = await openPage(t);
+  const sink = { timeoutMs: 500, maxRetries: 0 };
+  const started = performance.now();
+  const { value, error } = await syncInPage(page, user, { url: line.url, size: 3 * MIB, sink });
+  assert.ok(value, error?.message);
+  assert.ok(performance.now() - started > 2 * sink.timeoutMs, "it took longer than timeoutMs by far");
+  assert.equal(sent("PUT").length, 1);
+});
+
+for (const [what, size] of Object.entries({ "one PUT": 5 * MIB, "a piece": 13 * MIB })) {
+  test(`a page's abort within ${what} takes less than 50 ms`, async (t) => {
+    const [user, line] = [await world.user(), await slowLine(t, 4 * MIB)];
+    const { page, complaints } = await openPage(t);
+    const { error, events, stoppedAfterMs } = await syncInPage(page, user, { url: line.url, size, abortAt: 4 * MIB });
+    assert.deepEqual([error?.code, error?.stage], ["aborted", "upload"]);
+    assert.ok(stoppedAfterMs < 50, `${stoppedAfterMs} ms`);
+    const heard = events.length;
+    await page.waitForTimeout(200);
+    assert.equal(events.length, heard, "nothing is told after the end");
+    assert.equal(sent("DELETE").length, 0, "an upload in pieces is left to be resumed");
+    assert.deepEqual(complaints, []);
+    t.diagnostic(`${stoppedAfterMs.toFixed(1)} ms`);
+  });
+}
