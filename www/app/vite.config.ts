@@ -1,11 +1,52 @@
-import { defineConfig } from "vite";
+import { createHash } from "node:crypto";
+import { appendFile, readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { defineConfig, type Plugin } from "vite";
+
+const from = (path: string) => join(import.meta.dirname, path);
 
 export default defineConfig({
+  plugins: [shell()],
+  worker: { format: "es" },
   build: {
     target: "es2022",
     sourcemap: true,
     // Everything stays a file of its own origin: the page's policy allows no `data:`.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    rollupOptions: {
+      input: { index: from("index.html"), sw: from("src/sw.ts") },
+      // A service worker rules over the folder it lies in, and is found again by its name.
+      output: { entryFileNames: ({ name }) => (name === "sw" ? "sw.js" : "assets/[name]-[hash].js") },
+    },
   },
 });
+
+/** Tells the service worker which files make up this build. */
+function shell(): Plugin {
+  let dist: string;
+  return {
+    name: "shell",
+    configResolved(config) {
+      dist = join(config.root, config.build.outDir);
+    },
+    async closeBundle() {
+      const built = await readdir(dist, { recursive: true, withFileTypes: true });
+      const paths = built
+        .filter((entry) => entry.isFile())
+        .map((entry) => join(entry.parentPath, entry.name).slice(dist.length).replaceAll("\\", "/"))
+        .sort();
+      const hash = createHash("sha256");
+      for (const path of paths) hash.update(path).update(await readFile(join(dist, path)));
+      const files = paths.filter(isShell).map((path) => (path === "/index.html" ? "/" : path));
+      const told = JSON.stringify({ version: hash.digest("hex").slice(0, 12), files });
+      await appendFile(join(dist, "sw.js"), `\nconst SHELL = ${told};\n`);
+    },
+  };
+}
+
+/** Fonts beyond Latin are kept once they are used. */
+function isShell(path: string): boolean {
+  if (/\.map$|^\/sw\.js$/.test(path)) return false;
+  return !/\.woff2?$/.test(path) || /-latin-(?!ext).*\.woff2$/.test(path);
+}

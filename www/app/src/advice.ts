@@ -19,6 +19,10 @@ const SET_UP = [
   "The project isn't set up for this",
   "Whoever runs it has to apply the migration and expose the imagen schema.",
 ];
+const FULL = [
+  "There's no room left on this device",
+  "Let the pictures in the outbox go out, or discard some. Your picture is still here.",
+];
 
 /** Title and hint by code: the package's and the Worker's, which mostly share their names. */
 const BY_CODE: Record<string, string[]> = {
@@ -35,11 +39,20 @@ const BY_CODE: Record<string, string[]> = {
   ],
   unauthorized: SIGN_IN,
   token_unavailable: SIGN_IN,
+  wrong_user: SIGN_IN,
   forbidden: ["Not allowed", "A policy refused. You can write to your own folder only."],
   bucket_missing: SET_UP,
   schema_not_exposed: SET_UP,
   table_missing: SET_UP,
   misconfigured: ["The Worker isn't set up", "Whoever runs it has to set its bindings."],
+  outbox_full: FULL,
+  quota_exceeded: FULL,
+  storage_unavailable: [
+    "This browser keeps nothing here",
+    "Leave the private window, or send it through the Worker instead.",
+  ],
+  outbox_too_new: ["The outbox is from a newer version", "Close the other tabs of this app, then reload this one."],
+  job_unreadable: ["This entry is damaged", "It can't be sent any more. Discard it, and send the picture again."],
 };
 
 export function adviceFor(error: unknown): Advice {
@@ -47,7 +60,7 @@ export function adviceFor(error: unknown): Advice {
     "That didn't work",
     "Send it again; it can't arrive twice.",
   ];
-  return { title, hint, detail: error instanceof Error ? error.message : String(error) };
+  return { title, hint, detail: messageOf(error) };
 }
 
 export function isAborted(error: unknown): boolean {
@@ -55,8 +68,17 @@ export function isAborted(error: unknown): boolean {
   return error instanceof DOMException && error.name === "AbortError";
 }
 
+function messageOf(error: unknown): string {
+  const told = error as { message?: unknown } | undefined;
+  return typeof told?.message === "string" ? told.message : String(error);
+}
+
+/** Of an error, or of what an outbox keeps of one. */
 function codeOf(error: unknown): string {
-  if (isImagenCloudError(error) || error instanceof RouteError) return error.code;
+  const told = error as { code?: unknown } | undefined;
+  if (isImagenCloudError(error) || error instanceof RouteError || !(error instanceof Error)) {
+    return typeof told?.code === "string" ? told.code : "";
+  }
   // What fetch rejects with when there is no answer.
   return error instanceof TypeError ? "network" : "";
 }

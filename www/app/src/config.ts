@@ -9,8 +9,10 @@ export interface Config {
   demo: boolean;
 }
 
+export const CONFIG_PATH = "/config.json";
+
 export async function loadConfig(): Promise<Config> {
-  const answer = await fetch("/config.json");
-  if (!answer.ok) throw new Error(`/config.json: ${answer.status}`);
+  const answer = await fetch(CONFIG_PATH);
+  if (!answer.ok) throw new Error(`${CONFIG_PATH}: ${answer.status}`);
   return answer.json();
 }

@@ -1,34 +1,90 @@
-import type { Route } from "./routes";
+import type { Sink } from "imagen-cloud";
 import type { Session } from "./session";
 
-export interface GalleryItem {
+/** A row of `imagen.images`. */
+export interface Row {
   id: string;
   prompt: string;
   storagePath: string;
   backend: string;
+  model: string | null;
+  /** Every digit of an int64. */
+  seed: string | null;
+  steps: number | null;
+  width: number | null;
+  height: number | null;
+  latencyMs: number | null;
+  costUsd: number | null;
+  /** ISO 8601. */
   createdAt: string;
-  /** Missing when the object is gone. */
-  url: string | undefined;
 }
 
-/** The user's newest images; row-level security leaves out everybody else's. */
-export async function newestImages(session: Session, route: Route, limit = 12): Promise<GalleryItem[]> {
-  const { data, error } = await session.client
-    .schema("imagen")
-    .from("images")
-    .select("id, prompt, storage_path, backend, created_at")
-    .order("created_at", { ascending: false })
-    .order("id")
-    .limit(limit);
-  if (error) throw new Error(error.message);
-  return Promise.all(
-    data.map(async (row) => ({
-      id: row.id,
-      prompt: row.prompt,
-      storagePath: row.storage_path,
-      backend: row.backend,
-      createdAt: row.created_at,
-      url: await route.signedUrl(row.storage_path).catch(() => undefined),
-    })),
+/** A URL that shows an image for a while. */
+export interface Link {
+  /** Missing when the object is gone. */
+  url: string | undefined;
+  /** Milliseconds since 1970. */
+  signedAt: number;
+}
+
+export const PAGE = 12;
+export const LINK_SECONDS = 3600;
+/** When a link is replaced, in ms: long before it ends. */
+export const RENEW_AFTER_MS = 45 * 60 * 1000;
+
+const COLUMNS =
+  "id,prompt,storage_path,backend,model,seed:seed::text,steps,width,height,latency_ms,cost_usd_estimate,created_at";
+
+/** The user's images, the newest first, of those older than `after`; row-level security leaves out everybody else's. */
+export async function readRows(session: Session, after?: Row): Promise<{ rows: Row[]; hasMore: boolean }> {
+  const { supabaseUrl, publishableKey } = session.config;
+  const query = new URLSearchParams({
+    select: COLUMNS,
+    order: "created_at.desc,id",
+    // One more than is shown tells whether there is more.
+    limit: String(PAGE + 1),
+  });
+  if (after) {
+    const sameTime = `and(created_at.eq."${after.createdAt}",id.gt.${after.id})`;
+    query.set("or", `(created_at.lt."${after.createdAt}",${sameTime})`);
+  }
+  const answer = await fetch(`${supabaseUrl}/rest/v1/images?${query}`, {
+    headers: {
+      apikey: publishableKey,
+      authorization: `Bearer ${await session.accessToken()}`,
+      "accept-profile": "imagen",
+    },
+  });
+  if (!answer.ok) throw new Error(`The database answered ${answer.status}: ${(await answer.text()).slice(0, 300)}`);
+  const read = await answer.json();
+  return { rows: read.slice(0, PAGE).map(toRow), hasMore: read.length > PAGE };
+}
+
+/** Links to these images, signed with one request. */
+export async function signRows(sink: Sink, rows: Row[]): Promise<Link[]> {
+  const signedAt = Date.now();
+  if (rows.length === 0) return [];
+  const urls = await sink.signedUrls(
+    rows.map(({ storagePath }) => storagePath),
+    LINK_SECONDS,
   );
+  return urls.map((url) => ({ url: url ?? undefined, signedAt }));
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: the database's columns, which nothing here describes
+function toRow(row: any): Row {
+  return {
+    id: row.id,
+    prompt: row.prompt,
+    storagePath: row.storage_path,
+    backend: row.backend,
+    model: row.model,
+    seed: row.seed,
+    steps: row.steps,
+    width: row.width,
+    height: row.height,
+    latencyMs: row.latency_ms,
+    costUsd: row.cost_usd_estimate === null ? null : Number(row.cost_usd_estimate),
+    createdAt: row.created_at,
+  };
 }

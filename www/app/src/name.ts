@@ -10,6 +10,12 @@ export function slugFor(prompt: string, imageId: string): string {
   return `${words || "untitled"}-${imageId.slice(0, 8)}`;
 }
 
+/** What is left of the prompt in a storage path that was made with {@link slugFor}. */
+export function wordsOf(storagePath: string): string {
+  const name = storagePath.split("/").at(-1) ?? "";
+  return name.replace(/-[0-9a-f]{8}--?\d+\.\w+$/, "").replaceAll("-", " ") || "untitled";
+}
+
 /** Today where the user is, `YYYY-MM-DD`. */
 export function today(now = new Date()): string {
   const [month, day] = [now.getMonth() + 1, now.getDate()].map((part) => String(part).padStart(2, "0"));
@@ -18,4 +24,9 @@ export function today(now = new Date()): string {
 
 export function megabytes(bytes: number): string {
   return bytes < 1_000_000 ? `${Math.max(1, Math.round(bytes / 1_000))} KB` : `${(bytes / 1_000_000).toFixed(1)} MB`;
+}
+
+/** `prompt`, short enough for a sentence. */
+export function quoted(prompt: string): string {
+  return `“${prompt.length > 60 ? `${prompt.slice(0, 59).trimEnd()}…` : prompt}”`;
 }

@@ -1,5 +1,3 @@
-import { MODEL, paint } from "./art";
-
 /** An image that is ready to be sent, and how it came about. */
 export interface Picture {
   blob: Blob;
@@ -10,36 +8,12 @@ export interface Picture {
   model?: string;
   steps?: number;
   latencyMs?: number;
+  costUsdEstimate?: number;
   sidecar?: Record<string, string | number>;
 }
 
-export const SIDE = 1024;
 export const MAX_FILE_BYTES = 20 * 1024 * 1024;
 const TYPES = ["image/png", "image/jpeg", "image/webp", "image/avif", "image/gif"];
-
-/** Draws onto the canvas what {@link Picture} will be made of. */
-export function draw(canvas: HTMLCanvasElement, prompt: string, seed: bigint): Omit<Picture, "blob"> {
-  canvas.width = SIDE;
-  canvas.height = SIDE;
-  const ctx = canvas.getContext("2d", { willReadFrequently: true });
-  if (!ctx) throw new Error("This browser has no canvas to draw on.");
-  const started = performance.now();
-  const { palette, layers } = paint(ctx, SIDE, prompt, seed);
-  return {
-    backend: "canvas",
-    prompt,
-    seed,
-    model: MODEL,
-    steps: layers,
-    latencyMs: Math.max(1, Math.round(performance.now() - started)),
-    sidecar: { palette, generator: MODEL },
-  };
-}
-
-/** `null` where the browser can't encode it. */
-export function toPng(canvas: HTMLCanvasElement): Promise<Blob | null> {
-  return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
-}
 
 /** Why a file can't be sent, or `undefined`. */
 export function problemOfFile(file: File): string | undefined {

@@ -1,46 +1,22 @@
-import { createSink, type Sink, type SyncRequest, type SyncResult } from "imagen-cloud";
+import type { SyncRequest, SyncResult } from "imagen-cloud";
 import type { Config } from "./config";
 import { RouteError } from "./route-error";
-import type { Account, Session } from "./session";
-
-export type Stage = "upload" | "insert" | "retry";
+import type { Session } from "./session";
 
 export interface SendOptions {
   signal: AbortSignal;
-  /** `fraction` is missing where no bytes can be counted. */
-  onProgress: (stage: Stage, fraction?: number) => void;
 }
 
-/** A way to Supabase. */
+/** Where an image landed, or will land. */
+export interface Accepted extends SyncResult {
+  /** It is safe, but not in Supabase yet. */
+  queued?: true;
+}
+
+/** A way to Supabase that a picture takes while somebody waits. */
 export interface Route {
-  send(request: SyncRequest, options: SendOptions): Promise<SyncResult>;
+  send(request: SyncRequest, options: SendOptions): Promise<Accepted>;
   signedUrl(storagePath: string): Promise<string>;
-}
-
-/** Straight from the page, as the user and under row-level security. */
-export function directRoute(config: Config, session: Session, account: Account): Route {
-  const sink: Promise<Sink> = createSink({
-    url: config.supabaseUrl,
-    apiKey: config.publishableKey,
-    accessToken: () => session.accessToken(),
-    ownerUserId: account.id,
-    pathPrefix: account.id,
-    requireImage: true,
-    initialBackoffMs: 500,
-  });
-  // Whoever sends is told; until then nobody has to hear of it.
-  sink.catch(() => {});
-  return {
-    send: async (request, { signal, onProgress }) =>
-      (await sink).sync(request, {
-        signal,
-        onProgress: ({ stage, sent, total }) => {
-          if (stage !== "done") onProgress(stage, stage === "upload" ? sent / total : undefined);
-        },
-        onRetry: () => onProgress("retry"),
-      }),
-    signedUrl: async (storagePath) => (await sink).signedUrl(storagePath),
-  };
 }
 
 /** By the Worker, which checks who is asking and writes with a key that no page ever sees. */
@@ -52,12 +28,11 @@ export function workerRoute(config: Config, session: Session): Route {
     return answer.json();
   };
   return {
-    send: ({ image, seed, ...fields }, { signal, onProgress }) => {
+    send: ({ image, seed, ...fields }, { signal }) => {
       const form = new FormData();
       // JSON has no int64: the seed goes as text.
       form.append("request", JSON.stringify({ ...fields, seed: seed.toString() }));
       form.append("image", image as Blob, "image");
-      onProgress("upload");
       return call("sync", { method: "POST", body: form, signal });
     },
     signedUrl: async (path) => (await call(`signed-url?${new URLSearchParams({ path })}`)).url,

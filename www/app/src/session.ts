@@ -1,37 +1,59 @@
-import { createClient, type SupabaseClient } from "@supabase/supabase-js";
+import { AuthClient, type User } from "@supabase/supabase-js";
 import type { Config } from "./config";
+import { sessionStore } from "./session-store";
 
 export interface Account {
   id: string;
   email: string;
 }
 
-/** Who is signed in, kept across page loads by supabase-js. */
-export class Session {
-  readonly client: SupabaseClient;
+const STORAGE_KEY = "imagen-cloud-session";
 
-  constructor(config: Config) {
-    this.client = createClient(config.supabaseUrl, config.publishableKey);
+/** Who is signed in, kept across page loads; in the service worker, who was when the last page went. */
+export class Session {
+  readonly #auth: InstanceType<typeof AuthClient>;
+
+  constructor(readonly config: Config) {
+    this.#auth = new AuthClient({
+      url: `${config.supabaseUrl}/auth/v1`,
+      headers: { apikey: config.publishableKey },
+      storage: sessionStore,
+      storageKey: STORAGE_KEY,
+      // A token is renewed when it is asked for: see accessToken.
+      autoRefreshToken: false,
+      detectSessionInUrl: false,
+    });
+  }
+
+  /** Who is signed in as far as this device knows, also offline and when the token has expired. */
+  async account(): Promise<Account | undefined> {
+    const kept = await sessionStore.getItem(STORAGE_KEY).catch(() => null);
+    return kept === null ? undefined : toAccount(JSON.parse(kept).user);
   }
 
   /** Calls back now and at every change of user; a renewed token is none. */
-  onChange(listener: (account: Account | undefined) => void): void {
-    let known: string | undefined | null = null;
-    this.client.auth.onAuthStateChange((_event, session) => {
-      if (known === session?.user.id) return;
-      known = session?.user.id;
-      listener(session ? { id: session.user.id, email: session.user.email ?? "" } : undefined);
+  async onChange(listener: (account: Account | undefined) => void): Promise<void> {
+    let known: string | undefined;
+    const tell = (account: Account | undefined) => {
+      known = account?.id;
+      listener(account);
+    };
+    tell(await this.account());
+    this.#auth.onAuthStateChange((event, session) => {
+      // It says what is known already, or that an expired token can't be renewed offline: no reason to be signed out.
+      if (event !== "INITIAL_SESSION" && known !== session?.user.id)
+        tell(session ? toAccount(session.user) : undefined);
     });
   }
 
   async signIn(email: string, password: string): Promise<void> {
-    const { error } = await this.client.auth.signInWithPassword({ email, password });
+    const { error } = await this.#auth.signInWithPassword({ email, password });
     if (error) throw error;
   }
 
   /** Resolves to false when the address has to be confirmed by mail first. */
   async signUp(email: string, password: string): Promise<boolean> {
-    const { data, error } = await this.client.auth.signUp({ email, password });
+    const { data, error } = await this.#auth.signUp({ email, password });
     if (error) throw error;
     return data.session !== null;
   }
@@ -42,14 +64,24 @@ export class Session {
   }
 
   async signOut(): Promise<void> {
-    await this.client.auth.signOut({ scope: "local" });
+    await this.#auth.signOut({ scope: "local" });
   }
 
-  /** The user's JWT, renewed when it is about to expire. */
+  /** The user's JWT, renewed when it is about to expire, by one tab or the service worker at a time. */
   async accessToken(): Promise<string> {
-    const { data, error } = await this.client.auth.getSession();
+    const { data, error } = await inTurn(() => this.#auth.getSession());
     if (error) throw error;
     if (!data.session) throw new Error("Nobody is signed in.");
     return data.session.access_token;
   }
+}
+
+function toAccount({ id, email = "" }: User): Account {
+  return { id, email };
+}
+
+/** A refresh token is good for one renewal: two at once would sign the user out. */
+function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  // Missing where the page is not served over HTTPS.
+  return navigator.locks ? navigator.locks.request(STORAGE_KEY, work) : work();
 }

@@ -1,22 +1,31 @@
-import type { SyncRequest } from "imagen-cloud";
+import type { Outbox, SyncRequest, SyncResult } from "imagen-cloud";
 import { adviceFor, isAborted } from "../advice";
+import { announce } from "../announce";
 import { byId, element, show } from "../dom";
-import { slugFor, today } from "../name";
+import { quoted, slugFor, today } from "../name";
 import type { Picture } from "../picture";
-import type { Route, Stage } from "../routes";
+import type { Route } from "../routes";
+
+/** Into the outbox, which sends it on its own, or by a route while one waits. */
+export type Way = { outbox: Promise<Outbox>; onEnqueue: (imageId: string, prompt: string) => void } | { route: Route };
 
 /** One picture on its way, with a name and an id that every attempt keeps. */
 interface Parcel {
   request: SyncRequest;
-  route: Route;
+  way: Way;
 }
 
-type Step = "upload" | "insert" | "sign";
+interface Arrival extends SyncResult {
+  prompt: string;
+}
+
+type Step = "upload" | "sign";
 
 /** Sends a picture and shows how it fares. */
 export class Delivery {
   #parcel: Parcel | undefined;
   #abort: AbortController | undefined;
+  #isTaking = false;
 
   constructor(private readonly onArrived: () => void) {
     byId("cancel").addEventListener("click", () => this.#abort?.abort());
@@ -24,17 +33,20 @@ export class Delivery {
   }
 
   get #busy(): boolean {
-    return this.#abort !== undefined;
+    return this.#abort !== undefined || this.#isTaking;
   }
 
   /** Sends what `take` gives, if it gives anything. */
-  async send(take: () => Promise<Picture | undefined>, route: Route): Promise<void> {
+  async send(take: () => Promise<Picture | undefined>, way: Way): Promise<void> {
     if (this.#busy) return;
     // At once: what arrived before is not what is asked for now.
     this.#only(undefined);
-    const picture = await take();
-    if (!picture || this.#busy) return;
-    this.#parcel = { request: toRequest(picture), route };
+    this.#isTaking = true;
+    const picture = await take().finally(() => {
+      this.#isTaking = false;
+    });
+    if (!picture) return;
+    this.#parcel = { request: toRequest(picture), way };
     await this.#attempt();
   }
 
@@ -50,22 +62,47 @@ export class Delivery {
     if (!this.#busy) show("failure", false);
   }
 
+  /** Shows what the outbox has brought to its place, unless there is something else to be told. */
+  async arrivedByOutbox(prompt: string, storagePath: string, imageId: string, url: string): Promise<void> {
+    const isFree = () => !this.#busy && Boolean(byId("failure").hidden);
+    if (isFree()) await this.#arrived({ prompt, storagePath, imageId }, url, isFree);
+  }
+
+  /** Shows what has come to its place, once its picture is there. */
+  async #arrived({ prompt, storagePath, imageId }: Arrival, url: string, isWanted = () => true): Promise<void> {
+    const image = byId<HTMLImageElement>("arrival-image");
+    image.src = url;
+    image.alt = prompt;
+    const link = element("a", { href: url, target: "_blank", rel: "noreferrer" }, "Open its signed URL");
+    byId("arrival-open").replaceChildren(link);
+    byId("arrival-title").textContent = "It arrived";
+    byId("arrival-path").textContent = storagePath;
+    byId("arrival-id").textContent = imageId;
+    await image.decode();
+    if (isWanted()) this.#only("arrival");
+  }
+
+  /** The Worker has it, and Supabase has not. */
+  #kept({ prompt, storagePath, imageId }: Arrival, image: Blob): void {
+    byId<HTMLImageElement>("arrival-image").src = URL.createObjectURL(image);
+    byId<HTMLImageElement>("arrival-image").alt = prompt;
+    byId("arrival-title").textContent = "It's in safe hands";
+    byId("arrival-path").textContent = storagePath;
+    byId("arrival-id").textContent = imageId;
+    byId("arrival-open").replaceChildren("Supabase can't take it now: the Worker keeps it until then.");
+    this.#only("arrival");
+    announce("Supabase can't take it now: the Worker keeps it until then.");
+  }
+
   async #attempt(): Promise<void> {
     const parcel = this.#parcel;
     if (!parcel || this.#busy) return;
     const abort = new AbortController();
     this.#abort = abort;
-    this.#begin();
     try {
-      const result = await parcel.route.send(parcel.request, {
-        signal: abort.signal,
-        onProgress: (stage, fraction) => this.#progress(stage, fraction),
-      });
-      this.#step("sign", "Signing a link");
-      const url = await parcel.route.signedUrl(result.storagePath);
-      abort.signal.throwIfAborted();
-      await this.#arrived(parcel.request, result.storagePath, result.imageId, url);
-      this.onArrived();
+      if ("route" in parcel.way) await this.#byRoute(parcel.request, parcel.way.route, abort.signal);
+      else await this.#byOutbox(parcel.request, parcel.way);
+      this.#parcel = undefined;
     } catch (error) {
       this.#ended(error);
     } finally {
@@ -74,55 +111,44 @@ export class Delivery {
     }
   }
 
-  #begin(): void {
+  async #byOutbox(request: SyncRequest, { outbox, onEnqueue }: Extract<Way, { outbox: unknown }>): Promise<void> {
+    this.#only(undefined);
+    const { imageId = "", prompt } = request;
+    onEnqueue(imageId, prompt);
+    await (await outbox).enqueue(request);
+    announce(`${quoted(prompt)} is in the outbox.`);
+  }
+
+  async #byRoute(request: SyncRequest, route: Route, signal: AbortSignal): Promise<void> {
     byId<HTMLButtonElement>("send").disabled = true;
     this.#only("delivery");
-    this.#step("upload", "Uploading");
+    this.#step("upload", "Sending it to the Worker");
     byId("cancel").focus();
-  }
-
-  #progress(stage: Stage, fraction: number | undefined): void {
-    if (stage === "retry") {
-      this.#title("Trying again in a moment");
+    const accepted = await route.send(request, { signal });
+    const arrival = { ...accepted, prompt: request.prompt };
+    if (accepted.queued) {
+      this.#kept(arrival, request.image as Blob);
     } else {
-      this.#step(stage, stage === "upload" ? "Uploading" : "Inserting the row", fraction);
+      this.#step("sign", "Signing a link");
+      const url = await route.signedUrl(accepted.storagePath);
+      signal.throwIfAborted();
+      await this.#arrived(arrival, url);
+      announce(`${quoted(request.prompt)} arrived.`);
     }
+    byId("arrival-title").focus({ preventScroll: true });
+    byId("arrival").scrollIntoView({ block: "nearest" });
+    this.onArrived();
   }
 
-  #step(step: Step, title: string, fraction?: number): void {
-    const bar = byId<HTMLProgressElement>("progress");
-    // Without a known fraction the bar shows that it is at work, not how far.
-    if (fraction === undefined || fraction === 0) bar.removeAttribute("value");
-    else bar.value = Math.round(fraction * 100);
+  #step(step: Step, title: string): void {
     let state = "done";
     for (const item of byId("steps").querySelectorAll<HTMLElement>("[data-step]")) {
       const isCurrent = item.dataset.step === step;
       item.dataset.state = isCurrent ? "current" : state;
       if (isCurrent) state = "open";
     }
-    this.#title(title);
-  }
-
-  #title(title: string): void {
-    if (byId("delivery-title").textContent === title) return;
     byId("delivery-title").textContent = title;
     announce(title);
-  }
-
-  async #arrived({ prompt }: SyncRequest, storagePath: string, imageId: string, url: string): Promise<void> {
-    const image = byId<HTMLImageElement>("arrival-image");
-    image.src = url;
-    image.alt = prompt;
-    const link = element("a", { href: url, target: "_blank", rel: "noreferrer" }, "Open its signed URL");
-    byId("arrival-open").replaceChildren(link);
-    byId("arrival-path").textContent = storagePath;
-    byId("arrival-id").textContent = imageId;
-    await image.decode();
-    this.#parcel = undefined;
-    this.#only("arrival");
-    announce("It arrived.");
-    byId("arrival-title").focus({ preventScroll: true });
-    byId("arrival").scrollIntoView({ block: "nearest" });
   }
 
   #ended(error: unknown): void {
@@ -147,10 +173,5 @@ export class Delivery {
 function toRequest(picture: Picture): SyncRequest {
   const { blob: image, prompt, ...rest } = picture;
   const imageId = crypto.randomUUID();
-  const cost = picture.backend === "canvas" ? { costUsdEstimate: 0 } : {};
-  return { ...rest, ...cost, image, prompt, imageId, date: today(), slug: slugFor(prompt, imageId) };
-}
-
-function announce(message: string): void {
-  byId("announce").textContent = message;
+  return { ...rest, image, prompt, imageId, date: today(), slug: slugFor(prompt, imageId) };
 }

@@ -1,6 +1,8 @@
 import { byId, show } from "../dom";
+import { type Brief, type Drawing, factsOf, SIDE } from "../drawing";
 import { megabytes } from "../name";
-import { draw, type Picture, parseSeed, problemOfFile, randomSeed, toPng } from "../picture";
+import type { Painter } from "../painter";
+import { type Picture, parseSeed, problemOfFile, randomSeed } from "../picture";
 
 /** The picture and what it is made from: words and a seed, or a file. */
 export class Stage {
@@ -9,11 +11,15 @@ export class Stage {
   readonly #prompt = byId<HTMLTextAreaElement>("prompt");
   readonly #seed = byId<HTMLInputElement>("seed");
   #file: File | undefined;
-  #drawn: Omit<Picture, "blob"> | undefined;
+  /** What the canvas shows, or is about to. */
+  #brief: Brief | undefined;
   #redraw: ReturnType<typeof setTimeout> | undefined;
 
   /** `onChange` hears of every other picture: what was being sent is not it any more. */
-  constructor(private readonly onChange: () => void) {
+  constructor(
+    private readonly painter: Painter,
+    private readonly onChange: () => void,
+  ) {
     this.#prompt.addEventListener("input", () => this.#later());
     this.#seed.addEventListener("input", () => this.#later());
     byId("shuffle").addEventListener("click", () => {
@@ -46,13 +52,14 @@ export class Stage {
     }
     if (this.#file) return { blob: this.#file, backend: "upload", prompt: this.#prompt.value.trim(), seed: 0n };
     this.#draw();
-    if (this.#drawn) {
-      const blob = await toPng(this.#canvas);
-      if (blob) return { ...this.#drawn, blob };
-      this.#say("This browser could not make a PNG of it. Choose a file instead.");
-    } else {
+    const brief = this.#brief;
+    if (!brief) {
       this.#seed.focus();
+      return undefined;
     }
+    const { drawing, blob } = await this.painter.png(brief);
+    if (blob) return { ...brief, ...factsOf(drawing), backend: "canvas", blob };
+    this.#say("This browser could not make a PNG of it. Choose a file instead.");
     return undefined;
   }
 
@@ -102,6 +109,7 @@ export class Stage {
       byId("picture-meta").textContent = `${file.name}, ${megabytes(file.size)}`;
       this.onChange();
     } else {
+      this.#brief = undefined;
       this.#draw();
     }
   }
@@ -119,15 +127,24 @@ export class Stage {
     this.#seed.setAttribute("aria-invalid", String(seed === undefined));
     this.#say(seed === undefined ? "A seed is a whole number of at most 64 bits." : "");
     if (seed === undefined) {
-      this.#drawn = undefined;
+      this.#brief = undefined;
       return;
     }
-    if (this.#drawn?.prompt === prompt && this.#drawn.seed === seed) return;
-    this.#drawn = draw(this.#canvas, prompt, seed);
-    this.#canvas.setAttribute("aria-label", `Drawn from “${prompt}”, seed ${seed}`);
-    byId("picture-meta").textContent =
-      `${this.#canvas.width} × ${this.#canvas.height}, drawn in ${this.#drawn.latencyMs} ms`;
+    if (this.#brief?.prompt === prompt && this.#brief.seed === seed) return;
+    const brief = { prompt, seed };
+    this.#brief = brief;
     this.onChange();
+    this.painter
+      .show(this.#canvas, brief, () => this.#brief === brief)
+      .then((drawing) => {
+        if (this.#brief === brief) this.#drawn(drawing);
+      })
+      .catch((error: Error) => this.#say(error.message));
+  }
+
+  #drawn({ prompt, seed, layers, latencyMs }: Drawing): void {
+    this.#canvas.setAttribute("aria-label", `Drawn from “${prompt}”, seed ${seed}`);
+    byId("picture-meta").textContent = `${SIDE} × ${SIDE}, ${layers} layers in ${latencyMs} ms`;
   }
 
   #say(message: string): void {

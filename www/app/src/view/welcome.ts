@@ -1,5 +1,5 @@
 import { byId, show } from "../dom";
-import { draw } from "../picture";
+import type { Painter } from "../painter";
 import type { Session } from "../session";
 
 /** Sign in, sign up, or one click as a demo user. */
@@ -45,8 +45,10 @@ export function setUpWelcome(session: Session, demo: boolean): void {
   });
 }
 
-export function drawWelcome(): void {
-  draw(byId<HTMLCanvasElement>("welcome-canvas"), "a lighthouse at dusk", 42n);
+export function drawWelcome(painter: Painter): void {
+  const brief = { prompt: "a lighthouse at dusk", seed: 42n };
+  // It is an ornament: without it the page is as good.
+  painter.show(byId<HTMLCanvasElement>("welcome-canvas"), brief, () => true).catch(() => undefined);
 }
 
 function say(message: string): void {

@@ -1,0 +1,63 @@
+import type { OutboxJob } from "imagen-cloud";
+import { adviceFor } from "./advice";
+import { megabytes } from "./name";
+
+/** How things stand around a job. */
+export interface Situation {
+  online: boolean;
+  paused: boolean;
+  /** Milliseconds since 1970. */
+  now: number;
+  /** Bytes sent, once some have been. */
+  sent?: number;
+}
+
+/** A job as people are told of it. */
+export interface Told {
+  look: "waiting" | "sending" | "failed";
+  state: string;
+  /** What went wrong, and what to do. */
+  hint?: string;
+  /** The server's own words. */
+  detail?: string;
+  /** 0 to 1; missing where it isn't known, or nothing is on its way. */
+  fraction?: number;
+  canRetry: boolean;
+}
+
+export function tell(job: OutboxJob, { online, paused, now, sent }: Situation): Told {
+  const { title, hint, detail } = job.error ? adviceFor(job.error) : {};
+  if (job.state === "failed") {
+    return { look: "failed", state: title ?? "It wasn't taken", canRetry: true, ...present({ hint, detail }) };
+  }
+  if (paused) return { look: "waiting", state: `Paused, ${megabytes(job.size)}`, canRetry: false };
+  if (!online) return { look: "waiting", state: "Waits for a connection", canRetry: false };
+  if (job.state === "uploading") {
+    const fraction = sent === undefined ? undefined : Math.min(1, sent / Math.max(1, job.size));
+    const percent = fraction === undefined ? "" : `, ${Math.floor(fraction * 100)} %`;
+    return { look: "sending", state: `Uploading${percent}`, canRetry: false, ...present({ fraction }) };
+  }
+  const wait = job.notBefore - now;
+  if (job.error && wait > 0) {
+    // The server said when it may be asked again.
+    const canRetry = !job.waitAsked;
+    return {
+      look: "waiting",
+      state: `Tries again in ${duration(wait)}`,
+      canRetry,
+      ...present({ hint: title, detail }),
+    };
+  }
+  if (job.state === "uploaded") return { look: "sending", state: "Uploaded, saving its details", canRetry: false };
+  return { look: "waiting", state: "Waits its turn", canRetry: false };
+}
+
+function duration(ms: number): string {
+  const seconds = Math.ceil(ms / 1000);
+  return seconds < 90 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;
+}
+
+/** Without the fields that are undefined. */
+function present<T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as never;
+}
