@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
-import { BUCKET, enter, send, startSite } from "./support.mjs";
+import { BUCKET, enter, send, sessionOf, startSite } from "./support.mjs";
 
 const WASM = new URL("../../pkg/wasm/imagen_cloud_bg.wasm", import.meta.url);
 
@@ -50,10 +50,11 @@ test("a second demo user can neither read nor overwrite the first one's image", 
   await enter(page);
   await offerLibraries(page);
   const outcome = await page.evaluate(tryEverything, {
-    url: site.supabase.url,
+    url: site.recorder.url,
     key: site.supabase.anonKey,
     bucket: BUCKET,
     owner,
+    session: await sessionOf(page),
     ...image,
   });
 
@@ -76,10 +77,9 @@ test("a second demo user can neither read nor overwrite the first one's image", 
 });
 
 /** Runs in the page. */
-async function tryEverything({ url, key, bucket, owner, storagePath, imageId }) {
+async function tryEverything({ url, key, bucket, owner, session, storagePath, imageId }) {
   const { createClient, createSink } = await import("/test/libraries.js");
-  const client = createClient(url, key);
-  const { session } = (await client.auth.getSession()).data;
+  const client = createClient(url, key, { accessToken: async () => session.access_token });
   const me = session.user.id;
   const images = () => client.schema("imagen").from("images");
   const objects = client.storage.from(bucket);

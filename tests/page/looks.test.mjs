@@ -2,49 +2,52 @@
 // here checked for what can be measured.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { enter, screenshot, send, startSite } from "./support.mjs";
+import { barriers, job, press, screenshot, send, startSite } from "./support.mjs";
 
 let site;
+let page;
 before(async () => {
   site = await startSite();
+  page = await site.openPage();
 });
 after(() => site?.close());
 
 const PROMPTS = ["snow over a fjord", "pine forest at dawn", "desert sunset", "cherry blossoms by the bay"];
-
-for (const [width, height] of [
+const SIZES = [
   [1280, 900],
   [390, 844],
-]) {
+];
+
+/** Wide and narrow, light and dark: nothing is cut off, and nothing keeps anybody out. */
+async function look(name, options) {
   for (const colorScheme of ["light", "dark"]) {
-    test(`${width} wide, ${colorScheme}: nothing is cut off, from the welcome to the gallery`, async () => {
-      const page = await site.openPage({ width, height, colorScheme });
-      const look = async (name) => {
-        await screenshot(page, `${name}-${width}-${colorScheme}`);
-        const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-        assert.ok(overflow <= 0, `${name} is ${overflow} px too wide`);
-      };
-      await page.getByRole("heading", { level: 1, name: /arrive/ }).waitFor();
-      await look("welcome");
-      await enter(page);
-      await page.locator("#gallery-empty").waitFor();
-      await look("empty");
-      for (const [i, prompt] of PROMPTS.entries()) await send(page, { prompt, seed: String(i + 1) });
-      await page.locator(`#grid li:nth-child(${PROMPTS.length}) img`).waitFor();
-      await look("arrived");
-      assert.deepEqual(page.complaints, []);
-    });
+    await page.emulateMedia({ colorScheme });
+    for (const [width, height] of SIZES) {
+      await page.setViewportSize({ width, height });
+      await screenshot(page, `${name}-${width}-${colorScheme}`, options);
+      const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      assert.ok(overflow <= 0, `${name} is ${overflow} px too wide at ${width}`);
+    }
+    assert.deepEqual(await barriers(page), [], `${name}, ${colorScheme}`);
   }
+  const [width, height] = SIZES[0];
+  await page.setViewportSize({ width, height });
 }
 
+test("the welcome", async () => {
+  await page.getByRole("heading", { level: 1, name: /arrive/ }).waitFor();
+  await look("welcome");
+});
+
 test("everything can be reached and used by keyboard alone", async () => {
-  const page = await site.openPage();
   await page.keyboard.press("Tab");
   assert.equal(await page.evaluate(() => document.activeElement.textContent), "Skip to content");
   for (let i = 0; i < 3; i++) await page.keyboard.press("Tab");
   assert.equal(await page.evaluate(() => document.activeElement.id), "email");
   await page.getByRole("button", { name: "Try it as a demo user" }).focus();
   await page.keyboard.press("Enter");
+  await page.locator("#gallery-empty").waitFor();
+  await look("empty");
   await page.locator("#prompt").focus();
   await page.keyboard.press("ControlOrMeta+A");
   await page.keyboard.type("moon on a lake");
@@ -54,4 +57,53 @@ test("everything can be reached and used by keyboard alone", async () => {
   await page.keyboard.press("Enter");
   await page.locator("#arrival").waitFor();
   assert.equal(await page.evaluate(() => document.activeElement.id), "arrival-title");
+});
+
+test("pictures that arrived, and one's details", async () => {
+  for (const [i, prompt] of PROMPTS.entries()) await send(page, { prompt, seed: String(i + 1) });
+  await page.locator(`#grid li:nth-child(${PROMPTS.length + 1}) img`).waitFor();
+  await look("arrived");
+  await page.locator("#grid").getByRole("button", { name: PROMPTS[1] }).click();
+  await page.getByRole("dialog").waitFor();
+  await look("dialog", { fullPage: false });
+  await page.keyboard.press("Escape");
+  assert.deepEqual(page.complaints, []);
+});
+
+test("an outbox with one on its way, one refused, one waiting", async () => {
+  const refusal = { statusCode: "413", error: "Payload too large", message: "The object exceeded the maximum size" };
+  const accept = site.recorder.answer({ method: "PUT", image: "volcano", status: 400, body: refusal });
+  const headers = { "retry-after": "90", "access-control-expose-headers": "retry-after" };
+  const recover = site.recorder.answer({ method: "PUT", image: "aurora", status: 503, headers, body: {} });
+  await press(page, { prompt: "a volcano in autumn" });
+  await job(page, "volcano").getByRole("button", { name: "Retry" }).waitFor();
+  await press(page, { prompt: "aurora over a very long mountain range that does not end" });
+  await job(page, "aurora").getByText("Tries again in").waitFor();
+  const hold = site.recorder.hold({ method: "PUT", image: "lighthouse", at: "request" });
+  await press(page, { prompt: "a lighthouse at dusk" });
+  await hold.reached;
+  await look("outbox");
+  await page.getByRole("button", { name: "Pause" }).click();
+  await page.getByRole("button", { name: "Resume" }).waitFor();
+  hold.release();
+  accept();
+  recover();
+});
+
+test("offline", async () => {
+  await page.context().setOffline(true);
+  await page.locator("#offline").waitFor();
+  await look("offline");
+  await page.context().setOffline(false);
+});
+
+test("a failure of the Worker, and of the gallery", async () => {
+  await page.route("**/api/sync", (request) => request.fulfill({ status: 503, json: { code: "unavailable" } }));
+  site.recorder.offline(true);
+  await page.reload();
+  await page.locator("#gallery-failed").waitFor();
+  await press(page, { prompt: "a lake", route: "worker" });
+  await page.locator("#failure").waitFor();
+  await look("failing");
+  site.recorder.offline(false);
 });

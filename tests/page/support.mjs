@@ -1,51 +1,77 @@
-// The page in Chromium, before the Worker in workerd and an embedded Supabase.
-import { mkdir } from "node:fs/promises";
+// The page in Chromium, before the Worker in workerd and an embedded Supabase that can be made to fail.
+import { mkdir, readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { createClient } from "@supabase/supabase-js";
 import { chromium } from "playwright-core";
 import { startWeb } from "../../www/serve.mjs";
 import { startEmbedded } from "../support/embedded.mjs";
+import { startRecorder } from "../support/recorder.mjs";
 
 export const BUCKET = "imagen-generated";
 const SCREENSHOTS = fileURLToPath(new URL("../../target/screenshots/", import.meta.url));
+const AXE = new URL("../../node_modules/axe-core/axe.min.js", import.meta.url);
 
+/** Everything between page and Worker on one side and Supabase on the other goes through `recorder`. */
 export async function startSite() {
   const supabase = await startEmbedded();
-  const web = await startWeb({ supabase });
-  const browser = await chromium.launch({
-    executablePath: process.env.CHROME ?? "/usr/bin/chromium",
-    args: [
-      "--no-sandbox",
-      "--disable-gpu",
-      "--disable-quic",
-      "--no-first-run",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-    ],
-  });
+  const recorder = await startRecorder({ target: supabase.url });
+  const [web, browser] = await Promise.all([
+    startWeb({ supabase: { ...supabase, url: recorder.url }, worker: { SYNC_DEADLINE_MS: "3000" } }),
+    chromium.launch({
+      executablePath: process.env.CHROME ?? "/usr/bin/chromium",
+      args: [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+      ],
+    }),
+  ]);
   const admin = createClient(supabase.url, supabase.serviceKey, { auth: { persistSession: false } });
   return {
     supabase,
+    recorder,
     web,
     admin,
     openPage: (options) => openPage(browser, web.url, options),
+    /** The rows of whoever is signed in on the page. */
+    rowsOf: async (page) => {
+      const { user } = await sessionOf(page);
+      return supabase.sql("select * from imagen.images where owner_user_id = $1 order by created_at desc", [user.id]);
+    },
     async close() {
       await browser.close();
       await web.close();
+      await recorder.close();
       await supabase.close();
     },
   };
 }
 
-/** A page of a visitor of its own. What its console complains of, and its policy refuses, is in `page.complaints`. */
-async function openPage(browser, url, { width = 1280, height = 900, colorScheme = "light" } = {}) {
-  const context = await browser.newContext({ viewport: { width, height }, colorScheme, reducedMotion: "reduce" });
+/**
+ * A page of a visitor of its own, or another tab in a `context`. What its console complains of, and its policy refuses,
+ * is in `page.complaints`. Only with `worker` it gets its service worker.
+ */
+async function openPage(browser, url, options = {}) {
+  const { width = 1280, height = 900, colorScheme = "light", worker = false } = options;
+  const context =
+    options.context ??
+    (await browser.newContext({
+      viewport: { width, height },
+      colorScheme,
+      reducedMotion: "reduce",
+      serviceWorkers: worker ? "allow" : "block",
+    }));
   const page = await context.newPage();
   page.complaints = [];
   page.setDefaultTimeout(30_000);
   page.on("console", (message) => {
-    if (["error", "warning"].includes(message.type())) page.complaints.push(message.text());
+    const text = message.text();
+    if (!["error", "warning"].includes(message.type()) || text.includes("blocked by Playwright")) return;
+    page.complaints.push(text);
   });
   page.on("pageerror", (error) => page.complaints.push(String(error)));
   await page.addInitScript(() => {
@@ -63,12 +89,35 @@ export async function enter(page) {
   await page.getByRole("button", { name: "Send to Supabase" }).waitFor();
 }
 
-/** Sends what is on the stage and resolves to where it landed, as the page says. */
-export async function send(page, { prompt, seed, route = "direct" } = {}) {
+/** What supabase-js keeps of the page's user. */
+export function sessionOf(page) {
+  return page.evaluate(
+    () =>
+      new Promise((resolve, reject) => {
+        const opening = indexedDB.open("imagen-cloud-session");
+        opening.onerror = () => reject(opening.error);
+        opening.onsuccess = () => {
+          const reading = opening.result.transaction("session").objectStore("session").getAll();
+          reading.onsuccess = () => {
+            opening.result.close();
+            resolve(JSON.parse(reading.result[0]));
+          };
+        };
+      }),
+  );
+}
+
+/** Fills in what is given and presses the button. */
+export async function press(page, { prompt, seed, route = "direct" } = {}) {
   if (prompt !== undefined) await page.locator("#prompt").fill(prompt);
   if (seed !== undefined) await page.locator("#seed").fill(seed);
   await page.locator(`input[value=${route}]`).check();
   await page.getByRole("button", { name: "Send to Supabase" }).click();
+}
+
+/** Sends what is on the stage and resolves to where it landed, as the page says. */
+export async function send(page, what) {
+  await press(page, what);
   await page.locator("#arrival").waitFor();
   return {
     storagePath: await page.locator("#arrival-path").textContent(),
@@ -76,13 +125,36 @@ export async function send(page, { prompt, seed, route = "direct" } = {}) {
   };
 }
 
+/** Puts pictures into the outbox, one after another, while nothing can be sent. */
+export async function enqueue(page, prompts) {
+  for (const prompt of prompts) {
+    await press(page, { prompt });
+    await job(page, prompt).waitFor();
+  }
+}
+
+/** A picture's place in the outbox. */
+export function job(page, prompt) {
+  return page.locator("#jobs > li", { hasText: prompt });
+}
+
 /** The pixels' side of the image that the page shows from the signed URL; 0 while it shows none. */
 export function shownWidth(page) {
   return page.locator("#arrival-image").evaluate(({ naturalWidth }) => naturalWidth);
 }
 
+/** What axe-core finds serious, or worse. */
+export async function barriers(page) {
+  // By the debugger, since the page's policy allows no foreign script.
+  await page.evaluate(await readFile(AXE, "utf8"));
+  const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
+  return violations
+    .filter(({ impact }) => impact === "serious" || impact === "critical")
+    .map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.join(" ")).join(", ")}`);
+}
+
 /** Waits until fonts and pictures are there, then keeps what the page looks like. */
-export async function screenshot(page, name) {
+export async function screenshot(page, name, { fullPage = true } = {}) {
   await mkdir(SCREENSHOTS, { recursive: true });
   await page.evaluate(async () => {
     await document.fonts.ready;
@@ -90,5 +162,5 @@ export async function screenshot(page, name) {
     for (const image of images) image.loading = "eager";
     await Promise.all(images.map((image) => image.decode().catch(() => {})));
   });
-  await page.screenshot({ path: `${SCREENSHOTS}${name}.png`, fullPage: true });
+  await page.screenshot({ path: `${SCREENSHOTS}${name}.png`, fullPage });
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { BUCKET, enter, send, shownWidth, startSite } from "./support.mjs";
+import { BUCKET, enter, job, press, send, shownWidth, startSite } from "./support.mjs";
 
 const LIGHTHOUSE = new URL("../data/lighthouse.png", import.meta.url);
 
@@ -40,6 +40,20 @@ for (const route of ["direct", "worker"]) {
     assert.equal(stored.width, 1024);
     assert.equal(Number(stored.cost_usd_estimate), 0);
     assert.ok(stored.latency_ms > 0);
+    assert.equal(stored.model, "strata-1");
+    assert.ok(stored.steps > 0);
+    assert.deepEqual(
+      { ...stored.sidecar, palette: undefined },
+      {
+        generator: "strata-1",
+        palette: undefined,
+        steps: stored.steps,
+        width: 1024,
+        height: 1024,
+        latencyMs: stored.latency_ms,
+        costUsdEstimate: 0,
+      },
+    );
     assert.equal((await bytes(storagePath)).subarray(1, 4).toString(), "PNG");
 
     await page.locator("#grid img").first().waitFor();
@@ -103,26 +117,50 @@ test("one seed draws one picture, another seed another", async () => {
   assert.notEqual(first, other);
 });
 
-test("a cancelled upload leaves nothing, and the page is ready for the next", async () => {
+test("without OffscreenCanvas the page draws itself, the very same picture", async () => {
+  const pictures = [];
+  for (const isOld of [false, true]) {
+    const page = await site.openPage();
+    if (isOld) {
+      await page.addInitScript(() => delete globalThis.OffscreenCanvas);
+      await page.reload();
+    }
+    await enter(page);
+    const { storagePath } = await send(page, { prompt: "aurora over mountains", seed: "-3" });
+    assert.equal(page.workers().length, isOld ? 0 : 1);
+    pictures.push(await bytes(storagePath));
+  }
+  assert.deepEqual(pictures[0], pictures[1]);
+});
+
+test("an upload that is discarded leaves no row, and the page is ready for the next", async () => {
   const page = await site.openPage();
   await enter(page);
-  let arrived;
-  const held = new Promise((resolve) => {
-    arrived = resolve;
-  });
-  await page.route("**/storage/v1/object/**", (route) => {
-    if (route.request().method() === "OPTIONS") return route.continue();
-    arrived();
-  });
-  await page.getByRole("button", { name: "Send to Supabase" }).click();
-  await held;
+  const hold = site.recorder.hold({ method: "PUT", image: "forgotten", at: "request" });
+  await press(page, { prompt: "forgotten" });
+  await hold.reached;
+  await job(page, "forgotten").getByRole("button", { name: "Discard" }).click();
+  await job(page, "forgotten").getByRole("button", { name: "Discard for good?" }).click();
+  await job(page, "forgotten").waitFor({ state: "detached" });
+  hold.release();
+  const { imageId } = await send(page, { prompt: "remembered" });
+  assert.deepEqual(
+    (await site.rowsOf(page)).map(({ id, prompt }) => [id, prompt]),
+    [[imageId, "remembered"]],
+  );
+  assert.deepEqual(page.complaints, []);
+});
+
+test("a post to the Worker that is cancelled leaves the page ready for the next", async () => {
+  const page = await site.openPage();
+  await enter(page);
+  const hold = site.recorder.hold({ method: "PUT", image: "forgotten", at: "request" });
+  await press(page, { prompt: "forgotten", route: "worker" });
+  await hold.reached;
   await page.getByRole("button", { name: "Cancel" }).click();
   await page.locator("#delivery").waitFor({ state: "hidden" });
-  await page.unrouteAll();
-  const { imageId } = await send(page);
-  const { owner_user_id: owner } = await row(imageId);
-  const { data } = await site.admin.schema("imagen").from("images").select("id").eq("owner_user_id", owner);
-  assert.deepEqual(data, [{ id: imageId }]);
+  hold.release();
+  await send(page, { prompt: "remembered", route: "worker" });
 });
 
 test("what is signed out is gone from the page, and there again after signing in", async () => {

@@ -1,0 +1,198 @@
+// The gallery reads its rows page by page and signs each page's links with one request.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { after, before, test } from "node:test";
+import { BUCKET, barriers, enter, sessionOf, startSite } from "./support.mjs";
+
+const LIGHTHOUSE = readFileSync(new URL("../data/lighthouse.png", import.meta.url));
+const COUNT = 30;
+
+let site;
+let page;
+before(async () => {
+  site = await startSite();
+  page = await site.openPage();
+  await page.clock.install();
+  await page.reload();
+  await enter(page);
+  await page.locator("#gallery-empty").waitFor();
+  await fill((await sessionOf(page)).user.id);
+  await page.reload();
+  await page.locator("#grid img").first().waitFor();
+});
+after(() => site?.close());
+
+/** Thirty images, oldest first; the fifth newest has lost its object. */
+async function fill(owner) {
+  const rows = Array.from({ length: COUNT }, (_, i) => ({
+    owner_user_id: owner,
+    prompt: `picture ${i + 1}`,
+    prompt_hash: "0".repeat(64),
+    backend: "test-backend",
+    model: "model-7",
+    seed: "9007199254740993",
+    steps: 28,
+    width: 1200,
+    height: 800,
+    latency_ms: 4321,
+    cost_usd_estimate: 0.0025,
+    storage_path: `${owner}/2026-05-11/picture-${i + 1}.png`,
+    // Some of them at the very same time: their ids decide.
+    created_at: new Date(Date.UTC(2026, 4, 11, 12, Math.floor(i / 4))).toISOString(),
+  }));
+  const { error } = await site.admin.schema("imagen").from("images").insert(rows);
+  assert.equal(error, null);
+  const objects = rows.filter(({ prompt }) => prompt !== "picture 26");
+  for (const { storage_path: path } of objects) {
+    const stored = await site.admin.storage.from(BUCKET).upload(path, LIGHTHOUSE, { contentType: "image/png" });
+    assert.equal(stored.error, null);
+  }
+}
+
+const signings = () => site.recorder.requests.filter(({ target }) => target === `/storage/v1/object/sign/${BUCKET}`);
+const tiles = () => page.locator("#grid li:not(.blank)");
+
+test("it shows the newest, then more when asked, each page's links signed with one request", async () => {
+  site.recorder.requests.length = 0;
+  await page.reload();
+  await page.locator("#grid img").first().waitFor();
+  assert.equal(await tiles().count(), 12);
+  assert.equal(await page.locator("#gallery-meta").textContent(), "the last 12");
+  assert.equal(await page.getByText("Its file is gone").locator("visible=true").count(), 1);
+  assert.equal(signings().length, 1);
+
+  const more = page.getByRole("button", { name: "Show more" });
+  await more.focus();
+  await page.keyboard.press("Enter");
+  await tiles().nth(23).waitFor();
+  assert.equal(
+    await tiles()
+      .nth(12)
+      .locator("button")
+      .evaluate((button) => button === document.activeElement),
+    true,
+  );
+  await more.click();
+  await tiles()
+    .nth(COUNT - 1)
+    .waitFor();
+  await more.waitFor({ state: "hidden" });
+  assert.equal(signings().length, 3);
+
+  const shown = await tiles().locator(".tile-title").allTextContents();
+  const { data } = await site.admin
+    .schema("imagen")
+    .from("images")
+    .select("prompt")
+    .order("created_at", { ascending: false })
+    .order("id");
+  assert.deepEqual(
+    shown,
+    data.map(({ prompt }) => prompt),
+  );
+  assert.equal(await page.locator("#gallery-meta").textContent(), String(COUNT));
+  assert.deepEqual(page.complaints, []);
+});
+
+test("a picture's details are all there, and the keyboard comes back to its place", async () => {
+  const tile = page.getByRole("button", { name: "picture 30" });
+  await tile.focus();
+  await page.keyboard.press("Enter");
+  const dialog = page.getByRole("dialog", { name: "picture 30" });
+  await dialog.waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement.id), "details-title");
+  const facts = await dialog
+    .locator("dl")
+    .evaluate((list) =>
+      Object.fromEntries(
+        [...list.children].map(({ children: [name, value] }) => [name.textContent, value.textContent]),
+      ),
+    );
+  const { user } = await sessionOf(page);
+  assert.match(facts["Image id"], /^[0-9a-f-]{36}$/);
+  assert.match(facts.Created, /2026/);
+  assert.deepEqual(
+    { ...facts, Created: "", "Image id": "" },
+    {
+      "Made by": "test-backend",
+      Model: "model-7",
+      Seed: "9007199254740993",
+      Steps: "28",
+      Size: "1200 × 800 px",
+      Took: "4,321 ms",
+      Cost: "$0.0025",
+      Created: "",
+      "Storage path": `${user.id}/2026-05-11/picture-30.png`,
+      "Image id": "",
+    },
+  );
+  assert.deepEqual(await barriers(page), []);
+
+  // It stays within the dialog.
+  for (let i = 0; i < 4; i++) await page.keyboard.press("Tab");
+  assert.equal(await page.evaluate(() => document.querySelector("#grid").contains(document.activeElement)), false);
+  await page.keyboard.press("Escape");
+  await dialog.waitFor({ state: "hidden" });
+  assert.equal(await tile.evaluate((button) => button === document.activeElement), true);
+});
+
+test("its link can be copied, and its file saved under its own name", async () => {
+  await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+  await page.getByRole("button", { name: "picture 29" }).click();
+  await page.getByRole("button", { name: "Copy link" }).click();
+  await page.getByText(/^Copied/).waitFor();
+  const link = await page.evaluate(() => navigator.clipboard.readText());
+  const answer = await fetch(link);
+  assert.deepEqual(Buffer.from(await answer.arrayBuffer()), LIGHTHOUSE);
+
+  const [download] = await Promise.all([
+    page.waitForEvent("download"),
+    page.getByRole("button", { name: "Download" }).click(),
+  ]);
+  assert.equal(download.suggestedFilename(), "picture-29.png");
+  assert.deepEqual(readFileSync(await download.path()), LIGHTHOUSE);
+  await page.getByRole("button", { name: "Close" }).click();
+  assert.deepEqual(page.complaints, []);
+});
+
+test("a picture whose file is gone still tells what is known of it", async () => {
+  await page.getByRole("button", { name: "picture 26" }).click();
+  const dialog = page.getByRole("dialog", { name: "picture 26" });
+  assert.equal(await dialog.getByText("Its file is gone").isVisible(), true);
+  assert.equal(await dialog.getByRole("button", { name: "Download" }).isHidden(), true);
+  await page.keyboard.press("Escape");
+});
+
+test("links are renewed before they expire, all with one request", async () => {
+  site.recorder.requests.length = 0;
+  const linkOf = async () => {
+    await page.getByRole("button", { name: "picture 28" }).click();
+    const link = await page.locator("#details-image").getAttribute("src");
+    await page.keyboard.press("Escape");
+    return link;
+  };
+  const first = await linkOf();
+  await page.clock.fastForward("46:00");
+  await page.waitForFunction(
+    ([selector, old]) => {
+      document.querySelector(selector).click();
+      const link = document.querySelector("#details-image").src;
+      document.querySelector("#details").close();
+      return link !== old;
+    },
+    ["#grid li:nth-child(3) button", first],
+  );
+  assert.equal(signings().length, 1);
+  assert.equal((await fetch(await linkOf())).status, 200);
+});
+
+test("rows that can't be read are told of, and read when asked again", async () => {
+  site.recorder.offline(true);
+  await page.reload();
+  await page.locator("#gallery-failed").waitFor();
+  assert.match(await page.locator("#gallery-failed").textContent(), /server can't be reached/);
+  site.recorder.offline(false);
+  await page.getByRole("button", { name: "Try again" }).click();
+  await page.locator("#grid img").first().waitFor();
+  assert.equal(await page.locator("#gallery-failed").isHidden(), true);
+});

@@ -1,0 +1,127 @@
+// The installed app: it opens without a connection, and sends without a page.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { dispatchSync, stopWorkers } from "../support/background.mjs";
+import { until } from "../support/until.mjs";
+import { enqueue, enter, job, sessionOf, startSite } from "./support.mjs";
+
+let site;
+let page;
+let context;
+before(async () => {
+  site = await startSite();
+  page = await site.openPage({ worker: true });
+  context = page.context();
+  await page.evaluate(() => navigator.serviceWorker.ready);
+  await page.waitForFunction(() => navigator.serviceWorker.controller);
+});
+after(() => site?.close());
+
+/** Playwright's own way leaves `navigator.onLine` true after a reload. */
+async function seeOffline() {
+  const session = await context.newCDPSession(page);
+  await session.send("Network.enable");
+  const network = { offline: true, latency: 0, downloadThroughput: -1, uploadThroughput: -1 };
+  await session.send("Network.overrideNetworkState", network);
+  return session;
+}
+
+test("the manifest is valid, and its icons are what it says", async () => {
+  const session = await context.newCDPSession(page);
+  const { url, errors, data } = await session.send("Page.getAppManifest");
+  assert.equal(url, `${site.web.url}/manifest.webmanifest`);
+  assert.deepEqual(errors, []);
+  const { installabilityErrors } = await session.send("Page.getInstallabilityErrors");
+  // Nothing can be installed from a private window, which a test's is.
+  assert.deepEqual(
+    installabilityErrors.map(({ errorId }) => errorId).filter((id) => id !== "in-incognito"),
+    [],
+  );
+  const { icons, name, start_url: start, display } = JSON.parse(data);
+  assert.deepEqual([name, start, display], ["imagen-cloud", "/", "standalone"]);
+  for (const { src, sizes, type } of icons) {
+    const answer = await fetch(site.web.url + src);
+    assert.equal(answer.headers.get("content-type"), type);
+    const bytes = Buffer.from(await answer.arrayBuffer());
+    if (type === "image/png") assert.equal(`${bytes.readUInt32BE(16)}x${bytes.readUInt32BE(20)}`, sizes);
+  }
+});
+
+test("two pictures sent offline outlive the app's reload and its tab, and both arrive with no page open", async () => {
+  await enter(page);
+  await page.locator("#gallery-empty").waitFor();
+  await context.setOffline(true);
+  await page.locator("#offline").waitFor();
+  assert.match(await page.getByRole("log").textContent(), /You're offline/);
+  await enqueue(page, ["first of two", "second of two"]);
+  assert.equal(await job(page, "first of two").locator(".job-state").textContent(), "Waits for a connection");
+
+  await page.reload();
+  await job(page, "second of two").locator("img").waitFor();
+  const network = await seeOffline();
+  await page.locator("#offline").waitFor();
+  await page.locator("#gallery-offline").waitFor();
+  assert.equal(await page.locator("#account").isVisible(), true);
+  await enqueue(page, ["third"]);
+  const { user } = await sessionOf(page);
+  await network.detach();
+  await page.close();
+
+  await context.setOffline(false);
+  await stopWorkers(context);
+  await dispatchSync(context, site.web.url);
+  const prompts = async () => {
+    const rows = await site.supabase.sql("select prompt from imagen.images where owner_user_id = $1", [user.id]);
+    return rows.map(({ prompt }) => prompt).sort();
+  };
+  await until(async () => (await prompts()).length === 3, "three rows");
+  assert.deepEqual(await prompts(), ["first of two", "second of two", "third"]);
+
+  page = await site.openPage({ context });
+  await page.locator("#grid li:nth-child(3) img").waitFor();
+  assert.equal(await page.locator("#jobs > li").count(), 0);
+  assert.deepEqual(page.complaints, []);
+});
+
+test("its cache holds the app and nothing else", async () => {
+  const kept = await page.evaluate(async () => {
+    const names = await caches.keys();
+    const requests = await Promise.all(names.map(async (name) => (await caches.open(name)).keys()));
+    return { names, urls: requests.flat().map(({ url }) => url) };
+  });
+  assert.equal(kept.names.length, 1);
+  assert.match(kept.names[0], /^imagen-cloud-shell-[0-9a-f]{12}$/);
+  const paths = kept.urls.map((url) => {
+    assert.ok(url.startsWith(`${site.web.url}/`), url);
+    return url.slice(site.web.url.length);
+  });
+  assert.deepEqual(
+    paths.filter((path) => path.startsWith("/api/")),
+    [],
+  );
+  for (const path of ["/", "/config.json", "/manifest.webmanifest"]) assert.ok(paths.includes(path), path);
+  for (const ending of [".js", ".css", ".wasm", ".woff2"]) assert.ok(paths.some((path) => path.endsWith(ending)));
+});
+
+test("a session whose token has expired offline is still the user's", async () => {
+  await page.evaluate(
+    () =>
+      new Promise((resolve) => {
+        indexedDB.open("imagen-cloud-session").onsuccess = ({ target: { result } }) => {
+          const transaction = result.transaction("session", "readwrite");
+          const store = transaction.objectStore("session");
+          store.openCursor().onsuccess = ({ target: { result: cursor } }) => {
+            cursor?.update(JSON.stringify({ ...JSON.parse(cursor.value), expires_at: 1 }));
+          };
+          transaction.oncomplete = resolve;
+        };
+      }),
+  );
+  await context.setOffline(true);
+  await page.reload();
+  await page.getByRole("button", { name: "Send to Supabase" }).waitFor();
+  await enqueue(page, ["with an old token"]);
+  await context.setOffline(false);
+  await page.locator("#grid li", { hasText: "with an old token" }).waitFor();
+  assert.ok((await sessionOf(page)).expires_at > 1);
+});

@@ -1,0 +1,140 @@
+// What the page shows of pictures on their way.
+import assert from "node:assert/strict";
+import { after, before, beforeEach, test } from "node:test";
+import { until } from "../support/until.mjs";
+import { enqueue, enter, job, press, startSite } from "./support.mjs";
+
+let site;
+let page;
+before(async () => {
+  site = await startSite();
+  page = await site.openPage();
+  await enter(page);
+});
+after(() => site?.close());
+beforeEach(() => {
+  page.complaints.length = 0;
+});
+
+const stateOf = (item) => item.locator(".job-state").textContent();
+const isFocused = (locator) => locator.evaluate((element) => element === document.activeElement);
+
+test("an upload shows its picture, its bytes and its end, and is announced", async () => {
+  const hold = site.recorder.hold({ method: "PUT", image: "a-slow-one", at: "request" });
+  await press(page, { prompt: "A slow one" });
+  await hold.reached;
+  const item = job(page, "A slow one");
+  await item.locator("img").waitFor();
+  await page.waitForFunction(() => document.querySelector("#jobs progress")?.value === 100);
+  assert.equal(await stateOf(item), "Uploading, 100 %");
+  assert.equal(await page.getByRole("progressbar", { name: "Upload of A slow one" }).isVisible(), true);
+  assert.equal(await page.locator("#outbox-count").textContent(), "1");
+  assert.equal(await page.getByRole("list", { name: "Outbox" }).getByRole("listitem").count(), 1);
+
+  hold.release();
+  await page.locator("#grid img").first().waitFor();
+  await item.waitFor({ state: "detached" });
+  assert.match(await page.locator("#outbox-empty").textContent(), /Nothing is waiting/);
+  assert.match(await page.getByRole("log").textContent(), /“A slow one” is in the outbox.*“A slow one” arrived/);
+  assert.deepEqual(page.complaints, []);
+});
+
+test("what the server refuses is kept with a reason, and arrives by a retry", async () => {
+  const message = "The object exceeded the maximum allowed size";
+  const accept = site.recorder.answer({
+    method: "PUT",
+    image: "too-big",
+    status: 400,
+    body: { statusCode: "413", error: "Payload too large", message },
+  });
+  await press(page, { prompt: "Too big" });
+  const item = job(page, "Too big");
+  await item.getByRole("button", { name: "Retry Too big" }).waitFor();
+  assert.equal(await stateOf(item), "The picture is too large");
+  assert.match(await item.textContent(), /Choose a smaller file/);
+  assert.match(await item.locator("code").textContent(), new RegExp(message));
+  assert.match(await page.getByRole("log").textContent(), /“Too big” could not be sent: The picture is too large/);
+
+  // It holds nobody up, and is there again after a reload.
+  await press(page, { prompt: "right behind" });
+  await page.locator("#grid li", { hasText: "right behind" }).waitFor();
+  await page.reload();
+  await job(page, "too big").getByRole("button", { name: "Retry" }).waitFor();
+  accept();
+  await job(page, "too big").getByRole("button", { name: "Retry" }).click();
+  await page.locator("#grid li", { hasText: "Too big" }).waitFor();
+  await page.locator("#jobs > li").waitFor({ state: "detached" });
+});
+
+test("while the server can't be reached it says when it tries again, and a retry comes first", async () => {
+  site.recorder.offline(true);
+  await press(page, { prompt: "cut off" });
+  const item = job(page, "cut off");
+  await item.getByRole("button", { name: "Retry" }).waitFor();
+  assert.match(await stateOf(item), /^Tries again in \d+ (s|min)$/);
+  assert.match(await item.locator(".job-hint").textContent(), /Can't reach the server/);
+  site.recorder.offline(false);
+  const retry = item.getByRole("button", { name: "Retry" });
+  await retry.click().catch(() => undefined); // unless its time has come
+  await page.locator("#grid li", { hasText: "cut off" }).waitFor();
+});
+
+test("a paused outbox keeps what is put in, in both tabs, until it is resumed in one", async () => {
+  const other = await site.openPage({ context: page.context() });
+  await page.locator("#pause").waitFor({ state: "hidden" });
+  site.recorder.offline(true);
+  await enqueue(page, ["twin one"]);
+  await page.getByRole("button", { name: "Pause" }).click();
+  await page.getByRole("button", { name: "Resume" }).waitFor();
+  site.recorder.offline(false);
+  await enqueue(page, ["twin two", "twin three"]);
+  for (const tab of [page, other]) {
+    await job(tab, "twin three").waitFor();
+    assert.equal(await tab.locator("#jobs > li").count(), 3);
+    assert.match(await stateOf(job(tab, "twin one")), /^Paused/);
+    await job(tab, "twin two").locator("img").waitFor();
+  }
+  assert.equal(await other.getByRole("button", { name: "Resume" }).isVisible(), true);
+
+  // The keyboard goes on where it was; a picture is not lost by one press.
+  const discard = job(other, "twin two").getByRole("button", { name: "Discard" });
+  await discard.focus();
+  await other.keyboard.press("Enter");
+  assert.equal(await job(other, "twin two").count(), 1);
+  await other.keyboard.press("Enter");
+  await job(page, "twin two").waitFor({ state: "detached" });
+  await job(other, "twin two").waitFor({ state: "detached" });
+  assert.equal(await isFocused(job(other, "twin three").getByRole("button", { name: "Discard" })), true);
+
+  await other.getByRole("button", { name: "Resume" }).click();
+  for (const tab of [page, other]) {
+    for (const prompt of ["twin one", "twin three"]) await tab.locator("#grid li", { hasText: prompt }).waitFor();
+    await tab.locator("#jobs > li").first().waitFor({ state: "detached" });
+    assert.equal(await tab.locator("#grid li", { hasText: "twin two" }).count(), 0);
+  }
+  // Only the tab that sent it is told where it arrived.
+  await page.locator("#arrival").waitFor();
+  assert.equal(await other.locator("#arrival").isHidden(), true);
+  await other.close();
+});
+
+test("signed out, the outbox is not shown to anybody else, and it goes out when its owner is back", async () => {
+  const own = await site.openPage();
+  await own.getByLabel("Email").fill("owner@example.com");
+  await own.getByLabel("Password").fill("correct horse");
+  await own.getByRole("button", { name: "Create account" }).click();
+  await own.locator("#gallery-empty").waitFor();
+  site.recorder.offline(true);
+  await enqueue(own, ["for later"]);
+  await own.getByRole("button", { name: "Sign out" }).click();
+  site.recorder.offline(false);
+  await enter(own);
+  await own.locator("#gallery-empty").waitFor();
+  assert.equal(await own.locator("#jobs > li").count(), 0);
+  await own.getByRole("button", { name: "Sign out" }).click();
+  await own.getByLabel("Email").fill("owner@example.com");
+  await own.getByLabel("Password").fill("correct horse");
+  await own.getByRole("button", { name: "Sign in" }).click();
+  await own.locator("#grid li", { hasText: "for later" }).waitFor();
+  await until(async () => (await site.rowsOf(own)).length === 1, "its row");
+});
