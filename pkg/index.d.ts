@@ -40,8 +40,8 @@ export interface SinkOptions {
   /** The longest wait in ms. A `Retry-After` beyond it ends the call instead. Default 30000. */
   maxBackoffMs?: number;
   /**
-   * An attempt without progress for that many ms is cut. Where progress can't be seen (`fetch`), the time its bytes
-   * take at 16 KiB per second is added. Default 30000.
+   * An attempt without progress for that many ms is cut. Where progress can't be seen (`fetch`, and anywhere once the
+   * system has taken the last byte), the time its bytes take at 16 KiB per second is added. Default 30000.
    */
   timeoutMs?: number;
   /** Images of so many bytes and more are uploaded in pieces, and resume after a fault. Default 6 MiB. */
@@ -328,7 +328,7 @@ export interface Outbox {
   list(): Promise<OutboxJob[]>;
   /** The image of a job. */
   image(id: string): Promise<Blob>;
-  /** Makes a `failed` or waiting job `queued` again, and drains. */
+  /** Makes a `failed` or waiting job ready to be tried again; an `automatic` outbox then drains. */
   retry(id: string): Promise<void>;
   /** Forgets a job and its image. What has been uploaded of it stays in the bucket. */
   discard(id: string): Promise<void>;
