@@ -1,4 +1,5 @@
-//! The driver: takes one call from its request to its result. The only module that awaits outside the platform.
+//! The driver: takes one call from its request to its result. With the courier, the only module that awaits outside
+//! `platform` and `api`.
 
 use core::cell::{Cell, RefCell};
 use std::rc::Rc;

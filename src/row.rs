@@ -8,39 +8,59 @@ use crate::path::escape_segment;
 use crate::refusal::{self, Refusal};
 use crate::request::Shipment;
 
+/// What an error calls the answer to an insert.
+const INSERT_RESPONSE: &str = "insert response";
+
 fn table_url(config: &Config) -> String {
     format!("{}/rest/v1/{}", config.url, escape_segment(&config.table))
 }
 
-/// Inserts the row and asks for it back.
-pub fn insert<B>(config: &Config, row: &str) -> Request<B> {
-    Request::new(Method::Post, table_url(config))
-        .json(row.to_owned())
+/// Posts one row, or an array of them.
+fn post<B>(config: &Config, url: String, json: String, prefer: &str) -> Request<B> {
+    Request::new(Method::Post, url)
+        .json(json)
         .header("Accept-Profile", config.schema.as_str())
         .header("Content-Profile", config.schema.as_str())
-        .header("Prefer", "return=representation")
+        .header("Prefer", prefer)
+}
+
+/// Asks for what tells whose a row is, of those whose id fits.
+fn look_up<B>(config: &Config, id: &str) -> Request<B> {
+    let url = format!("{}?id={id}&select=id,owner_user_id,storage_path", table_url(config));
+    Request::new(Method::Get, url).header("Accept-Profile", config.schema.as_str())
+}
+
+/// The rows of an answer to `what`.
+fn rows<'a>(what: &str, response: &'a Response) -> Result<&'a [Json], Refusal> {
+    if !response.is_success() {
+        return Err(refusal::of_response(Stage::Insert, response));
+    }
+    match &response.json {
+        Some(Json::Array(rows)) => Ok(rows),
+        other => {
+            let problem = if other.is_none() { "not JSON" } else { "no array of rows" };
+            Err(Refusal::garbled(Stage::Insert, response, &format!("db insert: parse {what}: {problem}")))
+        }
+    }
+}
+
+/// Inserts the row and asks for it back.
+pub fn insert<B>(config: &Config, row: &str) -> Request<B> {
+    post(config, table_url(config), row.to_owned(), "return=representation")
 }
 
 /// The id of the inserted row.
 pub fn read_insert(response: &Response) -> Result<String, Refusal> {
-    if !response.is_success() {
-        return Err(refusal::of_response(Stage::Insert, response));
-    }
     let garbled = |problem: &str| Refusal::garbled(Stage::Insert, response, &format!("db insert: {problem}"));
-    match &response.json {
-        None => Err(garbled("parse insert response: not JSON")),
-        Some(Json::Array(rows)) => match rows.first() {
-            None => Err(garbled("insert returned 0 rows")),
-            Some(row) => row.text("id").map(str::to_owned).ok_or_else(|| garbled("parse insert response: no id")),
-        },
-        Some(_) => Err(garbled("parse insert response: no array of rows")),
+    match rows(INSERT_RESPONSE, response)?.first() {
+        None => Err(garbled("insert returned 0 rows")),
+        Some(row) => row.text("id").map(str::to_owned).ok_or_else(|| garbled("parse insert response: no id")),
     }
 }
 
 /// Asks who holds the id of a row that the database refused as a duplicate.
 pub fn read_back<B>(config: &Config, image_id: &str) -> Request<B> {
-    let url = format!("{}?id=eq.{image_id}&select=id,owner_user_id,storage_path", table_url(config));
-    Request::new(Method::Get, url).header("Accept-Profile", config.schema.as_str())
+    look_up(config, &format!("eq.{image_id}"))
 }
 
 /// The id, if the row that was read back is the shipment's: then an earlier attempt brought it.
@@ -65,39 +85,25 @@ pub fn id_taken<B>(shipment: &Shipment<B>) -> Error {
 /// every column that any row has; a row without one gets the column's default.
 pub fn insert_many<B>(config: &Config, rows: &[&str], columns: &str) -> Request<B> {
     let url = format!("{}?on_conflict=id&columns={columns}", table_url(config));
-    Request::new(Method::Post, url)
-        .json(format!("[{}]", rows.join(",")))
-        .header("Accept-Profile", config.schema.as_str())
-        .header("Content-Profile", config.schema.as_str())
-        .header("Prefer", "resolution=ignore-duplicates,return=representation,missing=default")
+    let prefer = "resolution=ignore-duplicates,return=representation,missing=default";
+    post(config, url, format!("[{}]", rows.join(",")), prefer)
 }
 
 /// The ids of the inserted rows, with commas between them.
 pub fn read_ids(response: &Response) -> Result<String, Refusal> {
-    if !response.is_success() {
-        return Err(refusal::of_response(Stage::Insert, response));
-    }
-    let Some(Json::Array(rows)) = &response.json else {
-        return Err(Refusal::garbled(Stage::Insert, response, "db insert: parse insert response: no array of rows"));
-    };
+    let rows = rows(INSERT_RESPONSE, response)?;
     Ok(rows.iter().filter_map(|row| row.text("id")).collect::<Vec<_>>().join(","))
 }
 
 /// Asks who holds the ids of rows that an insert passed over.
 pub fn read_back_many<A, B>(config: &Config, shipments: &[&Shipment<A>]) -> Request<B> {
     let ids: Vec<&str> = shipments.iter().map(|shipment| shipment.image_id.as_str()).collect();
-    let url = format!("{}?id=in.({})&select=id,owner_user_id,storage_path", table_url(config), ids.join(","));
-    Request::new(Method::Get, url).header("Accept-Profile", config.schema.as_str())
+    look_up(config, &format!("in.({})", ids.join(",")))
 }
 
 /// The ids of those shipments whose rows are theirs, with commas between them.
 pub fn read_holders<B>(shipments: &[&Shipment<B>], response: &Response) -> Result<String, Refusal> {
-    if !response.is_success() {
-        return Err(refusal::of_response(Stage::Insert, response));
-    }
-    let Some(Json::Array(rows)) = &response.json else {
-        return Err(Refusal::garbled(Stage::Insert, response, "db insert: parse read-back: no array of rows"));
-    };
+    let rows = rows("read-back", response)?;
     let is_held = |shipment: &Shipment<B>| {
         rows.iter().any(|row| {
             let same = |column, value: &str| row.text(column).is_some_and(|found| found.eq_ignore_ascii_case(value));

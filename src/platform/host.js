@@ -6,9 +6,6 @@
 /** The longest wait that setTimeout knows; a longer one would end at once. */
 const LONGEST_MS = 2 ** 31 - 1;
 
-/** The slowest line that a request is given time for, where its progress can't be seen; the client's too. */
-const SLOWEST_BYTES_PER_SECOND = 16 * 1024;
-
 /** What `run` gives; `undefined` if it throws. */
 function attempt(run) {
   try {
@@ -110,11 +107,10 @@ export const seesProgress = () => typeof XMLHttpRequest === "function";
 
 /**
  * The same by XMLHttpRequest, which tells `onSent` of the bytes. It is cut after `idleMs` without a sign of life. Of bytes
- * that the system has taken, and may still be sending, nothing is seen: once it has all of them, they get their time.
+ * that the system has taken, and may still be sending, nothing is seen: once it has all of them, they get `lineMs` more.
  */
-export const exchangeSeen = (method, url, headers, body, idleMs, onSent) =>
+export const exchangeSeen = (method, url, headers, body, idleMs, lineMs, onSent) =>
   task((settle) => {
-    const lineMs = (size(body) / SLOWEST_BYTES_PER_SECOND) * 1000;
     const request = new XMLHttpRequest();
     let timer;
     const stop = () => {

@@ -57,7 +57,8 @@ impl Platform for Host {
         let answer = match on_sent.filter(|_| self.fetch.is_none() && js::sees_progress()) {
             Some(on_sent) => {
                 let on_sent = Closure::new(move |sent| on_sent(sent));
-                js::end_of(js::exchange_seen(method, url, &headers, body, patience.idle_ms, &on_sent)).await
+                let Patience { idle_ms, line_ms } = patience;
+                js::end_of(js::exchange_seen(method, url, &headers, body, idle_ms, line_ms, &on_sent)).await
             }
             None => {
                 let patience_ms = patience.idle_ms.saturating_add(patience.line_ms);

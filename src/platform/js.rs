@@ -57,7 +57,8 @@ extern "C" {
         url: &str,
         headers: &str,
         body: JsValue,
-        patience_ms: u32,
+        idle_ms: u32,
+        line_ms: u32,
         on_sent: &Closure<dyn Fn(f64)>,
     ) -> Task;
     pub(super) fn header(answer: &JsValue, name: &str) -> Option<String>;

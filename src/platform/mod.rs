@@ -15,8 +15,8 @@ use crate::http::{Failure, Request, Response};
 use crate::json::Json;
 use crate::outbox::{Job, Limits};
 
-/// How long an attempt may go on. Where its progress can be seen, it is cut after `idle_ms` without any; elsewhere after
-/// both.
+/// How long an attempt may go on. Where its progress can be seen, it is cut after `idle_ms` without any; where it can't, or
+/// once the system has taken the last byte, after both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct Patience {

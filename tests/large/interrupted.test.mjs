@@ -1,7 +1,6 @@
 // Large images that are interrupted: by a reload, by a killed browser, by chaos, by a token that expires. Each time the upload
 // goes on from the server's offset.
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { createSink } from "imagen-cloud";
 import { signJwt } from "../../supabase/keys.mjs";
@@ -9,17 +8,7 @@ import { createProfile, startOnProfile } from "../support/browser.mjs";
 import { startChaos } from "../support/chaos.mjs";
 import { openTab, outboxWorld, pathOf } from "../support/outbox.mjs";
 import { sha256, verify } from "../support/verify.mjs";
-
-const SIZE = 100_000_000;
-/** Large enough for a few pieces, where 100 MB would show no more. */
-const SOME_PIECES = 30_000_000;
-const CHUNK = 6 * 1024 * 1024;
-const PNG = await readFile(new URL("../data/lighthouse.png", import.meta.url));
-
-/** The image that the page makes too: a PNG's head and a pattern. */
-const image = new Uint8Array(SIZE);
-for (let index = 0; index < SIZE; index += 4096) image[index] = (index / 4096) % 251;
-image.set(PNG);
+import { CHUNK, image, SIZE, SOME_PIECES } from "./image.mjs";
 
 const world = outboxWorld();
 
@@ -151,7 +140,7 @@ for (const seed of [1, 2]) {
     world.recorder.requests.length = 0;
     const chaos = await startChaos({ target: world.recorder.url, seed, rate: 0.2, blackoutMs: 200, ignore: [user.id] });
     t.after(() => chaos.close());
-    const sink = await sinkFor(user, chaos.url, { maxRetries: 8 });
+    const sink = await sinkFor(user, chaos.url, { maxRetries: 20 });
     const sent = [];
     const { imageId } = await sink.sync(request, { onProgress: (progress) => sent.push(progress.sent) });
     assert.deepEqual(

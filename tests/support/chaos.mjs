@@ -34,7 +34,8 @@
  * CORS preflights and routes that are neither Storage's nor PostgREST's pass unharmed, except in a blackout.
  */
 import { createHash } from "node:crypto";
-import { createServer, request as sendRequest } from "node:http";
+import { createServer } from "node:http";
+import { forward } from "./forward.mjs";
 
 /** Every kind of fault, as drawn by default. */
 export const FAULTS = [
@@ -55,9 +56,6 @@ export const FAULTS = [
 
 const STORAGE = "/storage/v1/";
 const REST = "/rest/v1/";
-/** Belong to one connection, not to the message. */
-const HOP_BY_HOP = ["connection", "keep-alive", "transfer-encoding", "upgrade", "proxy-connection", "te", "trailer"];
-
 /** Which faults can happen to a request. */
 const APPLIES = {
   "cut-midway": ({ method, body }) => method === "PATCH" && body.length > 1,
@@ -184,14 +182,14 @@ export async function startChaos({
     if (fault === "blackout") goDark(blackoutMs);
     if (fault === "blackout" || fault === "cut-before") return void outgoing.destroy();
     if (fault === "cut-midway") {
-      await forward(request, { half: true });
+      await sendOn(request, { half: true });
       return void outgoing.destroy();
     }
     if (fault in ANSWERS) {
       const [status, headers, body] = ANSWERS[fault]({ retryAfterSeconds });
       return void outgoing.writeHead(status, { ...corsHeaders(request), ...headers }).end(body);
     }
-    const answer = await forward(request);
+    const answer = await sendOn(request);
     if (fault === "delay") return void later(delayMs, () => reply(outgoing, answer));
     if (fault === "cut-after") return void outgoing.destroy();
     if (fault === "garbage-after") return void reply(outgoing, { ...answer, body: Buffer.from("\u0000\ufffd{]oops") });
@@ -204,43 +202,11 @@ export async function startChaos({
   }
 
   /** Sends a request on and collects the answer; `half` breaks it off in the middle of its body. */
-  function forward({ method, target: path, headers, body }, { half = false } = {}) {
+  function sendOn(request, { half = false } = {}) {
     stats.forwarded += 1;
-    return new Promise((resolve) => {
-      const failed = () =>
-        resolve({ status: 502, headers: { "content-type": "text/plain" }, body: Buffer.from("no upstream") });
-      const upstream = sendRequest(new URL(path, target), {
-        method,
-        agent: false,
-        headers: {
-          ...endToEnd(headers),
-          "content-length": body.length,
-          "x-forwarded-host": headers.host,
-          "x-forwarded-proto": "http",
-        },
-      });
-      upstream.on("error", failed);
-      upstream.on("response", async (response) => {
-        try {
-          const chunks = [];
-          for await (const chunk of response) chunks.push(chunk);
-          resolve({
-            status: response.statusCode,
-            headers: endToEnd(response.headers),
-            body: Buffer.concat(chunks),
-          });
-        } catch {
-          failed();
-        }
-      });
-      if (half) {
-        upstream.flushHeaders();
-        upstream.write(body.subarray(0, body.length >> 1), () => upstream.destroy());
-        upstream.on("close", failed);
-      } else {
-        upstream.end(body);
-      }
-    });
+    const more = { "x-forwarded-host": request.headers.host, "x-forwarded-proto": "http" };
+    const noUpstream = { status: 502, headers: { "content-type": "text/plain" }, body: Buffer.from("no upstream") };
+    return forward(target, request, request.body, { more, half }).catch(() => noUpstream);
   }
 
   const server = createServer((incoming, outgoing) => {
@@ -279,10 +245,6 @@ function reply(outgoing, { status, headers, body }) {
 /** 204 and 304 have no body and so no length. */
 function lengthOf(status, length) {
   return status === 204 || status === 304 || length === undefined ? {} : { "content-length": length };
-}
-
-function endToEnd(headers) {
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => !HOP_BY_HOP.includes(name)));
 }
 
 /** A gateway's own answers can be read by a page too; it exposes no header, Retry-After neither. */

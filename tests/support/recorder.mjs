@@ -13,9 +13,8 @@
  *
  * `image` is the storage path a request is about, `undefined` for those that are about no image.
  */
-import { createServer, request as sendRequest } from "node:http";
-
-const HOP_BY_HOP = ["connection", "keep-alive", "transfer-encoding", "upgrade"];
+import { createServer } from "node:http";
+import { forward } from "./forward.mjs";
 
 /** Starts the proxy on a free port of 127.0.0.1, in front of the project at `target`. */
 export async function startRecorder({ target }) {
@@ -44,7 +43,7 @@ export async function startRecorder({ target }) {
 
     await pass("request", request);
     if (isOffline || outgoing.destroyed) return void outgoing.destroy();
-    const answer = answerOf(request) ?? (await forward(target, request, body));
+    const answer = answerOf(request) ?? (await forward(target, request, body).catch(() => undefined));
     request.status = answer?.status;
     request.answerHeaders = answer?.headers;
     await pass("answer", request);
@@ -162,29 +161,4 @@ function imageOf({ method, target }, body, pathsById) {
   } catch {
     return undefined;
   }
-}
-
-function forward(target, { method, target: path, headers }, body) {
-  return new Promise((resolve) => {
-    const upstream = sendRequest(new URL(path, target), {
-      method,
-      agent: false,
-      headers: { ...endToEnd(headers), "content-length": body.length },
-    });
-    upstream.on("error", () => resolve(undefined));
-    upstream.on("response", async (response) => {
-      try {
-        const chunks = [];
-        for await (const chunk of response) chunks.push(chunk);
-        resolve({ status: response.statusCode, headers: endToEnd(response.headers), body: Buffer.concat(chunks) });
-      } catch {
-        resolve(undefined);
-      }
-    });
-    upstream.end(body);
-  });
-}
-
-function endToEnd(headers) {
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => !HOP_BY_HOP.includes(name)));
 }
