@@ -1,7 +1,6 @@
 // Large images over bad lines, in Node: every kind of fault, pieces that are cut in their midst, tokens that live for a
 // second or two. Counted is what the client sends.
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { createSink } from "imagen-cloud";
 import { signJwt } from "../../supabase/keys.mjs";
@@ -10,15 +9,7 @@ import { startEmbedded } from "../support/embedded.mjs";
 import { startRecorder } from "../support/recorder.mjs";
 import { startSlowLine } from "../support/slow.mjs";
 import { sha256, verify } from "../support/verify.mjs";
-
-const SIZE = 100_000_000;
-const SOME_PIECES = 30_000_000;
-const CHUNK = 6 * 1024 * 1024;
-const PNG = await readFile(new URL("../data/lighthouse.png", import.meta.url));
-
-const image = new Uint8Array(SIZE);
-for (let index = 0; index < SIZE; index += 4096) image[index] = (index / 4096) % 251;
-image.set(PNG);
+import { CHUNK, image, SIZE, SOME_PIECES } from "./image.mjs";
 
 let supabase;
 
