@@ -140,7 +140,7 @@ for (const seed of [1, 2]) {
     world.recorder.requests.length = 0;
     const chaos = await startChaos({ target: world.recorder.url, seed, rate: 0.2, blackoutMs: 200, ignore: [user.id] });
     t.after(() => chaos.close());
-    const sink = await sinkFor(user, chaos.url, { maxRetries: 8 });
+    const sink = await sinkFor(user, chaos.url, { maxRetries: 20 });
     const sent = [];
     const { imageId } = await sink.sync(request, { onProgress: (progress) => sent.push(progress.sent) });
     assert.deepEqual(

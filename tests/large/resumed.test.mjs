@@ -45,7 +45,8 @@ async function syncTo(t, user, url, size, options) {
     accessToken: () => user.accessToken,
     ownerUserId: user.id,
     pathPrefix: user.id,
-    maxRetries: 10,
+    // At 30 % faults, and with blackouts that take along what comes in their time, eleven in a row happen now and then.
+    maxRetries: 40,
     initialBackoffMs: 5,
     maxBackoffMs: 500,
     ...options,
