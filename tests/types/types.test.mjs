@@ -1,12 +1,13 @@
-// The types, as tsc --strict sees them, and every example of the READMEs.
+// The types, as tsc --strict sees them, and every example of the READMEs and docs/.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
-const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const REPOSITORY = new URL("../../", import.meta.url);
+const ROOT = fileURLToPath(REPOSITORY);
 const STRICT = "--ignoreConfig --strict --noEmit --target es2022 --lib es2022,dom,dom.iterable --types node";
 const RESOLUTIONS = {
   "a bundler": "--module esnext --moduleResolution bundler",
@@ -34,24 +35,31 @@ for (const [name, flags] of Object.entries(RESOLUTIONS)) {
   });
 }
 
-for (const name of ["README.md", "pkg/README.md"]) {
-  test(`every TypeScript and JavaScript example of ${name} compiles`, async () => {
-    const readme = await readFile(new URL(`../../${name}`, import.meta.url), "utf8");
-    // After the language may stand the name under which another example imports this one.
-    const blocks = [...readme.matchAll(/^```(ts|tsx|typescript|js|javascript|mjs)\b *([^\n]*)\n(.*?)^```/gms)];
-    assert.ok(blocks.length > 0, `${name} has examples`);
-    const folder = new URL(`../../target/examples/${name}/`, import.meta.url);
-    await rm(folder, { recursive: true, force: true });
-    await mkdir(folder, { recursive: true });
-    const files = [];
-    for (const [index, [, language, own, code]] of blocks.entries()) {
-      const line = readme.slice(0, readme.indexOf(code)).split("\n").length;
-      const usual = `example-${index + 1}-line-${line}.${language === "tsx" ? "tsx" : "ts"}`;
-      const file = new URL(own || usual, folder);
-      // An example without an import is a module all the same, so that it may await.
-      await writeFile(file, `${code}\nexport {};\n`);
-      files.push(fileURLToPath(file));
+test("every TypeScript and JavaScript example of the READMEs and docs/ compiles", async () => {
+  const pages = [
+    "README.md",
+    "pkg/README.md",
+    ...(await readdir(new URL("docs", REPOSITORY))).map((page) => `docs/${page}`),
+  ];
+  const folder = new URL("target/examples/", REPOSITORY);
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true });
+  const files = new Map();
+  for (const page of pages) {
+    const text = await readFile(new URL(page, REPOSITORY), "utf8");
+    // After the language may stand the name under which another example, of any page, imports this one.
+    for (const { 1: own, 2: code, index } of text.matchAll(
+      /^```(?:tsx?|typescript|m?js|javascript)\b *([^\n]*)\n(.*?)^```/gms,
+    )) {
+      const usual = `${page.replaceAll(/\W/g, "-")}-line-${text.slice(0, index).split("\n").length}.ts`;
+      const name = own.endsWith(".ts") ? own : usual;
+      assert.ok(!files.has(name), `${page}: two examples are named ${name}`);
+      files.set(name, code);
     }
-    assert.equal(await compile(files, `${RESOLUTIONS["a bundler"]} --skipLibCheck`), "");
-  });
-}
+  }
+  assert.ok(files.size > 15, `${files.size} examples`);
+  // An example without an import is a module all the same, so that it may await.
+  for (const [name, code] of files) await writeFile(new URL(name, folder), `${code}\nexport {};\n`);
+  const paths = [...files.keys()].map((name) => fileURLToPath(new URL(name, folder)));
+  assert.equal(await compile(paths, `${RESOLUTIONS["a bundler"]} --skipLibCheck`), "");
+});
