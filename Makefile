@@ -1,6 +1,6 @@
 # Everything runs with the tools that scripts/bootstrap.sh sets up; `make help` lists the targets.
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
-.PHONY: help demo build test lint bench chaos deploy-check clean
+.PHONY: help demo build test package-test lint bench chaos deploy-check clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -17,6 +17,11 @@ test: ## run all tests (SUITES="rust vectors": only these)
 	@scripts/bootstrap.sh test
 	@scripts/build.sh
 	@node scripts/test.mjs $(SUITES)
+
+package-test: ## pack the package, install it, and load it in every kind of host and bundler
+	@scripts/bootstrap.sh package
+	@scripts/build.sh
+	@CHROME=.tools/bin/chromium node --test --test-concurrency=1 --test-reporter=spec tests/packaging/*.test.mjs
 
 lint: build ## formatters, linters, type checks, documentation
 	@scripts/lint.sh

@@ -2,6 +2,7 @@
 # Sets up what is missing and links it into .tools/bin, which make puts first in PATH.
 #   scripts/bootstrap.sh build   Rust with a wasm32 standard library, wasm-bindgen, Node and the npm packages
 #   scripts/bootstrap.sh test    also wasm-pack, Chromium, ChromeDriver and PostgreSQL's programs
+#   scripts/bootstrap.sh package also the bundlers, runtimes and checkers of tests/packaging/tools
 # What the machine already has is used. The rest goes into a per-user cache, by version, so that a second
 # clone costs nothing. Each need is met in the ordinary way first; where only package registries can be
 # reached (no rustup downloads, no release pages), Debian's packages, crates and npm packages stand in.
@@ -10,7 +11,8 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
 level=${1:-build}
-[[ $level == build || $level == test ]] || { echo "usage: scripts/bootstrap.sh [build|test]" >&2; exit 2; }
+[[ $level == build || $level == test || $level == package ]] ||
+  { echo "usage: scripts/bootstrap.sh [build|test|package]" >&2; exit 2; }
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/imagen-cloud
 bin=$root/.tools/bin
@@ -220,12 +222,15 @@ need_node() {
   say "node: $("$bin/node" --version), npm $("$bin/npm" --version)"
 }
 
+# need_npm_packages FOLDER FLAG...: what the folder's lock file names.
 need_npm_packages() {
+  local folder=$1
+  shift
   # A copy of the lock file tells which one the folder was made from.
-  cmp -s package-lock.json node_modules/.installed-lock.json && return
-  say "npm ci"
-  logged npm-ci npm ci
-  cp package-lock.json node_modules/.installed-lock.json
+  cmp -s "$folder/package-lock.json" "$folder/node_modules/.installed-lock.json" && return
+  say "npm ci${*:+ $*} in $folder"
+  (cd "$folder" && logged npm-ci npm ci "$@")
+  cp "$folder/package-lock.json" "$folder/node_modules/.installed-lock.json"
 }
 
 # ---- for the tests --------------------------------------------------------------------------------------
@@ -282,9 +287,11 @@ need_rust
 bindgen=$(wasm_bindgen_version)
 need_crate wasm-bindgen-cli "${bindgen:-0.2.130}" wasm-bindgen wasm-bindgen-test-runner
 need_node
-need_npm_packages
-if [[ $level == test ]]; then
+need_npm_packages .
+if [[ $level != build ]]; then
   need_crate wasm-pack $wasm_pack_version wasm-pack
   need_chromium
   need_postgres
 fi
+# Install scripts would only copy Deno and Bun to where nobody looks for them.
+[[ $level != package ]] || need_npm_packages tests/packaging/tools --ignore-scripts

@@ -1,14 +1,69 @@
-// What the package carries from the machine that built it: nothing.
+// What the package holds when it is published: what it should, and nothing of the machine that built it.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
+import path from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { pack } from "../packaging/environments.mjs";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const PKG = path.join(ROOT, "pkg");
+const manifest = JSON.parse(await readFile(path.join(PKG, "package.json"), "utf8"));
+
+test("the tarball holds these files and no other", async (t) => {
+  const { files, remove } = await pack();
+  t.after(remove);
+  // The snippets' folder has a hash of the crate in its name.
+  const named = files.map((file) => file.replace(/imagen-cloud-[0-9a-f]{16}/, "HASH"));
+  assert.deepEqual(named.sort(), [
+    "LICENSE-APACHE",
+    "LICENSE-MIT",
+    "LICENSE-idb",
+    "README.md",
+    "api.js",
+    "browser.js",
+    "errors.js",
+    "index.d.ts",
+    "node.js",
+    "outbox.js",
+    "package.json",
+    "store.js",
+    "wasm/idb.js",
+    "wasm/imagen_cloud.d.ts",
+    "wasm/imagen_cloud.js",
+    "wasm/imagen_cloud_bg.wasm",
+    "wasm/imagen_cloud_bg.wasm.d.ts",
+    "wasm/snippets/HASH/src/api/read.js",
+    "wasm/snippets/HASH/src/platform/host.js",
+    "workerd.js",
+  ]);
+  for (const file of files) {
+    const text = await readFile(path.join(PKG, file), "latin1");
+    assert.doesNotMatch(text, /sourceMappingURL/, `${file}: there are no source maps`);
+  }
+});
+
+test("its users need no dependency and no install script", () => {
+  assert.equal(manifest.scripts, undefined);
+  for (const kind of ["dependencies", "peerDependencies", "optionalDependencies", "bundleDependencies"]) {
+    assert.equal(manifest[kind], undefined, kind);
+  }
+});
+
+test("it has its licences, idb's too, and they are those it names", async () => {
+  assert.equal(manifest.license, "MIT OR Apache-2.0");
+  for (const [file, first] of Object.entries({ "LICENSE-MIT": /MIT License/, "LICENSE-APACHE": /Apache License/ })) {
+    assert.match(await readFile(path.join(PKG, file), "utf8"), first);
+    assert.equal(await readFile(path.join(PKG, file), "utf8"), await readFile(path.join(ROOT, file), "utf8"));
+  }
+  const idb = JSON.parse(await readFile(path.join(ROOT, "node_modules/idb/package.json"), "utf8"));
+  assert.equal(idb.license, "ISC");
+  assert.match(await readFile(path.join(PKG, "LICENSE-idb"), "utf8"), /ISC|Permission to use, copy, modify/);
+});
 
 test("the wasm names no folder of the machine that built it", async () => {
-  const wasm = await readFile(new URL("../../pkg/wasm/imagen_cloud_bg.wasm", import.meta.url), "latin1");
+  const wasm = await readFile(path.join(PKG, "wasm/imagen_cloud_bg.wasm"), "latin1");
   for (const folder of [ROOT, homedir(), process.env.CARGO_HOME, "registry/src"]) {
     if (folder) assert.ok(!wasm.includes(folder), folder);
   }

@@ -17,11 +17,16 @@ const TYPES = {
 };
 const SUPABASE = "node_modules/@supabase/supabase-js/dist/umd/supabase.js";
 
-/** Starts the server on a free port of 127.0.0.1. */
-export async function startSite() {
+/**
+ * Starts the server on a free port of 127.0.0.1.
+ * @param {Record<string, string>} [folders] what to serve instead: folders by how a path starts, the longest start first
+ */
+export async function startSite(folders = FOLDERS) {
+  const served = [];
   const server = createServer(async (request, response) => {
     try {
-      const { type, body } = await find(new URL(request.url, "http://x").pathname);
+      const { type, body, file } = await find(folders, new URL(request.url, "http://x").pathname);
+      served.push(file);
       response.writeHead(200, { "content-type": type, "cache-control": "no-store" }).end(body);
     } catch (error) {
       response.writeHead(404, { "content-type": "text/plain" }).end(error.code ?? error.message);
@@ -30,6 +35,8 @@ export async function startSite() {
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
     url: `http://127.0.0.1:${server.address().port}`,
+    /** The files that were asked for, so far. */
+    served,
     async close() {
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeAllConnections();
@@ -38,14 +45,14 @@ export async function startSite() {
   };
 }
 
-async function find(pathname) {
+async function find(folders, pathname) {
   // The bundle sets a global; as a module it exports it.
   if (pathname === "/supabase.js") {
     const bundle = await readFile(path.join(ROOT, SUPABASE), "utf8");
     return { type: TYPES[".js"], body: `${bundle}\nexport const { createClient, navigatorLock } = supabase;` };
   }
-  const [prefix, folder] = Object.entries(FOLDERS).find(([start]) => pathname.startsWith(start));
+  const [prefix, folder] = Object.entries(folders).find(([start]) => pathname.startsWith(start));
   const name = pathname.slice(prefix.length) || "index.html";
-  const file = path.join(ROOT, folder, path.normalize(`/${name}`));
-  return { type: TYPES[path.extname(file)] ?? "application/octet-stream", body: await readFile(file) };
+  const file = path.resolve(ROOT, folder, `.${path.normalize(`/${name}`)}`);
+  return { type: TYPES[path.extname(file)] ?? "application/octet-stream", body: await readFile(file), file };
 }

@@ -1,0 +1,374 @@
+// The package as its users get it: packed, installed into a new project, loaded by every kind of host and bundler, and
+// sending one image to the embedded backend. Each environment loads exactly one .wasm, once.
+import assert from "node:assert/strict";
+import { execFile, spawn } from "node:child_process";
+import { copyFile, cp, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import os from "node:os";
+import path from "node:path";
+import { text } from "node:stream/consumers";
+import { after, before, test } from "node:test";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { promisify } from "node:util";
+import { brotliCompressSync } from "node:zlib";
+import { startBrowser } from "../support/browser.mjs";
+import { startEmbedded } from "../support/embedded.mjs";
+import { startSite } from "../support/site.mjs";
+
+const run = promisify(execFile);
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const FIXTURES = path.join(ROOT, "tests/packaging/fixtures");
+const TOOLS = path.join(ROOT, "tests/packaging/tools");
+const IMAGE = path.join(ROOT, "tests/data/lighthouse.png");
+
+/** Of the workspace, or of tests/packaging/tools, which `make package-test` installs. */
+const ours = createRequire(import.meta.url);
+const tools = createRequire(path.join(TOOLS, "package.json"));
+const program = (name) => path.join(ROOT, "node_modules/.bin", name);
+
+/**
+ * Every environment by its name: takes a project with the package installed and sends from it.
+ * @type {Record<string, { fixture: string, send: (project: Project) => Promise<Sent> }>}
+ * @typedef {object} Project
+ * @property {string} folder
+ * @property {object} given what fixtures/send.js takes
+ * @property {import("playwright-core").Browser} browser
+ * @typedef {object} Sent
+ * @property {object} answer what fixtures/send.js answers
+ * @property {string[]} files what was loaded, as it is served or deployed
+ * @property {string[]} [requests] what a browser asked for
+ */
+export const environments = {
+  "page, no bundler": { fixture: "plain", send: (project) => inPage(project, ".", askPage) },
+  "page, esbuild": {
+    fixture: "page",
+    async send(project) {
+      await esbuild(project, "main.js", "--format=esm");
+      return inPage(project, "dist", askPage);
+    },
+  },
+  "page, Rollup (not minified)": {
+    fixture: "page",
+    async send(project) {
+      const { rollup } = tools("rollup");
+      const input = path.join(project.folder, "main.js");
+      const bundle = await rollup({ input, plugins: [tools("@rollup/plugin-node-resolve").nodeResolve()] });
+      await bundle.write({ dir: path.join(project.folder, "dist"), format: "es" });
+      await copyWasm(project);
+      return inPage(project, "dist", askPage);
+    },
+  },
+  "page, webpack 5": {
+    fixture: "page",
+    async send(project) {
+      const options = { mode: "production", context: project.folder, entry: "./main.js" };
+      await promisify(tools("webpack"))({ ...options, output: { path: path.join(project.folder, "dist") } });
+      // What it writes is a classic script.
+      const html = await readFile(path.join(project.folder, "index.html"), "utf8");
+      await writeFile(path.join(project.folder, "dist/index.html"), html.replace('type="module"', "defer"));
+      return inPage(project, "dist", askPage);
+    },
+  },
+  "page, Vite build": {
+    fixture: "page",
+    async send(project) {
+      await run(program("vite"), ["build", "--logLevel=warn"], { cwd: project.folder });
+      return inPage(project, "dist", askPage);
+    },
+  },
+  "page, Vite dev": {
+    fixture: "page",
+    async send({ folder, browser, given }) {
+      const { createServer } = await import(pathToFileURL(ours.resolve("vite")));
+      const options = { root: folder, configFile: false, logLevel: "warn", cacheDir: path.join(folder, ".vite") };
+      const server = await createServer({ ...options, server: { host: "127.0.0.1", port: 0 } });
+      const requests = [];
+      try {
+        await server.listen();
+        server.httpServer.on("request", ({ url }) => requests.push(new URL(url, "http://x").pathname));
+        const { port } = server.httpServer.address();
+        return { answer: await onPage(browser, `http://127.0.0.1:${port}`, askPage, given), files: [], requests };
+      } finally {
+        await server.close();
+      }
+    },
+  },
+  "module worker, no bundler": {
+    fixture: "plain",
+    send: (project) => inPage(project, ".", askWorker, "empty.html"),
+  },
+  "module worker, Vite build": {
+    fixture: "page",
+    async send(project) {
+      await copyFile(path.join(project.folder, "in-worker.js"), path.join(project.folder, "main.js"));
+      await run(program("vite"), ["build", "--logLevel=warn"], { cwd: project.folder });
+      return inPage(project, "dist", askPage);
+    },
+  },
+  "service worker, no bundler": {
+    fixture: "plain",
+    send: (project) => inPage(project, ".", askServiceWorker, "empty.html", { type: "module" }),
+  },
+  "service worker, esbuild, classic": {
+    fixture: "page",
+    async send(project) {
+      await esbuild(project, "sw.js", "--format=iife", "--log-override:empty-import-meta=silent");
+      return inPage(project, "dist", askServiceWorker, "", { type: "classic" });
+    },
+  },
+  "Node, import": {
+    fixture: "node",
+    send: (project) => byProgram(project, process.execPath, ["import.mjs"]),
+  },
+  "Node, require": {
+    fixture: "node",
+    send: (project) => byProgram(project, process.execPath, ["require.cjs"]),
+  },
+  "workerd, wrangler": {
+    fixture: "workerd",
+    async send({ folder, given }) {
+      const env = { ...process.env, WRANGLER_SEND_METRICS: "false" };
+      await run(program("wrangler"), ["deploy", "--dry-run", "--outdir", "dist"], { cwd: folder, env });
+      const files = (await filesIn(path.join(folder, "dist"))).filter((file) => /\.(js|wasm)$/.test(file));
+      return { answer: await inWorkerd(folder, files, given), files };
+    },
+  },
+  Deno: {
+    fixture: "node",
+    send: (project) => byProgram(project, denoProgram(), ["run", "-A", "--node-modules-dir=manual", "import.mjs"]),
+  },
+  Bun: {
+    fixture: "node",
+    send: (project) => byProgram(project, bunProgram(), ["import.mjs"]),
+  },
+};
+
+/** One test for each of these environments, and their table at the end. */
+export function testEnvironments(names) {
+  const rows = [];
+  let packed;
+  let backend;
+  let browser;
+  let user;
+
+  before(async () => {
+    packed = await pack();
+    [backend, browser] = await Promise.all([startEmbedded(), startBrowser()]);
+    user = await backend.createUser();
+  });
+  after(async () => {
+    await Promise.all([packed?.remove(), backend?.close(), browser?.close()]);
+    console.log(table(rows));
+  });
+
+  for (const [index, name] of names.entries()) {
+    test(`the packed package sends an image: ${name}`, async () => {
+      const { fixture, send } = environments[name];
+      const project = await createProject(packed.tarball, fixture);
+      try {
+        const { url, publishableKey: apiKey } = backend;
+        const image = await readFile(IMAGE);
+        const given = {
+          sink: { url, apiKey, ownerUserId: user.id, pathPrefix: user.id },
+          accessToken: user.accessToken,
+          image: image.toString("base64"),
+          about: { date: "2026-05-11", slug: "packed", seed: index, prompt: name, backend: "fixture" },
+        };
+        const sent = await send({ ...project, browser, given });
+        assert.equal(sent.answer.error, undefined);
+        await verify(backend, sent.answer, image);
+        const requests = sent.requests?.filter((file) => file.endsWith(".wasm"));
+        if (requests) assert.equal(requests.length, 1, `asked for ${requests}`);
+        assert.equal(sent.answer.instances, 1, "instances of the WebAssembly");
+        if (sent.files.length > 0) assert.equal(sent.files.filter((file) => file.endsWith(".wasm")).length, 1);
+        rows.push({ name, ...(await sizes(sent.files)), instances: sent.answer.instances });
+      } finally {
+        await project.remove();
+      }
+    });
+  }
+}
+
+/** `npm pack` of the package, as it would be published. */
+export async function pack() {
+  const folder = await mkdtemp(path.join(os.tmpdir(), "imagen-packed-"));
+  const { stdout } = await run("npm", ["pack", "./pkg", "--json", "--pack-destination", folder], { cwd: ROOT });
+  const [{ filename, files }] = Object.values(JSON.parse(stdout));
+  return {
+    tarball: path.join(folder, filename),
+    files: files.map((file) => file.path),
+    remove: () => rm(folder, { recursive: true }),
+  };
+}
+
+/** A new project, far from the workspace, with a copy of a fixture and the package installed from its tarball. */
+export async function createProject(tarball, fixture) {
+  const folder = await mkdtemp(path.join(os.tmpdir(), "imagen-project-"));
+  const remove = () => rm(folder, { recursive: true, force: true, maxRetries: 5 });
+  try {
+    await writeFile(path.join(folder, "package.json"), '{ "name": "fixture", "private": true, "type": "module" }\n');
+    if (fixture) {
+      await cp(path.join(FIXTURES, fixture), folder, { recursive: true });
+      await copyFile(path.join(FIXTURES, "send.js"), path.join(folder, "send.js"));
+    }
+    // It has no dependencies: nothing is fetched. And users need no install scripts.
+    const flags = ["--offline", "--ignore-scripts", "--no-audit", "--no-fund"];
+    await run("npm", ["install", ...flags, tarball], { cwd: folder });
+    return { folder, remove };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
+
+/** What the backend holds is what was sent. */
+async function verify(backend, { storagePath, imageId, link }, image) {
+  const rows = await backend.sql("select storage_path from imagen.images where id = $1", [imageId]);
+  assert.deepEqual(rows, [{ storage_path: storagePath }]);
+  const stored = await fetch(link);
+  assert.equal(stored.status, 200);
+  assert.deepEqual(Buffer.from(await stored.arrayBuffer()), image);
+}
+
+async function esbuild(project, entry, ...flags) {
+  const usual = ["--bundle", "--minify", "--outdir=dist", "--log-level=warning"];
+  const { stderr } = await run(program("esbuild"), [entry, ...usual, ...flags], { cwd: project.folder });
+  assert.equal(stderr, "", "esbuild warns");
+  await copyWasm(project);
+}
+
+/** The step that the README gives for bundlers that leave the file where it is; and the page. */
+async function copyWasm({ folder }) {
+  const readme = await readFile(path.join(ROOT, "README.md"), "utf8");
+  const [, step] = readme.match(/^```sh\n(.* cp node_modules\/imagen-cloud\/.*)\n```$/m);
+  await run("sh", ["-c", step], { cwd: folder });
+  await copyFile(path.join(folder, "index.html"), path.join(folder, "dist/index.html"));
+}
+
+/** Serves a folder of the project to a page that sends. */
+async function inPage({ folder, browser, given }, served, ask, page = "", registration = undefined) {
+  const site = await startSite({ "/": path.join(folder, served) });
+  try {
+    const answer = await onPage(browser, `${site.url}/${page}`, ask, { ...given, registration });
+    const requests = [...site.served];
+    const files = [...new Set(requests)].filter(
+      (file) => /\.(js|wasm)$/.test(file) && path.basename(file) !== "send.js",
+    );
+    return { answer, files, requests };
+  } finally {
+    await site.close();
+  }
+}
+
+async function onPage(browser, url, ask, given) {
+  const context = await browser.newContext();
+  try {
+    const page = await context.newPage();
+    await page.goto(url);
+    return await page.evaluate(ask, given);
+  } finally {
+    await context.close();
+  }
+}
+
+/* Run in a page. */
+
+const askPage = (given) => window.send(given);
+
+const askWorker = (given) =>
+  new Promise((resolve, reject) => {
+    const worker = new Worker("/worker.js", { type: "module" });
+    worker.onmessage = ({ data }) => resolve(data);
+    worker.onerror = ({ message }) => reject(new Error(`the worker: ${message}`));
+    worker.postMessage(given);
+  });
+
+const askServiceWorker = async (given) => {
+  const answered = new Promise((resolve) => {
+    navigator.serviceWorker.onmessage = ({ data }) => resolve(data);
+  });
+  await navigator.serviceWorker.register("/sw.js", given.registration);
+  (await navigator.serviceWorker.ready).active.postMessage(given);
+  return answered;
+};
+
+/** A program that reads what to send from its standard input and prints what came of it. */
+async function byProgram({ folder, given }, command, args) {
+  const env = { ...process.env, DENO_DIR: path.join(folder, ".deno"), DENO_NO_UPDATE_CHECK: "1" };
+  const child = spawn(command, args, { cwd: folder, env, timeout: 60_000 });
+  child.stdin.end(JSON.stringify(given));
+  const [printed, complaints] = await Promise.all([text(child.stdout), text(child.stderr)]);
+  assert.ok(printed.startsWith("{"), `${command}: ${printed}${complaints}`);
+  return { answer: JSON.parse(printed), files: await filesOfNode(folder) };
+}
+
+/** What the loader for Node loads, which is what Deno and Bun load. */
+async function filesOfNode(folder) {
+  const all = await filesIn(path.join(folder, "node_modules/imagen-cloud"));
+  return all.filter((file) => /\.(js|wasm)$/.test(file) && !/(browser|workerd)\.js$/.test(file));
+}
+
+async function inWorkerd(folder, files, given) {
+  const wrangler = createRequire(ours.resolve("wrangler/package.json"));
+  const { Miniflare } = wrangler("miniflare");
+  const modules = {};
+  for (const file of files) {
+    const contents = await readFile(file);
+    const isWasm = file.endsWith(".wasm");
+    modules[path.basename(file)] = isWasm
+      ? { type: "wasm", contents: new Uint8Array(contents) }
+      : { type: "esm", contents: contents.toString() };
+  }
+  const config = {
+    name: "fixture",
+    compatibilityDate: JSON.parse(await readFile(path.join(folder, "wrangler.jsonc"), "utf8")).compatibility_date,
+    manifest: { mainModule: "index.js", modules },
+  };
+  const miniflare = new Miniflare({ cf: false, telemetry: { enabled: false }, workers: [{ config }] });
+  try {
+    const answer = await miniflare.dispatchFetch("http://fixture/", { method: "POST", body: JSON.stringify(given) });
+    return await answer.json();
+  } finally {
+    await miniflare.dispose();
+  }
+}
+
+/** The programs themselves: the packages' own starters want an install script to have run. */
+function denoProgram() {
+  const platform = `@deno/${process.platform}-${process.arch}${process.platform === "linux" ? "-glibc" : ""}`;
+  const deno = createRequire(tools.resolve("deno/package.json"));
+  return path.join(path.dirname(deno.resolve(`${platform}/package.json`)), "deno");
+}
+
+function bunProgram() {
+  const architecture = { arm64: "aarch64" }[process.arch] ?? process.arch;
+  const bun = createRequire(tools.resolve("bun/package.json"));
+  return path.join(path.dirname(bun.resolve(`@oven/bun-${process.platform}-${architecture}/package.json`)), "bin/bun");
+}
+
+async function filesIn(folder) {
+  const names = await readdir(folder, { recursive: true });
+  const files = names.map((name) => path.join(folder, name));
+  const kinds = await Promise.all(files.map((file) => stat(file)));
+  return files.filter((_, index) => kinds[index].isFile()).sort();
+}
+
+async function sizes(files) {
+  const sum = { raw: 0, brotli: 0 };
+  for (const file of files) {
+    const bytes = await readFile(file);
+    sum.raw += bytes.length;
+    sum.brotli += brotliCompressSync(bytes).length;
+  }
+  return sum;
+}
+
+function table(rows) {
+  const kb = (bytes) => (bytes ? `${(bytes / 1000).toFixed(1)} kB` : "");
+  const line = (name, raw, brotli, loads) =>
+    `${name.padEnd(34)} ${raw.padStart(9)} ${brotli.padStart(9)} ${loads.padStart(10)}`;
+  return [
+    line("environment", "raw", "brotli", "wasm loads"),
+    ...rows.map(({ name, raw, brotli, instances }) => line(name, kb(raw), kb(brotli), String(instances))),
+  ].join("\n");
+}
