@@ -66,23 +66,29 @@ export interface SyncRequest {
   slug: string;
   /** Any 64-bit integer; a `number` only up to ±(2^53 - 1), a `bigint` beyond. */
   seed: number | bigint;
+  /** The bytes; at least one. */
   image: ImageSource;
   /** Ending of the object's name, without the dot. Default: by the image's bytes, else `"png"`. */
   ext?: string;
   /** MIME type. Default: by the image's bytes, else `"image/png"`. Bytes plainly of another type are refused. */
   mimeType?: string;
+  /** What the image was made from; its SHA-256 goes into `prompt_hash`. Not shortened, no NUL. */
   prompt: string;
+  /** What made the image, such as `"flux"`. */
   backend: string;
+  /** That backend's model. Default none. */
   model?: string;
+  /** A whole number of steps. Default none. */
   steps?: number;
   /** Pixels. Default: by the image's header. */
   width?: number;
   /** Pixels. Default: by the image's header. */
   height?: number;
+  /** How long making the image took, in whole ms. Default none. */
   latencyMs?: number;
-  /** US dollars; 0 is kept. */
+  /** US dollars, 0 or more; 0 is kept. Default none. */
   costUsdEstimate?: number;
-  /** Anything else worth keeping, as JSON. */
+  /** Anything else worth keeping, as JSON, up to 100 levels deep. Default none. */
   sidecar?: { [key: string]: JsonValue | undefined };
   /** UUID of the row; the same one makes a repeated call harmless. Default: a new one. */
   imageId?: string;
@@ -90,6 +96,7 @@ export interface SyncRequest {
 
 /** What a call is doing, and how far it is. `sent` never goes back within a call. */
 export interface Progress {
+  /** `"done"` is told once, at the end. */
   stage: "upload" | "insert" | "done";
   /** Bytes of the image that are known to be sent. */
   sent: number;
@@ -99,7 +106,9 @@ export interface Progress {
 
 /** Told before every wait. */
 export interface Retrying {
+  /** What is being tried again. */
   stage: Stage;
+  /** Why the last attempt failed. */
   code: ErrorCode;
   /** HTTP status, where there was an answer. */
   status?: number;
@@ -109,26 +118,34 @@ export interface Retrying {
   waitMs: number;
 }
 
+/** What every call takes. */
 export interface CallOptions {
-  /** Stops the call at once, waits included. */
+  /** Stops the call at once, waits included: it rejects with `aborted`. Default none. */
   signal?: AbortSignal;
-  /** The whole call's limit in ms, waits included. Default none. */
+  /** The whole call's limit in ms, waits included: then it rejects with `deadline_exceeded`. Default none. */
   deadlineMs?: number;
+  /** Called before every wait; what it throws is ignored. */
   onRetry?: (retrying: Retrying) => void;
 }
 
+/** What a call that sends images takes. */
 export interface SyncOptions extends CallOptions {
+  /**
+   * Called as bytes are known to be sent, on a page and in its workers many times, elsewhere piece by piece; what it
+   * throws is ignored.
+   */
   onProgress?: (progress: Progress) => void;
 }
 
-/** Progress is over all images. */
+/** What a call that sends many images takes. Progress is over all of them. */
 export interface SyncManyOptions extends SyncOptions {
   /** Uploads at once. Default 6. */
   concurrency?: number;
 }
 
+/** What a call that signs URLs takes. */
 export interface SignOptions extends CallOptions {
-  /** Have browsers save the image instead of showing it: under this name, or with `true` under its own. */
+  /** Have browsers save the image instead of showing it: under this name, or with `true` under its own. Default false. */
   download?: boolean | string;
 }
 
@@ -145,9 +162,15 @@ export interface SyncResult {
 
 /** A configured connection. Safe to use for any number of calls at once. */
 export interface Sink {
-  /** Uploads the image, then inserts its row. When the insert fails, the error carries `storagePath` and `imageId`. */
+  /**
+   * Uploads the image, then inserts its row. Rejects with `invalid_request` or `invalid_image` before anything is sent;
+   * when the insert fails, the error carries `storagePath` and `imageId`, and the same request with them finishes it.
+   */
   sync(request: SyncRequest, options?: SyncOptions): Promise<SyncResult>;
-  /** A URL that answers with the image for `ttlSeconds` (default, and for 0 or less: 3600). */
+  /**
+   * An absolute URL that answers with the image for `ttlSeconds` (default, and for 0 or less: 3600). Rejects with
+   * `object_missing` where nothing is at that path, or nothing that this user may see.
+   */
   signedUrl(storagePath: string, ttlSeconds?: number, options?: SignOptions): Promise<string>;
   /**
    * Uploads many images at once and inserts their rows in bulk. Resolves to one outcome a request, in their order, also
@@ -231,8 +254,11 @@ export type ErrorCode =
 /** Every rejection of this package. The message starts as `storage upload: 503: …`, `db insert: …` or `sign 400: …`. */
 export class ImagenCloudError extends Error {
   private constructor();
+  /** By this it is known, also when another copy of the package made it. */
   readonly name: "ImagenCloudError";
+  /** What was being done. */
   readonly stage: Stage;
+  /** What went wrong. */
   readonly code: ErrorCode;
   /** The option or the request's field at fault. */
   readonly field?: string;
@@ -257,7 +283,7 @@ export function isImagenCloudError(error: unknown): error is ImagenCloudError;
 
 /** How an outbox behaves. */
 export interface OutboxOptions {
-  /** Jobs worked on at once. Default 3. */
+  /** Jobs worked on at once, 1 to 16. Default 3. */
   concurrency?: number;
   /** Unfinished images kept at most. Default 1000. */
   maxJobs?: number;
@@ -277,12 +303,15 @@ export interface OutboxOptions {
 
 /** What an outbox knows of one image. Never holds a key, a token or a signed URL. */
 export interface OutboxJob {
-  /** The row's id. */
+  /** The row's id, a UUID. */
   readonly id: string;
+  /** Where its bytes go in the bucket. */
   readonly storagePath: string;
+  /** `uploaded`: only the row is missing. `failed`: refused for good, and kept. */
   readonly state: "queued" | "uploading" | "uploaded" | "failed";
   /** Bytes of the image. */
   readonly size: number;
+  /** As it is declared to Storage. */
   readonly mimeType: string;
   /** Milliseconds since 1970. */
   readonly createdAt: number;
@@ -320,15 +349,19 @@ export interface Drained {
  * all tabs and the service worker share it, and one of them drains at a time.
  */
 export interface Outbox {
-  /** Resolves once image and row are durably stored here; their path and id are fixed from then on. */
+  /**
+   * Resolves once image and row are durably stored here; their path and id are fixed from then on. Rejects with
+   * `outbox_full`, `quota_exceeded` or `storage_unavailable` when nothing was kept, with `path_taken` for another image at
+   * the path of an unfinished one, and with `invalid_request` or `invalid_image`.
+   */
   enqueue(request: SyncRequest): Promise<SyncResult>;
   /** Sends what is there, the oldest first, every job once; resolves when there is nothing more to try now. */
   drain(): Promise<Drained>;
   /** The unfinished jobs, the oldest first. */
   list(): Promise<OutboxJob[]>;
-  /** The image of a job. */
+  /** The image of a job. Rejects with `job_missing`, or with `job_unreadable` where it is damaged. */
   image(id: string): Promise<Blob>;
-  /** Makes a `failed` or waiting job ready to be tried again; an `automatic` outbox then drains. */
+  /** Makes a `failed` or waiting job ready to be tried again; an `automatic` outbox then drains. Rejects with `job_missing`. */
   retry(id: string): Promise<void>;
   /** Forgets a job and its image. What has been uploaded of it stays in the bucket. */
   discard(id: string): Promise<void>;
@@ -336,6 +369,7 @@ export interface Outbox {
   clear(): Promise<void>;
   /** Stops draining in all tabs, also after a reload, until `resume`. Uploads under way are aborted and go on later. */
   pause(): Promise<void>;
+  /** Ends a pause, in all tabs; an `automatic` outbox then drains. */
   resume(): Promise<void>;
   /** Whether it is paused. */
   isPaused(): Promise<boolean>;
@@ -350,23 +384,24 @@ export type WasmSource = RequestInfo | URL | Response | BufferSource | WebAssemb
 
 /**
  * Loads the WebAssembly once, from `source` or from beside the package. The functions below do it on their own; call
- * it where the `.wasm` lies elsewhere. Later calls return the same promise.
+ * it where the `.wasm` lies elsewhere. Later calls return the same promise. Rejects with `load_failed`; the next call
+ * tries again.
  */
 export function init(source?: WasmSource | Promise<WasmSource>): Promise<void>;
 
-/** Checks the options and makes a sink. */
+/** Checks the options and makes a sink. Rejects with `invalid_config`, `secret_key_in_browser` or `load_failed`. */
 export function createSink(options: SinkOptions): Promise<Sink>;
 
 /**
  * A sink from `SUPABASE_URL`, a key (`SUPABASE_SERVICE_KEY`, `MAI_SUPABASE_KEY` or `SUPABASE_SECRET_KEY`, in this
- * order) and `IMAGEN_OWNER_USER_ID`. `undefined` when the URL or the key is missing: syncing is switched off.
+ * order) and `IMAGEN_OWNER_USER_ID`. `undefined` when the URL or the key is missing: syncing is switched off. Rejects as `createSink` does.
  */
 export function createSinkFromEnv(env: object): Promise<Sink | undefined>;
 
-/** One call without keeping a sink. */
+/** {@link Sink.sync} without keeping a sink. Rejects as `createSink` does, too. */
 export function sync(sink: SinkOptions, request: SyncRequest, options?: SyncOptions): Promise<SyncResult>;
 
-/** One call without keeping a sink. */
+/** {@link Sink.signedUrl} without keeping a sink. Rejects as `createSink` does, too. */
 export function signedUrl(
   sink: SinkOptions,
   storagePath: string,
@@ -374,7 +409,10 @@ export function signedUrl(
   options?: SignOptions,
 ): Promise<string>;
 
-/** Opens the outbox of the sink's `ownerUserId`. The sink must not be freed before the outbox is closed. */
+/**
+ * Opens the outbox of the sink's `ownerUserId`. The sink must not be freed before the outbox is closed. Rejects with
+ * `storage_unavailable` where there is no IndexedDB or no Web Locks, `outbox_too_new`, or `invalid_config`.
+ */
 export function createOutbox(sink: Sink, options?: OutboxOptions): Promise<Outbox>;
 
 /**

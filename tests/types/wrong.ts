@@ -1,9 +1,12 @@
 // Wrong uses of the API: tsc must complain about each line that follows `@ts-expect-error`, and about no other.
 import {
+  createOutbox,
   createSink,
   createSinkFromEnv,
+  drainInBackground,
   ImagenCloudError,
   isImagenCloudError,
+  type Outbox,
   type Sink,
   type SinkOptions,
   type SyncRequest,
@@ -12,6 +15,7 @@ import {
 } from "imagen-cloud";
 
 declare const sink: Sink;
+declare const outbox: Outbox;
 const options = { url: "https://abcd.supabase.co", apiKey: "sb_publishable_…" };
 const request = { date: "d", slug: "s", seed: 1, image: new Uint8Array(1), prompt: "p", backend: "b" };
 
@@ -75,6 +79,35 @@ sink.signedUrl("a/b.png", "60");
 signedUrl(options);
 // @ts-expect-error: the request is missing
 sync(options);
+
+// @ts-expect-error: an outbox is opened over a sink, not over its options
+createOutbox(options);
+// @ts-expect-error: no such option
+createOutbox(sink, { maxJob: 1 });
+// @ts-expect-error: no registration
+createOutbox(sink, { serviceWorker: "/sw.js" });
+// @ts-expect-error: the image is missing
+outbox.enqueue({ date: "d", slug: "s", seed: 1, prompt: "p", backend: "b" });
+// @ts-expect-error: enqueue sends nothing, so there is nothing to abort
+outbox.enqueue(request, { signal: new AbortController().signal });
+// @ts-expect-error: jobs have ids
+outbox.retry(1);
+// @ts-expect-error: a change has no such state
+outbox.onChange((change) => change.state === "sent");
+// @ts-expect-error: the outbox itself is paused, and has no id then
+outbox.onChange((change) => change.id);
+// @ts-expect-error: read-only
+outbox.list().then(([job]) => delete job.state);
+// @ts-expect-error: a function that opens it
+drainInBackground(outbox);
+// @ts-expect-error: paths are an array
+sink.signedUrls("a/b.png");
+// @ts-expect-error: null for one that is missing
+sink.signedUrls(["a/b.png"]).then(([link]) => link.length);
+// @ts-expect-error: a name or a boolean
+sink.signedUrl("a/b.png", 60, { download: 1 });
+// @ts-expect-error: sinks are made by createSink
+new (await import("imagen-cloud")).Sink(options);
 
 // @ts-expect-error: only the package makes them
 new ImagenCloudError("x");

@@ -1,0 +1,125 @@
+// The names in the types, and in the tables of the documentation, are those that the code reads and gives.
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { test } from "node:test";
+import * as read from "../../src/api/read.js";
+
+const source = (path) => readFile(new URL(`../../${path}`, import.meta.url), "utf8");
+const [types, reference, readme, errors, jobs, readRs, ...loaders] = await Promise.all(
+  [
+    "pkg/index.d.ts",
+    "docs/reference.md",
+    "README.md",
+    "src/error.rs",
+    "src/outbox.rs",
+    "src/api/read.rs",
+    "pkg/api.js",
+    "pkg/outbox.js",
+    "pkg/store.js",
+  ].map(source),
+);
+const interfaces = readInterfaces(types);
+
+/** An interface of the types, and what of the code and of docs/reference.md has to have the same names. */
+const READERS = {
+  SinkOptions: { js: read.options, rust: "options", section: "Options of a sink" },
+  SyncRequest: { js: read.syncRequest, rust: "sync_request", section: "A request" },
+  OutboxOptions: { js: read.outboxOptions, rust: "outbox_options", section: "Options of an outbox" },
+  SyncOptions: { js: read.syncOptions, rust: "sync_options" },
+  SyncManyOptions: { js: read.manyOptions, rust: "many_options" },
+  SignOptions: { js: read.signOptions, rust: "sign_options" },
+};
+
+for (const [name, { js, rust, section }] of Object.entries(READERS)) {
+  test(`${name} has the names that are read`, () => {
+    const names = sorted(interfaces[name]);
+    assert.deepEqual(sorted(namesReadBy(js)), names, "src/api/read.js");
+    // Two are pkg/outbox.js's; a call's progress is read by one function for all calls.
+    const elsewhere = name === "OutboxOptions" ? loaders[1].match(/(?:automatic|serviceWorker)(?= *[,}=])/g) : [];
+    const read = new Set([...namesInRust(rust), ...elsewhere]);
+    if (name === "SignOptions") read.delete("onProgress");
+    assert.deepEqual(sorted(read), names, "src/api/read.rs");
+    if (section) assert.deepEqual(sorted(namesInTable(reference, section)), names, "docs/reference.md");
+  });
+}
+
+test("docs/reference.md lists the options of all calls", () => {
+  const all = [...interfaces.SyncManyOptions, ...interfaces.SignOptions];
+  assert.deepEqual(sorted(namesInTable(reference, "Options of a call")), sorted(new Set(all)));
+});
+
+test("the error codes and stages are those of the code, and the README explains each", () => {
+  const made = loaders
+    .flatMap((text) => [...text.matchAll(/\bfailed\(\s*"[a-z]+",\s*"([a-z_]+)"/g)])
+    .map(([, code]) => code);
+  const codes = new Set([...literals(errors, "Code"), ...made]);
+  assert.deepEqual(sorted(unionOf("ErrorCode")), sorted(codes));
+  assert.deepEqual(sorted(namesInTable(readme, "Errors")), sorted(codes));
+  assert.deepEqual(sorted(unionOf("Stage")), sorted(literals(errors, "Stage")));
+});
+
+test("a job's states are those of the code", () => {
+  const [, states] = types.match(/interface OutboxJob \{.*?readonly state: ([^;]+);/s);
+  assert.deepEqual(sorted(states.match(/\w+/g)), sorted(literals(jobs, "State")));
+});
+
+test("every exported name and every member of one has a comment", () => {
+  // A parameter ends with a comma.
+  const declares = /^export (?!\{)|^ {2}(?!private )(readonly )?\w+[?(:].*[^,]$|^ {2}\| "/;
+  const all = types.split("\n");
+  const bare = all.filter((line, index) => declares.test(line) && !all[index - 1].endsWith("*/"));
+  assert.deepEqual(bare, []);
+});
+
+const sorted = (names) => [...new Set(names)].sort();
+
+/** The members of every interface, inherited ones too. */
+function readInterfaces(text) {
+  const found = {};
+  for (const [, name, parent, body] of text.matchAll(/^export interface (\w+)(?: extends (\w+))? \{\n(.*?)^\}/gms)) {
+    const own = [...body.matchAll(/^ {2}(?:readonly )?(\w+)[?(:]/gm)].map(([, member]) => member);
+    found[name] = [...(found[parent] ?? []), ...own];
+  }
+  return found;
+}
+
+function unionOf(name) {
+  const [, body] = types.match(new RegExp(`^export type ${name} =(.*?);$`, "ms"));
+  return [...body.replaceAll(/\/\*\*.*?\*\//gs, "").matchAll(/"([a-z_]+)"/g)].map(([, literal]) => literal);
+}
+
+/** What a reader of read.js asks an object for. */
+function namesReadBy(reader) {
+  const asked = new Set();
+  const get = (target, name) => {
+    asked.add(name);
+    return target[name];
+  };
+  // Enough for a request to pass: a reader stops at the first fault.
+  reader(new Proxy({ seed: 1, prompt: "p", backend: "b" }, { get, ownKeys: () => [] }));
+  return asked;
+}
+
+/** The fields that a function of read.rs takes over. */
+function namesInRust(name) {
+  const body = (start) => readRs.slice(readRs.indexOf(start)).split(/^ {0,4}\}$/m)[0];
+  const own = body(`pub(super) fn ${name}(`);
+  const all = own.includes("CallOptions::new") ? own + body("fn new(fields: Fields)") : own;
+  return [...all.matchAll(/"(\w+)"/g)].map(([, field]) => field);
+}
+
+/** The names in the first column of a section's table. */
+function namesInTable(text, section) {
+  const [, body] = text.match(new RegExp(`^## ${section}\n(.*?)(?=^## |(?![^]))`, "ms"));
+  const rows = body.match(/^\| `.*$/gm);
+  return rows.flatMap((row) => row.split(" | ")[0].match(/\w+/g));
+}
+
+/** The texts that the variants of an enum become. */
+function literals(text, name) {
+  const [, body] = text.match(new RegExp(`^impl ${name} \\{\n(.*?)^\\}`, "ms"));
+  const match = body.slice(body.indexOf("fn as_str"));
+  return [...match.slice(0, match.indexOf("\n    }\n")).matchAll(/Self::\w+ => "([a-z_]+)"/g)].map(
+    ([, literal]) => literal,
+  );
+}
