@@ -1,4 +1,5 @@
 // The outbox's store over IndexedDB: every method is one transaction, durable when it resolves.
+import { Copies } from "./copies.js";
 import { failed } from "./errors.js";
 import { openDB } from "./wasm/idb.js";
 
@@ -10,11 +11,13 @@ const DURABLE = { durability: "strict" };
 
 export class Store {
   #name;
+  #copies;
   #opening;
 
   /** @param {string} name of the database */
   constructor(name) {
     this.#name = name;
+    this.#copies = new Copies(name);
   }
 
   /**
@@ -25,8 +28,8 @@ export class Store {
    * @param {number} maxBytes
    * @returns {Promise<"new" | "known" | "id_taken" | "path_taken" | "full">}
    */
-  add(record, image, maxJobs, maxBytes) {
-    return this.#transact(["jobs", "images"], "readwrite", async (transaction) => {
+  async add(record, image, maxJobs, maxBytes) {
+    const added = await this.#transact(["jobs", "images"], "readwrite", async (transaction) => {
       const jobs = transaction.objectStore("jobs");
       const known = await jobs.index("id").get(record.id);
       if (known) return known.storagePath === record.storagePath ? "known" : "id_taken";
@@ -34,10 +37,11 @@ export class Store {
       const others = await jobs.getAll();
       const bytes = others.reduce((sum, { size }) => sum + size, record.size);
       if (others.length >= maxJobs || bytes > maxBytes) return "full";
-      await jobs.add(record);
-      await transaction.objectStore("images").add(image, record.id);
+      await put(transaction, record, image);
       return "new";
     });
+    if (added === "new") await this.#copies.keep(record, image);
+    return added;
   }
 
   /** All jobs' records, the oldest first. @returns {Promise<JobRecord[]>} */
@@ -67,7 +71,8 @@ export class Store {
   }
 
   /** Removes a job and its image; false if it is gone. @param {string} id */
-  remove(id) {
+  async remove(id) {
+    await this.#copies.forget(id);
     return this.#transact(["jobs", "images"], "readwrite", async (transaction) => {
       const jobs = transaction.objectStore("jobs");
       const seq = await jobs.index("id").getKey(id);
@@ -79,7 +84,8 @@ export class Store {
   }
 
   /** Removes all jobs and images. */
-  clear() {
+  async clear() {
+    await this.#copies.clear();
     return this.#transact(["jobs", "images"], "readwrite", async (transaction) => {
       await transaction.objectStore("jobs").clear();
       await transaction.objectStore("images").clear();
@@ -106,10 +112,7 @@ export class Store {
 
   async #transact(stores, mode, work, again = true) {
     try {
-      const database = await this.#database();
-      const transaction = database.transaction(stores, mode, mode === "readwrite" ? DURABLE : undefined);
-      const [result] = await Promise.all([work(transaction), transaction.done]);
-      return result;
+      return await transact(await this.#database(), stores, mode, work);
     } catch (error) {
       // The browser closed the connection, or another tab asked for it: once more over a new one.
       if (again && error?.name === "InvalidStateError") {
@@ -132,12 +135,47 @@ export class Store {
         forget();
       },
       terminated: forget,
-    }).catch((error) => {
-      forget();
-      throw error;
-    });
+    })
+      .then(async (database) => {
+        // What can't be put back now (a full disk) stays where it is, and is tried again at the next opening.
+        await this.#restore(database).catch(() => undefined);
+        return database;
+      })
+      .catch((error) => {
+        forget();
+        throw error;
+      });
     return this.#opening;
   }
+
+  /** Puts the jobs back that the database lost; those that had arrived since they were accepted are sent in vain. */
+  async #restore(database) {
+    // In this order: of a job that another tab removes meanwhile the copy is gone before the job is.
+    const copied = await this.#copies.ids();
+    const known = await transact(database, ["jobs"], "readonly", (transaction) =>
+      Promise.all(copied.map((id) => transaction.objectStore("jobs").index("id").getKey(id))),
+    );
+    for (const id of copied.filter((_, at) => known[at] === undefined)) {
+      const copy = await this.#copies.read(id);
+      if (copy?.record.id !== id) continue;
+      await transact(database, ["jobs", "images"], "readwrite", async (transaction) => {
+        // Another tab may be as quick.
+        if (await transaction.objectStore("jobs").index("id").getKey(id)) return;
+        await put(transaction, copy.record, copy.image);
+      });
+    }
+  }
+}
+
+async function transact(database, stores, mode, work) {
+  const transaction = database.transaction(stores, mode, mode === "readwrite" ? DURABLE : undefined);
+  const [result] = await Promise.all([work(transaction), transaction.done]);
+  return result;
+}
+
+async function put(transaction, record, image) {
+  await transaction.objectStore("jobs").add(record);
+  await transaction.objectStore("images").put(image, record.id);
 }
 
 /** Every version adds what the one before it lacks, and keeps the jobs. */

@@ -50,10 +50,11 @@ const actions = {
   /** From now on a global function is asked for the token. */
   signInWith: (name, global) => void tokens.set(name, window[global]),
   changes: () => changes,
-  /** Every record of every database of this origin, as text. */
+  /** Every record of every database and cache of this origin, as text. */
   async dump() {
     const databases = await indexedDB.databases();
-    return JSON.stringify(await Promise.all(databases.map(({ name }) => dumpDatabase(name))));
+    const dumps = [...databases.map(({ name }) => dumpDatabase(name)), ...(await caches.keys()).map(dumpCache)];
+    return JSON.stringify(await Promise.all(dumps));
   },
 };
 
@@ -82,6 +83,15 @@ async function dumpDatabase(name) {
   }
   database.close();
   return { name, stores };
+}
+
+async function dumpCache(name) {
+  const cache = await caches.open(name);
+  const entries = (await cache.keys()).map(async (request) => {
+    const response = await cache.match(request);
+    return [request.url, ...response.headers, readable(await response.arrayBuffer())];
+  });
+  return { cache: name, entries: await Promise.all(entries) };
 }
 
 /** Bytes as text, so that what is written in them is found. */

@@ -1,0 +1,67 @@
+// A second copy of every job as it was accepted, in Cache Storage. A browser that is killed while it writes can leave its
+// IndexedDB damaged, and Chromium then deletes it whole (google/leveldb#1287 is one way there). The caches are other files.
+//
+// A copy comes after its job and goes before it, so a copy without a job is one whose job was lost.
+
+/** In which a copy says how many bytes of it are its record's JSON; the image's follow. */
+const RECORD_BYTES = "x-record-bytes";
+/** What is before an id in a copy's URL, which nobody ever fetches. */
+const FOLDER = "/imagen-cloud-outbox/";
+
+export class Copies {
+  #name;
+
+  /** @param {string} name of the outbox's database */
+  constructor(name) {
+    this.#name = name;
+  }
+
+  /** @param {import("./store.js").JobRecord} record @param {ArrayBuffer} image */
+  keep(record, image) {
+    return this.#attempt(async () => {
+      const text = new Blob([JSON.stringify(record)]);
+      const copy = new Response(new Blob([text, image]), { headers: { [RECORD_BYTES]: text.size } });
+      await (await caches.open(this.#name)).put(FOLDER + record.id, copy);
+    });
+  }
+
+  /** @param {string} id */
+  forget(id) {
+    return this.#attempt(async () => (await caches.open(this.#name)).delete(FOLDER + id));
+  }
+
+  /** Forgets all of them. */
+  clear() {
+    return this.#attempt(() => caches.delete(this.#name));
+  }
+
+  /** Ids. @returns {Promise<string[]>} */
+  async ids() {
+    const found = await this.#attempt(async () => {
+      if (!(await caches.has(this.#name))) return [];
+      const requests = await (await caches.open(this.#name)).keys();
+      return requests.map(({ url }) => new URL(url).pathname.slice(FOLDER.length));
+    });
+    return found ?? [];
+  }
+
+  /** @param {string} id @returns {Promise<{ record: import("./store.js").JobRecord, image: ArrayBuffer } | undefined>} */
+  read(id) {
+    return this.#attempt(async () => {
+      const copy = await (await caches.open(this.#name)).match(FOLDER + id);
+      if (!copy) return undefined;
+      const bytes = await copy.arrayBuffer();
+      const start = Number(copy.headers.get(RECORD_BYTES));
+      return { record: JSON.parse(new TextDecoder().decode(bytes.slice(0, start))), image: bytes.slice(start) };
+    });
+  }
+
+  /** Copies are a help and no condition: there may be no room for them, or no Cache Storage. */
+  async #attempt(work) {
+    try {
+      return await work();
+    } catch {
+      return undefined;
+    }
+  }
+}

@@ -1,0 +1,150 @@
+// The browser loses the outbox's database: what was accepted arrives all the same, and what was done with stays gone.
+import assert from "node:assert/strict";
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { test } from "node:test";
+import { createProfile, startOnProfile } from "../support/browser.mjs";
+import { databaseOf, imageBytes, openTab, outboxWorld, range } from "../support/outbox.mjs";
+
+const world = outboxWorld();
+
+/** Deletes the user's database under an outbox that is closed, and opens it again. */
+async function lose(tab, user) {
+  await tab.close();
+  await tab.page.evaluate((name) => window.kit.settled(indexedDB.deleteDatabase(name)), databaseOf(user));
+  await tab.open();
+}
+
+const ids = async (tab) => (await tab.list()).map(({ id }) => id);
+
+/** Breaks the checksum of the first record of every log of the profile's databases. */
+async function damage(folder) {
+  const files = await readdir(folder, { recursive: true });
+  const logs = files.filter((file) => /indexeddb\.leveldb\/\d+\.log$/.test(file));
+  for (const log of logs) {
+    const bytes = await readFile(path.join(folder, log));
+    bytes[0] ^= 0xff;
+    await writeFile(path.join(folder, log), bytes);
+  }
+  return logs.length;
+}
+
+test("a database that Chromium finds damaged and deletes costs no image", async (t) => {
+  const user = await world.user();
+  const profile = await createProfile();
+  t.after(() => profile.remove());
+  const settings = { url: world.site.url, supabase: world.supabase, target: world.recorder.url, user };
+  const live = async () => {
+    const browser = await startOnProfile(profile.folder);
+    t.after(() => browser.kill());
+    return { ...browser, tab: await openTab(browser.context, settings) };
+  };
+  const before = await live();
+  const results = await before.tab.enqueueAll(range(5));
+  await before.kill();
+  assert.ok((await damage(profile.folder)) > 0, "there is something to damage");
+
+  const after = await live();
+  assert.match(after.log(), /corrupted \(and deleted\) database|Failed to open LevelDB/, "Chromium deleted it");
+  assert.deepEqual(
+    await ids(after.tab),
+    results.map(({ imageId }) => imageId),
+  );
+  assert.equal((await after.tab.drain()).done, 5);
+  await world.arrived(user, range(5), results);
+  assert.deepEqual(await ids(after.tab), []);
+});
+
+test("what had arrived, was discarded or cleared does not come back with a new database", async (t) => {
+  const user = await world.user();
+  const tab = await world.tab(t, user);
+  const sent = await tab.enqueueAll([1, 2]);
+  await tab.drain();
+  const { imageId } = await tab.enqueue(3);
+  await tab.discard(imageId);
+  await lose(tab, user);
+  assert.deepEqual(await ids(tab), []);
+  await tab.enqueueAll([4, 5]);
+  await tab.clear();
+  await lose(tab, user);
+  assert.deepEqual(await ids(tab), []);
+  await world.arrived(user, [1, 2], sent);
+});
+
+test("an image whose bytes or row had arrived when its job was lost is there once", async (t) => {
+  const user = await world.user();
+  for (const [number, method] of ["PUT", "POST"].entries()) {
+    const tab = await world.tab(t, user);
+    const result = await tab.enqueue(number);
+    const hold = world.recorder.hold({ method, at: "answer" });
+    tab.drain().catch(() => {});
+    await hold.reached;
+    await tab.page.close();
+    hold.release();
+
+    const next = await world.tab(t, user, { context: tab.page.context() });
+    await lose(next, user);
+    assert.deepEqual(await ids(next), [result.imageId]);
+    assert.equal((await next.drain()).done, 1);
+    await world.arrived(user, range(number + 1));
+  }
+});
+
+test("tabs that open the new database at once put every job back once", async (t) => {
+  const user = await world.user();
+  const first = await world.tab(t, user);
+  const context = first.page.context();
+  const results = await first.enqueueAll(range(6));
+  await first.close();
+  const others = await Promise.all(range(3).map(() => world.tab(t, user, { context, open: false })));
+  await first.page.evaluate((name) => window.kit.settled(indexedDB.deleteDatabase(name)), databaseOf(user));
+  await Promise.all(others.map((tab) => tab.open()));
+  assert.deepEqual((await ids(others[0])).toSorted(), results.map(({ imageId }) => imageId).toSorted());
+  await Promise.all(others.map((tab) => tab.drain()));
+  await world.arrived(user, range(6), results);
+});
+
+test("jobs of another user stay with that user", async (t) => {
+  const [user, other] = [await world.user(), await world.user()];
+  const tab = await world.tab(t, user);
+  await tab.openAs("theirs", other);
+  const theirs = await tab.run("enqueue", "theirs", 1, {});
+  const mine = await tab.enqueue(2);
+  await lose(tab, user);
+  assert.deepEqual(await ids(tab), [mine.imageId]);
+  assert.deepEqual(
+    (await tab.run("call", "theirs", "list")).map(({ id }) => id),
+    [theirs.imageId],
+  );
+});
+
+test("without Cache Storage, or with no room in it, an outbox works as well", async (t) => {
+  for (const init of [
+    () => {
+      delete window.caches;
+      delete Window.prototype.caches;
+      Object.defineProperty(window, "caches", { value: undefined });
+    },
+    () => {
+      Cache.prototype.put = async () => {
+        throw new DOMException("no room", "QuotaExceededError");
+      };
+    },
+    () => {
+      for (const method of ["open", "has", "delete"]) {
+        CacheStorage.prototype[method] = async () => {
+          throw new DOMException("not in this window", "SecurityError");
+        };
+      }
+    },
+  ]) {
+    const user = await world.user();
+    const tab = await world.tab(t, user, { init });
+    const results = await tab.enqueueAll([1, 2, 3]);
+    await tab.discard(results[2].imageId);
+    assert.deepEqual((await tab.image(results[0].imageId)).bytes, imageBytes(1));
+    assert.equal((await tab.drain()).done, 2);
+    await world.arrived(user, [1, 2], results);
+    await tab.clear();
+  }
+});
