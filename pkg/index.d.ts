@@ -345,7 +345,7 @@ export interface Drained {
 }
 
 /**
- * Images on their way, kept in IndexedDB until their rows are confirmed. There is one outbox for every `ownerUserId`;
+ * Images on their way, kept in IndexedDB, with a second copy in Cache Storage, until their rows are confirmed. There is one outbox for every `ownerUserId`;
  * all tabs and the service worker share it, and one of them drains at a time.
  */
 export interface Outbox {
@@ -355,7 +355,10 @@ export interface Outbox {
    * the path of an unfinished one, and with `invalid_request` or `invalid_image`.
    */
   enqueue(request: SyncRequest): Promise<SyncResult>;
-  /** Sends what is there, the oldest first, every job once; resolves when there is nothing more to try now. */
+  /**
+   * Sends what is there, the oldest first, and what is enqueued meanwhile; resolves when there is nothing more to try
+   * now.
+   */
   drain(): Promise<Drained>;
   /** The unfinished jobs, the oldest first. */
   list(): Promise<OutboxJob[]>;
@@ -363,7 +366,10 @@ export interface Outbox {
   image(id: string): Promise<Blob>;
   /** Makes a `failed` or waiting job ready to be tried again; an `automatic` outbox then drains. Rejects with `job_missing`. */
   retry(id: string): Promise<void>;
-  /** Forgets a job and its image. What has been uploaded of it stays in the bucket. */
+  /**
+   * Forgets a job and its image, and ends its upload. An unfinished upload in pieces is deleted at the server, an object
+   * stays in the bucket. A job whose row is on its way may still arrive.
+   */
   discard(id: string): Promise<void>;
   /** Forgets all jobs and images. */
   clear(): Promise<void>;
@@ -416,8 +422,8 @@ export function signedUrl(
 export function createOutbox(sink: Sink, options?: OutboxOptions): Promise<Outbox>;
 
 /**
- * For an application's service worker: drains the outbox that `open` gives whenever the worker starts and whenever
- * Background Sync fires, also with no page open. Call it while the worker's script runs, not later. `open` builds its
- * own sink, since functions can't be stored.
+ * For an application's service worker: drains the outbox that `open` gives, and closes it, whenever the worker starts and
+ * whenever Background Sync fires, also with no page open. Call it while the worker's script runs, not later. `open` builds
+ * a new outbox each time, for whoever is signed in then, with a sink of its own, since functions can't be stored.
  */
 export function drainInBackground(open: () => Outbox | Promise<Outbox>): void;

@@ -100,15 +100,16 @@ export class Outbox {
 
   async discard(id) {
     this.#open();
+    const records = await this.#store.records();
     if (!(await this.#store.remove(String(id)))) throw missing(id);
-    this.#tell({ id: String(id), state: "discarded" });
+    this.#letGo(records.filter((record) => record.id === String(id)));
   }
 
   async clear() {
     this.#open();
-    const ids = (await this.#store.records()).map(({ id }) => id);
+    const records = await this.#store.records();
     await this.#store.clear();
-    for (const id of ids) this.#tell({ id, state: "discarded" });
+    this.#letGo(records);
   }
 
   async pause() {
@@ -163,9 +164,21 @@ export class Outbox {
     );
   }
 
+  /** Of jobs that are gone: their uploads end here and in other tabs, and the server may forget them. */
+  #letGo(records) {
+    for (const { id, text } of records) {
+      this.#tell({ id, state: "discarded" });
+      const { uploadId } = parse(text) ?? {};
+      if (uploadId) this.#courier.abandon(String(uploadId)).catch(() => undefined);
+    }
+    this.#courier.lookAgain();
+  }
+
   /** Drains without anybody waiting for the outcome: every job tells of its own. */
   #wake(forced) {
     if (this.#closing.signal.aborted || globalThis.navigator?.onLine === false) return;
+    // One under way here need not end first.
+    this.#courier.lookAgain();
     this.#drain(forced).catch(() => undefined);
   }
 
@@ -210,8 +223,11 @@ export class Outbox {
   }
 
   #changed(id, state, text) {
-    if (state === "progress") this.#tell({ id, state, ...JSON.parse(text) });
-    else this.#tell(text === undefined ? { id, state } : { id, state, job: readJob({ id, text }) });
+    if (state === "progress") return this.#tell({ id, state, ...JSON.parse(text) });
+    if (text === undefined) return this.#tell({ id, state });
+    const job = readJob({ id, text });
+    this.#tell({ id, state, job });
+    if (job.notBefore > Date.now()) this.#schedule({ nextDue: job.notBefore });
   }
 
   #tell(change) {
@@ -222,6 +238,7 @@ export class Outbox {
   #heard(change) {
     if (change.state === "paused") this.#draining?.abort();
     if (change.state === "resumed" && this.#options.automatic) this.#wake(true);
+    if (["queued", "uploaded", "discarded"].includes(change.state)) this.#courier.lookAgain();
     this.#announce(change);
   }
 
@@ -249,29 +266,35 @@ export class Outbox {
 
 /** What is told of a job; one that is damaged can only be discarded. */
 function readJob({ id, storagePath = "", size = 0, text }) {
-  try {
-    const { row, uploaded, uploadId, waitSetAt, ...job } = JSON.parse(text);
-    if (typeof row === "string" && typeof job.storagePath === "string" && STATES.includes(job.state)) return job;
-  } catch {
-    // Damaged.
-  }
+  const { row, uploaded, uploadId, waitSetAt, ...job } = parse(text) ?? {};
+  if (typeof row === "string" && typeof job.storagePath === "string" && STATES.includes(job.state)) return job;
   const message = "outbox: this job can't be read any more";
   const error = { stage: "outbox", code: "job_unreadable", message };
   const blank = { mimeType: "", createdAt: 0, attempts: 0, notBefore: 0, waitAsked: false };
   return { id, storagePath, state: "failed", size, ...blank, error };
 }
 
+/** A job's text; nothing of one that is damaged. */
+function parse(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 const missing = (id) => failed("outbox", "job_missing", `outbox: no job ${id}`);
 
 /** @param {() => Outbox | Promise<Outbox>} open */
 export function drainInBackground(open) {
-  let opening;
+  // Opened anew each time: another user may have signed in.
   const drain = async () => {
-    opening ??= Promise.resolve().then(open);
-    opening.catch(() => {
-      opening = undefined; // the next event tries again
-    });
-    return (await opening).drain();
+    const outbox = await open();
+    try {
+      return await outbox.drain();
+    } finally {
+      await outbox.close();
+    }
   };
   self.addEventListener("sync", (event) => {
     if (event.tag !== SYNC_TAG) return;

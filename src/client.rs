@@ -17,7 +17,7 @@ use crate::refusal::{self, Refusal};
 use crate::request::{Shipment, SyncRequest};
 use crate::retry::{Attempts, Decision, Policy, retry_after_ms};
 use crate::row;
-use crate::storage::tus::{Outcome, Upload};
+use crate::storage::tus::{self, Outcome, Upload};
 use crate::storage::{object, sign};
 use crate::text::{jwt_claims, redact};
 
@@ -328,6 +328,12 @@ impl<P: Platform> Client<P> {
             };
             self.await_next_try(call, Stage::Upload, &mut attempts, refusal).await?;
         }
+    }
+
+    /// Tells the server that an upload in pieces won't be gone on with.
+    pub async fn abandon(&self, upload_id: &str, call: &Call) -> Result<(), Error> {
+        let build = || tus::abandon(&self.config, upload_id);
+        self.until_answered(call, Stage::Upload, &build, &tus::read_abandon).await.map(|_| ())
     }
 
     /// Inserts the row. A duplicate id is no failure when the row that holds it is the one an earlier attempt brought.

@@ -3,6 +3,8 @@
 //! Whoever drains holds the outbox's lock; that, and one transaction a step, is what makes a killed tab's jobs safe.
 
 use core::cell::{Cell, RefCell};
+use core::future::poll_fn;
+use core::task::{Context, Poll, Waker};
 use std::rc::Rc;
 use std::vec::IntoIter;
 
@@ -51,12 +53,27 @@ pub struct Courier<P: Platform, S> {
     store: S,
     limits: Limits,
     witness: Rc<dyn Witness>,
+    /// The last drain, which may still be under way.
+    round: RefCell<Rc<Round>>,
 }
 
 impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
     /// An outbox over a store, sending through a client.
     pub fn new(client: Rc<Client<P>>, store: S, limits: Limits, witness: Rc<dyn Witness>) -> Self {
-        Self { client, store, limits, witness }
+        Self { client, store, limits, witness, round: RefCell::default() }
+    }
+
+    /// Has the drain under way look at the store again: for jobs that are new or due, and for those that are gone.
+    pub fn look_again(&self) {
+        let round = self.round.borrow();
+        round.unread.set(true);
+        round.wake();
+    }
+
+    /// Tells the server that nobody will go on with an upload whose job was discarded.
+    pub async fn abandon(&self, upload_id: &str) -> Result<(), Error> {
+        let call = Call::for_owner(Rc::new(Bytes { id: String::new(), witness: self.witness.clone() }));
+        self.client.abandon(upload_id, &call).await
     }
 
     /// Fixes path, id and row, and stores them with the image. The same id and path once more is no second job.
@@ -67,6 +84,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
         let problem = match self.store.add(&job, &shipment.image, &self.limits).await? {
             Added::New => {
                 self.witness.changed(&job);
+                self.look_again();
                 None
             }
             Added::Known => None,
@@ -85,16 +103,16 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
         }
     }
 
-    /// Tries every job that is due, the oldest first; `forced` tries those too that wait on their own account. Ends early,
-    /// its uploads aborted, when `paused` does. The caller holds the outbox's lock.
+    /// Tries every job that is due, the oldest first, those too that become so meanwhile; `forced` tries also those that
+    /// waited on their own account when it began. Ends early, its uploads aborted, when `paused` does. The caller holds
+    /// the outbox's lock.
     pub async fn drain(&self, forced: bool, paused: Racer<'_, ()>) -> Result<Drained, Error> {
-        let round = Round::default();
-        let mut jobs = self.jobs().await?;
-        let now_ms = self.client.platform().now_ms();
-        jobs.retain(|job| job.is_due(now_ms, forced));
-        round.queue.replace(jobs.into_iter());
+        let forced_until_ms = if forced { self.client.platform().now_ms() } else { f64::MIN };
+        let round = Rc::new(Round { forced_until_ms, unread: Cell::new(true), ..Round::default() });
+        self.round.replace(round.clone());
         let work = async {
-            let workers = (0..self.limits.concurrency).map(|_| Box::pin(self.work(&round)) as Racer<'_, ()>).collect();
+            // One more, that reads when all the others have jobs.
+            let workers = (0..=self.limits.concurrency).map(|_| Box::pin(self.work(&round)) as Racer<'_, ()>).collect();
             all_of(workers).await;
             None
         };
@@ -128,6 +146,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
         };
         job.retry();
         self.keep(&job).await?;
+        self.look_again();
         Ok(())
     }
 
@@ -137,17 +156,38 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
     }
 
     async fn work(&self, round: &Round) {
-        while round.stopped.get().is_none() {
-            let next = round.queue.borrow_mut().next();
-            let Some(job) = next else {
-                return;
+        while let Some(next) = poll_fn(|context| round.next(self.limits.concurrency, context)).await {
+            let done = match next {
+                Next::Read => self.read(round).await,
+                Next::Carry(job) => {
+                    let id = job.id.clone();
+                    let carried = self.carry(job, round).await;
+                    round.in_hand.borrow_mut().retain(|known| *known != id);
+                    carried
+                }
             };
-            if let Err(broken) = self.carry(job, round).await {
+            if let Err(broken) = done {
                 // The store itself fails: nothing more can be promised.
-                round.queue.take();
                 round.broken.replace(Some(broken));
             }
+            round.busy.set(round.busy.get() - 1);
+            round.wake();
         }
+    }
+
+    /// Queues what is due and in nobody's hands, and lets go of what was discarded.
+    async fn read(&self, round: &Round) -> Result<(), Error> {
+        // Nothing is taken in hand while this reads; what is put down meanwhile may be another than it was read.
+        let in_hand = round.in_hand.borrow().clone();
+        let jobs = self.jobs().await;
+        round.reading.set(false);
+        let mut jobs = jobs?;
+        let now_ms = self.client.platform().now_ms();
+        let is_gone = |id: &&String| !jobs.iter().any(|job| job.id == **id);
+        round.discarded.replace(in_hand.iter().filter(is_gone).cloned().collect());
+        jobs.retain(|job| !in_hand.contains(&job.id) && job.is_due(now_ms, job.wait_set_ms <= round.forced_until_ms));
+        round.queue.replace(jobs.into_iter());
+        Ok(())
     }
 
     /// Takes one job as far as it goes. The error is the store's.
@@ -156,7 +196,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
         if !self.keep(&job).await? {
             return Ok(()); // discarded meanwhile
         }
-        match self.send(&mut job).await {
+        match self.send(&mut job, round).await {
             Ok(Sent::Confirmed) => {
                 self.store.remove(&job.id).await?;
                 round.done.set(round.done.get() + 1);
@@ -178,7 +218,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
         Ok(())
     }
 
-    async fn send(&self, job: &mut Job) -> Result<Sent, Trouble> {
+    async fn send(&self, job: &mut Job, round: &Round) -> Result<Sent, Trouble> {
         let call = Call::for_owner(Rc::new(Bytes { id: job.id.clone(), witness: self.witness.clone() }));
         let platform = self.client.platform();
         // Once the bytes are in the bucket, only the row is sent.
@@ -187,7 +227,11 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
             Some(image) => {
                 let shipment = job.shipment(self.client.owner_user_id(), image).map_err(Trouble::Job)?;
                 let kept = Kept { courier: self, job: RefCell::new(job.clone()) };
-                let uploaded = self.client.upload(&shipment, &call, &kept).await;
+                let upload = async { Some(self.client.upload(&shipment, &call, &kept).await) };
+                let discarded = poll_fn(|context| round.is_discarded(&job.id, context));
+                let Some(uploaded) = first_of(Box::pin(discarded), Box::pin(upload)).await else {
+                    return Ok(Sent::Discarded);
+                };
                 *job = kept.job.into_inner();
                 uploaded.map_err(|error| match error.stage {
                     Stage::Outbox => Trouble::Store(error),
@@ -242,14 +286,76 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Resumption for Kept<'_, P, S> {
     }
 }
 
-/// One drain under way.
+/// One drain under way. All that waits in it is polled by one task, so that one waker is enough.
 #[derive(Default)]
 struct Round {
+    /// Own waits that began by then, in ms since 1970, are disregarded.
+    forced_until_ms: f64,
+    /// The store may hold what the queue does not.
+    unread: Cell<bool>,
+    /// A worker reads it.
+    reading: Cell<bool>,
     queue: RefCell<IntoIter<Job>>,
+    /// Workers that do something.
+    busy: Cell<u32>,
+    /// The jobs that they have.
+    in_hand: RefCell<Vec<String>>,
+    /// Those of them that were discarded.
+    discarded: RefCell<Vec<String>>,
+    waker: Cell<Option<Waker>>,
     done: Cell<u32>,
     failed: Cell<u32>,
     stopped: Cell<Option<Stop>>,
     broken: RefCell<Option<Error>>,
+}
+
+/// What a worker does next.
+enum Next {
+    Read,
+    Carry(Job),
+}
+
+impl Round {
+    /// Nothing is next when the round is over. While others are busy there may still be something.
+    fn next(&self, concurrency: u32, context: &Context<'_>) -> Poll<Option<Next>> {
+        if self.stopped.get().is_some() || self.broken.borrow().is_some() {
+            return Poll::Ready(None);
+        }
+        let next = if self.reading.get() {
+            None
+        } else if self.unread.take() {
+            self.reading.set(true);
+            Some(Next::Read)
+        } else if self.in_hand.borrow().len() < concurrency as usize {
+            self.queue.borrow_mut().next().map(Next::Carry)
+        } else {
+            None
+        };
+        match &next {
+            None if self.busy.get() == 0 => return Poll::Ready(None),
+            None => return self.wait(context),
+            Some(Next::Read) => {}
+            Some(Next::Carry(job)) => self.in_hand.borrow_mut().push(job.id.clone()),
+        }
+        self.busy.set(self.busy.get() + 1);
+        Poll::Ready(next)
+    }
+
+    /// Ends when the job was discarded.
+    fn is_discarded<T>(&self, id: &String, context: &Context<'_>) -> Poll<Option<T>> {
+        if self.discarded.borrow().contains(id) { Poll::Ready(None) } else { self.wait(context) }
+    }
+
+    fn wait<T>(&self, context: &Context<'_>) -> Poll<T> {
+        self.waker.set(Some(context.waker().clone()));
+        Poll::Pending
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
 }
 
 enum Sent {

@@ -7,6 +7,7 @@ use crate::json::Json;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Method {
+    Delete,
     Get,
     Head,
     Patch,
@@ -18,6 +19,7 @@ impl Method {
     /// The name on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Delete => "DELETE",
             Self::Get => "GET",
             Self::Head => "HEAD",
             Self::Patch => "PATCH",

@@ -74,7 +74,9 @@ pub fn of_failure(stage: Stage, failure: Failure) -> Refusal {
 /// The attempt got an answer whose status is not 2xx.
 pub fn of_response(stage: Stage, response: &Response) -> Refusal {
     let told = Told::read(response);
-    let (code, remedy) = judge(stage, response.status, &told);
+    // Storage's real status would be in the part of the body that is missing.
+    let is_cut = response.status == 400 && response.json.is_none() && response.body.starts_with('{');
+    let (code, remedy) = if is_cut { (Code::BadResponse, Remedy::Wait) } else { judge(stage, response.status, &told) };
     let separator = if stage == Stage::Sign { " " } else { ": " };
     let mut message = format!("{}{separator}{}: {}", stage.label(), response.status, quote(&response.body));
     if let Some(advice) = advice(stage, code, &told) {

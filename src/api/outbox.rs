@@ -51,6 +51,18 @@ impl Outbox {
         ))
     }
 
+    /// Has the drain under way look at the store again.
+    #[wasm_bindgen(js_name = lookAgain)]
+    pub fn look_again(&self) {
+        self.courier.look_again();
+    }
+
+    /// Tells the server that nobody will go on with this upload.
+    pub fn abandon(&self, upload_id: String) -> Promise {
+        let courier = self.courier.clone();
+        promise(Box::pin(async move { courier.abandon(&upload_id).await.map(|()| JsValue::UNDEFINED) }))
+    }
+
     /// Makes a failed or waiting job ready to be tried again.
     pub fn retry(&self, id: String) -> Promise {
         let courier = self.courier.clone();

@@ -24,6 +24,8 @@ struct Shelves {
     jobs: RefCell<Vec<(String, String, f64, String)>>,
     images: RefCell<BTreeMap<String, Image>>,
     calls: Cell<u32>,
+    /// How long each transaction takes.
+    latency_ms: Cell<u32>,
     /// This one of the calls fails, before or after its commit.
     fails_at: Cell<Option<(u32, bool)>>,
     /// Every text that was ever stored.
@@ -45,6 +47,7 @@ impl Shelf {
             jobs: RefCell::default(),
             images: RefCell::default(),
             calls: Cell::new(0),
+            latency_ms: Cell::new(0),
             fails_at: Cell::new(None),
             written: RefCell::default(),
         }))
@@ -59,6 +62,9 @@ impl Shelf {
             return Err(broken());
         }
         let result = work();
+        if self.latency_ms.get() > 0 {
+            self.world.pass(self.latency_ms.get()).await;
+        }
         self.world.moment().await;
         if self.fails_at.get() == Some((nth, true)) { Err(broken()) } else { Ok(result) }
     }
@@ -603,11 +609,7 @@ fn what_is_discarded_on_its_way_gets_no_row() {
             world.moments.set(0);
             // Another tab discards it at that very moment.
             let discard = async {
-                core::future::poll_fn(|_| match world.moments.get() >= moment {
-                    true => core::task::Poll::Ready(()),
-                    false => core::task::Poll::Pending,
-                })
-                .await;
+                poll_fn(|_| if world.moments.get() >= moment { Poll::Ready(()) } else { Poll::Pending }).await;
                 let had_row = !world.rows_of(&id_of(0)).is_empty();
                 shelf.discard(&id_of(0));
                 had_row
@@ -638,6 +640,87 @@ fn what_is_discarded_on_its_way_gets_no_row() {
     };
     world.run(all_of(vec![Box::pin(drained) as Racer<'_, ()>, Box::pin(discard)]));
     assert!(world.rows_of(&id_of(0)).is_empty() && shelf.is_empty());
+}
+
+#[test]
+fn what_is_new_or_due_again_during_a_drain_waits_for_no_other() {
+    let (world, shelf) = world();
+    world.latency_ms.set(1000);
+    let setup = Setup { limits: Limits { concurrency: 2, ..LIMITS }, ..SETUP };
+    let (outbox, other_tab) = (setup.open(&world, &shelf).0, open(&world, &shelf));
+    // Ten pieces of a second each.
+    enqueue(&world, &outbox, &[950]);
+    let began = now(&world);
+    world.plan(Step::Upload, &[fault("502")]);
+    let later = async {
+        world.pass(2500).await;
+        outbox.enqueue(request(1, 50)).await.unwrap();
+        world.pass(10).await;
+        other_tab.enqueue(request(2, 50)).await.unwrap();
+        outbox.look_again();
+        // By then the first one's wait is over.
+        world.pass(3500).await;
+        outbox.look_again();
+    };
+    let drained = Cell::new(None);
+    let drain = async { drained.set(Some(drain_async(&outbox).await.unwrap())) };
+    world.run(all_of(vec![Box::pin(drain) as Racer<'_, ()>, Box::pin(later)]));
+    assert_eq!(drained.get().unwrap().done, 3);
+    assert_all_arrived(&world, &shelf, &[950, 50, 50], &"one drain");
+    let sent = world.sent.borrow();
+    let starts = sent.iter().filter(|sent| sent.step == Step::Upload).map(|sent| sent.at_ms - began);
+    assert_eq!(starts.collect::<Vec<f64>>(), [2500.0, 3500.0, 6010.0], "refused, the other tab's, and once more");
+    assert!(world.most_flying.get() <= 1);
+}
+
+#[test]
+fn looking_again_at_any_time_sends_nothing_twice_and_forgets_nothing() {
+    for concurrency in [1, 3] {
+        for after_ms in 0..60 {
+            let (world, shelf) = world();
+            world.latency_ms.set(10);
+            let setup = Setup { limits: Limits { concurrency, ..LIMITS }, ..SETUP };
+            let (outbox, _) = setup.open(&world, &shelf);
+            enqueue(&world, &outbox, &[50, 250, 60]);
+            world.plan(Step::Insert, &[fault("42501"), fault("502")]);
+            shelf.latency_ms.set(3);
+            let look = async {
+                for ms in [after_ms, 1, 1, 2, 7] {
+                    world.pass(ms).await;
+                    outbox.look_again();
+                }
+            };
+            let drained = Cell::new(None);
+            let drain = async { drained.set(Some(drain_async(&outbox).await.unwrap())) };
+            world.run(all_of(vec![Box::pin(drain) as Racer<'_, ()>, Box::pin(look)]));
+            let Drained { done, failed, waiting, .. } = drained.get().unwrap();
+            assert_eq!((done, failed, waiting), (1, 1, 1), "{concurrency} {after_ms}");
+            assert!(world.most_flying.get() <= 1, "one job twice at a time: {concurrency} {after_ms}");
+            let inserts = world.sent.borrow().iter().filter(|sent| sent.step == Step::Insert).count();
+            assert_eq!(inserts, 3, "{concurrency} {after_ms}");
+        }
+    }
+}
+
+#[test]
+fn a_discarded_upload_ends_at_once() {
+    let (world, shelf) = world();
+    world.latency_ms.set(1000);
+    let outbox = open(&world, &shelf);
+    enqueue(&world, &outbox, &[950, 60]);
+    let discard = async {
+        world.pass(2500).await;
+        shelf.discard(&id_of(0));
+        outbox.look_again();
+    };
+    let drain = async {
+        assert_eq!(drain_async(&outbox).await.unwrap().done, 1);
+    };
+    world.run(all_of(vec![Box::pin(drain) as Racer<'_, ()>, Box::pin(discard)]));
+    assert!(shelf.is_empty() && world.rows_of(&id_of(0)).is_empty());
+    assert_arrived(&world, [(1, 60)], &"a discard");
+    assert!(world.bytes_sent() <= 3 * CHUNK + 60, "{} bytes", world.bytes_sent());
+    assert!(world.flying.borrow().values().all(|flying| *flying == 0), "what was on its way is aborted");
 }
 
 async fn drain_async(outbox: &Outbox) -> Result<Drained, Error> {

@@ -229,6 +229,19 @@ impl Upload {
     }
 }
 
+/// Asks the server to forget an unfinished upload.
+pub fn abandon<B>(config: &Config, id: &str) -> Request<B> {
+    Request::new(Method::Delete, format!("{}/{id}", endpoint(config))).header(TUS.0, TUS.1).header("x-upsert", "true")
+}
+
+/// Forgotten now, or before, or finished: there is nothing more to do.
+pub fn read_abandon(response: &Response) -> Result<String, Refusal> {
+    match response.status {
+        200..300 | 404 | 409 | 410 => Ok(String::new()),
+        _ => Err(refused(response)),
+    }
+}
+
 fn endpoint(config: &Config) -> String {
     format!("{}/storage/v1/upload/resumable", config.url)
 }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { dispatchSync } from "../support/background.mjs";
-import { databaseOf, imageBytes, outboxWorld, range } from "../support/outbox.mjs";
+import { databaseOf, imageBytes, outboxWorld, range, sinkOf } from "../support/outbox.mjs";
 import { until } from "../support/until.mjs";
 
 const world = outboxWorld();
@@ -157,4 +157,73 @@ test("a tab that was closed is told nothing more, and its jobs stay", async (t) 
   assert.equal((await tabs[1].changes()).length, 1);
   await assert.rejects(tabs[1].list(), { name: "ImagenCloudError" });
   await world.arrived(user, [1]);
+});
+
+test("an image that another tab takes in waits for no upload that is under way", async (t) => {
+  const user = await world.user();
+  const context = await world.context(t);
+  const options = { concurrency: 2 };
+  const tabs = [await world.tab(t, user, { context, options }), await world.tab(t, user, { context, options })];
+  await tabs[0].enqueue(0);
+  const hold = world.recorder.hold({ method: "PUT", at: "request", image: user.id });
+  const drained = tabs[0].drain();
+  await hold.reached;
+  await tabs[1].enqueue(1);
+  await until(async () => (await tabs[1].list()).length === 1, "the second one's arrival");
+  await world.arrived(user, [1]);
+  hold.release();
+  assert.deepEqual(await drained, { done: 2, failed: 0, waiting: 0 });
+  await world.arrived(user, [0, 1]);
+});
+
+for (const method of ["discard", "clear"]) {
+  test(`${method} in one tab ends another tab's upload, and the server forgets what it has of it`, async (t) => {
+    const user = await world.user();
+    const context = await world.context(t);
+    const settings = { context, sink: { resumableFrom: 1, chunkSize: 8192 } };
+    const tabs = [await world.tab(t, user, settings), await world.tab(t, user, settings)];
+    const { imageId } = await tabs[0].enqueue(0);
+    const hold = world.recorder.hold({ method: "PATCH", at: "request", image: user.id });
+    const drained = tabs[0].drain();
+    await hold.reached;
+    await tabs[1][method](imageId);
+    assert.deepEqual(await drained, { done: 0, failed: 0, waiting: 0 }, "while its request is still held");
+    const deletion = await until(() => ofUser(user).find((request) => request.method === "DELETE"), "a DELETE");
+    await until(() => deletion.endedAt, "its answer");
+    hold.release();
+    const { status } = await fetch(new URL(deletion.target, world.supabase.url), {
+      method: "HEAD",
+      headers: {
+        "tus-resumable": "1.0.0",
+        "x-upsert": "true",
+        apikey: world.supabase.publishableKey,
+        authorization: `Bearer ${user.accessToken}`,
+      },
+    });
+    assert.equal(status, 404);
+    await world.arrived(user, []);
+    assert.deepEqual(await tabs[0].list(), []);
+  });
+}
+
+test("a service worker that goes on running sends the images of whoever signs in next", async (t) => {
+  const [user, other] = [await world.user(), await world.user()];
+  const context = await world.context(t);
+  const tab = await world.tab(t, user, { context });
+  const mine = [await tab.enqueue(1)];
+  await tab.openAs("theirs", other);
+  const theirs = [await tab.run("enqueue", "theirs", 2, {})];
+  const register = (url) =>
+    tab.page.evaluate((given) => navigator.serviceWorker.register(given, { type: "module" }), url);
+  await register(world.worker(user, { script: "signed-in-sw.js" }));
+  await tab.empty();
+  await world.arrived(user, [1], mine);
+  assert.equal((await tab.run("call", "theirs", "list")).length, 1);
+  await tab.page.evaluate(async (config) => (await navigator.serviceWorker.ready).active.postMessage(config), {
+    sink: sinkOf({ user: other, supabase: world.supabase, target: world.recorder.url }),
+    token: other.accessToken,
+  });
+  await dispatchSync(context, world.site.url);
+  await until(async () => (await tab.run("call", "theirs", "list")).length === 0, "their image's arrival");
+  await world.arrived(other, [2], theirs);
 });

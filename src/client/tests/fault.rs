@@ -223,6 +223,7 @@ const FAULTS: &[Case] = faults! {
     "544": Storage, lost,
         Status(544, r#"{"statusCode":"544","error":"x","message":"y","code":"DatabaseTimeout"}"#) => Again, Unavailable;
     "router's 503": Storage, lost, Status(400, r#"{"statusCode":503,"error":"x","message":"y"}"#) => Again, Unavailable;
+    "400 cut short": Anywhere, lost, Status(400, r#"{"statusCode":"503","err"#) => Again, BadResponse;
     // Uploads in pieces answer real statuses with texts.
     "423": Resumable, lost, Status(423, "") => Again, Unavailable;
     "503 of a lock": Resumable, lost, Status(503, "acquiring lock timeout") => Again, Unavailable;

@@ -6,6 +6,9 @@ use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Wake;
 
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
@@ -35,6 +38,7 @@ pub(crate) enum Step {
     Piece,
     Offset,
     Info,
+    Abandon,
     InsertMany,
     ReadBackMany,
     SignMany,
@@ -125,6 +129,16 @@ pub(crate) struct State {
     pub(crate) most_flying: Cell<u32>,
 }
 
+/// Whether what runs asked to be looked at again.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 impl core::ops::Deref for World {
     type Target = State;
 
@@ -164,7 +178,9 @@ impl World {
     /// Runs a future to its end, or until the moment of [`State::kill_at`]: then it is dropped as it is.
     pub(crate) fn run_until_dead<T>(&self, future: impl Future<Output = T>) -> Option<T> {
         let mut future = pin!(future);
-        let mut context = Context::from_waker(Waker::noop());
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(woken.clone());
+        let mut context = Context::from_waker(&waker);
         loop {
             if let Poll::Ready(result) = future.as_mut().poll(&mut context) {
                 return Some(result);
@@ -172,6 +188,9 @@ impl World {
             if self.dead.take() {
                 self.kill_at.set(None);
                 return None;
+            }
+            if woken.0.swap(false, Ordering::Relaxed) {
+                continue;
             }
             let next =
                 self.timers.borrow().iter().copied().reduce(f64::min).expect("waits for nothing that ever comes");
@@ -476,6 +495,7 @@ fn step_of(request: &Request<Bytes>) -> Step {
         Method::Post if path == "/storage/v1/upload/resumable" => Step::Create,
         Method::Patch if starts("/storage/v1/upload/resumable/") => Step::Piece,
         Method::Head if starts("/storage/v1/upload/resumable/") => Step::Offset,
+        Method::Delete if starts("/storage/v1/upload/resumable/") => Step::Abandon,
         Method::Get if starts("/storage/v1/object/info/imagen-generated/") => Step::Info,
         Method::Post if path == "/rest/v1/images" => Step::Insert,
         Method::Post if starts("/rest/v1/images?on_conflict=id&columns=") => Step::InsertMany,
