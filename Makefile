@@ -1,6 +1,6 @@
 # Everything runs with the tools that scripts/bootstrap.sh sets up; `make help` lists the targets.
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
-.PHONY: help demo build test package-test lint bench chaos deploy-check clean
+.PHONY: help demo build test package-test lint audit bench chaos deploy-check clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -25,6 +25,10 @@ package-test: ## pack the package, install it, and load it in every kind of host
 
 lint: build ## formatters, linters, type checks, documentation
 	@scripts/lint.sh
+
+audit: ## licences, sources and known weaknesses of what this is built on
+	@scripts/bootstrap.sh audit
+	@scripts/audit.sh
 
 bench: ## measure sizes and speeds
 	@scripts/bootstrap.sh test

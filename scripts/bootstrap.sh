@@ -2,7 +2,8 @@
 # Sets up what is missing and links it into .tools/bin, which make puts first in PATH.
 #   scripts/bootstrap.sh build   Rust with a wasm32 standard library, wasm-bindgen, Node and the npm packages
 #   scripts/bootstrap.sh test    also wasm-pack, Chromium, ChromeDriver and PostgreSQL's programs
-#   scripts/bootstrap.sh package also the bundlers, runtimes and checkers of tests/packaging/tools
+#   scripts/bootstrap.sh audit   what build needs, and cargo-deny
+#   scripts/bootstrap.sh package what test needs, and the bundlers, runtimes and checkers of tests/packaging/tools
 # What the machine already has is used. The rest goes into a per-user cache, by version, so that a second
 # clone costs nothing. Each need is met in the ordinary way first; where only package registries can be
 # reached (no rustup downloads, no release pages), Debian's packages, crates and npm packages stand in.
@@ -11,13 +12,16 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
 level=${1:-build}
-[[ $level == build || $level == test || $level == package ]] ||
-  { echo "usage: scripts/bootstrap.sh [build|test|package]" >&2; exit 2; }
+case $level in
+  build | test | package | audit) ;;
+  *) echo "usage: scripts/bootstrap.sh [build|test|package|audit]" >&2; exit 2 ;;
+esac
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/imagen-cloud
 bin=$root/.tools/bin
 target=wasm32-unknown-unknown
 wasm_pack_version=0.15.1
+cargo_deny_version=0.20.2
 node_version=22.23.3 # fetched only where the user's is older than node_oldest
 node_oldest=22
 mkdir -p "$cache/logs" "$bin"
@@ -177,7 +181,7 @@ need_crate() {
     return
   fi
   if [[ ! -d $dir ]]; then
-    say "$crate $version: cargo install (a minute or two)"
+    say "$crate $version: cargo install (some minutes)"
     rm -rf "$dir.partial"
     # Not --locked: the lock file of wasm-bindgen-cli names a crate version that was withdrawn.
     # Lightly optimized: building them takes longer than they ever run.
@@ -288,7 +292,8 @@ bindgen=$(wasm_bindgen_version)
 need_crate wasm-bindgen-cli "${bindgen:-0.2.130}" wasm-bindgen wasm-bindgen-test-runner
 need_node
 need_npm_packages .
-if [[ $level != build ]]; then
+[[ $level != audit ]] || need_crate cargo-deny $cargo_deny_version cargo-deny
+if [[ $level == test || $level == package ]]; then
   need_crate wasm-pack $wasm_pack_version wasm-pack
   need_chromium
   need_postgres

@@ -23,6 +23,7 @@ test("the tarball holds these files and no other", async (t) => {
     "README.md",
     "api.js",
     "browser.js",
+    "copies.js",
     "errors.js",
     "index.d.ts",
     "node.js",
