@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { before, test } from "node:test";
+import { promisify } from "node:util";
 import { runScript } from "../../supabase/database.mjs";
 import { as, insert, onEveryDatabase, row, select } from "./helpers.mjs";
 
-const MIGRATION = await readFile(
-  new URL("../../supabase/migrations/20260511000000_imagen_schema_init.sql", import.meta.url),
-  "utf8",
-);
+const ROOT = new URL("../../", import.meta.url);
+const MIGRATION = await readFile(new URL("supabase/migrations/20260511000000_imagen_schema_init.sql", ROOT), "utf8");
 
 onEveryDatabase("imagen.images", (backend) => {
   let user;
@@ -170,5 +170,23 @@ onEveryDatabase("imagen.images", (backend) => {
     const [statement] = /insert into storage\.buckets[^;]+;/.exec(MIGRATION);
     await runScript(backend().connection, statement);
     assert.deepEqual(await backend().sql(bucket), [{ public: false, unlimited: false }]);
+  });
+
+  test("the README's way to other names makes the same again beside it", async () => {
+    const readme = await readFile(new URL("README.md", ROOT), "utf8");
+    const [, command] = readme.match(/^```sh\n(sed .*?) > my-migration\.sql\n```/ms);
+    const { stdout } = await promisify(execFile)("sh", ["-c", command], { cwd: ROOT });
+    await runScript(backend().connection, stdout);
+    const count = (schema) =>
+      backend().sql(
+        `select (select count(*)::int from information_schema.columns where table_schema = $1) as columns,
+                (select count(*)::int from pg_policies where schemaname = $1) as policies,
+                (select count(*)::int from pg_policies where policyname like $1 || ': users%') as storage_policies`,
+        [schema],
+      );
+    assert.deepEqual(await count("studio"), await count("imagen"));
+    assert.equal((await count("studio"))[0].storage_policies, 4);
+    const [bucket] = await backend().sql("select public from storage.buckets where id = 'my-bucket'");
+    assert.deepEqual(bucket, { public: false });
   });
 });

@@ -1,0 +1,34 @@
+// The pages' links: to files that are there, and to headings that they have.
+import assert from "node:assert/strict";
+import { access, readdir, readFile } from "node:fs/promises";
+import { test } from "node:test";
+
+const ROOT = new URL("../../", import.meta.url);
+const markdown = async (folder) => (await readdir(new URL(folder, ROOT))).filter((name) => name.endsWith(".md"));
+const PAGES = [...(await markdown("./")), ...(await markdown("docs/")).map((name) => `docs/${name}`), "pkg/README.md"];
+
+/** What GitHub makes of a heading. */
+const anchor = (heading) =>
+  heading
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N}_\- ]/gu, "")
+    .trim()
+    .replaceAll(" ", "-");
+
+for (const page of PAGES) {
+  test(`${page} links to what is there`, async () => {
+    const text = await readFile(new URL(page, ROOT), "utf8");
+    for (const [, link] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^https?:/.test(link)) continue;
+      const target = new URL(link, new URL(page, ROOT));
+      const hash = target.hash.slice(1);
+      target.hash = "";
+      await assert.doesNotReject(access(target), link);
+      if (!hash) continue;
+      const headings = [...(await readFile(target, "utf8")).matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
+        anchor(heading),
+      );
+      assert.ok(headings.includes(hash), link);
+    }
+  });
+}
