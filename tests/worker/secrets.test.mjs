@@ -1,6 +1,7 @@
 // The service key and the JWT secret must not leave the Worker, by whatever way.
 import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
+import { createServer } from "node:http";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { buildApp } from "../../www/local/app.mjs";
@@ -77,6 +78,34 @@ test("a backend that quotes the key back is not passed on", async () => {
   }
 });
 
+test("a redirect takes the key nowhere", async () => {
+  const visited = [];
+  const elsewhere = await serve((request, response) => response.end(visited.push(request.headers) && "{}"));
+  const astray = await serve((request, response) =>
+    request.resume().on("end", () => response.writeHead(307, { location: elsewhere.url + request.url }).end()),
+  );
+  const bench = await startBench({ SUPABASE_URL: astray.url, SYNC_BACKOFF_MS: "5", SYNC_DEADLINE_MS: "1000" });
+  try {
+    const { id, accessToken } = await bench.supabase.createUser();
+    const wish = fields({ size: PIXEL.length, mimeType: "image/png" });
+    const headers = { authorization: `Bearer ${accessToken}` };
+    for (const answer of [
+      await bench.post(accessToken),
+      await bench.post(accessToken, { request: fields({ imageId: crypto.randomUUID() }) }),
+      await bench.call(`/api/signed-url?path=${id}/a.png`, { headers }),
+      await bench.send("/api/tickets", accessToken, wish),
+    ]) {
+      assert.ok(![200, 201].includes(answer.status), `${answer.status}`);
+    }
+    await bench.call("/api/health");
+    await bench.worker.runCron();
+    assert.deepEqual(visited, []);
+  } finally {
+    await bench.close();
+    await Promise.all([astray.close(), elsewhere.close()]);
+  }
+});
+
 test("a Worker without its bindings says so to its log and not to the caller", async () => {
   const bench = await startBench({ SUPABASE_SERVICE_KEY: undefined });
   try {
@@ -116,4 +145,16 @@ async function localKeys() {
     names.filter((name) => name.endsWith(".json")).map((name) => readFile(folder + name, "utf8")),
   );
   return texts.flatMap((text) => Object.values(JSON.parse(text)).filter((value) => typeof value === "string"));
+}
+
+async function serve(listener) {
+  const server = createServer(listener);
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    url: `http://127.0.0.1:${server.address().port}`,
+    close: () => {
+      server.closeAllConnections();
+      return new Promise((resolve) => server.close(resolve));
+    },
+  };
 }

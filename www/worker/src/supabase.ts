@@ -29,6 +29,7 @@ export async function withSink<T>(
     initialBackoffMs: settings.syncBackoffMs,
     maxBackoffMs: 5_000,
     timeoutMs: 10_000,
+    fetch: askSupabase,
     ...options,
   });
   try {
@@ -73,7 +74,7 @@ export async function findRow(
   withinMs = settings.syncDeadlineMs,
 ): Promise<Row | undefined> {
   const query = new URLSearchParams({ id: `eq.${imageId}`, select: "owner_user_id,storage_path" });
-  const answer = await fetch(`${settings.supabaseUrl}/rest/v1/images?${query}`, {
+  const answer = await askSupabase(`${settings.supabaseUrl}/rest/v1/images?${query}`, {
     headers: { ...keyHeaders(settings), "accept-profile": "imagen" },
     signal: AbortSignal.timeout(withinMs),
   });
@@ -86,7 +87,7 @@ export async function findRow(
 /** Whether Supabase answers at all; a 5xx of its gateway is no answer. */
 export async function isReachable(settings: Settings): Promise<boolean> {
   try {
-    const answer = await fetch(`${settings.supabaseUrl}/auth/v1/health`, {
+    const answer = await askSupabase(`${settings.supabaseUrl}/auth/v1/health`, {
       headers: keyHeaders(settings),
       signal: AbortSignal.timeout(5_000),
     });
@@ -100,3 +101,6 @@ export async function isReachable(settings: Settings): Promise<boolean> {
 export function keyHeaders({ serviceKey }: Settings): Record<string, string> {
   return { apikey: serviceKey, authorization: `Bearer ${serviceKey}` };
 }
+
+/** Every request with the key goes this way: a redirect would take the key along to wherever it points. */
+export const askSupabase: typeof fetch = (input, init) => fetch(input, { ...init, redirect: "manual" });
