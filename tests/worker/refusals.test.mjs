@@ -4,7 +4,7 @@ import { connect } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { encode, fields, file, mint, PIXEL, startBench } from "./support.mjs";
 
-const LIMIT = 100_000;
+const LIMIT = 400_000;
 const UUID = "11111111-2222-4333-8444-555555555555";
 
 let bench;
@@ -64,6 +64,19 @@ describe("tokens", () => {
     "the wrong audience": () => mint(secret(), { sub: user.id, aud: "other" }),
     "no audience": () => mint(secret(), { sub: user.id, aud: undefined }),
     "another issuer": () => mint(secret(), { sub: user.id, iss: "https://evil.example/auth/v1" }),
+    "a crit header that nobody knows": () =>
+      `${encode({ alg: "HS256", crit: ["x"], x: 1 })}.${user.accessToken.split(".").slice(1).join(".")}`,
+    "claims that are a list": () => `${encode({ alg: "HS256" })}.${encode([claims()])}.AAAA`,
+    "a token with a fourth part": () => `${user.accessToken}.AAAA`,
+    "an upload token of Storage's": async () => {
+      const { data } = await bench.admin.storage.from("imagen-generated").createSignedUploadUrl(`${user.id}/x.png`);
+      return data.token;
+    },
+    "a signed URL's token": async () => {
+      const { storagePath } = othersImage;
+      const { data } = await bench.admin.storage.from("imagen-generated").createSignedUrl(storagePath, 60);
+      return new URL(data.signedUrl).searchParams.get("token");
+    },
     "the anon key": () => bench.supabase.anonKey,
     "the service key": () => bench.supabase.serviceKey,
     "the publishable key": () => bench.supabase.publishableKey,
@@ -85,6 +98,10 @@ describe("tokens", () => {
     "a sub in capitals": { sub: "AAAAAAAA-2222-4333-8444-555555555555" },
     "no sub": { sub: undefined },
     "a sub of another type": { sub: { id: UUID } },
+    "a sub with a line break behind it": { sub: `${UUID}\n` },
+    "a sub with a folder behind it": { sub: `${UUID}/../x` },
+    "a list of roles": { role: ["authenticated"] },
+    "an anonymous user in words": { is_anonymous: "true" },
   };
   for (const [name, changes] of Object.entries(forbidden)) {
     test(`a token with ${name} is refused`, async () => {
@@ -152,6 +169,12 @@ describe("another user's path is not signed", () => {
     "out of one's own folder by encoded backslash": (path) => `${user.id}/..%5c${path}`,
     "behind an empty segment": (path) => `${user.id}//../${path}`,
     "behind a NUL": (path) => `${path}%00${user.id}/`,
+    "in UTF-16's way": (path) => `${user.id}/%u002e%u002e/${path}`,
+    "with a plus for a slash": (path) => path.replaceAll("/", "+"),
+    "behind a question mark": (path) => encodeURIComponent(`?/${path}`),
+    "as an absolute URL": (path) => encodeURIComponent(`https://evil.example/${path}`),
+    "with an invisible letter before it": (path) => encodeURIComponent(`\ufeff${path}`),
+    "with a space before it": (path) => `%20${path}`,
     "behind a line break": (path) => `${user.id}/%0d%0a${path}`,
   };
   for (const [name, make] of Object.entries(paths)) {
@@ -175,6 +198,11 @@ describe("another user's path is not signed", () => {
   test("no path is a bad request", () => refused(400, "invalid_request", () => sign("")));
   test("an own path without an object is not found", () =>
     refused(404, "object_missing", () => sign(`${user.id}/2026-05-11/none-1.png`)));
+  test("dots that are none leave no folder", async () => {
+    for (const dots of [encodeURIComponent("．．"), "%c0%ae%c0%ae", "%e2%80%a4%e2%80%a4"]) {
+      await refused(404, "object_missing", () => sign(`${user.id}/${dots}/${othersImage.storagePath}`));
+    }
+  });
   for (const ttl of ["0", "86401", "-1", "1.5", "1e3", "forever", "", "60&ttl=70"]) {
     test(`ttl=${ttl} is a bad request`, () =>
       refused(400, "invalid_request", () => sign(`${user.id}/2026-05-11/a-1.png&ttl=${ttl}`)));
@@ -208,6 +236,12 @@ describe("requests", () => {
     "a date that leaves the folder": { date: ".." },
     "an absolute slug": { slug: "/etc/passwd" },
     "a NUL in the slug": { slug: "a\0b" },
+    "a slug with encoded dots": { slug: "%2e%2e/%2e%2e/a" },
+    "a slug with dots encoded twice": { slug: "%252e%252e/a" },
+    "a slug with full-width dots": { slug: "．．/a" },
+    "a slug of half a surrogate": { slug: "a\ud800" },
+    "an ext that leaves the folder": { ext: `/../../../${UUID}/a.png` },
+    "a date with a line break": { date: "2026-05-11\r\nx-upsert: true" },
     "an unknown field": { colour: "red" },
     "no prompt": { prompt: undefined },
     "a prompt of another type": { prompt: 7 },
@@ -233,11 +267,18 @@ describe("requests", () => {
     "a request that is not JSON": { request: "{" },
     "a request that is a list": { request: "[]" },
     "a request that is null": { request: "null" },
+    "a sidecar too deep to be written": {
+      request: JSON.stringify(fields({ sidecar: 0 })).replace(":0}", `:${"[".repeat(100_000)}${"]".repeat(100_000)}}`),
+    },
+    "a request with a prototype": { request: `{"__proto__":{"slug":"x"},${JSON.stringify(fields()).slice(1)}` },
+    "a request with a constructor": { request: `{"constructor":{},${JSON.stringify(fields()).slice(1)}` },
   };
   for (const [name, parts] of Object.entries(malformed)) {
     test(`${name} is a bad request`, () => refused(400, "invalid_request", () => post(parts)));
   }
 
+  test("a request that would fill the memory once it is parsed is too large", () =>
+    refused(413, "too_large", () => post({ request: "[".repeat(300_000) })));
   test("two images are a bad request", async () => {
     const form = new FormData();
     form.append("request", JSON.stringify(fields()));
@@ -344,6 +385,99 @@ describe("origins and routes", () => {
   });
 });
 
+describe("smuggling", () => {
+  const inner = () => {
+    const form = [
+      "--x",
+      'Content-Disposition: form-data; name="request"',
+      "",
+      JSON.stringify(fields({ slug: "smuggled" })),
+      "--x",
+      'Content-Disposition: form-data; name="image"; filename="a.png"',
+      "",
+      PIXEL.toString("latin1"),
+      "--x--",
+      "",
+    ].join("\r\n");
+    const head = [
+      "POST /api/sync HTTP/1.1",
+      "Host: x",
+      `Authorization: Bearer ${user.accessToken}`,
+      "Content-Type: multipart/form-data; boundary=x",
+      `Content-Length: ${form.length}`,
+    ];
+    return `${head.join("\r\n")}\r\n\r\n${form}`;
+  };
+  const authorization = () => `Authorization: Bearer ${user.accessToken}`;
+  const post = "POST /api/sync HTTP/1.1";
+  const type = "Content-Type: multipart/form-data; boundary=x";
+  /** What would be a second request to a server that reads the first one in another way. */
+  const ways = {
+    "a length and chunks": (rest) => [
+      [post, type, `Content-Length: ${rest.length + 5}`, "Transfer-Encoding: chunked"],
+      `0\r\n\r\n${rest}`,
+    ],
+    "chunks and a length": (rest) => [
+      [post, type, "Transfer-Encoding: chunked", `Content-Length: ${rest.length + 5}`],
+      `0\r\n\r\n${rest}`,
+    ],
+    "two lengths": (rest) => [[post, type, "Content-Length: 0", `Content-Length: ${rest.length}`], rest],
+    "a list of lengths": (rest) => [[post, type, `Content-Length: 0, ${rest.length}`], rest],
+    "a length with a sign": (rest) => [[post, type, `Content-Length: +${rest.length}`], rest],
+    "a length in hexadecimal": (rest) => [[post, type, `Content-Length: 0x${rest.length.toString(16)}`], rest],
+    "an odd transfer encoding": (rest) => [[post, type, "Transfer-Encoding: xchunked", "Content-Length: 0"], rest],
+    "a transfer encoding twice": (rest) => [
+      [post, type, "Transfer-Encoding: chunked", "Transfer-Encoding: identity"],
+      `0\r\n\r\n${rest}`,
+    ],
+    "a space before the colon": (rest) => [[post, type, "Transfer-Encoding : chunked", "Content-Length: 0"], rest],
+    "a header that goes on in the next line": (rest) => [
+      [post, type, "X-A: b", "\tTransfer-Encoding: chunked", "Content-Length: 0"],
+      rest,
+    ],
+    "an absolute target of another host": (rest) => [
+      ["POST http://evil.example/api/sync HTTP/1.1", type, `Content-Length: ${rest.length}`],
+      rest,
+    ],
+  };
+  for (const [name, make] of Object.entries(ways)) {
+    test(`${name} lets no second request in, and writes nothing`, async () => {
+      const stored = await bench.snapshot();
+      const [lines, body] = make(inner());
+      // The outer request has no token: whatever is written would be the inner one's doing.
+      const answers = await exchange(lines, Buffer.from(body, "latin1"));
+      // workerd hangs up on some without a word.
+      for (const status of answers) assert.ok(status >= 400 && status < 500, `${answers}`);
+      assert.equal(await bench.snapshot(), stored);
+    });
+  }
+
+  test("no other header makes it another method, path, user or owner", async () => {
+    const stored = await bench.snapshot();
+    for (const header of [
+      "X-HTTP-Method-Override: POST",
+      "X-Original-URL: /api/sync",
+      "X-Rewrite-URL: /api/sync",
+      "X-Forwarded-Prefix: /api/sync",
+      `Cookie: sb-access-token=${user.accessToken}`,
+      `X-Authorization: Bearer ${user.accessToken}`,
+      `Proxy-Authorization: Bearer ${user.accessToken}`,
+      `apikey: ${bench.supabase.serviceKey}`,
+    ]) {
+      const [status] = await exchange([post, type, header, "Content-Length: 0"], "");
+      assert.equal(status, 401, header);
+      const [other] = await exchange(["GET /api/health HTTP/1.1", authorization(), header], "");
+      assert.equal(other, 200, header);
+    }
+    assert.equal(await bench.snapshot(), stored);
+  });
+
+  test("a token with a line break in it reaches no header of another request", async () => {
+    const answers = await exchange([post, type, `${authorization()}\r\n X: y`, "Content-Length: 0"], "");
+    assert.ok(answers[0] >= 400);
+  });
+});
+
 test("not one of these requests made the Worker send Supabase anything to store under another's name", async () => {
   const { objects, rows } = JSON.parse(await bench.snapshot());
   const own = new Set([user.id, other.id]);
@@ -376,5 +510,25 @@ function raw(lines, body = "") {
         }),
       );
     });
+  });
+}
+
+/** The statuses of all answers to what is sent on one connection, which is left open for more. */
+function exchange(lines, body) {
+  const { hostname, port } = new URL(bench.url);
+  return new Promise((resolve) => {
+    let text = "";
+    const socket = connect(Number(port), hostname, () => {
+      socket.write(`${[...lines, `Host: ${hostname}:${port}`].join("\r\n")}\r\n\r\n`);
+      socket.write(body);
+      // An end to what is read: a request of its own, after everything that might count as one.
+      socket.end("\r\nGET /api/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    });
+    socket.setEncoding("latin1");
+    socket.on("data", (chunk) => {
+      text += chunk;
+    });
+    socket.on("error", () => {});
+    socket.on("close", () => resolve([...text.matchAll(/^HTTP\/1\.1 (\d+)/gm)].map(([, status]) => Number(status))));
   });
 }

@@ -7,6 +7,9 @@ export interface BodyLimits {
   ms: number;
 }
 
+/** Of JSON, which takes many times its size once it is parsed: enough for a long prompt and a large sidecar. */
+export const MAX_JSON_BYTES = 256 * 1024;
+
 /** How many bytes the body may turn out to have, by its own word; a longer one than allowed is refused right away. */
 export function announcedSize(request: Request, { bytes }: BodyLimits): number {
   const length = request.headers.get("content-length");
@@ -43,8 +46,8 @@ export async function readBody(request: Request, limits: BodyLimits): Promise<Bl
   }
 }
 
-function tooLarge(limit: number): Problem {
-  return new Problem("too_large", { detail: `A request may have ${limit} bytes, image and all.` });
+export function tooLarge(limit: number, what = "A request"): Problem {
+  return new Problem("too_large", { detail: `${what} may have ${limit} bytes.` });
 }
 
 /** A JSON object. */

@@ -1,4 +1,4 @@
-import { announcedSize, type BodyLimits, parseObject, readBody } from "./body";
+import { announcedSize, type BodyLimits, MAX_JSON_BYTES, parseObject, readBody, tooLarge } from "./body";
 import { Problem } from "./problem";
 
 /** The two parts of `POST /api/sync`. */
@@ -25,10 +25,12 @@ export async function parseForm(body: Blob | ArrayBuffer, type: string): Promise
   for (const name of form.keys()) {
     if (name !== "image" && name !== "request") throw invalid("Only the parts image and request are taken.");
   }
+  const request = await textOf(only(form, "request"));
+  if (request.length > MAX_JSON_BYTES) throw tooLarge(MAX_JSON_BYTES, "The part request");
   const image = only(form, "image");
   if (typeof image === "string") throw invalid("The part image has to be a file, with a filename.", "image");
   if (image.size === 0) throw invalid("The image is empty.", "image");
-  return { image, request: parseObject(await textOf(only(form, "request")), "The part request", "request") };
+  return { image, request: parseObject(request, "The part request", "request") };
 }
 
 /** The same two parts in one body, for {@link parseForm}. */
