@@ -48,7 +48,7 @@ test("an image goes to a path of its own first, and a commit makes it an image",
   const asked = await ask(request);
   const ticket = await asked.json();
   assert.equal(asked.status, 201);
-  assert.equal(ticket.path, `${user.id}/.incoming/${ticket.imageId}`);
+  assert.equal(ticket.path, `.incoming/${user.id}.${ticket.imageId}`);
   assert.equal(ticket.storagePath, `${user.id}/2026-05-11/${request.slug}-9007199254740993.png`);
   assert.ok(ticket.expiresAt > Date.now());
   await putUpload(ticket, PNG);
@@ -57,7 +57,7 @@ test("an image goes to a path of its own first, and a commit makes it an image",
   const done = await commit(ticket, request);
   assert.deepEqual(await answer(done), { status: 201, storagePath: ticket.storagePath, imageId: ticket.imageId });
   assert.deepEqual(await stored(ticket.storagePath), PNG);
-  assert.deepEqual(await objects(`${user.id}/.incoming`), []);
+  assert.deepEqual(await objects(`.incoming/${user.id}`), []);
   const [row] = await bench.supabase.sql(
     "select owner_user_id, storage_path, model, seed::text, width, height from imagen.images where id = $1",
     [ticket.imageId],
@@ -133,20 +133,36 @@ test("the upload token, used again after the commit, can't touch the image, not 
 test("an upload that is replaced while it is committed does not become the image", async () => {
   for (const evil of [pngOf(PNG.length), Buffer.alloc(PNG.length, "<script>")]) {
     const { request, ticket } = await uploaded();
+    let copies = 0;
     bench.front.before = async ({ path }) => {
-      if (!path.endsWith("/object/copy")) return;
-      bench.front.before = undefined;
-      await putUpload(ticket, evil);
+      // The first copy is what is looked at, the second one the image.
+      if (path.endsWith("/object/copy") && ++copies === 2) await putUpload(ticket, evil);
     };
-    assert.deepEqual(await answer(await commit(ticket, request)), { status: 415, code: "invalid_image" });
-    assert.equal(await stored(ticket.storagePath), null);
-    const rows = await bench.supabase.sql("select id from imagen.images where id = $1", [ticket.imageId]);
-    assert.equal(rows.length, 0);
+    assert.equal((await commit(ticket, request)).status, 201);
+    bench.front.before = undefined;
+    assert.equal(copies, 2);
+    assert.deepEqual(await stored(ticket.storagePath), PNG);
+    assert.deepEqual(await objects(".incoming/"), []);
   }
 });
 
+test("an upload that is replaced before it is looked at is what is looked at, and leaves an earlier image alone", async () => {
+  const first = await uploaded();
+  assert.equal((await commit(first.ticket, first.request)).status, 201);
+  const { request, ticket } = await uploaded({ slug: first.request.slug });
+  assert.equal(ticket.storagePath, first.ticket.storagePath);
+  bench.front.before = async ({ path }) => {
+    if (!path.endsWith("/object/copy")) return;
+    bench.front.before = undefined;
+    await putUpload(ticket, Buffer.alloc(PNG.length, "<script>"));
+  };
+  assert.deepEqual(await answer(await commit(ticket, request)), { status: 415, code: "invalid_image" });
+  assert.deepEqual(await stored(ticket.storagePath), PNG);
+  assert.deepEqual(await objects(".incoming/"), [ticket.path]);
+});
+
 test("a commit that loses every other answer arrives all the same, once", async () => {
-  for (let lost = 0; lost < 8; lost++) {
+  for (let lost = 0; lost < 10; lost++) {
     const { request, ticket } = await uploaded();
     let requests = 0;
     bench.front.lose = () => requests++ === lost;

@@ -1,5 +1,6 @@
 import { type ErrorCode, isImagenCloudError } from "imagen-cloud";
 import { parseForm } from "./form";
+import { removeAbandoned } from "./incoming";
 import { causeOf, logStaged, redact } from "./log";
 import { Problem } from "./problem";
 import { isUuid, toSyncRequest } from "./request";
@@ -31,11 +32,24 @@ export async function deliverBatch(batch: MessageBatch<unknown>, env: Bindings):
   await Promise.all(batch.messages.map((message) => handle(message, staging, settings, env)));
 }
 
-/** The cron trigger: a message that got lost loses no image. */
-export async function requeueStale(env: Bindings): Promise<void> {
+/** The cron trigger: a message that got lost loses no image, and an upload that nobody committed does not stay. */
+export async function tidyUp(env: Bindings): Promise<void> {
   const settings = readSettings(env);
+  await Promise.all([requeueStale(settings, env), clearIncoming(settings, env)]);
+}
+
+async function requeueStale(settings: Settings, env: Bindings): Promise<void> {
   const count = await Staging.of(env, settings)?.requeue(settings.stagedStaleSeconds);
   logStaged({ event: "requeued", count: count ?? 0 }, env);
+}
+
+/** What fails now is left to the next hour. */
+async function clearIncoming(settings: Settings, env: Bindings): Promise<void> {
+  try {
+    logStaged({ event: "cleared", count: await removeAbandoned(settings) }, env);
+  } catch (cause) {
+    logStaged({ event: "not_cleared", cause }, env);
+  }
 }
 
 async function handle(message: Message<unknown>, staging: Staging, settings: Settings, env: Bindings): Promise<void> {

@@ -1,9 +1,9 @@
 import { app } from "./app";
-import { deliverBatch, requeueStale } from "./delivery";
+import { deliverBatch, tidyUp } from "./delivery";
 import type { Bindings } from "./settings";
 
 export default {
   fetch: app.fetch,
   queue: deliverBatch,
-  scheduled: (_event, env) => requeueStale(env),
+  scheduled: (_event, env) => tidyUp(env),
 } satisfies ExportedHandler<Bindings>;

@@ -21,13 +21,13 @@ export function logOutcome(outcome: Outcome, env: Bindings): void {
   write(line, env);
 }
 
-/** What happened to a staged image. */
+/** What happened to a staged image, or by the clock. */
 export interface StagedEvent {
-  event: "staged" | "delivered" | "delayed" | "gone" | "buried" | "requeued";
+  event: "staged" | "delivered" | "delayed" | "gone" | "buried" | "requeued" | "cleared" | "not_cleared";
   imageId?: string;
   /** How often the queue has come with it. */
   attempts?: number;
-  /** How many images. */
+  /** How many images, or uploads. */
   count?: number;
   cause?: unknown;
 }

@@ -27,6 +27,10 @@ export interface Bindings {
   MAX_IMAGE_BYTES?: string;
   /** How long a ticket lives, in seconds. Default 86400. */
   TICKET_TTL_SECONDS?: string;
+  /** How long after the first ticket's end it can still be renewed, in seconds. Default 604800, 7 days. */
+  TICKET_RENEWABLE_SECONDS?: string;
+  /** How long an upload is kept after its last ticket could have ended, in seconds. Default 86400. */
+  UPLOAD_MARGIN_SECONDS?: string;
   /** How long one request may work on Supabase, retries included, in ms, before its image is staged. Default 10000. */
   SYNC_DEADLINE_MS?: string;
   /** The first wait between two tries within a request, in ms, doubled by every further one. Default 500. */
@@ -58,6 +62,8 @@ export interface Settings {
   bodyWaitMs: number;
   maxImageBytes: number;
   ticketTtlSeconds: number;
+  ticketRenewableSeconds: number;
+  uploadMarginSeconds: number;
   syncDeadlineMs: number;
   syncBackoffMs: number;
   deliveryDeadlineMs: number;
@@ -79,6 +85,8 @@ export function readSettings(env: Bindings): Settings {
     bodyWaitMs: number(env, "BODY_WAIT_MS", 30_000),
     maxImageBytes: number(env, "MAX_IMAGE_BYTES", 100 * 1024 * 1024),
     ticketTtlSeconds: number(env, "TICKET_TTL_SECONDS", 86_400),
+    ticketRenewableSeconds: number(env, "TICKET_RENEWABLE_SECONDS", 7 * 86_400),
+    uploadMarginSeconds: number(env, "UPLOAD_MARGIN_SECONDS", 86_400),
     syncDeadlineMs: number(env, "SYNC_DEADLINE_MS", 10_000),
     syncBackoffMs: number(env, "SYNC_BACKOFF_MS", 500),
     deliveryDeadlineMs: number(env, "DELIVERY_DEADLINE_MS", 60_000),

@@ -17,15 +17,13 @@ export async function signUrl(query: URLSearchParams, user: User, settings: Sett
 
 /**
  * Whether the path, as it stands, names an object in the user's folder. What a server further on might still decode,
- * fold or resolve (`%`, `\`, control characters, `.`, `..` and empty segments) is in no path that was ever stored. What
- * a ticket's holder has uploaded to `.incoming` is no image yet: nobody has looked at it.
+ * fold or resolve (`%`, `\`, control characters, `.`, `..` and empty segments) is in no path that was ever stored.
  */
 export function isOwnPath(path: string, user: User): boolean {
   const [owner, ...segments] = path.split("/");
   return (
     owner === user.id &&
     segments.length > 0 &&
-    segments[0] !== ".incoming" &&
     segments.every((segment) => segment !== "" && segment !== "." && segment !== "..") &&
     // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
     !/[%\\\u0000-\u001f\u007f]/.test(path)

@@ -2,10 +2,11 @@
 // errors are HTTP 400 with the real code in the body.
 import { Problem } from "./problem";
 import type { Settings } from "./settings";
-import { BUCKET, keyHeaders } from "./supabase";
+import { askSupabase, BUCKET, keyHeaders } from "./supabase";
 
 /** How much of an image is looked at: as much as the package does. */
 const HEADER_BYTES = 64 * 1024;
+const UPSERT = { "x-upsert": "true" };
 
 /** What is known of an object without its bytes. */
 export interface ObjectInfo {
@@ -13,9 +14,17 @@ export interface ObjectInfo {
   mimeType: string;
 }
 
+/** An object in a list. */
+export interface StoredObject {
+  /** Within its folder. */
+  name: string;
+  /** When it was written last, in ms since 1970, where the server says so. */
+  writtenAt: number | undefined;
+}
+
 /** A token that may write `path`, again and again and whatever it likes, until it expires. */
 export async function signUpload(path: string, settings: Settings): Promise<{ url: string; token: string }> {
-  const { body } = await insist(await ask("POST", `upload/sign/${inBucket(path)}`, settings, { "x-upsert": "true" }));
+  const { body } = insist(await ask("POST", `upload/sign/${inBucket(path)}`, settings, UPSERT));
   const { url, token } = body as { url?: unknown; token?: unknown };
   if (typeof url !== "string" || typeof token !== "string") throw refused("an upload URL without its token");
   // Relative to /storage/v1 at the real server, with it or absolute elsewhere.
@@ -47,15 +56,52 @@ export async function readHeader(path: string, settings: Settings): Promise<Blob
   return new Blob(chunks).slice(0, HEADER_BYTES);
 }
 
-/** One try, and the server's own answer: the package decides about it. */
-export function copyObject(from: string, to: string, settings: Settings): Promise<Response> {
-  const body = JSON.stringify({ bucketId: BUCKET, sourceKey: from, destinationKey: to });
-  return send("POST", "copy", settings, { "x-upsert": "true", "content-type": "application/json" }, body);
+/** Copies what is there now. Resolves to false where nothing is. */
+export async function copyObject(from: string, to: string, settings: Settings): Promise<boolean> {
+  const answer = await ask("POST", "copy", settings, UPSERT, copyBody(from, to));
+  if (answer.status === 404) return false;
+  insist(answer);
+  return true;
 }
 
-/** Best effort: what is left lies where nobody reads. */
+/** One try, and the server's own answer: the package decides about it. */
+export function tryCopy(from: string, to: string, settings: Settings): Promise<Response> {
+  return send("POST", "copy", settings, UPSERT, copyBody(from, to));
+}
+
+/** Best effort: what is left lies where nobody reads, and is cleared away one day. */
 export async function removeObject(path: string, settings: Settings): Promise<void> {
   await ask("DELETE", inBucket(path), settings).catch(() => {});
+}
+
+/** Some of a folder's objects, the oldest first. */
+export async function listFolder(
+  folder: string,
+  range: { limit: number; offset: number },
+  settings: Settings,
+): Promise<StoredObject[]> {
+  const wish = { prefix: folder, ...range, sortBy: { column: "created_at", order: "asc" } };
+  const { body } = insist(await ask("POST", `list/${BUCKET}`, settings, {}, wish));
+  if (!Array.isArray(body)) throw refused("a list that is none");
+  // Some servers name an object by its whole path.
+  return body.map(({ name, created_at: created, updated_at: updated, metadata }) => ({
+    name: String(name).replace(`${folder}/`, ""),
+    writtenAt: latest([created, updated, metadata?.lastModified]),
+  }));
+}
+
+/** Removes objects, as many as are still there. */
+export async function unlinkObjects(paths: string[], settings: Settings): Promise<void> {
+  insist(await ask("DELETE", BUCKET, settings, {}, { prefixes: paths }));
+}
+
+function latest(times: unknown[]): number | undefined {
+  const known = times.map((time) => Date.parse(String(time))).filter((time) => !Number.isNaN(time));
+  return known.length > 0 ? Math.max(...known) : undefined;
+}
+
+function copyBody(from: string, to: string): object {
+  return { bucketId: BUCKET, sourceKey: from, destinationKey: to };
 }
 
 export function resumableUrl(settings: Settings): string {
@@ -74,9 +120,10 @@ async function ask(
   route: string,
   settings: Settings,
   headers: Record<string, string> = {},
+  json?: object,
 ): Promise<Answer> {
   for (let attempt = 0; ; attempt++) {
-    const outcome = await send(method, route, settings, headers)
+    const outcome = await send(method, route, settings, headers, json)
       .then(read)
       .catch((cause: unknown) => ({ cause }));
     if ("status" in outcome && !isTransient(outcome.status)) return outcome;
@@ -91,13 +138,14 @@ function send(
   route: string,
   settings: Settings,
   headers: Record<string, string>,
-  body?: string,
+  json?: object,
 ): Promise<Response> {
-  return fetch(`${storage(settings)}/object/${route}`, {
+  const body = json && { body: JSON.stringify(json), headers: { "content-type": "application/json" } };
+  return askSupabase(`${storage(settings)}/object/${route}`, {
     method,
-    headers: { ...keyHeaders(settings), ...headers },
+    ...body,
+    headers: { ...keyHeaders(settings), ...body?.headers, ...headers },
     signal: AbortSignal.timeout(10_000),
-    ...(body === undefined ? {} : { body }),
   });
 }
 

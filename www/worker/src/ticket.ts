@@ -11,22 +11,22 @@ export interface Ticket {
   /** Bytes of the image. */
   size: number;
   mimeType: string;
+  /** When the first ticket for this upload was made, in seconds since 1970. A renewed one keeps it. */
+  iat: number;
 }
 
 const TYPE = "imagen-ticket+jwt";
-/** How long after its end a ticket may be renewed, in seconds: for an upload that went on meanwhile. */
-const RENEWABLE_SECONDS = 7 * 24 * 3_600;
-
 /** The ticket as text, and when it ends in ms since 1970. */
 export async function issueTicket(
-  { imageId, storagePath, size, mimeType }: Ticket,
+  { imageId, storagePath, size, mimeType, iat }: Ticket,
   user: User,
   settings: Settings,
 ): Promise<{ ticket: string; expiresAt: number }> {
-  const end = Math.floor(Date.now() / 1000) + settings.ticketTtlSeconds;
+  const end = now() + settings.ticketTtlSeconds;
   const ticket = await new SignJWT({ imageId, storagePath, size, mimeType })
     .setProtectedHeader({ alg: "HS256", typ: TYPE })
     .setSubject(user.id)
+    .setIssuedAt(iat)
     .setExpirationTime(end)
     .sign(await signingKey(settings));
   return { ticket, expiresAt: end * 1000 };
@@ -37,13 +37,26 @@ export async function verifyTicket(text: string, user: User, settings: Settings)
   return read(text, user, settings, 0);
 }
 
-/** The ticket, if it is this user's, though it may be over by some days. */
+/** The ticket, if it is this user's, though it may be over by some days. Not for ever: see {@link longestLifeSeconds}. */
 export async function verifyRenewable(text: string, user: User, settings: Settings): Promise<Ticket> {
-  return read(text, user, settings, RENEWABLE_SECONDS);
+  const ticket = await read(text, user, settings, longestLifeSeconds(settings));
+  const over = ticket.iat + settings.ticketTtlSeconds + settings.ticketRenewableSeconds;
+  if (now() > over) throw new Problem("ticket_expired", { detail: "The ticket is too old. Ask for a new one." });
+  return ticket;
+}
+
+/** How long after the first ticket for an upload its last renewal ends. */
+export function longestLifeSeconds({ ticketTtlSeconds, ticketRenewableSeconds }: Settings): number {
+  return ticketTtlSeconds + ticketRenewableSeconds + ticketTtlSeconds;
+}
+
+/** In seconds since 1970, as tokens have it. */
+export function now(): number {
+  return Math.floor(Date.now() / 1000);
 }
 
 async function read(text: string, user: User, settings: Settings, clockTolerance: number): Promise<Ticket> {
-  const checks = { algorithms: ["HS256"], typ: TYPE, subject: user.id, requiredClaims: ["exp"], clockTolerance };
+  const checks = { algorithms: ["HS256"], typ: TYPE, subject: user.id, requiredClaims: ["exp", "iat"], clockTolerance };
   try {
     return (await jwtVerify<Ticket>(text, await signingKey(settings), checks)).payload;
   } catch (cause) {

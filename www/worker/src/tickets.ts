@@ -1,12 +1,13 @@
 import type { SyncResult } from "imagen-cloud";
 import type { User } from "./auth";
-import { readJson } from "./body";
+import { MAX_JSON_BYTES, readJson } from "./body";
+import { heldPath, incomingPath } from "./incoming";
 import { Problem } from "./problem";
 import { isUuid, toSyncRequest, withImageId } from "./request";
 import type { Settings } from "./settings";
-import { copyObject, findObject, readHeader, removeObject, resumableUrl, signUpload } from "./storage";
-import { BUCKET, findRow, plan, refuseAnothersId, withSink } from "./supabase";
-import { issueTicket, type Ticket, verifyRenewable, verifyTicket } from "./ticket";
+import { copyObject, findObject, readHeader, removeObject, resumableUrl, signUpload, tryCopy } from "./storage";
+import { askSupabase, BUCKET, findRow, plan, refuseAnothersId, withSink } from "./supabase";
+import { issueTicket, now, type Ticket, verifyRenewable, verifyTicket } from "./ticket";
 
 /** What a page needs to upload an image itself. */
 export interface IssuedTicket extends SyncResult {
@@ -25,8 +26,7 @@ export interface IssuedTicket extends SyncResult {
   uploadUrl: string;
 }
 
-/** A long prompt and a large sidecar. */
-const JSON_LIMITS = { bytes: 256 * 1024, ms: 10_000 };
+const JSON_LIMITS = { bytes: MAX_JSON_BYTES, ms: 10_000 };
 
 /** Enough of an image of each type to be known as one, for a path to be made before there are bytes. */
 const SAMPLES: Record<string, Uint8Array<ArrayBuffer>> = {
@@ -55,7 +55,7 @@ export async function makeTicket(request: Request, user: User, settings: Setting
   }
   const planned = await plan(toSyncRequest(fields, sample), user, settings);
   if (isUuid(rest.imageId)) await refuseAnothersId(planned.imageId, user, settings);
-  return issue({ ...planned, size, mimeType }, user, settings);
+  return issue({ ...planned, size, mimeType, iat: now() }, user, settings);
 }
 
 /** `POST /api/tickets/:id/renew`: another ticket and upload token for the same upload, which goes on where it was. */
@@ -65,7 +65,7 @@ export async function renewTicket(id: string, user: User, settings: Settings): P
 
 async function issue(ticket: Ticket, user: User, settings: Settings): Promise<IssuedTicket> {
   const { imageId, storagePath } = ticket;
-  const path = incomingPath(ticket, user);
+  const path = incomingPath(imageId, user);
   const { url: uploadUrl, token } = await signUpload(path, settings);
   return {
     ...(await issueTicket(ticket, user, settings)),
@@ -87,22 +87,40 @@ export async function commitTicket(id: string, request: Request, user: User, set
   const ticket = await verifyTicket(id, user, settings);
   const { size, ...rest } = await readJson(request, JSON_LIMITS);
   const fields = { ...withImageId({ ...rest, imageId: rest.imageId ?? ticket.imageId }), mimeType: ticket.mimeType };
-  const incoming = incomingPath(ticket, user);
-  const { imageId, storagePath } = ticket;
-  if (!(await isDone(ticket, user, settings))) {
-    const header = await checkUpload(incoming, ticket, settings).catch(async (error) => {
-      // Another commit may have been faster, and have taken it away.
-      if (await isDone(ticket, user, settings)) return undefined;
-      throw error;
-    });
-    if (header !== undefined) await finish(fields, header, ticket, user, settings);
-  }
+  const incoming = incomingPath(ticket.imageId, user);
+  if (!(await isDone(ticket, user, settings))) await takeIn(incoming, fields, ticket, user, settings);
   await removeObject(incoming, settings);
-  return { storagePath, imageId };
+  return { storagePath: ticket.storagePath, imageId: ticket.imageId };
+}
+
+/**
+ * Makes the upload an image. The upload token may write another one at any time: so what is looked at, and then becomes
+ * the image, is a copy that it can't reach.
+ */
+async function takeIn(
+  incoming: string,
+  fields: Record<string, unknown>,
+  ticket: Ticket,
+  user: User,
+  settings: Settings,
+): Promise<void> {
+  const { imageId } = ticket;
+  const held = heldPath(imageId, user);
+  try {
+    if (await copyObject(incoming, held, settings)) {
+      await finish(held, fields, await checkUpload(held, ticket, settings), ticket, user, settings);
+    } else if (!(await isDone(ticket, user, settings))) {
+      // If it is, another commit was faster, and has taken it away.
+      throw new Problem("not_uploaded", { imageId });
+    }
+  } finally {
+    await removeObject(held, settings);
+  }
 }
 
 /** Copy and row, by the package: to it, the copy is the upload. */
 async function finish(
+  held: string,
   fields: Record<string, unknown>,
   header: Blob,
   ticket: Ticket,
@@ -115,7 +133,7 @@ async function finish(
     throw new Problem("invalid_request", { detail: "This is not the request that the ticket was made for." });
   }
   const upload: typeof fetch = (input, init) =>
-    init?.method === "PUT" ? copyChecked(header, ticket, user, settings) : fetch(input, init);
+    init?.method === "PUT" ? tryCopy(held, ticket.storagePath, settings) : askSupabase(input, init);
   const deadlineMs = settings.syncDeadlineMs;
   await withSink(user, settings, (sink) => sink.sync(request, { deadlineMs }), { fetch: upload });
 }
@@ -130,7 +148,7 @@ async function isDone({ imageId, storagePath }: Ticket, user: User, settings: Se
   return true;
 }
 
-/** The first bytes of what was uploaded, if that is what the ticket says. */
+/** The first bytes of what was uploaded, if it is what the ticket says. */
 async function checkUpload(path: string, ticket: Ticket, settings: Settings): Promise<Blob> {
   const { imageId, size, mimeType } = ticket;
   const found = await findObject(path, settings);
@@ -140,36 +158,6 @@ async function checkUpload(path: string, ticket: Ticket, settings: Settings): Pr
     throw new Problem("upload_mismatch", { detail, imageId });
   }
   return readHeader(path, settings);
-}
-
-/**
- * Copies the upload to where the image will be, and checks that it is still the one that was looked at: the upload
- * token may have written another one meanwhile. The answer is as Storage would give it.
- */
-async function copyChecked(header: Blob, ticket: Ticket, user: User, settings: Settings): Promise<Response> {
-  const { storagePath, size, mimeType } = ticket;
-  const copied = await copyObject(incomingPath(ticket, user), storagePath, settings);
-  if (!copied.ok) return copied;
-  const copy = await findObject(storagePath, settings);
-  const isSame =
-    copy?.size === size &&
-    copy.mimeType === mimeType &&
-    (await isEqual(header, await readHeader(storagePath, settings)));
-  if (isSame) return copied;
-  await copied.body?.cancel();
-  await removeObject(storagePath, settings);
-  const error = { statusCode: "415", error: "invalid_mime_type", code: "InvalidMimeType", message: "another upload" };
-  return Response.json(error, { status: 400 });
-}
-
-async function isEqual(one: Blob, other: Blob): Promise<boolean> {
-  if (one.size !== other.size) return false;
-  const [left, right] = [await one.bytes(), await other.bytes()];
-  return left.every((byte, i) => byte === right[i]);
-}
-
-function incomingPath({ imageId }: Ticket, user: User): string {
-  return `${user.id}/.incoming/${imageId}`;
 }
 
 function bytes(latin1: string): Uint8Array<ArrayBuffer> {

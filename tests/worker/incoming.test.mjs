@@ -1,0 +1,165 @@
+// Uploads that nobody committed: the cron trigger clears them away, once no commit can come for them any more.
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { after, before, test } from "node:test";
+import { until } from "../support/until.mjs";
+import { BUCKET, fields, PNG, putUpload, startBench } from "./support.mjs";
+
+const HOUR = 3_600;
+const DAY = 24 * HOUR;
+/** A ticket's day, a week in which it is renewed, the renewed one's day, and the margin. */
+const KEPT_FOR = 10 * DAY;
+
+let bench;
+let user;
+before(async () => {
+  bench = await startBench({ SYNC_BACKOFF_MS: "5" });
+  user = await bench.supabase.createUser();
+});
+after(() => bench?.close());
+
+/** A request, its ticket, and its upload, last written so many seconds ago. */
+async function upload(age, changes = {}) {
+  const request = fields({ slug: randomUUID(), size: PNG.length, mimeType: "image/png", ...changes });
+  const ticket = await (await bench.send("/api/tickets", user.accessToken, request)).json();
+  assert.equal((await putUpload(ticket, PNG)).status, 200);
+  await makeOlder(ticket.path, age);
+  return { request, ticket };
+}
+
+function makeOlder(path, seconds) {
+  const then = new Date(Date.now() - seconds * 1000).toISOString();
+  return bench.supabase.sql(
+    `update storage.objects set created_at = $2::text::timestamptz, updated_at = $2::text::timestamptz,
+      metadata = jsonb_set(metadata::jsonb, '{lastModified}', to_jsonb($2::text)) where name = $1`,
+    [path, then],
+  );
+}
+
+async function objects(like) {
+  const rows = await bench.supabase.sql("select name from storage.objects where name like $1 order by name", [like]);
+  return rows.map(({ name }) => name);
+}
+
+const commit = ({ request, ticket }) => bench.send(`/api/tickets/${ticket.ticket}/commit`, user.accessToken, request);
+
+/** What the log says of the last run. */
+function lastRun() {
+  return bench.logs.map((line) => JSON.parse(line)).findLast(({ event }) => event?.endsWith("cleared"));
+}
+
+test("what a commit may still come for is kept, and becomes an image; what is older is removed", async () => {
+  const [young, borderline, abandoned] = [
+    await upload(0),
+    await upload(KEPT_FOR - HOUR),
+    await upload(KEPT_FOR + HOUR),
+  ];
+  await bench.worker.runCron();
+  assert.deepEqual(await objects(".incoming/%"), [young, borderline].map(({ ticket }) => ticket.path).toSorted());
+  assert.deepEqual([lastRun().event, lastRun().count], ["cleared", 1]);
+  for (const kept of [young, borderline]) assert.equal((await commit(kept)).status, 201);
+  const late = await commit(abandoned);
+  assert.deepEqual([late.status, (await late.json()).code], [409, "not_uploaded"]);
+});
+
+test("an upload for an old ticket's id counts from when it was written last", async () => {
+  const imageId = randomUUID();
+  const first = await upload(KEPT_FOR + HOUR, { imageId });
+  const second = await upload(0, { ...first.request, imageId });
+  assert.equal(second.ticket.path, first.ticket.path);
+  await bench.supabase.sql("update storage.objects set created_at = now() - interval '30 days' where name = $1", [
+    second.ticket.path,
+  ]);
+  await bench.worker.runCron();
+  assert.equal((await commit(second)).status, 201);
+});
+
+test("images, and what is no ticket's upload, are left alone however old", async () => {
+  const foreign = [
+    `.incoming/${user.id}`,
+    `.incoming/${user.id}.${randomUUID()}.png`,
+    `.incoming/${user.id}.${randomUUID()}/x.png`,
+    `.incoming/notes.png`,
+    `.incoming-else/${user.id}.${randomUUID()}`,
+    `${user.id}/.incoming/${randomUUID()}`,
+    `${user.id}/2026-05-11/${user.id}.${randomUUID()}`,
+  ];
+  const storage = bench.admin.storage.from(BUCKET);
+  for (const path of foreign) {
+    assert.equal((await storage.upload(path, PNG, { contentType: "image/png" })).error, null);
+    await makeOlder(path, 100 * DAY);
+  }
+  const committed = await upload(0);
+  assert.equal((await commit(committed)).status, 201);
+  await makeOlder(committed.ticket.storagePath, 100 * DAY);
+  await bench.worker.runCron();
+  for (const path of [...foreign, committed.ticket.storagePath]) assert.deepEqual(await objects(path), [path]);
+  await storage.remove(foreign);
+});
+
+test("many are cleared away page by page, a thousand a run, whatever young ones lie between", async () => {
+  const young = await upload(0);
+  await bench.supabase.sql(
+    `insert into storage.objects (bucket_id, name, created_at, updated_at, metadata)
+      select '${BUCKET}', '.incoming/' || gen_random_uuid() || '.' || gen_random_uuid(), time, time,
+        jsonb_build_object('lastModified', time)
+      from (select now() - interval '1 year' + n * interval '1 second' as time from generate_series(1, 1150) n) t`,
+  );
+  // In front of them by its age, and written again since.
+  await bench.supabase.sql("update storage.objects set created_at = now() - interval '2 years' where name = $1", [
+    young.ticket.path,
+  ]);
+  const left = async () => (await objects(".incoming/%")).length;
+  await bench.worker.runCron();
+  assert.ok((await left()) > 150, "a run has its bound");
+  await bench.worker.runCron();
+  assert.deepEqual(await objects(".incoming/%"), [young.ticket.path]);
+  assert.equal((await commit(young)).status, 201);
+});
+
+test("a run that Supabase does not answer removes nothing, says so, and queues staged images all the same", async () => {
+  const abandoned = await upload(KEPT_FOR + HOUR);
+  bench.front.down = true;
+  await bench.worker.runCron();
+  bench.front.down = false;
+  assert.equal(lastRun().event, "not_cleared");
+  assert.ok(bench.logs.some((line) => line.includes('"requeued"')));
+  assert.deepEqual(await objects(abandoned.ticket.path), [abandoned.ticket.path]);
+  await bench.worker.runCron();
+  assert.deepEqual(await objects(".incoming/%"), []);
+});
+
+test("a ticket is renewed for as long as is configured, counted from the first one", async () => {
+  const brief = await startBench({
+    TICKET_TTL_SECONDS: "0",
+    TICKET_RENEWABLE_SECONDS: "2",
+    UPLOAD_MARGIN_SECONDS: "0",
+  });
+  try {
+    const { accessToken } = await brief.supabase.createUser();
+    const request = fields({ size: PNG.length, mimeType: "image/png" });
+    let ticket = await (await brief.send("/api/tickets", accessToken, request)).json();
+    await putUpload(ticket, PNG);
+    const asked = Date.now();
+    let renewals = 0;
+    const renew = async () => {
+      const answer = await brief.send(`/api/tickets/${ticket.ticket}/renew`, accessToken, {});
+      const body = await answer.json();
+      if (answer.status === 201) {
+        renewals += 1;
+        ticket = body;
+      } else assert.deepEqual([answer.status, body.code], [410, "ticket_expired"]);
+      return answer.status === 410;
+    };
+    await until(renew, "the end of renewing");
+    assert.ok(renewals > 0);
+    assert.ok(Date.now() - asked >= 1_000, "not before its time");
+    // Nobody can commit it now, so it goes.
+    await until(async () => {
+      await brief.worker.runCron();
+      return (await brief.supabase.sql("select 1 from storage.objects where name = $1", [ticket.path])).length === 0;
+    }, "the upload to be removed");
+  } finally {
+    await brief.close();
+  }
+});
