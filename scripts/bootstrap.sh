@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sets up what is missing and links it into .tools/bin, which make puts first in PATH.
 #   scripts/bootstrap.sh build   Rust with a wasm32 standard library, wasm-bindgen, Node and the npm packages
-#   scripts/bootstrap.sh test    also wasm-pack, Chromium, ChromeDriver and PostgreSQL's programs
+#   scripts/bootstrap.sh test    also wasm-pack, Chromium, ChromeDriver, Firefox and PostgreSQL's programs
 #   scripts/bootstrap.sh audit   what build needs, and cargo-deny
 #   scripts/bootstrap.sh package what test needs, and the bundlers, runtimes and checkers of tests/packaging/tools
 # What the machine already has is used. The rest goes into a per-user cache, by version, so that a second
@@ -263,6 +263,17 @@ need_chromium() {
   link chromedriver "$driver"
 }
 
+need_firefox() {
+  local firefox=${FIREFOX:-$(first firefox firefox-esr)}
+  if [[ -z $firefox ]]; then
+    apt_install Firefox firefox-esr
+    firefox=$(first firefox-esr)
+    say "$("$firefox" --version)"
+  fi
+  [[ -x $firefox ]] || die "FIREFOX=$firefox is not a program."
+  link firefox "$firefox"
+}
+
 # Only the programs are needed; the tests start servers of their own.
 need_postgres() {
   local dir program
@@ -296,6 +307,7 @@ need_npm_packages .
 if [[ $level == test || $level == package ]]; then
   need_crate wasm-pack $wasm_pack_version wasm-pack
   need_chromium
+  need_firefox
   need_postgres
 fi
 # Install scripts would only copy Deno and Bun to where nobody looks for them.

@@ -25,6 +25,7 @@ const suites = {
   integration: folder("integration"),
   worker: folder("worker"),
   page: folder("page"),
+  firefox: folder("firefox"),
   outbox: folder("outbox"),
   large: folder("large"),
   chaos: folder("chaos"),
@@ -54,6 +55,7 @@ const env = {
   PATH: `${tools}:${join(root, "node_modules/.bin")}:${process.env.PATH}`,
   CHROME: join(tools, "chromium"),
   CHROMEDRIVER: join(tools, "chromedriver"),
+  FIREFOX: join(tools, "firefox"),
   NO_COLOR: "1",
   CARGO_TERM_COLOR: "never",
 };

@@ -24,15 +24,12 @@ export const databaseOf = (user) => `imagen-cloud-outbox-${user.id}`;
  * Starts a Supabase, the proxy in front of it, the page's server and a browser before the tests of a file, and ends them
  * afterwards.
  * @param {Parameters<typeof startEmbedded>[0]} [options] of the Supabase
+ * @param {typeof startBrowser} [start] starts the browser
  */
-export function outboxWorld(options) {
+export function outboxWorld(options, start = startBrowser) {
   const world = {};
   before(async () => {
-    [world.supabase, world.site, world.browser] = await Promise.all([
-      startEmbedded(options),
-      startSite(),
-      startBrowser(),
-    ]);
+    [world.supabase, world.site, world.browser] = await Promise.all([startEmbedded(options), startSite(), start()]);
     world.recorder = await startRecorder({ target: world.supabase.url });
   });
   after(async () => {
