@@ -9,7 +9,7 @@ import { fields, pngOf, startBench } from "./support.mjs";
 
 const MB = 1_000_000;
 const IMAGE = pngOf(MB);
-const BODY_TIMEOUT_MS = 3_000;
+const BODY_TIMEOUT_MS = 10_000;
 
 let bench;
 let user;
