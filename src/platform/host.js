@@ -88,10 +88,20 @@ export const askForToken = (ask, patienceMs) =>
     ),
   );
 
+/**
+ * No redirect is followed, since the keys would go along. Node then also keeps no copy of a body, which it does for the sake
+ * of redirects and windows. workerd refuses the setting.
+ */
+const direct = attempt(() => {
+  const settings = { redirect: "error", window: null };
+  new Request("http://localhost", settings);
+  return settings;
+});
+
 /** Gives an `answer`, `{ problem, thrown }`, or `{}` when it took too long. `headers` is JSON. */
 export function exchange(fetch, method, url, headers, body, patienceMs) {
   const controller = attempt(() => new AbortController());
-  const init = { method, signal: controller?.signal, headers: JSON.parse(headers), body };
+  const init = { ...direct, method, signal: controller?.signal, headers: JSON.parse(headers), body };
   const sent = (async () => readAnswer(await (fetch ? fetch(url, init) : globalThis.fetch(url, init))))();
   let isOver = false;
   const answer = sent
@@ -195,7 +205,13 @@ const isBlob = (image) =>
   typeof image.arrayBuffer === "function" &&
   typeof image.size === "number";
 
-const copied = (buffer, view) => (view.length === 0 && buffer.detached ? "its buffer is detached" : view.slice());
+/** From here on a copy is a Blob, whose pieces hosts send without copying them once more. */
+const LARGE_BYTES = 6 * 1024 * 1024;
+
+function copied(buffer, view) {
+  if (view.length === 0 && buffer.detached) return "its buffer is detached";
+  return view.length < LARGE_BYTES ? view.slice() : new Blob([view]);
+}
 
 export const size = (image) => (image instanceof Uint8Array ? image.length : (number(image, "size") ?? 0));
 
