@@ -1,11 +1,12 @@
-// One image into Storage and one row: ours, by hand, and with Supabase's clients. Runs in Node and in a page alike.
+// Images into Storage and their rows: ours, by hand, and with Supabase's clients. Runs in Node and in a page alike.
 const KEY = "bench-key";
+export const keys = { apikey: KEY, Authorization: `Bearer ${KEY}` };
 const OWNER = "7d6f2b8e-1111-4222-8333-444455556666";
-const BUCKET = "imagen-generated";
+export const BUCKET = "imagen-generated";
 const DATE = "2026-05-11";
 const SLUG = "lighthouse";
-const SEED = 42;
-const PATH = `${DATE}/${SLUG}-${SEED}.png`;
+export const SEED = 42;
+export const pathOf = (seed) => `${DATE}/${SLUG}-${seed}.png`;
 const TIMEOUT_MS = 30_000;
 const PROMPT = "a lighthouse in a storm, oil on canvas";
 
@@ -23,51 +24,78 @@ export function fakePng(size, start = 1) {
   return bytes;
 }
 
-/** Functions that sync `image` once, by contender. `modules` holds what they are made with. */
-export async function contenders(url, image, modules) {
-  const { createSink, StorageClient, PostgrestClient, createClient } = modules;
-  const headers = { apikey: KEY, Authorization: `Bearer ${KEY}` };
-  const sink = await createSink({ url, apiKey: KEY, ownerUserId: OWNER });
-  const storage = new StorageClient(`${url}/storage/v1`, headers);
-  const rest = new PostgrestClient(`${url}/rest/v1`, { headers, schema: "imagen" });
-  const supabase = createClient(url, KEY, {
+const PIECES = 100;
+
+/** The same as a Blob, piece by piece, so that a page never holds all of the bytes itself. */
+export async function fakeBlob(size) {
+  let blob = new Blob([]);
+  for (let i = 1; i <= PIECES; i++) blob = new Blob([blob, fakePng(size / PIECES, i)], { type: "image/png" });
+  await new Promise((resolve) => setTimeout(resolve, 1500)); // for the pieces to be handed over and collected
+  return blob;
+}
+
+/** What sends: `modules` holds what it is made with, and maybe a `fetch` for all of it. */
+export async function connect(url, { createSink, StorageClient, PostgrestClient, createClient, fetch }, options) {
+  return {
+    sink: await createSink({ ...sinkOptions(url), fetch, ...options }),
+    storage: new StorageClient(`${url}/storage/v1`, keys, fetch),
+    rest: new PostgrestClient(`${url}/rest/v1`, { headers: keys, schema: "imagen", fetch }),
+    supabase: supabaseClient(createClient, url, fetch),
+  };
+}
+
+export const sinkOptions = (url) => ({ url, apiKey: KEY, ownerUserId: OWNER });
+
+export const supabaseClient = (createClient, url, fetch) =>
+  createClient(url, KEY, {
     db: { schema: "imagen" },
     auth: { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false },
+    global: { fetch },
   });
+
+/** Functions that sync `image` once, by contender. */
+export async function contenders(url, image, modules) {
+  const { sink, storage, rest, supabase } = await connect(url, modules);
   return {
     ours: async () => {
-      const { storagePath } = await sink.sync({
-        date: DATE,
-        slug: SLUG,
-        seed: SEED,
-        image,
-        prompt: PROMPT,
-        backend: "bench",
-        model: "none",
-        steps: 30,
-      });
-      if (storagePath !== PATH) throw new Error(`ours: ${storagePath}`);
+      const { storagePath } = await sink.sync(requestOf(image));
+      if (storagePath !== pathOf(SEED)) throw new Error(`ours: ${storagePath}`);
     },
     "two raw fetches": () => byHand(url, image),
-    "the same with care": async () => byHand(url, await withHead(image), true),
+    "the same with care": async () => byHand(url, await withHead(image), { send: limited }),
     "storage-js + postgrest-js": () => byClients(storage, rest, image),
     "supabase-js": () => byClients(supabase.storage, supabase, image),
   };
 }
 
+/** The image as a request to ours. */
+export const requestOf = (image, seed = SEED) => ({
+  date: DATE,
+  slug: SLUG,
+  seed,
+  image,
+  prompt: PROMPT,
+  backend: "bench",
+  model: "none",
+  steps: 30,
+});
+
 /**
  * The two requests that ours sends, with nothing around them; or with what a careful caller adds: the image's head is
  * looked at, a view is copied (its owner may reuse it), and each request has a time limit and can be aborted.
  */
-async function byHand(url, image, withCare = false) {
-  const send = withCare ? limited : fetch;
-  const keys = { apikey: KEY, Authorization: `Bearer ${KEY}` };
-  const stored = await send(`${url}/storage/v1/object/${BUCKET}/${PATH}`, {
+export async function byHand(url, image, { seed = SEED, send = fetch } = {}) {
+  const stored = await send(`${url}/storage/v1/object/${BUCKET}/${pathOf(seed)}`, {
     method: "PUT",
     headers: { "Content-Type": "image/png", "x-upsert": "true", ...keys },
     body: image,
   });
   if (!stored.ok || !(await stored.json()).Key) throw new Error(`raw upload: ${stored.status}`);
+  await insertByHand(url, { seed, send });
+}
+
+/** The row alone. */
+export async function insertByHand(url, { seed = SEED, send = fetch } = {}) {
   const inserted = await send(`${url}/rest/v1/images`, {
     method: "POST",
     headers: {
@@ -77,7 +105,7 @@ async function byHand(url, image, withCare = false) {
       Prefer: "return=representation",
       ...keys,
     },
-    body: JSON.stringify(row()),
+    body: JSON.stringify(row(seed)),
   });
   if (!inserted.ok || !(await inserted.json())[0].id) throw new Error(`raw insert: ${inserted.status}`);
 }
@@ -99,21 +127,21 @@ async function limited(url, options) {
   }
 }
 
-async function byClients(storage, rest, image) {
+export async function byClients(storage, rest, image, seed = SEED) {
   const options = { contentType: "image/png", upsert: true };
-  const stored = await storage.from(BUCKET).upload(PATH, image, options);
+  const stored = await storage.from(BUCKET).upload(pathOf(seed), image, options);
   if (stored.error) throw stored.error;
-  const inserted = await rest.from("images").insert(row()).select().single();
+  const inserted = await rest.from("images").insert(row(seed)).select().single();
   if (inserted.error) throw inserted.error;
 }
 
-const row = () => ({
+const row = (seed) => ({
   id: crypto.randomUUID(),
   owner_user_id: OWNER,
-  storage_path: PATH,
+  storage_path: pathOf(seed),
   prompt: PROMPT,
   prompt_hash: "8b0d6fdd6b3f0b1e1a1b7c9d5e4f3a2b1c0d9e8f7a6b5c4d3e2f1a0b9c8d7e6f",
-  seed: SEED,
+  seed,
   backend: "bench",
   model: "none",
   steps: 30,

@@ -5,6 +5,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { cpus, loadavg, tmpdir, totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { brotliCompressSync } from "node:zlib";
 import { build } from "esbuild";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -12,8 +13,11 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 /** A page that takes longer than this hangs. */
 const PAGE_LIMIT_MS = 5 * 60_000;
 
-/** The text of a module, bundled for a browser and minified, in bytes. Imports are looked up from the clone's root. */
-export async function bundle(source) {
+/**
+ * The text of a module, bundled for a browser and minified, in bytes; `options` are esbuild's. Imports are looked up from
+ * the clone's root.
+ */
+export async function bundle(source, options) {
   const { outputFiles } = await build({
     stdin: { contents: source, resolveDir: root },
     bundle: true,
@@ -23,17 +27,22 @@ export async function bundle(source) {
     target: "es2022",
     write: false,
     logLevel: "error",
+    ...options,
   });
   return Buffer.from(outputFiles[0].contents);
 }
 
+/** How many bytes are left at the highest quality, which is the default. */
+export const brotli = (bytes) => brotliCompressSync(bytes).length;
+
 /**
- * Starts the instant server, in a process of its own: its work is not to count as the client's.
+ * Starts the benches' server (its settings: `server.mjs`), in a process of its own: its work is not to count as the
+ * client's.
  * `open(module, parameters, listeners)` runs the default export of a module of this folder in a fresh Chromium and
  * resolves to its result.
  */
-export async function startServer() {
-  const process = fork(new URL("server.mjs", import.meta.url));
+export async function startServer(settings = {}) {
+  const process = fork(new URL("server.mjs", import.meta.url), [JSON.stringify(settings)]);
   let listener = () => undefined;
   let ready;
   const listening = new Promise((resolve, reject) => {
@@ -77,7 +86,8 @@ export async function startServer() {
 async function startChromium(url) {
   const settings = JSON.parse(await readFile(join(root, "webdriver.json"), "utf8"));
   const profile = await mkdtemp(join(tmpdir(), "imagen-cloud-bench-"));
-  const flags = [...settings["goog:chromeOptions"].args, `--user-data-dir=${profile}`];
+  // The server's certificate is its own.
+  const flags = [...settings["goog:chromeOptions"].args, `--user-data-dir=${profile}`, "--ignore-certificate-errors"];
   const browser = spawn(chromium(), [...flags, url], { stdio: "ignore" });
   const ended = new Promise((resolve) => browser.once("exit", resolve));
   await new Promise((resolve, reject) => {
@@ -93,6 +103,21 @@ async function startChromium(url) {
       await rm(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
     },
   };
+}
+
+/** A key and a certificate that nobody but this process trusts, by the program openssl. */
+export async function selfSigned() {
+  const folder = await mkdtemp(join(tmpdir(), "imagen-cloud-bench-"));
+  const [key, cert] = [join(folder, "key.pem"), join(folder, "cert.pem")];
+  try {
+    const subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"];
+    const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+    const files = ["-keyout", key, "-out", cert, "-days", "2"];
+    execFileSync("openssl", ["req", "-x509", ...curve, ...subject, ...files], { stdio: "ignore" });
+    return { key: await readFile(key, "utf8"), cert: await readFile(cert, "utf8") };
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 }
 
 function chromium() {

@@ -3,13 +3,17 @@
 // no failure: this measures, tests judge.
 import { writeFile } from "node:fs/promises";
 import * as calls from "./calls.mjs";
+import * as cold from "./cold.mjs";
+import * as features from "./features.mjs";
 import { machine, versions } from "./host.mjs";
+import * as many from "./many.mjs";
 import * as memory from "./memory.mjs";
 import * as size from "./size.mjs";
 import { table } from "./support.mjs";
+import * as tus from "./tus.mjs";
 
 /** A part has `title`, `notes` (how it measures, one text a line) and `run()`, which resolves to its figures. */
-const parts = { size, calls, memory };
+const parts = { size, features, calls, many, tus, cold, memory };
 
 const chosen = process.argv.slice(2);
 const unknown = chosen.filter((name) => !Object.hasOwn(parts, name));

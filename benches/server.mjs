@@ -1,10 +1,15 @@
-// The instant server, a process of its own: answers as Storage and PostgREST do, as soon as it has the request, and
-// serves the bench's page from the same origin.
+// The benches' server, a process of its own: answers as Storage and PostgREST do, as soon as it has the request, and
+// serves the bench's page from the same origin. Its settings, JSON: `answerAfterMs`, how much later it answers each of
+// those requests; `http2`, a key and a certificate; `cutEvery`, after how many bytes of an upload in pieces it loses the
+// connection and what the request brought.
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
+import { createSecureServer } from "node:http2";
 import { extname } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { bundle } from "./host.mjs";
 
+const { answerAfterMs = 0, http2, cutEvery = Number.POSITIVE_INFINITY } = JSON.parse(process.argv[2]);
 const root = new URL("../", import.meta.url);
 const types = {
   ".js": "text/javascript",
@@ -29,7 +34,8 @@ try {
 const peers = `
 export { createClient } from "@supabase/supabase-js";
 export { StorageClient } from "@supabase/storage-js";
-export { PostgrestClient } from "@supabase/postgrest-js";`;
+export { PostgrestClient } from "@supabase/postgrest-js";
+export { Upload } from "tus-js-client";`;
 
 /** Bundled when it is first asked for. */
 let bundled;
@@ -40,9 +46,12 @@ const peersBundle = () => {
 const asked = new Map();
 const uploads = [];
 
-const server = createServer(async (request, response) => {
+async function serve(request, response) {
   try {
-    const { status = 200, type = "application/json", headers = {}, body = "" } = await answer(request);
+    const given = await answer(request);
+    if (!given) return; // it was cut
+    const { status = 200, type = "application/json", headers = {}, body = "" } = given;
+    if (answerAfterMs && /^\/(storage|rest)\//.test(request.url)) await sleep(answerAfterMs);
     const bytes = Buffer.from(body);
     response.writeHead(status, {
       "content-type": type,
@@ -54,19 +63,31 @@ const server = createServer(async (request, response) => {
     });
     response.end(bytes);
   } catch (error) {
+    if (response.headersSent || request.destroyed) return;
     response.writeHead(500).end(String(error?.stack ?? error));
   }
-});
+}
 
 async function answer(request) {
   const { pathname } = new URL(request.url, "http://localhost");
   if (pathname.startsWith("/storage/v1/upload/resumable")) return resumed(request, pathname);
+  if (pathname.startsWith("/storage/v1/object/info/")) {
+    return {
+      status: 400,
+      body: JSON.stringify({ statusCode: "404", error: "not_found", message: "Object not found" }),
+    };
+  }
   if (pathname.startsWith("/storage/v1/object/")) {
     await drained(request);
     const Key = decodeURIComponent(pathname.slice("/storage/v1/object/".length));
     return { body: JSON.stringify({ Key, Id: "0ce4b621-b37b-4057-a96f-40d837b0a8d7" }) };
   }
-  if (pathname.startsWith("/rest/v1/")) return { status: 201, body: `[${await text(request)}]` };
+  if (pathname.startsWith("/rest/v1/")) {
+    const rows = await text(request);
+    return { status: 201, body: rows.startsWith("[") ? rows : `[${rows}]` };
+  }
+  // What the last upload in pieces took.
+  if (pathname === "/received") return { body: JSON.stringify(uploads.at(-1)?.received ?? 0) };
   if (pathname.startsWith("/tell/")) return { body: await told(pathname.slice("/tell/".length), await text(request)) };
   if (pathname === "/page") return { type: types[".html"], body: page };
   if (pathname === "/peers.js") return { type: types[".js"], body: await peersBundle() };
@@ -80,15 +101,32 @@ async function answer(request) {
 async function resumed(request, path) {
   const isNew = request.method === "POST";
   const id = isNew ? uploads.length : Number(path.split("/").at(-1));
-  if (isNew) uploads.push({ offset: 0, length: Number(request.headers["upload-length"]) });
+  if (isNew) {
+    uploads.push({ offset: 0, length: Number(request.headers["upload-length"]), received: 0, cutAt: cutEvery });
+  }
   const upload = uploads[id];
   if (!upload) return { status: 404, type: "text/plain", body: "no such upload" };
-  upload.offset += await drained(request);
+  if (request.method === "PATCH" && Number(request.headers["upload-offset"]) !== upload.offset) {
+    return { status: 409, type: "text/plain", body: "another offset" };
+  }
+  let bytes = 0;
+  for await (const chunk of request) {
+    bytes += chunk.length;
+    upload.received += chunk.length;
+    if (upload.cutAt < upload.length && upload.offset + bytes >= upload.cutAt) {
+      upload.cutAt += cutEvery;
+      request.socket.destroy();
+      return undefined;
+    }
+  }
+  upload.offset += bytes;
   return {
-    status: isNew ? 201 : 204,
+    status: isNew ? 201 : request.method === "HEAD" ? 200 : 204,
     headers: {
       "tus-resumable": "1.0.0",
       "upload-offset": upload.offset,
+      "upload-length": upload.length,
+      "cache-control": "no-store",
       ...(isNew && { location: `http://${request.headers.host}/storage/v1/upload/resumable/${id}` }),
       ...(upload.offset === upload.length && { "tus-complete": "1" }),
     },
@@ -96,9 +134,7 @@ async function resumed(request, path) {
 }
 
 async function drained(request) {
-  let bytes = 0;
-  for await (const chunk of request) bytes += chunk.length;
-  return bytes;
+  for await (const _ of request);
 }
 
 async function text(request) {
@@ -118,5 +154,13 @@ function told(name, json) {
 
 process.on("message", ({ id, value }) => asked.get(id)?.(JSON.stringify(value)));
 process.on("disconnect", () => process.exit());
-server.keepAliveTimeout = 60_000;
-server.listen(0, "127.0.0.1", () => process.send({ url: `http://127.0.0.1:${server.address().port}` }));
+
+// Over HTTP/2 as fast as over HTTP/1.1: Node's own windows of 64 KiB would have every request wait for the next one.
+const WINDOW_BYTES = 8 * 2 ** 20;
+const server = http2
+  ? createSecureServer({ ...http2, settings: { initialWindowSize: WINDOW_BYTES } }, serve).on("session", (session) =>
+      session.setLocalWindowSize(WINDOW_BYTES),
+    )
+  : createServer({ keepAliveTimeout: 60_000 }, serve);
+const scheme = http2 ? "https" : "http";
+server.listen(0, "127.0.0.1", () => process.send({ url: `${scheme}://127.0.0.1:${server.address().port}` }));

@@ -1,7 +1,6 @@
 // What a page has to load.
 import { readFile } from "node:fs/promises";
-import { brotliCompressSync, constants } from "node:zlib";
-import { bundle } from "./host.mjs";
+import { brotli, bundle } from "./host.mjs";
 import { figure } from "./support.mjs";
 
 export const title = "size";
@@ -45,6 +44,4 @@ export async function run() {
 }
 
 const raw = (bytes) => bytes.length;
-const brotli = (bytes) =>
-  brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: constants.BROTLI_MAX_QUALITY } }).length;
 const sum = (files, measure) => files.reduce((total, file) => total + measure(file), 0);

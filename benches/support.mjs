@@ -67,20 +67,21 @@ const units = {
 
 /**
  * One line of the table. `samples` are in bytes or ms; `beside` compares with a peer's samples of the same rounds;
- * `limit` is what the median (or, with `beside`, the median of the ratios) must not exceed.
+ * `limit` is what the median (or, with `beside`, the median of the ratios) must not exceed. With `isSpeed` the ratios are
+ * how many times faster than the peer, and the limit is what their median must reach.
  */
-export function figure({ what, unit, samples, beside, limit }) {
-  const compared = beside && ratios(samples, beside.samples);
+export function figure({ what, unit, samples, beside, isSpeed = false, limit }) {
+  const compared = beside && (isSpeed ? ratios(beside.samples, samples) : ratios(samples, beside.samples));
   const judged = median(compared ?? samples);
   const spread = (values, of) => (values.length > 1 ? range(values).map(units[of]).join(" – ") : "");
   return {
     what,
     median: units[unit](median(samples)),
     range: spread(samples, unit),
-    beside: compared ? `${units["×"](median(compared))} ${beside.name}` : "",
+    beside: compared ? `${units["×"](median(compared))} ${isSpeed ? "as fast as " : ""}${beside.name}` : "",
     spread: compared ? spread(compared, "×") : "",
-    limit: limit === undefined ? "" : `≤ ${compared ? units["×"](limit) : units[unit](limit)}`,
-    verdict: limit === undefined ? "" : judged <= limit ? "ok" : "OVER",
+    limit: limit === undefined ? "" : `${isSpeed ? "≥" : "≤"} ${compared ? units["×"](limit) : units[unit](limit)}`,
+    verdict: limit === undefined ? "" : (isSpeed ? judged >= limit : judged <= limit) ? "ok" : "OVER",
   };
 }
 

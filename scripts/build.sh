@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the crate into pkg/wasm (the module and its JS glue) and prints what a page has to load; fails where that is more
 # than size-budget.json allows.
+# With NAMED_WASM, a file's name, it only writes the last build's module there, optimized alike, with its functions' names.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PATH=$PWD/.tools/bin:$PWD/node_modules/.bin:$PATH
@@ -8,6 +9,24 @@ export PATH=$PWD/.tools/bin:$PWD/node_modules/.bin:$PATH
 out=pkg/wasm
 wasm=$out/imagen_cloud_bg.wasm
 built=${CARGO_TARGET_DIR:-target}/wasm32-unknown-unknown/release/imagen_cloud.wasm
+
+# Only features that wasm-bindgen's output uses and that every supported host has; --all-features would let
+# wasm-opt emit what browsers don't know yet.
+# Twice, since the first time leaves something to do. Functions with one caller stay apart: put together they are 3 % smaller,
+# but brotli then finds less that repeats, and they are 3 % larger.
+optimize=(wasm-opt -Oz -Oz --one-caller-inline-max-function-size=20 --strip-producers
+  --enable-bulk-memory --enable-nontrapping-float-to-int --enable-sign-ext --enable-mutable-globals
+  --enable-reference-types --enable-multivalue)
+# --omit-default-module-path: the package's loaders say where the module is; bundlers must not guess.
+bind=(wasm-bindgen "$built" --target web --omit-default-module-path --out-name imagen_cloud)
+
+if [[ -n ${NAMED_WASM:-} ]]; then
+  next=$(mktemp -d)
+  trap 'rm -rf "$next"' EXIT
+  "${bind[@]}" --out-dir "$next"
+  "${optimize[@]}" --debuginfo "$next/imagen_cloud_bg.wasm" -o "$NAMED_WASM"
+  exit
+fi
 
 # Nothing to do when no input is newer than the last output.
 inputs=(src Cargo.toml Cargo.lock scripts/build.sh package-lock.json)
@@ -27,16 +46,8 @@ for registry in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*; do paths+=("--rema
 # Not by RUSTFLAGS, which would replace the flags in .cargo/config.toml.
 cargo build --quiet --release --target wasm32-unknown-unknown --lib \
   --config "target.wasm32-unknown-unknown.rustflags=[$(printf '"%s",' "${paths[@]}")]"
-# --omit-default-module-path: the package's loaders say where the module is; bundlers must not guess.
-wasm-bindgen "$built" --target web --omit-default-module-path --out-dir "$next" --out-name imagen_cloud
-# Only features that wasm-bindgen's output uses and that every supported host has; --all-features would let
-# wasm-opt emit what browsers don't know yet.
-# Twice, since the first time leaves something to do. Functions with one caller stay apart: put together they are 3 % smaller,
-# but brotli then finds less that repeats, and they are 3 % larger.
-wasm-opt -Oz -Oz --one-caller-inline-max-function-size=20 --strip-debug --strip-producers \
-  --enable-bulk-memory --enable-nontrapping-float-to-int --enable-sign-ext --enable-mutable-globals \
-  --enable-reference-types --enable-multivalue \
-  "$next/imagen_cloud_bg.wasm" -o "$next/optimized.wasm"
+"${bind[@]}" --out-dir "$next"
+"${optimize[@]}" --strip-debug "$next/imagen_cloud_bg.wasm" -o "$next/optimized.wasm"
 mv "$next/optimized.wasm" "$next/imagen_cloud_bg.wasm"
 # The outbox's IndexedDB wrapper comes along, so that the package needs no dependency and no bundler.
 esbuild node_modules/idb/build/index.js --bundle --format=esm --minify --legal-comments=inline \

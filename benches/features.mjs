@@ -1,0 +1,150 @@
+// What each feature adds to the size.
+import { execFileSync } from "node:child_process";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { transform } from "esbuild";
+import { brotli, bundle } from "./host.mjs";
+import { figure } from "./support.mjs";
+
+export const title = "features: what each adds to the size";
+export const notes = [
+  "The shipped wasm, optimized once more with its functions' names: each function counts for the feature of its module. The JavaScript is the browser bundle by its inputs.",
+  "Brotli is what the file gets smaller by without that feature's functions. What is shared with another feature's code compresses away, so the parts are less than the whole.",
+];
+
+/** By the first pattern that a function's name matches; what the library is built of comes last. */
+const FEATURES = {
+  "the outbox": /imagen_cloud::(outbox|courier|api::outbox|platform::store)\b/,
+  "many images (syncMany)":
+    /imagen_cloud::(client::many|api::start_sync_many|api::Sink::sync_many|row::\w+_many|row::read_ids|race::all_of)\b/,
+  "resumable uploads (TUS)":
+    /imagen_cloud::(storage::tus|base64::encode|client::Client<P>::(upload_in_pieces|upload))\b/,
+  "signed URLs":
+    /imagen_cloud::(storage::sign|client::Client<P>::signed_urls?|api::start_signed_urls?|api::Sink::signed_urls?)\b|signed_?url/i,
+  "image headers": /imagen_cloud::image\b/,
+  "options and their checks": /imagen_cloud::(config|api::read|api::connect|api::Sink::(new|from_env))\b/,
+  "refusals, retries, errors": /imagen_cloud::(refusal|retry|error|api::error|text)\b/,
+  "request, path, row, hash":
+    /imagen_cloud::(request|path|row|json|base64|storage::object)\b|^sha2|uuid::|percent_encoding/,
+  "the driver and the host": /imagen_cloud::/,
+  "texts and tables": /^texts and tables$/,
+  "Rust's library, allocator, wasm-bindgen": /^/,
+};
+
+/** JavaScript inputs, likewise. */
+const FILES = {
+  "the outbox": /pkg\/(outbox|store|copies)\.js|idb\.js/,
+  "options and their checks": /read\.js/,
+  "host and loader": /host\.js|pkg\/\w+\.js/,
+  "wasm-bindgen's glue": /./,
+};
+
+export async function run() {
+  const folder = await mkdtemp(join(tmpdir(), "imagen-cloud-bench-"));
+  try {
+    const named = join(folder, "named.wasm");
+    const root = fileURLToPath(new URL("../", import.meta.url));
+    execFileSync("scripts/build.sh", {
+      cwd: root,
+      env: { ...process.env, NAMED_WASM: named },
+      stdio: ["ignore", "ignore", "inherit"],
+    });
+    return [
+      ...parts("wasm", FEATURES, functions(await readFile(named))),
+      ...parts("JavaScript", FILES, await inputs()),
+    ];
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+/** `pieces` are `{ name, code }`. */
+function parts(kind, features, pieces) {
+  const byFeature = Object.fromEntries(Object.keys(features).map((feature) => [feature, []]));
+  for (const piece of pieces) {
+    const [feature] = Object.entries(features).find(([, pattern]) => pattern.test(piece.name));
+    byFeature[feature].push(piece);
+  }
+  const code = (some) => Buffer.concat(some.map((piece) => piece.code));
+  const whole = brotli(code(pieces));
+  return Object.entries(byFeature).flatMap(([feature, own]) => {
+    const rest = pieces.filter((piece) => !own.includes(piece));
+    const [raw, less] = [code(own).length, whole - brotli(code(rest))];
+    return [
+      figure({ what: `${kind}: ${feature}, raw`, unit: "kB", samples: [raw] }),
+      figure({ what: `${kind}: ${feature}, brotli`, unit: "kB", samples: [less] }),
+    ];
+  });
+}
+
+/** The bundle's inputs, each minified by itself. */
+async function inputs() {
+  const files = [];
+  const note = {
+    name: "note",
+    setup(build) {
+      build.onLoad({ filter: /\.js$/ }, ({ path }) => {
+        if (!files.includes(path)) files.push(path);
+      });
+    },
+  };
+  await bundle(`export * from "./pkg/browser.js"`, { plugins: [note] });
+  const minified = async (name) => (await transform(await readFile(name, "utf8"), { minify: true })).code;
+  return Promise.all(files.map(async (name) => ({ name, code: Buffer.from(await minified(name)) })));
+}
+
+/** A module's functions by name and body, and its data as one more (WebAssembly's binary format, 5.5 and 7.4). */
+function functions(wasm) {
+  const module = new WebAssembly.Module(wasm);
+  const imported = WebAssembly.Module.imports(module).filter(({ kind }) => kind === "function").length;
+  const names = namesIn(reader(Buffer.from(WebAssembly.Module.customSections(module, "name")[0])));
+  const sections = reader(wasm.subarray(8));
+  const found = [];
+  while (sections.more()) {
+    const [id, section] = [sections.byte(), sections.some()];
+    if (id === 10) {
+      const bodies = reader(section);
+      const count = bodies.number();
+      for (let index = imported; index < imported + count; index++) {
+        found.push({ name: names.get(index) ?? "", code: bodies.some() });
+      }
+    }
+    if (id === 11) found.push({ name: "texts and tables", code: section });
+  }
+  return found;
+}
+
+function namesIn(parts) {
+  const names = new Map();
+  while (parts.more()) {
+    const [kind, part] = [parts.byte(), reader(parts.some())];
+    if (kind !== 1) continue;
+    for (let left = part.number(); left > 0; left--) names.set(part.number(), part.some().toString());
+  }
+  return names;
+}
+
+function reader(bytes) {
+  let at = 0;
+  const number = () => {
+    let value = 0;
+    for (let scale = 1; ; scale *= 128) {
+      const byte = bytes[at++];
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) return value;
+    }
+  };
+  return {
+    more: () => at < bytes.length,
+    byte: () => bytes[at++],
+    number,
+    /** As many bytes as the number before them says. */
+    some() {
+      const length = number();
+      at += length;
+      return bytes.subarray(at - length, at);
+    },
+  };
+}
