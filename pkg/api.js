@@ -1,14 +1,15 @@
 // What every loader exports; they differ only in where the .wasm comes from.
 import { failed } from "./errors.js";
 import { Outbox } from "./outbox.js";
-import initWasm, { signedUrl as callSignedUrl, sync as callSync, Sink } from "./wasm/imagen_cloud.js";
+import initWasm, { signedUrl as callSignedUrl, sync as callSync, Relay, Sink } from "./wasm/imagen_cloud.js";
 
-/** A sink that may be freed at any time, also twice. */
+/** A relay or a sink that may be freed at any time, also twice. */
 class Handle {
-  #sink;
+  #target;
 
-  constructor(sink) {
-    this.#sink = sink;
+  /** @param {Relay | Sink} target The WebAssembly's own. */
+  constructor(target) {
+    this.#target = target;
   }
 
   async sync(request, options) {
@@ -23,23 +24,35 @@ class Handle {
     return this.#alive().signedUrl(storagePath, ttlSeconds, options);
   }
 
-  async signedUrls(storagePaths, ttlSeconds, options) {
-    return this.#alive().signedUrls(storagePaths, ttlSeconds, options);
-  }
-
   free() {
-    this.#sink?.free();
-    this.#sink = undefined;
+    this.#target?.free();
+    this.#target = undefined;
   }
 
-  /** The WebAssembly's own sink. */
+  /** The WebAssembly's own. */
   static alive(handle) {
     return handle.#alive();
   }
 
   #alive() {
-    if (this.#sink === undefined) throw failed("config", "invalid_config", "the sink has been freed");
-    return this.#sink;
+    if (this.#target === undefined) throw failed("config", "invalid_config", `the ${this.kind} has been freed`);
+    return this.#target;
+  }
+}
+
+class RelayHandle extends Handle {
+  get kind() {
+    return "relay";
+  }
+}
+
+class SinkHandle extends Handle {
+  get kind() {
+    return "sink";
+  }
+
+  async signedUrls(storagePaths, ttlSeconds, options) {
+    return Handle.alive(this).signedUrls(storagePaths, ttlSeconds, options);
   }
 }
 
@@ -83,18 +96,23 @@ export function load(source) {
     init,
     createSink: async (options) => {
       await init();
-      return new Handle(new Sink(options));
+      return new SinkHandle(new Sink(options));
     },
     createSinkFromEnv: async (env) => {
       await init();
       const sink = Sink.fromEnv(env);
-      return sink && new Handle(sink);
+      return sink && new SinkHandle(sink);
     },
-    createOutbox: async (sink, options) => {
-      if (!(sink instanceof Handle)) {
-        throw failed("config", "invalid_config", "createOutbox: its first argument must be a sink", { field: "sink" });
+    createRelay: async (options) => {
+      await init();
+      return new RelayHandle(new Relay(options));
+    },
+    createOutbox: async (target, options) => {
+      if (!(target instanceof Handle)) {
+        const message = "createOutbox: its first argument must be a sink or a relay";
+        throw failed("config", "invalid_config", message, { field: "target" });
       }
-      return Outbox.open(Handle.alive(sink), options ?? undefined);
+      return Outbox.open(Handle.alive(target), options ?? undefined);
     },
     sync: async (sink, request, options) => {
       if (loaded) return callSync(sink, request, options);

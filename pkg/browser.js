@@ -3,6 +3,6 @@ import { load } from "./api.js";
 
 export { ImagenCloudError, isImagenCloudError } from "./errors.js";
 export { drainInBackground } from "./outbox.js";
-export const { init, createSink, createSinkFromEnv, createOutbox, sync, signedUrl } = load(
+export const { init, createSink, createSinkFromEnv, createRelay, createOutbox, sync, signedUrl } = load(
   () => new URL("./wasm/imagen_cloud_bg.wasm", import.meta.url),
 );

@@ -58,6 +58,36 @@ export interface SinkOptions {
   dangerouslyAllowSecretKeyInBrowser?: boolean;
 }
 
+/**
+ * How a relay reaches the Worker (`www/worker`), which keeps the project's key: a page then needs none. The Worker says
+ * bucket, table and folder. An unknown option is an error that names it and the nearest known one.
+ */
+export interface RelayOptions {
+  /** The Worker's URL without its `/api`, `https://pictures.example.com`; trailing slashes are trimmed. */
+  url: string;
+  /** A user's JWT. Asked for at every request to the Worker, and once more after it refused the token. */
+  accessToken: () => string | Promise<string>;
+  /**
+   * The signed-in user's id. An outbox needs it. Without it only the Worker knows where an image goes, and an error has
+   * no `storagePath`.
+   */
+  ownerUserId?: string;
+  /** As {@link SinkOptions.maxRetries}. */
+  maxRetries?: number;
+  /** As {@link SinkOptions.initialBackoffMs}. */
+  initialBackoffMs?: number;
+  /** As {@link SinkOptions.maxBackoffMs}. */
+  maxBackoffMs?: number;
+  /** As {@link SinkOptions.timeoutMs}, but 60000 by default, since the Worker waits for Supabase in its turn. */
+  timeoutMs?: number;
+  /** Images of so many bytes and more go by ticket: in pieces straight to Storage, and resume. Default 6 MiB. */
+  resumableFrom?: number;
+  /** As {@link SinkOptions.chunkSize}. */
+  chunkSize?: number;
+  /** As {@link SinkOptions.fetch}. */
+  fetch?: typeof globalThis.fetch;
+}
+
 /** One image and what is known of it. Empty and zero values are left out of the row, except a cost of 0. */
 export interface SyncRequest {
   /** First folder of the storage path, `YYYY-MM-DD` by custom. */
@@ -158,6 +188,11 @@ export interface SyncResult {
   storagePath: string;
   /** `imagen.images.id`, a UUID. */
   imageId: string;
+  /**
+   * Only from a relay: the Worker has the image, but Supabase is down. It will be there later, under this path and id; the
+   * same request with this `imageId` tells when, by a result without `queued`. An outbox does that on its own.
+   */
+  queued?: true;
 }
 
 /** A configured connection. Safe to use for any number of calls at once. */
@@ -180,6 +215,25 @@ export interface Sink {
   /** URLs of many images, in the paths' order, `null` for one that is missing. Signs up to 1000 with one request. */
   signedUrls(storagePaths: string[], ttlSeconds?: number, options?: SignOptions): Promise<(string | null)[]>;
   /** Gives the sink's memory back. Calls under way end normally. */
+  free(): void;
+}
+
+/** A configured connection to the Worker. Safe to use for any number of calls at once. */
+export interface Relay {
+  /**
+   * Hands the image over: in one request, or from `resumableFrom` on by ticket, straight to Storage. A success with
+   * `queued` is one that Supabase has yet to hear of. What the Worker refuses is an error of the stage `upload`, at the end
+   * of a large image `insert`; its `serverCode` is the Worker's.
+   */
+  sync(request: SyncRequest, options?: SyncOptions): Promise<SyncResult>;
+  /** Hands many images over, several at once, each for itself. Resolves to one outcome a request, in their order. */
+  syncMany(requests: SyncRequest[], options?: SyncManyOptions): Promise<SyncOutcome[]>;
+  /**
+   * A URL that answers with the image for `ttlSeconds`: 3600 by default, 86400 at most. The Worker signs one at a time, so
+   * there is no `signedUrls` here.
+   */
+  signedUrl(storagePath: string, ttlSeconds?: number, options?: SignOptions): Promise<string>;
+  /** Gives the relay's memory back. Calls under way end normally. */
   free(): void;
 }
 
@@ -264,7 +318,7 @@ export class ImagenCloudError extends Error {
   readonly field?: string;
   /** HTTP status of the last answer. */
   readonly status?: number;
-  /** The server's own code, such as `"PGRST106"`, `"23505"` or `"InvalidKey"`. */
+  /** The server's own code, such as `"PGRST106"`, `"23505"` or `"InvalidKey"`; the Worker's `"not_yours"`. */
   readonly serverCode?: string;
   /** Whether the same call may succeed later. */
   readonly retryable: boolean;
@@ -307,8 +361,11 @@ export interface OutboxJob {
   readonly id: string;
   /** Where its bytes go in the bucket. */
   readonly storagePath: string;
-  /** `uploaded`: only the row is missing. `failed`: refused for good, and kept. */
-  readonly state: "queued" | "uploading" | "uploaded" | "failed";
+  /**
+   * `uploaded`: only the row is missing. `handed-over`: a relay's Worker has it, Supabase not yet; the image is kept here
+   * until it has. `failed`: refused for good, and kept.
+   */
+  readonly state: "queued" | "uploading" | "uploaded" | "handed-over" | "failed";
   /** Bytes of the image. */
   readonly size: number;
   /** As it is declared to Storage. */
@@ -415,11 +472,15 @@ export function signedUrl(
   options?: SignOptions,
 ): Promise<string>;
 
+/** Checks the options and makes a relay. Rejects with `invalid_config`. */
+export function createRelay(options: RelayOptions): Promise<Relay>;
+
 /**
- * Opens the outbox of the sink's `ownerUserId`. The sink must not be freed before the outbox is closed. Rejects with
- * `storage_unavailable` where there is no IndexedDB or no Web Locks, `outbox_too_new`, or `invalid_config`.
+ * Opens the outbox of the `ownerUserId` of a sink or a relay, which must not be freed before the outbox is closed. It is
+ * the same outbox for both: what was put in for the one may go by the other. Rejects with `storage_unavailable` where there
+ * is no IndexedDB or no Web Locks, `outbox_too_new`, or `invalid_config`.
  */
-export function createOutbox(sink: Sink, options?: OutboxOptions): Promise<Outbox>;
+export function createOutbox(target: Sink | Relay, options?: OutboxOptions): Promise<Outbox>;
 
 /**
  * For an application's service worker: drains the outbox that `open` gives, and closes it, whenever the worker starts and

@@ -2,7 +2,7 @@
 // (BroadcastChannel), and it wakes when there is reason to. What happens to a job is decided in the WebAssembly.
 import { failed } from "./errors.js";
 import { Store } from "./store.js";
-import { Outbox as Courier } from "./wasm/imagen_cloud.js";
+import { Outbox as Courier, Relay } from "./wasm/imagen_cloud.js";
 
 /** The tag of the Background Sync that a service worker is woken by. */
 const SYNC_TAG = "imagen-cloud-outbox";
@@ -11,7 +11,7 @@ const SIGNED_OUT_MS = 30_000;
 /** The longest wait that `setTimeout` knows. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /** The states of a job that may be read from the database. */
-const STATES = ["queued", "uploading", "uploaded", "failed"];
+const STATES = ["queued", "uploading", "uploaded", "handed-over", "failed"];
 
 export class Outbox {
   #name;
@@ -28,15 +28,15 @@ export class Outbox {
   #timer;
 
   /**
-   * @param {import("./wasm/imagen_cloud.js").Sink} sink
+   * @param {import("./wasm/imagen_cloud.js").Sink | Relay} target
    * @param {import("./index.d.ts").OutboxOptions} options
    */
-  static async open(sink, options = {}) {
+  static async open(target, options = {}) {
     if (globalThis.navigator?.locks === undefined) {
       const message = "outbox: Web Locks are missing: an old browser, or a page that is not served over HTTPS";
       throw failed("outbox", "storage_unavailable", message);
     }
-    const outbox = new Outbox(sink, options);
+    const outbox = new Outbox(target, options);
     try {
       // Opens the database, so that a broken one is told of now.
       await outbox.isPaused();
@@ -51,10 +51,14 @@ export class Outbox {
     return outbox;
   }
 
-  constructor(sink, options) {
-    this.#name = `imagen-cloud-outbox-${sink.ownerUserId}`;
+  constructor(target, options) {
+    this.#name = `imagen-cloud-outbox-${target.ownerUserId}`;
     this.#store = new Store(this.#name);
-    this.#courier = new Courier(sink, this.#store, options, (id, state, text) => this.#changed(id, state, text));
+    const changed = (id, state, text) => this.#changed(id, state, text);
+    this.#courier =
+      target instanceof Relay
+        ? Courier.forRelay(target, this.#store, options, changed)
+        : new Courier(target, this.#store, options, changed);
     const { automatic = true, serviceWorker } = options;
     this.#options = { automatic: automatic ?? true, serviceWorker };
     this.#channel = new BroadcastChannel(this.#name);
@@ -266,7 +270,7 @@ export class Outbox {
 
 /** What is told of a job; one that is damaged can only be discarded. */
 function readJob({ id, storagePath = "", size = 0, text }) {
-  const { row, uploaded, uploadId, waitSetAt, ...job } = parse(text) ?? {};
+  const { row, request, uploaded, uploadId, ticketUploadId, waitSetAt, ...job } = parse(text) ?? {};
   if (typeof row === "string" && typeof job.storagePath === "string" && STATES.includes(job.state)) return job;
   const message = "outbox: this job can't be read any more";
   const error = { stage: "outbox", code: "job_unreadable", message };

@@ -4,4 +4,4 @@ import module from "./wasm/imagen_cloud_bg.wasm";
 
 export { ImagenCloudError, isImagenCloudError } from "./errors.js";
 export { drainInBackground } from "./outbox.js";
-export const { init, createSink, createSinkFromEnv, createOutbox, sync, signedUrl } = load(() => module);
+export const { init, createSink, createSinkFromEnv, createRelay, createOutbox, sync, signedUrl } = load(() => module);

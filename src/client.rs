@@ -8,12 +8,13 @@ mod many;
 
 use crate::config::Config;
 use crate::error::{Code, Error, Stage};
-use crate::http::{Failure, Payload, Request, Response};
+use crate::http::{Failure, Payload, Request, Response, SIGNATURE};
 use crate::image::HEADER_BYTES;
 use crate::path::StoragePath;
 use crate::platform::{OnSent, Patience, Platform};
 use crate::race::{Racer, first_of};
 use crate::refusal::{self, Refusal};
+use crate::relay::{self, Ticket};
 use crate::request::{Shipment, SyncRequest};
 use crate::retry::{Attempts, Decision, Policy, retry_after_ms};
 use crate::row;
@@ -72,7 +73,8 @@ struct Meter {
 
 impl Meter {
     fn reach(&self, stage: &'static str, sent: f64) {
-        self.sent.set(sent.max(self.sent.get()));
+        // A form is a little longer than its image.
+        self.sent.set(sent.min(self.total.get()).max(self.sent.get()));
         self.observer.progress(Progress { stage, sent: self.sent.get(), total: self.total.get() });
     }
 }
@@ -105,7 +107,9 @@ pub struct Call {
     owner_only: bool,
     stage: Cell<Stage>,
     attempts: Cell<u32>,
+    /// Path and id; the path is empty where only the Worker knows it.
     shipped: RefCell<Option<(String, String)>>,
+    queued: Cell<bool>,
 }
 
 impl Call {
@@ -118,12 +122,18 @@ impl Call {
             stage: Cell::new(Stage::Request),
             attempts: Cell::new(0),
             shipped: RefCell::new(None),
+            queued: Cell::new(false),
         }
     }
 
     /// A call for what was accepted earlier: it may go with no other user's token than the owner's.
     pub fn for_owner(observer: Rc<dyn Observer>) -> Self {
         Self { owner_only: true, ..Self::new(observer, None) }
+    }
+
+    /// Whether the Worker has the image, but Supabase not yet.
+    pub fn is_queued(&self) -> bool {
+        self.queued.get()
     }
 
     /// The error of a call that was stopped, saying where it was.
@@ -142,7 +152,8 @@ impl Call {
     }
 
     fn located(&self, mut error: Error) -> Error {
-        (error.storage_path, error.image_id) = self.shipped.borrow().clone().unzip();
+        let (path, image_id) = self.shipped.borrow().clone().unzip();
+        (error.storage_path, error.image_id) = (path.filter(|path| !path.is_empty()), image_id);
         error
     }
 
@@ -158,6 +169,8 @@ impl Call {
 pub struct Synced {
     pub storage_path: String,
     pub image_id: String,
+    /// The Worker has it and will bring it there.
+    pub queued: bool,
 }
 
 /// A call's work, which a deadline or the caller may stop.
@@ -182,20 +195,33 @@ impl<P: Platform> Client<P> {
     pub async fn sync(&self, request: SyncRequest<P::Bytes>, call: &Call) -> Result<Synced, Error> {
         let work = async {
             let shipment = self.ship(request).await?;
-            let path = shipment.storage_path.as_str().to_owned();
+            let path = self.known_path(&shipment);
             call.shipped.replace(Some((path, shipment.image_id.clone())));
             self.deliver(&shipment, call).await.map_err(|error| call.located(error))
         };
         let image_id = self.within_deadline(call, Box::pin(work)).await?;
         let storage_path = call.shipped.take().map(|(path, _)| path).unwrap_or_default();
-        Ok(Synced { storage_path, image_id })
+        Ok(Synced { storage_path, image_id, queued: call.is_queued() })
+    }
+
+    /// The path; empty if it is the Worker's to say.
+    fn known_path(&self, shipment: &Shipment<P::Bytes>) -> String {
+        let is_known = !self.config.relay || !self.config.owner_user_id.is_empty();
+        if is_known { shipment.storage_path.as_str().to_owned() } else { String::new() }
     }
 
     /// A URL that answers with the object for `ttl_seconds`.
     pub async fn signed_url(&self, path: &str, ttl_seconds: u32, call: &Call) -> Result<String, Error> {
         let path = StoragePath::parse(path)?;
-        let build = || sign::sign(&self.config, &path, ttl_seconds);
-        let read = |response: &Response| sign::read_sign(&self.config, &path, response);
+        let relay = self.config.relay;
+        let build = || match relay {
+            true => relay::sign(&self.config, &path, ttl_seconds),
+            false => sign::sign(&self.config, &path, ttl_seconds),
+        };
+        let read = |response: &Response| match relay {
+            true => relay::read_sign(response),
+            false => sign::read_sign(&self.config, &path, response),
+        };
         self.within_deadline(call, Box::pin(self.until_answered(call, Stage::Sign, &build, &read))).await
     }
 
@@ -241,6 +267,11 @@ impl<P: Platform> Client<P> {
         &self.config.owner_user_id
     }
 
+    /// Whether images go through the Worker, which then does the rest.
+    pub fn is_relay(&self) -> bool {
+        self.config.relay
+    }
+
     /// How often and how long to wait.
     pub fn policy(&self) -> &Policy {
         &self.config.retry
@@ -259,29 +290,40 @@ impl<P: Platform> Client<P> {
     }
 
     async fn deliver(&self, shipment: &Shipment<P::Bytes>, call: &Call) -> Result<String, Error> {
-        self.upload(shipment, call, &Unkept).await?;
+        let path = self.upload(shipment, call, &Unkept).await?;
         let total = call.meter.total.get();
-        call.meter.reach("insert", total);
-        let image_id = self.insert(shipment, call).await?;
+        let image_id = if self.config.relay {
+            call.shipped.replace(Some((path, shipment.image_id.clone())));
+            shipment.image_id.clone()
+        } else {
+            call.meter.reach("insert", total);
+            self.insert(shipment, call).await?
+        };
         call.meter.reach("done", total);
         Ok(image_id)
     }
 
-    /// Brings the bytes into the bucket: in one request, or from `resumableFrom` on in pieces.
+    /// Brings the bytes into the bucket: in one request, or from `resumableFrom` on in pieces. The Worker then has done, or
+    /// will do, all there is to do, and its answer is the path.
     pub async fn upload(
         &self,
         shipment: &Shipment<P::Bytes>,
         call: &Call,
         resumption: &dyn Resumption,
-    ) -> Result<(), Error> {
+    ) -> Result<String, Error> {
         let total = self.platform.size(&shipment.image);
         call.meter.total.set(total);
         call.meter.reach("upload", 0.0);
         if total >= self.config.resumable_from {
             return self.upload_in_pieces(shipment, call, resumption).await;
         }
-        let build = || object::upload(&self.config, shipment);
-        self.until_answered(call, Stage::Upload, &build, &object::read_upload).await.map(|_| ())
+        let relay = self.config.relay;
+        let build = || if relay { relay::sync(&self.config, shipment) } else { object::upload(&self.config, shipment) };
+        let read = |response: &Response| match relay {
+            true => relay::read_sync(response, &call.queued),
+            false => object::read_upload(response),
+        };
+        self.until_answered(call, Stage::Upload, &build, &read).await
     }
 
     /// Resumes from the server's word after every fault; what it has got refills the budget of retries.
@@ -290,15 +332,34 @@ impl<P: Platform> Client<P> {
         shipment: &Shipment<P::Bytes>,
         call: &Call,
         resumption: &dyn Resumption,
-    ) -> Result<(), Error> {
-        let mut upload = Upload::new(call.meter.total.get(), self.config.chunk_size, resumption.earlier());
+    ) -> Result<String, Error> {
+        let relay = self.config.relay;
+        let mut upload = Upload::new(call.meter.total.get(), self.config.chunk_size, resumption.earlier(), relay);
         let mut attempts = Attempts::default();
         let (mut idle, mut furthest) = (0, 0.0);
+        let (mut ticket, mut wants_ticket, mut renewed) = (None::<Ticket>, relay, false);
         call.enter(Stage::Upload);
         loop {
-            let request =
-                upload.next(&self.config, shipment, |from, to| self.platform.slice(&shipment.image, from, to));
-            let answered = match self.exchange(call, Stage::Upload, request, upload.offset()).await {
+            if wants_ticket {
+                ticket = Some(self.ask_ticket(shipment, call).await?);
+                wants_ticket = false;
+            }
+            let stage = if upload.awaits_commit() { Stage::Insert } else { Stage::Upload };
+            if call.stage.get() != stage {
+                call.enter(stage);
+                call.meter.reach(stage.as_str(), upload.offset());
+            }
+            let request = upload.next(&self.config, ticket.as_ref(), shipment, |from, to| {
+                self.platform.slice(&shipment.image, from, to)
+            });
+            let signed = request.header_value(SIGNATURE).is_some();
+            let answered = match self.exchange(call, stage, request, upload.offset()).await {
+                // Once a step: another ticket won't mend what a fresh one does not.
+                Ok(response) if relay && !renewed && relay::wants_ticket(&response, signed) => {
+                    (wants_ticket, renewed) = (true, true);
+                    upload.interrupted();
+                    continue;
+                }
                 Ok(response) => upload.read(&response),
                 Err(refusal) => {
                     upload.interrupted();
@@ -307,11 +368,14 @@ impl<P: Platform> Client<P> {
             };
             resumption.keep(upload.id()).await?;
             let refusal = match answered {
-                Ok(Outcome::Complete) => return Ok(()),
+                Ok(Outcome::Complete) => {
+                    return Ok(ticket.map(|ticket| ticket.storage_path).unwrap_or_default());
+                }
                 Ok(Outcome::Progress) => {
                     // A server that loses what it has gets it again, but not for ever.
                     if upload.offset() > furthest {
                         (attempts, idle, furthest) = (Attempts::default(), 0, upload.offset());
+                        renewed = false;
                     }
                     call.meter.reach("upload", upload.offset());
                     continue;
@@ -326,7 +390,7 @@ impl<P: Platform> Client<P> {
                 }
                 Err(refusal) => refusal,
             };
-            self.await_next_try(call, Stage::Upload, &mut attempts, refusal).await?;
+            self.await_next_try(call, stage, &mut attempts, refusal).await?;
         }
     }
 
@@ -334,6 +398,18 @@ impl<P: Platform> Client<P> {
     pub async fn abandon(&self, upload_id: &str, call: &Call) -> Result<(), Error> {
         let build = || tus::abandon(&self.config, upload_id);
         self.until_answered(call, Stage::Upload, &build, &tus::read_abandon).await.map(|_| ())
+    }
+
+    async fn ask_ticket(&self, shipment: &Shipment<P::Bytes>, call: &Call) -> Result<Ticket, Error> {
+        let total = call.meter.total.get();
+        let ticket = RefCell::new(None);
+        let build = || relay::ask_ticket(&self.config, shipment, total);
+        let read = |response: &Response| {
+            ticket.replace(Some(relay::read_ticket(response)?));
+            Ok(String::new())
+        };
+        self.until_answered(call, Stage::Upload, &build, &read).await?;
+        ticket.take().ok_or_else(|| call.stopped(Code::BadResponse, "no ticket"))
     }
 
     /// Inserts the row. A duplicate id is no failure when the row that holds it is the one an earlier attempt brought.
@@ -406,20 +482,27 @@ impl<P: Platform> Client<P> {
         request: Request<P::Bytes>,
         sent_before: f64,
     ) -> Result<Response, Refusal> {
-        let token = self.platform.access_token(self.config.timeout_ms).await.map_err(|(problem, cause)| {
-            let message = format!("{}: accessToken {problem}", stage.label());
-            let error = Error::new(stage, Code::TokenUnavailable, message).with_cause(cause);
-            Refusal::last(error).retryable()
-        })?;
+        let signature = request.header_value(SIGNATURE).map(str::to_owned);
+        let token = match &signature {
+            Some(_) => None,
+            None => self.platform.access_token(self.config.timeout_ms).await.map_err(|(problem, cause)| {
+                let message = format!("{}: accessToken {problem}", stage.label());
+                let error = Error::new(stage, Code::TokenUnavailable, message).with_cause(cause);
+                Refusal::last(error).retryable()
+            })?,
+        };
         if call.owner_only && token.as_deref().is_some_and(|token| self.is_of_another_user(token)) {
             let message = format!("{}: the token is another user's", stage.label());
             return Err(Refusal::last(Error::new(stage, Code::WrongUser, message)).retryable());
         }
-        let bearer = token.as_deref().unwrap_or(&self.config.api_key);
-        let request =
-            request.header("apikey", self.config.api_key.as_str()).header("Authorization", format!("Bearer {bearer}"));
+        let bearer = signature.as_deref().or(token.as_deref()).unwrap_or(&self.config.api_key);
+        let request = match &signature {
+            Some(_) => request,
+            None => request.header("Authorization", format!("Bearer {bearer}")),
+        };
+        let request = if self.config.relay { request } else { request.header("apikey", self.config.api_key.as_str()) };
         let bytes = match &request.payload {
-            Payload::Image(image) => self.platform.size(image),
+            Payload::Image(image) | Payload::Form(_, image) => self.platform.size(image),
             _ => 0.0,
         };
         let line_ms = (bytes / SLOWEST_BYTES_PER_SECOND * 1000.0) as u32;

@@ -35,6 +35,8 @@ pub struct Options {
     pub resumable_from: Option<f64>,
     pub chunk_size: Option<f64>,
     pub allow_secret_key_in_browser: bool,
+    /// Whether `url` is the Worker's, which has the key.
+    pub relay: bool,
 }
 
 /// A checked configuration.
@@ -59,6 +61,8 @@ pub struct Config {
     pub resumable_from: f64,
     /// Bytes of a piece.
     pub chunk_size: f64,
+    /// Whether `url` is the Worker's, which has the key and knows bucket and table.
+    pub relay: bool,
 }
 
 impl Config {
@@ -66,6 +70,11 @@ impl Config {
     pub fn new(options: Options, in_browser: bool) -> Result<Self, Error> {
         let must_be_public = in_browser && !options.allow_secret_key_in_browser;
         let mut config = Self::with_defaults(options);
+        if config.relay {
+            // What the Worker will do, so that a path is known before it is asked.
+            config.path_prefix = config.owner_user_id.clone();
+            config.require_image = true;
+        }
         config.check(must_be_public)?;
         config.url.truncate(config.url.trim_end_matches('/').len());
         Ok(config)
@@ -86,16 +95,18 @@ impl Config {
                 initial_backoff_ms: options.initial_backoff_ms.unwrap_or(1000),
                 max_backoff_ms: options.max_backoff_ms.unwrap_or(30_000),
             },
-            timeout_ms: options.timeout_ms.unwrap_or(30_000),
+            // A Worker lets a body wait for others, and then gives Supabase its time.
+            timeout_ms: options.timeout_ms.unwrap_or(if options.relay { 60_000 } else { 30_000 }),
             cache_control: options.cache_control,
             require_image: options.require_image,
             resumable_from: options.resumable_from.unwrap_or(PIECE),
             chunk_size: options.chunk_size.unwrap_or(PIECE),
+            relay: options.relay,
         }
     }
 
     fn check(&self, must_be_public: bool) -> Result<(), Error> {
-        if !is_header_safe(&self.api_key) {
+        if !self.relay && !is_header_safe(&self.api_key) {
             return Err(Error::option("apiKey", "is missing, or holds characters that no key has"));
         }
         if must_be_public && is_secret(&self.api_key) {
@@ -104,7 +115,8 @@ impl Config {
             return Err(Error::new(Stage::Config, Code::SecretKeyInBrowser, message).with_field("apiKey"));
         }
         if !self.path_prefix.is_empty() {
-            path::check(&self.path_prefix).map_err(|problem| Error::option("pathPrefix", problem))?;
+            path::check(&self.path_prefix)
+                .map_err(|problem| Error::option(if self.relay { "ownerUserId" } else { "pathPrefix" }, problem))?;
         }
         if self.cache_control.as_deref().is_some_and(|value| !is_header_safe(value)) {
             return Err(Error::option("cacheControl", "is no header value"));

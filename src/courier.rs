@@ -72,6 +72,9 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
 
     /// Tells the server that nobody will go on with an upload whose job was discarded.
     pub async fn abandon(&self, upload_id: &str) -> Result<(), Error> {
+        if self.client.is_relay() {
+            return Ok(()); // without a ticket nobody may, and it ends by itself
+        }
         let call = Call::for_owner(Rc::new(Bytes { id: String::new(), witness: self.witness.clone() }));
         self.client.abandon(upload_id, &call).await
     }
@@ -93,7 +96,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
             Added::Full => Some((Code::OutboxFull, "it holds as many images or bytes as it may")),
         };
         match problem {
-            None => Ok(Synced { storage_path: job.storage_path, image_id: job.id }),
+            None => Ok(Synced { storage_path: job.storage_path, image_id: job.id, queued: false }),
             Some((code, why)) => {
                 let mut error = Error::new(Stage::Outbox, code, format!("outbox: {why}"));
                 (error.storage_path, error.image_id) = (Some(job.storage_path), Some(job.id));
@@ -161,7 +164,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
                 Next::Read => self.read(round).await,
                 Next::Carry(job) => {
                     let id = job.id.clone();
-                    let carried = self.carry(job, round).await;
+                    let carried = self.carry(*job, round).await;
                     round.in_hand.borrow_mut().retain(|known| *known != id);
                     carried
                 }
@@ -202,6 +205,11 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
                 round.done.set(round.done.get() + 1);
                 self.witness.done(&job.id);
             }
+            Ok(Sent::HandedOver) => {
+                let platform = self.client.platform();
+                job.hand_over(platform.now_ms(), self.client.policy(), platform.dice());
+                self.keep(&job).await?;
+            }
             Ok(Sent::Discarded) => {}
             Err(Trouble::Store(error)) => return Err(error),
             Err(Trouble::Job(error)) => {
@@ -221,8 +229,9 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
     async fn send(&self, job: &mut Job, round: &Round) -> Result<Sent, Trouble> {
         let call = Call::for_owner(Rc::new(Bytes { id: job.id.clone(), witness: self.witness.clone() }));
         let platform = self.client.platform();
-        // Once the bytes are in the bucket, only the row is sent.
-        let image = if job.uploaded { None } else { self.store.image(&job.id).await.map_err(Trouble::Store)? };
+        // Once the bytes are in the bucket, only the row is sent; the Worker is always sent both.
+        let only_row = job.uploaded && !self.client.is_relay();
+        let image = if only_row { None } else { self.store.image(&job.id).await.map_err(Trouble::Store)? };
         match image.filter(|image| platform.size(image) == job.size) {
             Some(image) => {
                 let shipment = job.shipment(self.client.owner_user_id(), image).map_err(Trouble::Job)?;
@@ -237,12 +246,15 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
                     Stage::Outbox => Trouble::Store(error),
                     _ => Trouble::Job(error),
                 })?;
+                if self.client.is_relay() {
+                    return Ok(if call.is_queued() { Sent::HandedOver } else { Sent::Confirmed });
+                }
                 job.arrived_in_bucket();
                 if !self.keep(job).await.map_err(Trouble::Store)? {
                     return Ok(Sent::Discarded);
                 }
             }
-            None if job.uploaded => {}
+            None if only_row => {}
             None => {
                 let message = "outbox: the image of this job can't be read any more";
                 return Err(Trouble::Job(Error::new(Stage::Outbox, Code::JobUnreadable, message)));
@@ -269,17 +281,23 @@ struct Kept<'a, P: Platform, S> {
     job: RefCell<Job>,
 }
 
+impl<P: Platform, S> Kept<'_, P, S> {
+    fn upload_id<'a>(&self, job: &'a mut Job) -> &'a mut Option<String> {
+        if self.courier.client.is_relay() { &mut job.ticket_upload_id } else { &mut job.upload_id }
+    }
+}
+
 impl<P: Platform, S: Store<Bytes = P::Bytes>> Resumption for Kept<'_, P, S> {
     fn earlier(&self) -> Option<String> {
-        self.job.borrow().upload_id.clone()
+        self.upload_id(&mut self.job.borrow_mut()).clone()
     }
 
     fn keep<'a>(&'a self, id: Option<&'a str>) -> Work<'a, ()> {
         Box::pin(async move {
-            if self.job.borrow().upload_id.as_deref() == id {
+            if self.earlier().as_deref() == id {
                 return Ok(());
             }
-            self.job.borrow_mut().upload_id = id.map(str::to_owned);
+            *self.upload_id(&mut self.job.borrow_mut()) = id.map(str::to_owned);
             let job = self.job.borrow().clone();
             self.courier.keep(&job).await.map(|_| ())
         })
@@ -312,7 +330,7 @@ struct Round {
 /// What a worker does next.
 enum Next {
     Read,
-    Carry(Job),
+    Carry(Box<Job>),
 }
 
 impl Round {
@@ -327,7 +345,7 @@ impl Round {
             self.reading.set(true);
             Some(Next::Read)
         } else if self.in_hand.borrow().len() < concurrency as usize {
-            self.queue.borrow_mut().next().map(Next::Carry)
+            self.queue.borrow_mut().next().map(Box::new).map(Next::Carry)
         } else {
             None
         };
@@ -360,6 +378,7 @@ impl Round {
 
 enum Sent {
     Confirmed,
+    HandedOver,
     Discarded,
 }
 

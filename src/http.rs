@@ -38,6 +38,8 @@ pub enum Payload<B> {
     Json(String),
     /// An image.
     Image(B),
+    /// A form of two parts: JSON text, `request`, and an image, `image`.
+    Form(String, B),
 }
 
 /// One request, complete but for the keys.
@@ -62,6 +64,11 @@ impl<B> Request<B> {
         self
     }
 
+    /// The value of a header.
+    pub fn header_value(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+    }
+
     /// Adds JSON text and its `Content-Type`.
     pub fn json(mut self, text: String) -> Self {
         self.payload = Payload::Json(text);
@@ -73,7 +80,16 @@ impl<B> Request<B> {
         self.payload = Payload::Image(image);
         self.header("Content-Type", mime_type)
     }
+
+    /// Adds a form; its `Content-Type` is the platform's.
+    pub fn form(mut self, request: String, image: B) -> Self {
+        self.payload = Payload::Form(request, image);
+        self
+    }
 }
+
+/// The header of a token that stands for a key. A request that has it takes no key and no user's token along.
+pub const SIGNATURE: &str = "x-signature";
 
 /// The headers that a platform copies from an answer.
 pub const READ_HEADERS: [&str; 4] = ["retry-after", "date", "location", "upload-offset"];

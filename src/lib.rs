@@ -33,6 +33,7 @@ pub mod path;
 pub mod platform;
 pub mod race;
 pub mod refusal;
+pub mod relay;
 pub mod request;
 pub mod retry;
 pub mod row;

@@ -4,6 +4,8 @@
 //! queued -> uploading -> uploaded -> (row confirmed) gone
 //!      \________\____________\-> failed -> (retry) queued or uploaded
 //! ```
+//!
+//! Through the Worker a job is never `uploaded`: it is gone, or `handed-over` until the same image is answered as done.
 
 use crate::error::{Code, Error};
 use crate::json::{Json, ObjectText};
@@ -28,11 +30,16 @@ pub enum State {
     Queued,
     Uploading,
     Uploaded,
+    HandedOver,
     Failed,
 }
 
+/// How much longer a job waits that was handed over: the Worker itself looks first after 15 s, at last every 15 min.
+const HANDED_OVER_FIRST: u32 = 15;
+const HANDED_OVER_LONGEST: u32 = 30;
+
 impl State {
-    const ALL: [Self; 4] = [Self::Queued, Self::Uploading, Self::Uploaded, Self::Failed];
+    const ALL: [Self; 5] = [Self::Queued, Self::Uploading, Self::Uploaded, Self::HandedOver, Self::Failed];
 
     /// The name that JavaScript and the database see.
     pub fn as_str(self) -> &'static str {
@@ -40,6 +47,7 @@ impl State {
             Self::Queued => "queued",
             Self::Uploading => "uploading",
             Self::Uploaded => "uploaded",
+            Self::HandedOver => "handed-over",
             Self::Failed => "failed",
         }
     }
@@ -58,12 +66,16 @@ pub struct Job {
     pub size: f64,
     /// The row as a JSON object's text.
     pub row: String,
+    /// The request as the Worker takes it, likewise.
+    pub request: String,
     /// Where it is.
     pub state: State,
     /// Whether the bytes are in the bucket already; outlives `failed`.
     pub uploaded: bool,
     /// The name of an unfinished upload in pieces at the server.
     pub upload_id: Option<String>,
+    /// The same of one by ticket, which goes to another path. The ticket itself is a secret, and never kept.
+    pub ticket_upload_id: Option<String>,
     /// Milliseconds since 1970.
     pub created_ms: f64,
     /// How often it was tried in vain.
@@ -98,9 +110,11 @@ impl Job {
             mime_type: shipment.mime_type.clone(),
             size,
             row: shipment.row.clone(),
+            request: shipment.request.clone(),
             state: State::Queued,
             uploaded: false,
             upload_id: None,
+            ticket_upload_id: None,
             created_ms: now_ms,
             attempts: 0,
             not_before_ms: 0.0,
@@ -119,6 +133,7 @@ impl Job {
             image,
             mime_type: self.mime_type.clone(),
             row: self.row.clone(),
+            request: self.request.clone(),
         })
     }
 
@@ -141,7 +156,22 @@ impl Job {
 
     /// The stage begins.
     pub fn begin(&mut self) {
-        self.state = if self.uploaded { State::Uploaded } else { State::Uploading };
+        if self.state != State::HandedOver {
+            self.state = if self.uploaded { State::Uploaded } else { State::Uploading };
+        }
+    }
+
+    /// The Worker has the image and will bring it to Supabase. It is asked again later.
+    pub fn hand_over(&mut self, now_ms: f64, policy: &Policy, dice: f64) {
+        if self.state != State::HandedOver {
+            (self.state, self.attempts, self.error) = (State::HandedOver, 0, None);
+        }
+        let policy = Policy {
+            initial_backoff_ms: policy.initial_backoff_ms.saturating_mul(HANDED_OVER_FIRST),
+            max_backoff_ms: policy.max_backoff_ms.saturating_mul(HANDED_OVER_LONGEST),
+            ..*policy
+        };
+        self.wait(now_ms, policy.backoff_ms(self.attempts, dice), false);
     }
 
     /// The bytes are in the bucket.
@@ -165,14 +195,18 @@ impl Job {
             Verdict::Failed => self.state = State::Failed,
             Verdict::Later => {
                 let own = policy.backoff_ms(self.attempts, dice);
-                self.wait_asked = error.retry_after_ms.is_some();
-                let wait_ms = error.retry_after_ms.unwrap_or(own);
-                self.wait_set_ms = now_ms;
-                self.not_before_ms = now_ms + f64::from(wait_ms);
-                self.attempts = self.attempts.saturating_add(1);
+                let asked = error.retry_after_ms;
+                self.wait(now_ms, asked.unwrap_or(own), asked.is_some());
             }
         }
         verdict
+    }
+
+    fn wait(&mut self, now_ms: f64, wait_ms: u32, asked: bool) {
+        self.wait_asked = asked;
+        self.wait_set_ms = now_ms;
+        self.not_before_ms = now_ms + f64::from(wait_ms);
+        self.attempts = self.attempts.saturating_add(1);
     }
 
     /// Its user wants it to be tried again.
@@ -183,6 +217,9 @@ impl Job {
     }
 
     fn waiting_state(&self) -> State {
+        if self.state == State::HandedOver {
+            return State::HandedOver;
+        }
         if self.uploaded { State::Uploaded } else { State::Queued }
     }
 
@@ -193,6 +230,7 @@ impl Job {
         text.text("storagePath", &self.storage_path);
         text.text("mimeType", &self.mime_type);
         text.text("row", &self.row);
+        text.text("request", &self.request);
         text.text("state", self.state.as_str());
         for (name, flag) in [("uploaded", self.uploaded), ("waitAsked", self.wait_asked)] {
             text.raw(name, if flag { "true" } else { "false" });
@@ -207,8 +245,10 @@ impl Job {
             // Whole numbers, all of them: an integer's digits need no float formatting.
             text.raw(name, &(number as i64).to_string());
         }
-        if let Some(id) = &self.upload_id {
-            text.text("uploadId", id);
+        for (name, id) in [("uploadId", &self.upload_id), ("ticketUploadId", &self.ticket_upload_id)] {
+            if let Some(id) = id {
+                text.text(name, id);
+            }
         }
         if let Some(error) = &self.error {
             text.raw("error", error);
@@ -231,9 +271,11 @@ impl Job {
             mime_type: text("mimeType")?,
             size: number("size")?,
             row: text("row")?,
+            request: text("request").unwrap_or_default(),
             state: State::ALL.into_iter().find(|known| known.as_str() == state)?,
             uploaded: flag("uploaded"),
             upload_id: text("uploadId"),
+            ticket_upload_id: text("ticketUploadId"),
             created_ms: number("createdAt")?,
             attempts: number("attempts")? as u32,
             not_before_ms: number("notBefore")?,
@@ -284,6 +326,7 @@ mod tests {
             image: (),
             mime_type: "image/png".to_owned(),
             row: r#"{"seed":9223372036854775807,"prompt":"\"x\""}"#.to_owned(),
+            request: r#"{"seed":"9223372036854775807","prompt":"\"x\""}"#.to_owned(),
         };
         Job::new(&shipment, 18.0, NOW)
     }

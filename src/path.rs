@@ -17,6 +17,9 @@ const SEGMENT: AsciiSet = NON_ALPHANUMERIC
     .remove(b'=')
     .remove(b'@');
 
+/// What stands for itself in a query's value, wherever it is read.
+const QUERY: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'/');
+
 /// The longest segment that Storage's file backend takes, in bytes.
 const SEGMENT_BYTES: usize = 255;
 
@@ -67,6 +70,11 @@ impl StoragePath {
 /// One segment of a URL's path.
 pub fn escape_segment(segment: &str) -> String {
     utf8_percent_encode(segment, &SEGMENT).to_string()
+}
+
+/// A path as a value in a URL's query.
+pub fn escape_query(path: &str) -> String {
+    utf8_percent_encode(path, &QUERY).to_string()
 }
 
 /// Refuses what could name something else than one object below the folder it stands for: a URL parser drops control

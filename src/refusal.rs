@@ -84,6 +84,7 @@ pub fn of_response(stage: Stage, response: &Response) -> Refusal {
         message.push_str(advice);
     }
     let mut error = Error::new(stage, code, message);
+    error.field = told.field.clone();
     error.status = Some(response.status);
     error.server_code = Some(quote(&told.code)).filter(|code| !code.is_empty());
     let mut refusal = Refusal::new(error, remedy);
@@ -101,6 +102,10 @@ struct Told {
     message: String,
     /// Storage's own status, in the body of an HTTP 400.
     status: Option<u16>,
+    /// Whether the Worker says so (RFC 9457): its codes are its own.
+    is_problem: bool,
+    /// The field of the request at fault, if it is one's.
+    field: Option<String>,
 }
 
 impl Told {
@@ -115,7 +120,9 @@ impl Told {
         };
         let code = ["code", "error"].into_iter().find_map(|name| body.text(name).filter(|code| !code.is_empty()));
         let message = body.text("message").unwrap_or_default();
-        Self { code: code.unwrap_or_default().to_owned(), message: message.to_owned(), status }
+        let is_problem = body.text("requestId").is_some();
+        let field = body.text("field").filter(|_| is_problem).map(quote);
+        Self { code: code.unwrap_or_default().to_owned(), message: message.to_owned(), status, is_problem, field }
     }
 
     fn says(&self, words: &str) -> bool {
@@ -127,6 +134,16 @@ impl Told {
 fn judge(stage: Stage, http_status: u16, told: &Told) -> (Code, Remedy) {
     let status = if http_status == 400 { told.status.unwrap_or(400) } else { http_status };
     let code = told.code.as_str();
+    if told.is_problem {
+        match code {
+            "invalid_request" => return (Code::InvalidRequest, Remedy::None),
+            "invalid_image" => return (Code::InvalidImage, Remedy::None),
+            "id_taken" => return (Code::IdTaken, Remedy::None),
+            "not_found" => return (Code::Rejected, Remedy::None),
+            _ if status == 403 => return (Code::Forbidden, Remedy::None),
+            _ => {}
+        }
+    }
     match code {
         "PGRST106" => return (Code::SchemaNotExposed, Remedy::None),
         "PGRST205" | "42P01" => return (Code::TableMissing, Remedy::None),
@@ -168,8 +185,8 @@ fn is_passing_database_error(code: &str) -> bool {
 fn advice(stage: Stage, code: Code, told: &Told) -> Option<&'static str> {
     Some(match code {
         Code::Unauthorized if told.says("api key") => "The gateway does not know apiKey: is it this project's?",
-        // A bare status is a gateway's or a proxy's word: no ground for advice.
-        _ if told.code.is_empty() => return None,
+        // A bare status is a gateway's or a proxy's word: no ground for advice. The Worker gives its own.
+        _ if told.code.is_empty() || told.is_problem => return None,
         Code::SchemaNotExposed => {
             "Add the schema (imagen by default) to the project's exposed schemas: API settings, \"Exposed schemas\""
         }

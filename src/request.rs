@@ -48,12 +48,14 @@ pub struct Shipment<B> {
     pub mime_type: String,
     /// The row as a JSON object's text.
     pub row: String,
+    /// The request as the Worker takes it, a JSON object's text.
+    pub request: String,
 }
 
 impl<B> SyncRequest<B> {
     /// Refuses what can be refused before the image's bytes are read.
     pub fn check(&self, config: &Config) -> Result<(), Error> {
-        if config.owner_user_id.is_empty() {
+        if config.owner_user_id.is_empty() && !config.relay {
             let message = "owner_user_id not set (config or $IMAGEN_OWNER_USER_ID); refusing to insert NULL into \
                            imagen.images";
             return Err(Error::field("ownerUserId", "").with_message(message));
@@ -100,6 +102,7 @@ impl<B> SyncRequest<B> {
         let image_id = id.to_string();
         let measured = header.and_then(|header| header.size).unwrap_or_default();
         let row = self.row(config, &storage_path, &image_id, measured);
+        let request = self.relayed(ext, &mime_type, &image_id);
         Ok(Shipment {
             storage_path,
             image_id,
@@ -107,6 +110,7 @@ impl<B> SyncRequest<B> {
             image: self.image,
             mime_type,
             row,
+            request,
         })
     }
 
@@ -127,6 +131,36 @@ impl<B> SyncRequest<B> {
         }
         // The registered name, whatever way of writing it was declared: the bucket compares letter by letter.
         Ok(format.mime_type().to_owned())
+    }
+
+    /// What the Worker is told: what is known of the image, as the caller would write it. It fixes the path just so.
+    fn relayed(&self, ext: &str, mime_type: &str, image_id: &str) -> String {
+        let mut request = ObjectText::default();
+        for (name, text) in [
+            (IMAGE_ID, image_id),
+            ("date", &self.date),
+            ("slug", &self.slug),
+            // JSON has no int64.
+            ("seed", &self.seed.to_string()),
+            ("ext", ext),
+            ("mimeType", mime_type),
+            ("prompt", &self.prompt),
+            ("backend", &self.backend),
+            ("model", &self.model),
+        ] {
+            request.text(name, text);
+        }
+        for (name, count) in
+            [("steps", self.steps), ("width", self.width), ("height", self.height), ("latencyMs", self.latency_ms)]
+        {
+            request.raw(name, &count.to_string());
+        }
+        for (name, json) in [("costUsdEstimate", &self.cost_usd_estimate), ("sidecar", &self.sidecar)] {
+            if let Some(json) = json {
+                request.raw(name, json);
+            }
+        }
+        request.finish()
     }
 
     fn row(&self, config: &Config, storage_path: &StoragePath, image_id: &str, measured: (u32, u32)) -> String {

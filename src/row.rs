@@ -191,6 +191,7 @@ mod tests {
             image: (),
             mime_type: String::new(),
             row: String::new(),
+            request: String::new(),
         };
         let read = |body: &str| read_holder(&shipment, &answer(200, body)).map_err(|refusal| refusal.error.code);
         let row =

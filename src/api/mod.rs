@@ -32,7 +32,7 @@ impl Sink {
     /// Checks the options; throws an `ImagenCloudError`.
     #[wasm_bindgen(constructor)]
     pub fn new(options: JsValue) -> Result<Sink, JsValue> {
-        connect(&options).map(|client| Self { client }).map_err(error::to_js)
+        connect(&options, false).map(|client| Self { client }).map_err(error::to_js)
     }
 
     /// A sink from the environment's variables, or `undefined` where the URL or the key is missing.
@@ -79,22 +79,60 @@ impl Sink {
     }
 }
 
+/// A configured connection to the Worker, which has the project's key. Safe to use for any number of calls at once.
+#[wasm_bindgen]
+pub struct Relay {
+    client: Rc<Client<Host>>,
+}
+
+#[wasm_bindgen]
+impl Relay {
+    /// Checks the options; throws an `ImagenCloudError`.
+    #[wasm_bindgen(constructor)]
+    pub fn new(options: JsValue) -> Result<Relay, JsValue> {
+        connect(&options, true).map(|client| Self { client }).map_err(error::to_js)
+    }
+
+    /// The owner of all rows; empty if none is set.
+    #[wasm_bindgen(getter, js_name = ownerUserId)]
+    pub fn owner_user_id(&self) -> String {
+        self.client.owner_user_id().to_owned()
+    }
+
+    /// Hands an image over. Resolves to `{ storagePath, imageId }`, with `queued: true` while it is on its way.
+    pub fn sync(&self, request: JsValue, options: JsValue) -> Promise {
+        start_sync(Ok(self.client.clone()), &request, &options)
+    }
+
+    /// The same for many images. Resolves to an outcome each, as `Sink.syncMany`.
+    #[wasm_bindgen(js_name = syncMany)]
+    pub fn sync_many(&self, requests: JsValue, options: JsValue) -> Promise {
+        start_sync_many(self.client.clone(), &requests, &options)
+    }
+
+    /// A URL that answers with the image under `storage_path`.
+    #[wasm_bindgen(js_name = signedUrl)]
+    pub fn signed_url(&self, storage_path: JsValue, ttl_seconds: JsValue, options: JsValue) -> Promise {
+        start_signed_url(Ok(self.client.clone()), &storage_path, &ttl_seconds, &options)
+    }
+}
+
 /// `Sink.sync` without keeping a sink.
 #[wasm_bindgen]
 pub fn sync(sink: JsValue, request: JsValue, options: JsValue) -> Promise {
-    start_sync(connect(&sink), &request, &options)
+    start_sync(connect(&sink, false), &request, &options)
 }
 
 /// `Sink.signedUrl` without keeping a sink.
 #[wasm_bindgen(js_name = signedUrl)]
 pub fn signed_url(sink: JsValue, storage_path: JsValue, ttl_seconds: JsValue, options: JsValue) -> Promise {
-    start_signed_url(connect(&sink), &storage_path, &ttl_seconds, &options)
+    start_signed_url(connect(&sink, false), &storage_path, &ttl_seconds, &options)
 }
 
 type Connected = Result<Rc<Client<Host>>, Error>;
 
-fn connect(options: &JsValue) -> Connected {
-    let (options, host) = read::options(options)?;
+fn connect(options: &JsValue, relay: bool) -> Connected {
+    let (options, host) = read::options(options, relay)?;
     let config = Config::new(options, in_browser())?;
     Ok(Rc::new(Client::new(config, host)))
 }
@@ -274,5 +312,8 @@ fn synced_text(synced: &Synced) -> String {
     let mut result = ObjectText::default();
     result.text("storagePath", &synced.storage_path);
     result.text("imageId", &synced.image_id);
+    if synced.queued {
+        result.raw("queued", "true");
+    }
     result.finish()
 }

@@ -5,7 +5,8 @@ use std::rc::Rc;
 use js_sys::{Function, Promise};
 use wasm_bindgen::prelude::*;
 
-use super::{Sink, error, promise, read, synced_to_js};
+use super::{Relay, Sink, error, promise, read, synced_to_js};
+use crate::client::Client;
 use crate::courier::{Courier, Drained, Stop, Witness};
 use crate::error::Error;
 use crate::json::ObjectText;
@@ -26,7 +27,21 @@ impl Outbox {
     /// state and its JSON text after every change. Throws an `ImagenCloudError`.
     #[wasm_bindgen(constructor)]
     pub fn new(sink: &Sink, store: JsValue, options: JsValue, on_change: Function) -> Result<Outbox, JsValue> {
-        let client = sink.client.clone();
+        Self::open(sink.client.clone(), store, options, on_change)
+    }
+
+    /// The same through a relay.
+    #[wasm_bindgen(js_name = forRelay)]
+    pub fn for_relay(relay: &Relay, store: JsValue, options: JsValue, on_change: Function) -> Result<Outbox, JsValue> {
+        Self::open(relay.client.clone(), store, options, on_change)
+    }
+
+    fn open(
+        client: Rc<Client<Host>>,
+        store: JsValue,
+        options: JsValue,
+        on_change: Function,
+    ) -> Result<Outbox, JsValue> {
         if client.owner_user_id().is_empty() {
             return Err(error::to_js(Error::option("ownerUserId", "is needed: an outbox belongs to a user")));
         }

@@ -8,27 +8,34 @@ const SIDECAR_DEPTH = 100;
 /** What a signed URL is valid for when nothing else is said. */
 const DEFAULT_TTL_SECONDS = 3600;
 
+const connectionChecks = () => ({
+  url: text,
+  ownerUserId: text,
+  accessToken: callback,
+  maxRetries: integer(-MAX_INT - 1),
+  initialBackoffMs: integer(0),
+  maxBackoffMs: integer(0),
+  timeoutMs: integer(1),
+  resumableFrom: integer(1),
+  chunkSize: integer(1),
+  fetch: callback,
+});
+
 export const options = (given) =>
   checked(given, "options", {
-    url: text,
+    ...connectionChecks(),
     apiKey: text,
-    ownerUserId: text,
-    accessToken: callback,
     bucket: text,
     schema: text,
     table: text,
     pathPrefix: text,
-    maxRetries: integer(-MAX_INT - 1),
-    initialBackoffMs: integer(0),
-    maxBackoffMs: integer(0),
-    timeoutMs: integer(1),
     cacheControl: text,
     requireImage: flag,
-    resumableFrom: integer(1),
-    chunkSize: integer(1),
-    fetch: callback,
     dangerouslyAllowSecretKeyInBrowser: flag,
   });
+
+export const relayOptions = (given) =>
+  checked(given, "options", { ...connectionChecks(), accessToken: required(callback) });
 
 export const syncRequest = (given) =>
   checked(given, "request", {

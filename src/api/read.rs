@@ -15,6 +15,8 @@ use crate::request::SyncRequest;
 extern "C" {
     #[wasm_bindgen(js_name = options)]
     fn read_options(given: &JsValue) -> JsValue;
+    #[wasm_bindgen(js_name = relayOptions)]
+    fn read_relay_options(given: &JsValue) -> JsValue;
     #[wasm_bindgen(js_name = syncRequest)]
     fn read_sync_request(given: &JsValue) -> JsValue;
     #[wasm_bindgen(js_name = signRequest)]
@@ -42,9 +44,10 @@ pub(super) struct CallOptions {
     pub(super) on_retry: JsValue,
 }
 
-/// The options of a sink.
-pub(super) fn options(given: &JsValue) -> Result<(Options, Host), Error> {
-    let fields = Fields::new(read_options(given), Error::option)?;
+/// The options of a sink, or of a relay.
+pub(super) fn options(given: &JsValue, relay: bool) -> Result<(Options, Host), Error> {
+    let read = if relay { read_relay_options(given) } else { read_options(given) };
+    let fields = Fields::new(read, Error::option)?;
     let options = Options {
         url: fields.text("url"),
         api_key: fields.text("apiKey"),
@@ -62,6 +65,7 @@ pub(super) fn options(given: &JsValue) -> Result<(Options, Host), Error> {
         resumable_from: fields.number("resumableFrom"),
         chunk_size: fields.number("chunkSize"),
         allow_secret_key_in_browser: fields.value("dangerouslyAllowSecretKeyInBrowser").is_truthy(),
+        relay,
     };
     Ok((options, Host { fetch: fields.function("fetch"), access_token: fields.function("accessToken") }))
 }

@@ -28,7 +28,8 @@ impl<P: Platform> Client<P> {
         call: &Call,
         stopped: Racer<'_, Error>,
     ) -> Vec<Result<Synced, Error>> {
-        let batch = Batch::new(requests, &self.platform);
+        let mut batch = Batch::new(requests, &self.platform);
+        batch.knows_paths = !self.config.relay || !self.config.owner_user_id.is_empty();
         call.meter.total.set(batch.total);
         call.meter.reach("upload", 0.0);
         let work = async {
@@ -58,10 +59,13 @@ impl<P: Platform> Client<P> {
                 let own = Call::new(part.clone(), None);
                 let uploaded = self.upload(&shipment, &own, &Unkept).await;
                 part.reach(self.platform.size(&shipment.image));
-                uploaded.map(|()| shipment)
+                uploaded.map(|storage_path| (shipment, storage_path, own.is_queued()))
             };
             match outcome.await {
-                Ok(shipment) => batch.keep(index, shipment),
+                Ok((Shipment { image_id, .. }, storage_path, queued)) if self.config.relay => {
+                    batch.land(index, Synced { storage_path, image_id, queued });
+                }
+                Ok((shipment, ..)) => batch.keep(index, shipment),
                 Err(error) => batch.settle(index, Err(error)),
             }
         }
@@ -147,6 +151,8 @@ struct Batch<B> {
     /// Bytes that are sent, or of images that failed.
     sent: Rc<Cell<f64>>,
     total: f64,
+    /// Whether paths are known before the Worker has said them.
+    knows_paths: bool,
 }
 
 /// Adds one image's progress to that of all.
@@ -199,14 +205,18 @@ impl<B> Batch<B> {
             slots: RefCell::new(slots),
             sent: Rc::new(Cell::new(0.0)),
             total,
+            knows_paths: true,
         }
     }
 
     /// Notes an image's path and id. Two images of one call can share neither: the later would take the earlier's place,
     /// or be passed over in the insert for its id's sake.
     fn claim(&self, index: usize, shipment: &Shipment<B>) -> Result<(), Error> {
-        let synced =
-            Synced { storage_path: shipment.storage_path.as_str().to_owned(), image_id: shipment.image_id.clone() };
+        let synced = Synced {
+            storage_path: shipment.storage_path.as_str().to_owned(),
+            image_id: shipment.image_id.clone(),
+            queued: false,
+        };
         let mut slots = self.slots.borrow_mut();
         let has = |part: fn(&Synced) -> &str| {
             slots.iter().filter_map(|slot| slot.fixed.as_ref()).any(|other| part(other) == part(&synced))
@@ -233,6 +243,14 @@ impl<B> Batch<B> {
         }
     }
 
+    /// The Worker has taken an image, and has said where it goes.
+    fn land(&self, index: usize, synced: Synced) {
+        if let Some(slot) = self.slots.borrow_mut().get_mut(index) {
+            slot.fixed = Some(synced);
+            slot.outcome = Some(Ok(()));
+        }
+    }
+
     /// What has been uploaded, in the requests' order.
     fn uploaded(&self) -> Vec<(usize, Shipment<B>)> {
         let take = |(index, slot): (usize, &mut Slot<B>)| Some((index, slot.uploaded.take()?));
@@ -250,8 +268,9 @@ impl<B> Batch<B> {
             (Some(Ok(())), Some(synced)) => Ok(synced),
             (outcome, fixed) => {
                 let mut error = outcome.and_then(Result::err).unwrap_or_else(|| unfinished.clone());
-                if let Some(Synced { storage_path, image_id }) = fixed {
-                    (error.storage_path, error.image_id) = (Some(storage_path), Some(image_id));
+                if let Some(Synced { storage_path, image_id, .. }) = fixed {
+                    let path = Some(storage_path).filter(|_| self.knows_paths);
+                    (error.storage_path, error.image_id) = (path, Some(image_id));
                 }
                 Err(error)
             }

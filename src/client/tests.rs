@@ -4,8 +4,10 @@ mod exhaustive;
 pub(crate) mod fault;
 mod many;
 mod random;
+mod relay;
 mod resumable;
 mod uploads;
+pub(crate) mod worker;
 pub(crate) mod world;
 
 use core::cell::RefCell;
@@ -58,7 +60,7 @@ fn request() -> SyncRequest<Bytes> {
 }
 
 fn synced() -> Synced {
-    Synced { storage_path: PATH.to_owned(), image_id: IMAGE_ID.to_owned() }
+    Synced { storage_path: PATH.to_owned(), image_id: IMAGE_ID.to_owned(), queued: false }
 }
 
 /// What a caller hears during a call.

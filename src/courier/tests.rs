@@ -1,10 +1,13 @@
 //! The outbox's driver over a store in memory, with a fake clock: killed at every moment, and on every bad day.
 
+mod relay;
+
 use core::future::{pending, ready};
 use std::collections::BTreeMap;
 
 use super::*;
 use crate::client::tests::fault::fault;
+use crate::client::tests::worker::WORKER_URL;
 use crate::client::tests::world::{Bytes as Image, KEY, Step, Trouble as WorldTrouble, URL, World};
 use crate::config::{Config, Options};
 use crate::json::Json;
@@ -167,16 +170,18 @@ struct Setup {
     user: &'static str,
     limits: Limits,
     max_retries: i32,
+    relay: bool,
 }
 
-const SETUP: Setup = Setup { user: USER, limits: LIMITS, max_retries: 0 };
+const SETUP: Setup = Setup { user: USER, limits: LIMITS, max_retries: 0, relay: false };
 
 impl Setup {
     fn open(&self, world: &World, shelf: &Shelf) -> (Outbox, Rc<Diary>) {
         let text = |text: &str| Some(text.to_owned());
         let options = Options {
-            url: text(URL),
+            url: text(if self.relay { WORKER_URL } else { URL }),
             api_key: text(KEY),
+            relay: self.relay,
             owner_user_id: text(self.user),
             path_prefix: text(self.user),
             max_retries: Some(self.max_retries),
@@ -242,7 +247,7 @@ fn request(number: usize, size: usize) -> SyncRequest<Image> {
 fn enqueue(world: &World, outbox: &Outbox, sizes: &[usize]) {
     for (number, size) in sizes.iter().enumerate() {
         let synced = world.run(outbox.enqueue(request(number, *size))).unwrap();
-        assert_eq!(synced, Synced { storage_path: path_of(USER, number), image_id: id_of(number) });
+        assert_eq!(synced, Synced { storage_path: path_of(USER, number), image_id: id_of(number), queued: false });
     }
 }
 

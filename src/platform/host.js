@@ -215,6 +215,15 @@ function copied(buffer, view) {
 
 export const size = (image) => (image instanceof Uint8Array ? image.length : (number(image, "size") ?? 0));
 
+/** A body of two parts. The image's bytes stay where they are. */
+export const form = (request, image) =>
+  attempt(() => {
+    const parts = new FormData();
+    parts.append("request", request);
+    parts.append("image", new Blob([image]), "image");
+    return parts;
+  });
+
 export const slice = (image, from, to) =>
   attempt(() => (image instanceof Uint8Array ? image.subarray(from, to) : image.slice(from, to)));
 

@@ -52,6 +52,7 @@ impl Platform for Host {
             Payload::Empty => JsValue::UNDEFINED,
             Payload::Json(text) => text.into(),
             Payload::Image(HostBytes(image)) => image,
+            Payload::Form(request, HostBytes(image)) => js::form(&request, &image),
         };
         let (method, url, headers) = (request.method.as_str(), request.url.as_str(), headers.finish());
         let answer = match on_sent.filter(|_| self.fetch.is_none() && js::sees_progress()) {

@@ -63,6 +63,8 @@ extern "C" {
     ) -> Task;
     pub(super) fn header(answer: &JsValue, name: &str) -> Option<String>;
 
+    /// The body of a form.
+    pub(super) fn form(request: &str, image: &JsValue) -> JsValue;
     #[wasm_bindgen(js_name = takeImage)]
     pub(super) fn take_image(image: &JsValue) -> JsValue;
     pub(super) fn size(image: &JsValue) -> f64;

@@ -45,6 +45,7 @@ mod tests {
             image: 9,
             mime_type: "image/png".to_owned(),
             row: String::new(),
+            request: String::new(),
         };
         upload(&Config::new(options, false).unwrap(), &shipment)
     }

@@ -4,14 +4,18 @@
 //! Source: tus.io's protocol and the servers' contract in ARCHITECTURE.md. What matters of it here: every answer to a
 //! PATCH says how far the server got, and that is trusted; after a cut only HEAD knows; an upload that may have ended is
 //! looked up as an object, since a finished upload answers no question.
+//!
+//! With a ticket of the Worker's it goes to the ticket's path, by the ticket's token, and is done when it is committed. The
+//! commit is also what tells whether an upload has ended: of the object itself nothing can be asked.
 
 use super::object_url;
 use crate::base64;
 use crate::config::Config;
 use crate::error::{Code, Stage};
-use crate::http::{Method, Request, Response};
+use crate::http::{Method, Request, Response, SIGNATURE};
 use crate::json::Json;
 use crate::refusal::{self, Refusal, Remedy};
+use crate::relay::{self, Ticket};
 use crate::request::Shipment;
 use crate::text::{contains, split_once};
 
@@ -30,6 +34,8 @@ pub struct Upload {
     doubt: Doubt,
     /// Whether it was looked up as an object since the last piece went out, and is none.
     unfinished: bool,
+    /// Whether it ends with a commit.
+    commits: bool,
 }
 
 /// What is not known of the upload's state at the server.
@@ -39,7 +45,7 @@ enum Doubt {
     None,
     /// How far it got.
     Offset,
-    /// Whether it ended: everything was sent, and the answer got lost.
+    /// Whether it ended: everything was sent, and the answer got lost; or it is to be committed.
     End,
 }
 
@@ -56,10 +62,15 @@ pub enum Outcome {
 
 impl Upload {
     /// An upload of `total` bytes in pieces of `chunk`. `id` is that of an earlier attempt, of which nothing is known: not
-    /// even whether it ended.
-    pub fn new(total: f64, chunk: f64, id: Option<String>) -> Self {
+    /// even whether it ended. With `commits` it goes by ticket.
+    pub fn new(total: f64, chunk: f64, id: Option<String>, commits: bool) -> Self {
         let doubt = if id.is_some() { Doubt::End } else { Doubt::None };
-        Self { id, offset: 0.0, total, chunk, doubt, unfinished: false }
+        Self { id, offset: 0.0, total, chunk, doubt, unfinished: false, commits }
+    }
+
+    /// Whether all bytes are there and the rest is the Worker's to do.
+    pub fn awaits_commit(&self) -> bool {
+        self.commits && self.offset >= self.total
     }
 
     /// The upload's name at the server, to resume it by. Neither an address nor a secret.
@@ -73,30 +84,45 @@ impl Upload {
     }
 
     /// The next request. `slice` takes a piece of the image.
-    pub fn next<B>(&self, config: &Config, shipment: &Shipment<B>, slice: impl Fn(f64, f64) -> B) -> Request<B> {
+    pub fn next<B>(
+        &self,
+        config: &Config,
+        ticket: Option<&Ticket>,
+        shipment: &Shipment<B>,
+        slice: impl Fn(f64, f64) -> B,
+    ) -> Request<B> {
         let end = (self.offset + self.chunk).min(self.total);
+        let endpoint = match ticket {
+            Some(ticket) => ticket.resumable_url.clone(),
+            None => format!("{}/storage/v1/upload/resumable", config.url),
+        };
+        let start = |method, url| {
+            let request = Request::new(method, url).header(TUS.0, TUS.1);
+            match ticket {
+                Some(ticket) => request.header(SIGNATURE, ticket.token.as_str()),
+                None => request,
+            }
+        };
         let piece = |request: Request<B>| {
             request.image(slice(self.offset, end), "application/offset+octet-stream").header("x-upsert", "true")
         };
         match (&self.id, self.doubt) {
             (None, _) => {
-                let request = Request::new(Method::Post, endpoint(config)).header(TUS.0, TUS.1);
-                let request = request
+                let request = start(Method::Post, endpoint)
                     .header("Upload-Length", (self.total as u64).to_string())
-                    .header("Upload-Metadata", metadata(config, shipment));
+                    .header("Upload-Metadata", metadata(config, ticket, shipment));
                 // Creation with upload: the first piece goes along.
                 piece(request)
             }
             (Some(id), Doubt::None) => {
-                let request = Request::new(Method::Patch, format!("{}/{id}", endpoint(config))).header(TUS.0, TUS.1);
+                let request = start(Method::Patch, format!("{endpoint}/{id}"));
                 piece(request.header("Upload-Offset", (self.offset as u64).to_string()))
             }
-            (Some(id), Doubt::Offset) => Request::new(Method::Head, format!("{}/{id}", endpoint(config)))
-                .header(TUS.0, TUS.1)
-                .header("x-upsert", "true"),
-            (Some(_), Doubt::End) => {
-                Request::new(Method::Get, object_url(config, "object/info", &shipment.storage_path))
-            }
+            (Some(id), Doubt::Offset) => start(Method::Head, format!("{endpoint}/{id}")).header("x-upsert", "true"),
+            (Some(_), Doubt::End) => match ticket {
+                Some(ticket) => relay::commit(config, ticket, shipment, self.total),
+                None => Request::new(Method::Get, object_url(config, "object/info", &shipment.storage_path)),
+            },
         }
     }
 
@@ -116,6 +142,7 @@ impl Upload {
             (None, _) => self.read_creation(response),
             (Some(_), Doubt::None) => self.read_piece(response),
             (Some(_), Doubt::Offset) => self.read_offset(response),
+            (Some(_), Doubt::End) if self.commits => self.read_commit(response),
             (Some(_), Doubt::End) => self.read_info(response),
         }
     }
@@ -178,7 +205,11 @@ impl Upload {
 
     /// The server has no such unfinished upload: it has ended, or is lost.
     fn look_up_or_start_anew(&mut self) {
-        if self.unfinished { *self = Self::new(self.total, self.chunk, None) } else { self.doubt = Doubt::End }
+        if self.unfinished {
+            *self = Self::new(self.total, self.chunk, None, self.commits)
+        } else {
+            self.doubt = Doubt::End
+        }
     }
 
     /// The object is this upload's if its version is; a server that tells none is believed by the size.
@@ -203,6 +234,15 @@ impl Upload {
         Ok(Outcome::Known)
     }
 
+    fn read_commit(&mut self, response: &Response) -> Result<Outcome, Refusal> {
+        if relay::read_commit(response)? {
+            self.offset = self.total;
+            return Ok(Outcome::Complete);
+        }
+        (self.doubt, self.unfinished) = (Doubt::Offset, true);
+        Ok(Outcome::Known)
+    }
+
     /// A piece arrived, up to `offset`: no further than it goes, or the server is asked what it really has.
     fn arrive(&mut self, offset: f64) -> Outcome {
         if offset > (self.offset + self.chunk).min(self.total) {
@@ -215,7 +255,11 @@ impl Upload {
     fn reach(&mut self, offset: f64) -> Outcome {
         let further = offset > self.offset;
         self.offset = offset;
-        match (offset >= self.total, further) {
+        let has_all = offset >= self.total;
+        if has_all && self.commits {
+            self.doubt = Doubt::End;
+        }
+        match (has_all && !self.commits, further) {
             (true, _) => Outcome::Complete,
             (false, true) => Outcome::Progress,
             (false, false) => Outcome::Known,
@@ -251,12 +295,12 @@ fn is_id_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '=' | '+' | '.' | '~')
 }
 
-fn metadata<B>(config: &Config, shipment: &Shipment<B>) -> String {
+fn metadata<B>(config: &Config, ticket: Option<&Ticket>, shipment: &Shipment<B>) -> String {
     let max_age = config.cache_control.as_deref().and_then(|value| split_once(value, "max-age="));
     let seconds = max_age.map(|(_, rest)| rest.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default());
     let entries = [
-        ("bucketName", Some(config.bucket.as_str())),
-        ("objectName", Some(shipment.storage_path.as_str())),
+        ("bucketName", Some(ticket.map_or(config.bucket.as_str(), |ticket| ticket.bucket.as_str()))),
+        ("objectName", Some(ticket.map_or(shipment.storage_path.as_str(), |ticket| ticket.path.as_str()))),
         ("contentType", Some(shipment.mime_type.as_str())),
         ("cacheControl", seconds.filter(|seconds| !seconds.is_empty())),
     ];
@@ -328,8 +372,9 @@ mod tests {
             image: (0.0, 0.0),
             mime_type: "image/png".to_owned(),
             row: String::new(),
+            request: String::new(),
         };
-        let request = upload.next(&config(), &shipment, |start, end| (start, end));
+        let request = upload.next(&config(), None, &shipment, |start, end| (start, end));
         let header =
             |name: &str| request.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
         if request.method != Method::Get {
@@ -367,7 +412,7 @@ mod tests {
 
     /// An upload of 13 MiB that has 6 of them.
     fn half_way() -> Upload {
-        let mut upload = Upload::new(13.0 * MIB, 6.0 * MIB, None);
+        let mut upload = Upload::new(13.0 * MIB, 6.0 * MIB, None, false);
         assert_eq!(upload.read(&created("6291456")).unwrap(), Outcome::Progress);
         upload
     }
@@ -398,7 +443,7 @@ mod tests {
 
     #[test]
     fn the_first_piece_goes_with_the_creation_and_every_answer_tells_the_offset() {
-        let mut upload = Upload::new(13.0 * MIB, 6.0 * MIB, None);
+        let mut upload = Upload::new(13.0 * MIB, 6.0 * MIB, None, false);
         assert_eq!(next(&upload), create(6.0 * MIB));
         assert_eq!(upload.read(&created("6291456")).unwrap(), Outcome::Progress);
         assert_eq!(next(&upload), patch(6.0 * MIB, 12.0 * MIB));
@@ -409,14 +454,14 @@ mod tests {
 
     #[test]
     fn a_creation_that_took_everything_is_all() {
-        let mut upload = Upload::new(5.0 * MIB, 6.0 * MIB, None);
+        let mut upload = Upload::new(5.0 * MIB, 6.0 * MIB, None, false);
         assert_eq!(next(&upload), create(5.0 * MIB));
         assert_eq!(upload.read(&created("5242880")).unwrap(), Outcome::Complete);
     }
 
     #[test]
     fn a_server_without_creation_with_upload_gets_the_first_piece_again() {
-        let mut upload = Upload::new(13.0 * MIB, 6.0 * MIB, None);
+        let mut upload = Upload::new(13.0 * MIB, 6.0 * MIB, None, false);
         let location = format!("/storage/v1/upload/resumable/{}", id());
         assert_eq!(upload.read(&answer(201, &[("location", &location)], "")).unwrap(), Outcome::Known);
         assert_eq!(next(&upload), patch(0.0, 6.0 * MIB));
@@ -424,12 +469,12 @@ mod tests {
 
     #[test]
     fn a_location_elsewhere_leads_nowhere_else() {
-        let mut upload = Upload::new(13.0 * MIB, 6.0 * MIB, None);
+        let mut upload = Upload::new(13.0 * MIB, 6.0 * MIB, None, false);
         let evil = format!("https://evil.example/upload/resumable/{}", id());
         upload.read(&answer(201, &[("location", &evil)], "")).unwrap();
         assert_eq!(next(&upload).1, format!("upload/resumable/{}", id()));
         for location in ["https://evil.example/", "/x?y=z", "/a%2fb", "/a b", ""] {
-            let mut upload = Upload::new(13.0 * MIB, 6.0 * MIB, None);
+            let mut upload = Upload::new(13.0 * MIB, 6.0 * MIB, None, false);
             let refusal = upload.read(&answer(201, &[("location", location)], "")).unwrap_err();
             assert_eq!(refusal.error.code, Code::BadResponse, "{location}");
             assert_eq!(next(&upload), create(6.0 * MIB));
@@ -455,7 +500,7 @@ mod tests {
 
     #[test]
     fn a_cut_creation_is_made_again() {
-        let mut upload = Upload::new(13.0 * MIB, 6.0 * MIB, None);
+        let mut upload = Upload::new(13.0 * MIB, 6.0 * MIB, None, false);
         upload.interrupted();
         assert_eq!(next(&upload), create(6.0 * MIB));
     }
@@ -521,7 +566,7 @@ mod tests {
 
     #[test]
     fn an_upload_that_is_resumed_later_may_have_ended() {
-        let mut upload = Upload::new(13.0 * MIB, 6.0 * MIB, Some(id()));
+        let mut upload = Upload::new(13.0 * MIB, 6.0 * MIB, Some(id()), false);
         assert_eq!(next(&upload), info());
         assert_eq!(upload.read(&answer(400, &[], MISSING)).unwrap(), Outcome::Known);
         assert_eq!(next(&upload), head());
@@ -531,7 +576,7 @@ mod tests {
 
     #[test]
     fn an_upload_that_has_all_bytes_but_is_no_object_is_made_anew() {
-        let mut upload = Upload::new(13.0 * MIB, 6.0 * MIB, Some(id()));
+        let mut upload = Upload::new(13.0 * MIB, 6.0 * MIB, Some(id()), false);
         upload.read(&answer(400, &[], MISSING)).unwrap();
         assert_eq!(upload.read(&offset(200, 13.0 * MIB)).unwrap(), Outcome::Known);
         assert_eq!(next(&upload), create(6.0 * MIB));
@@ -550,14 +595,14 @@ mod tests {
             (415, "mime type not supported", Code::TypeNotAllowed, Remedy::None),
             (400, "Invalid key", Code::Rejected, Remedy::None),
         ] {
-            for mut upload in [Upload::new(13.0 * MIB, 6.0 * MIB, None), half_way()] {
+            for mut upload in [Upload::new(13.0 * MIB, 6.0 * MIB, None, false), half_way()] {
                 let before = upload.id.clone();
                 let refusal = upload.read(&answer(status, &[], body)).unwrap_err();
                 assert_eq!((refusal.error.code, refusal.remedy), (code, remedy), "{status} {body}");
                 assert_eq!(upload.id, before, "the upload is not given up");
             }
         }
-        let mut upload = Upload::new(13.0 * MIB, 6.0 * MIB, None);
+        let mut upload = Upload::new(13.0 * MIB, 6.0 * MIB, None, false);
         let refusal = upload.read(&answer(404, &[], "Bucket not found")).unwrap_err();
         assert_eq!((refusal.error.code, refusal.remedy), (Code::BucketMissing, Remedy::None));
     }

@@ -2,6 +2,7 @@
 import {
   type CallOptions,
   createOutbox,
+  createRelay,
   createSink,
   createSinkFromEnv,
   type Drained,
@@ -17,6 +18,8 @@ import {
   type OutboxJob,
   type OutboxOptions,
   type Progress,
+  type Relay,
+  type RelayOptions,
   type Retrying,
   type SignOptions,
   type Sink,
@@ -158,6 +161,30 @@ export async function keep(sink: Sink, image: ImageSource): Promise<number> {
   await outbox.close();
   drainInBackground(async () => createOutbox(sink));
   return drained.done + jobs.length + kept.size + (drained.stopped === "wrong_user" ? 1 : 0);
+}
+
+const relayOptions: RelayOptions = {
+  url: "https://pictures.example.com",
+  accessToken: async () => "eyJ…",
+  ownerUserId: "7d6f2b8e-1111-4222-8333-444455556666",
+  maxRetries: 2,
+  initialBackoffMs: 1000,
+  maxBackoffMs: 30_000,
+  timeoutMs: 60_000,
+  resumableFrom: 1e6,
+  chunkSize: 6 * 1024 * 1024,
+  fetch: globalThis.fetch,
+};
+
+export async function hand(request: SyncRequest): Promise<Outbox> {
+  const relay: Relay = await createRelay(relayOptions);
+  await createRelay({ url: relayOptions.url, accessToken: () => "eyJ…" });
+  const { storagePath, queued = false } = await relay.sync(request, syncOptions);
+  const [outcome] = await relay.syncMany([request], { concurrency: 2 });
+  if (!queued && outcome?.ok && !outcome.queued)
+    console.log(await relay.signedUrl(storagePath, 60, { download: true }));
+  relay.free();
+  return createOutbox(relay);
 }
 
 /** Every code has to be listed: the union is closed. */

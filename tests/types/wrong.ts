@@ -1,12 +1,14 @@
 // Wrong uses of the API: tsc must complain about each line that follows `@ts-expect-error`, and about no other.
 import {
   createOutbox,
+  createRelay,
   createSink,
   createSinkFromEnv,
   drainInBackground,
   ImagenCloudError,
   isImagenCloudError,
   type Outbox,
+  type Relay,
   type Sink,
   type SinkOptions,
   type SyncRequest,
@@ -16,6 +18,7 @@ import {
 
 declare const sink: Sink;
 declare const outbox: Outbox;
+declare const relay: Relay;
 const options = { url: "https://abcd.supabase.co", apiKey: "sb_publishable_…" };
 const request = { date: "d", slug: "s", seed: 1, image: new Uint8Array(1), prompt: "p", backend: "b" };
 
@@ -108,6 +111,12 @@ sink.signedUrls(["a/b.png"]).then(([link]) => link.length);
 sink.signedUrl("a/b.png", 60, { download: 1 });
 // @ts-expect-error: sinks are made by createSink
 new (await import("imagen-cloud")).Sink(options);
+// @ts-expect-error: a relay needs a token
+createRelay({ url: "https://pictures.example.com" });
+// @ts-expect-error: the Worker has the key
+createRelay({ url: "https://pictures.example.com", accessToken: () => "eyJ…", apiKey: "k" });
+// @ts-expect-error: the Worker signs one at a time
+relay.signedUrls(["a/b.png"]);
 
 // @ts-expect-error: only the package makes them
 new ImagenCloudError("x");

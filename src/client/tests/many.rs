@@ -72,7 +72,11 @@ fn assert_true(world: &World, outcomes: &Outcomes, context: &dyn core::fmt::Debu
     for (number, outcome) in outcomes.iter().enumerate() {
         match outcome {
             Ok(synced) => {
-                assert_eq!(*synced, Synced { storage_path: path_of(number), image_id: id_of(number) }, "{context:?}");
+                assert_eq!(
+                    *synced,
+                    Synced { storage_path: path_of(number), image_id: id_of(number), queued: false },
+                    "{context:?}"
+                );
                 assert_delivered(world, &id_of(number), &path_of(number), &bytes_of(number), context);
             }
             Err(error) if error.stage == Stage::Request => {}

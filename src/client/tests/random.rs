@@ -59,7 +59,10 @@ fn check(tries: &[Try], faults: &[Option<usize>], max_retries: i32, row_level_se
         let sent = world.sent.borrow().len();
         match sync_within(&world, &client, request, *deadline_ms).0 {
             Ok(synced) => {
-                assert_eq!(synced, Synced { storage_path: path_of(*number), image_id: image_id.clone() });
+                assert_eq!(
+                    synced,
+                    Synced { storage_path: path_of(*number), image_id: image_id.clone(), queued: false }
+                );
                 assert_delivered(&world, &image_id, &path_of(*number), &bytes_of(*number), &tries);
             }
             Err(error) => {

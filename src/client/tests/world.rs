@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::fault::{Break, Fault};
 use super::uploads::Uploads;
+use super::worker::{WORKER_URL, Worker};
 use crate::error::Cause;
 use crate::http::{Failure, Method, Payload, Request, Response};
 use crate::json::Json;
@@ -42,6 +43,11 @@ pub(crate) enum Step {
     InsertMany,
     ReadBackMany,
     SignMany,
+    /// The Worker's: an image in one form, a ticket, its commit, a signed URL.
+    Hand,
+    Ticket,
+    Commit,
+    Link,
 }
 
 /// What happens to one request, whatever it asks for.
@@ -114,6 +120,7 @@ pub(crate) struct State {
     /// Changes every answer.
     pub(crate) lie: RefCell<Option<Lie>>,
     pub(crate) uploads: Uploads,
+    pub(crate) worker: Worker,
     /// How often an upload in pieces came to its end, by path.
     pub(crate) completed: RefCell<BTreeMap<String, u32>>,
     versions: Cell<u32>,
@@ -246,11 +253,19 @@ impl World {
             assert!(values.len() <= 1, "{name} is sent twice");
             values.into_iter().next()
         };
-        assert_eq!(header("apikey").as_deref(), Some(KEY));
-        let bearer = header("Authorization").unwrap().strip_prefix("Bearer ").unwrap().to_owned();
+        let is_signed = request.url.contains("/upload/resumable/sign");
+        let by_key = !is_signed && request.url.starts_with(URL);
+        assert_eq!(header("apikey").as_deref(), by_key.then_some(KEY));
+        let authorization = header("Authorization");
+        assert_eq!(authorization.is_some(), !is_signed, "whoever has a token for an upload needs no other one");
+        let bearer = authorization.as_deref().map(|value| value.strip_prefix("Bearer ").unwrap());
+        let bearer = bearer.map(str::to_owned).or(header("x-signature")).unwrap();
         let nth = self.sent.borrow().len();
         assert!(nth < 3000, "without an end: {:?}", self.steps().split_off(2960));
-        let bytes = if let Payload::Image(bytes) = &request.payload { bytes.len() } else { 0 };
+        let bytes = match &request.payload {
+            Payload::Image(bytes) | Payload::Form(_, bytes) => bytes.len(),
+            _ => 0,
+        };
         let (at_ms, url) = (self.clock_ms.get(), request.url.clone());
         self.sent.borrow_mut().push(Sent { step, bearer: bearer.clone(), patience_ms, at_ms, bytes, url });
         let planned = self.faults.borrow_mut().get_mut(&step).and_then(VecDeque::pop_front);
@@ -322,6 +337,9 @@ impl World {
 
     fn serve(&self, step: Step, request: &Request<Bytes>, bearer: &str) -> Response {
         let user = bearer.split('.').next().unwrap();
+        if let Some(refused) = self.refuse_signature(request) {
+            return refused;
+        }
         let is_mine = |owner: &str| !self.row_level_security.get() || owner == user;
         let key = |route: &str| {
             let (_, escaped) = request.url.split_once(&format!("/storage/v1/{route}/{BUCKET}/")).unwrap();
@@ -426,6 +444,7 @@ impl World {
                 let selected = |row: &Value| json!({ "id": row["id"], "owner_user_id": row["owner_user_id"], "storage_path": row["storage_path"] });
                 answer_of(200, &self.rows.borrow().iter().filter(is_seen).map(selected).collect::<Value>().to_string())
             }
+            (Step::Hand | Step::Ticket | Step::Commit | Step::Link, _) => self.serve_worker(step, request, user),
             (Step::Create, Payload::Image(bytes)) => self.create_upload(request, bytes, user, None),
             (Step::Piece, Payload::Image(bytes)) => self.take_piece(request, bytes, None),
             (Step::Offset, Payload::Empty) => self.tell_offset(request),
@@ -486,6 +505,15 @@ impl Drop for Timer<'_> {
 }
 
 fn step_of(request: &Request<Bytes>) -> Step {
+    if let Some(path) = request.url.strip_prefix(WORKER_URL) {
+        return match request.method {
+            Method::Post if path == "/api/sync" => Step::Hand,
+            Method::Post if path == "/api/tickets" => Step::Ticket,
+            Method::Post if path.starts_with("/api/tickets/") && path.ends_with("/commit") => Step::Commit,
+            Method::Get if path.starts_with("/api/signed-url?path=") => Step::Link,
+            _ => panic!("no such route: {:?} {path}", request.method),
+        };
+    }
     let path = request.url.strip_prefix(URL).expect("another host");
     let starts = |prefix: &str| path.starts_with(prefix);
     match request.method {
@@ -493,6 +521,7 @@ fn step_of(request: &Request<Bytes>) -> Step {
         Method::Post if starts("/storage/v1/object/sign/imagen-generated/") => Step::Sign,
         Method::Post if path == "/storage/v1/object/sign/imagen-generated" => Step::SignMany,
         Method::Post if path == "/storage/v1/upload/resumable" => Step::Create,
+        Method::Post if path == "/storage/v1/upload/resumable/sign" => Step::Create,
         Method::Patch if starts("/storage/v1/upload/resumable/") => Step::Piece,
         Method::Head if starts("/storage/v1/upload/resumable/") => Step::Offset,
         Method::Delete if starts("/storage/v1/upload/resumable/") => Step::Abandon,

@@ -1,0 +1,129 @@
+//! The Worker's API (`www/worker`): what stands between a page and a project whose key no page may have.
+//!
+//! A small image goes in one form. A large one goes by ticket: straight to Storage, to a path of its own where nobody
+//! reads, and a commit makes an image of it. `storage::tus` carries it there.
+
+use core::cell::Cell;
+
+use crate::config::Config;
+use crate::error::Stage;
+use crate::http::{Method, Request, Response};
+use crate::path::{StoragePath, escape_query};
+use crate::refusal::{self, Refusal};
+use crate::request::Shipment;
+use crate::text::contains;
+
+/// Where an answer says that an image is, or will be.
+const STORAGE_PATH: &str = "storagePath";
+
+/// The right to upload one image and have it committed. It holds secrets, and it ends.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs)]
+pub struct Ticket {
+    /// Names it to the Worker. A secret.
+    pub ticket: String,
+    /// Where the image will be.
+    pub storage_path: String,
+    /// Where the upload goes.
+    pub bucket: String,
+    pub path: String,
+    /// Stands for a key with every request to `resumable_url`. A secret.
+    pub token: String,
+    pub resumable_url: String,
+}
+
+fn post<B>(config: &Config, route: &str) -> Request<B> {
+    Request::new(Method::Post, format!("{}/api/{route}", config.url))
+}
+
+/// Hands the image in whole. The same id again is answered alike, so it may be repeated.
+pub fn sync<B: Clone>(config: &Config, shipment: &Shipment<B>) -> Request<B> {
+    post(config, "sync").form(shipment.request.clone(), shipment.image.clone())
+}
+
+/// Where the image is, or will be: then it is `queued`.
+pub fn read_sync(response: &Response, queued: &Cell<bool>) -> Result<String, Refusal> {
+    queued.set(response.status == 202);
+    read_text(Stage::Upload, response, STORAGE_PATH)
+}
+
+/// Asks for a ticket. For the same id it is one for the same upload, whatever became of an earlier one.
+pub fn ask_ticket<B>(config: &Config, shipment: &Shipment<B>, size: f64) -> Request<B> {
+    post(config, "tickets").json(with_size(shipment, size))
+}
+
+/// The ticket. What an answer without one says is not quoted: it may hold half of one.
+pub fn read_ticket(response: &Response) -> Result<Ticket, Refusal> {
+    if !response.is_success() {
+        return Err(refusal::of_response(Stage::Upload, response));
+    }
+    let mut ticket = Ticket::default();
+    for (name, field) in [
+        ("ticket", &mut ticket.ticket),
+        (STORAGE_PATH, &mut ticket.storage_path),
+        ("bucket", &mut ticket.bucket),
+        ("path", &mut ticket.path),
+        ("token", &mut ticket.token),
+        ("resumableUrl", &mut ticket.resumable_url),
+    ] {
+        match response.json.as_ref().and_then(|answer| answer.text(name)) {
+            Some(text) => *field = text.to_owned(),
+            None => return Err(Refusal::contradictory(Stage::Upload, "parse ticket response: no ticket")),
+        }
+    }
+    Ok(ticket)
+}
+
+/// Has the upload made an image. Answered alike for an image that is one already.
+pub fn commit<B>(config: &Config, ticket: &Ticket, shipment: &Shipment<B>, size: f64) -> Request<B> {
+    post(config, &format!("tickets/{}/commit", ticket.ticket)).json(with_size(shipment, size))
+}
+
+/// Whether the upload is an image now; false if it is not complete.
+pub fn read_commit(response: &Response) -> Result<bool, Refusal> {
+    match code_of(response) {
+        Some("not_uploaded" | "upload_mismatch") => Ok(false),
+        _ => read_text(Stage::Insert, response, STORAGE_PATH).map(|_| true),
+    }
+}
+
+/// Whether an answer is about the ticket, or about its token if `signed`, and another one may mend it. Storage's words
+/// for a token that has ended are many, and those to HEAD none.
+pub fn wants_ticket(response: &Response, signed: bool) -> bool {
+    match signed {
+        true => matches!(response.status, 400 | 401 | 403) && !contains(&response.body, "lock acquired"),
+        false => matches!(code_of(response), Some("ticket_expired" | "ticket_invalid")),
+    }
+}
+
+/// Asks for a URL of one of the user's images.
+pub fn sign<B>(config: &Config, path: &StoragePath, ttl_seconds: u32) -> Request<B> {
+    let path = escape_query(path.as_str());
+    Request::new(Method::Get, format!("{}/api/signed-url?path={path}&ttl={ttl_seconds}", config.url))
+}
+
+/// The URL. Nothing that a page might run instead of show.
+pub fn read_sign(response: &Response) -> Result<String, Refusal> {
+    let url = read_text(Stage::Sign, response, "url")?;
+    if url.starts_with("http") { Ok(url) } else { Err(Refusal::garbled(Stage::Sign, response, "sign: no URL")) }
+}
+
+/// The request as the ticket's routes take it: with the number of bytes.
+fn with_size<B>(shipment: &Shipment<B>, size: f64) -> String {
+    let rest = shipment.request.strip_prefix('{').unwrap_or_default();
+    ["{\"size\":", &(size as u64).to_string(), ",", rest].concat()
+}
+
+fn read_text(stage: Stage, response: &Response, name: &str) -> Result<String, Refusal> {
+    if !response.is_success() {
+        return Err(refusal::of_response(stage, response));
+    }
+    let text = response.json.as_ref().and_then(|answer| answer.text(name));
+    let problem = || Refusal::garbled(stage, response, &format!("{}: no {name}", stage.label()));
+    text.map(str::to_owned).ok_or_else(problem)
+}
+
+/// The Worker's word for what it refuses.
+fn code_of(response: &Response) -> Option<&str> {
+    response.json.as_ref().filter(|_| !response.is_success())?.text("code")
+}
