@@ -95,6 +95,7 @@ function workerUrl({ script, ...settings }) {
  * @param {object} settings.supabase
  * @param {string} settings.target What the page takes for Supabase.
  * @param {object} [settings.sink] Options of the sink.
+ * @param {object} [settings.relay] Options of a relay, instead of the sink.
  * @param {object} [settings.options] Options of the outbox; it does not drain on its own unless they say so.
  * @param {string} [settings.worker] URL of a service worker to register.
  * @param {string | null} [settings.token] The user's by default; null signs nobody in.
@@ -136,6 +137,7 @@ function tabOf(page, { user, token = user.accessToken, options, worker, ...setti
       run("open", {
         name: "mine",
         sink: sinkOf({ user, ...settings }),
+        relay: settings.relay && { ownerUserId: user.id, ...settings.relay },
         token: token ?? "",
         options: { automatic: false, ...options, ...other.options },
         worker,

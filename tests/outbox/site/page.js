@@ -1,5 +1,5 @@
 // What a test does in a page: opens outboxes and calls them. Answers and errors go back as plain values.
-import { createOutbox, createSink, isImagenCloudError } from "/pkg/browser.js";
+import { createOutbox, createRelay, createSink, isImagenCloudError } from "/pkg/browser.js";
 
 /** Open outboxes by name. */
 const opened = new Map();
@@ -21,8 +21,8 @@ async function request(number, fields) {
 }
 
 const actions = {
-  /** Opens an outbox; `worker` is the URL of a service worker to register for it. */
-  async open({ name, sink, token, options, worker }) {
+  /** Opens an outbox, with `relay` through the Worker; `worker` is the URL of a service worker to register for it. */
+  async open({ name, sink, relay, token, options, worker }) {
     tokens.set(name, token);
     const accessToken = async () => {
       const current = tokens.get(name);
@@ -30,7 +30,9 @@ const actions = {
       if (!current) throw new Error("nobody is signed in");
       return current;
     };
-    const made = await createSink({ ...sink, ...(token !== undefined && { accessToken }) });
+    const made = relay
+      ? await createRelay({ ...relay, accessToken })
+      : await createSink({ ...sink, ...(token !== undefined && { accessToken }) });
     const serviceWorker = worker && (await navigator.serviceWorker.register(worker, { type: "module" }));
     if (serviceWorker) await navigator.serviceWorker.ready;
     const outbox = await createOutbox(made, { ...options, ...(serviceWorker && { serviceWorker }) });

@@ -1,0 +1,117 @@
+// The outbox through the Worker: small images in one request, large ones by ticket, and what the Worker keeps meanwhile.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { startWorker } from "../../www/local/worker.mjs";
+import { imageBytes, outboxWorld } from "../support/outbox.mjs";
+import { until } from "../support/until.mjs";
+
+const world = outboxWorld();
+const SIGNED = "/upload/resumable/sign";
+let worker;
+before(async () => {
+  // Hooks of the file itself begin side by side.
+  await until(() => world.recorder, "the world", 60_000);
+  worker = await startWorker({
+    bindings: {
+      SUPABASE_URL: world.recorder.url,
+      SUPABASE_SERVICE_KEY: world.supabase.serviceKey,
+      SUPABASE_JWT_SECRET: world.supabase.jwtSecret,
+      ALLOWED_ORIGINS: world.site.url,
+      SYNC_BACKOFF_MS: "5",
+      // What is staged here is for the outbox to bring there.
+      RETRY_DELAY_SECONDS: "600",
+    },
+    log: () => {},
+    rateLimit: { limit: 1_000_000, period: 60 },
+  });
+});
+after(() => worker?.close());
+
+/** A tab whose outbox goes through the Worker, by pieces of 10,000 bytes if `large`. */
+function openTab(t, user, { large = false, ...settings } = {}) {
+  const pieces = large && { resumableFrom: 1, chunkSize: 10_000 };
+  const relay = { url: worker.url, maxRetries: 2, initialBackoffMs: 10, maxBackoffMs: 200, ...pieces };
+  return world.tab(t, user, { relay, ...settings });
+}
+
+const statesOf = async (tab) => {
+  const states = (await tab.changes()).map(({ state }) => state).filter((state) => state !== "progress");
+  return states.filter((state, index) => state !== states[index - 1]);
+};
+
+test("small and large images arrive, without the key and with their progress", async (t) => {
+  const user = await world.user();
+  for (const [number, large] of [false, true].entries()) {
+    const tab = await openTab(t, user, { large });
+    const result = await tab.enqueue(number);
+    assert.deepEqual(await tab.drain(), { done: 1, failed: 0, waiting: 0 });
+    assert.deepEqual(await statesOf(tab), ["queued", "uploading", "done"]);
+    const progress = (await tab.changes()).filter(({ state }) => state === "progress");
+    const { sent, total } = progress.at(-1);
+    assert.deepEqual([sent, total], [imageBytes(number).length, imageBytes(number).length]);
+    assert.equal(result.storagePath, `${user.id}/2026-05-11/lighthouse-${number}.png`);
+  }
+  await world.arrived(user, [0, 1]);
+});
+
+test("an image that the Worker keeps is kept here too, and is done when Supabase has it", async (t) => {
+  const user = await world.user();
+  const tab = await openTab(t, user);
+  await tab.enqueueAll([1, 2]);
+  world.recorder.offline(true);
+  assert.deepEqual(await tab.drain(), { done: 0, failed: 0, waiting: 2 });
+  await tab.reload();
+  await tab.open();
+  const jobs = await tab.list();
+  assert.deepEqual(
+    jobs.map(({ state }) => state),
+    ["handed-over", "handed-over"],
+  );
+  assert.deepEqual((await tab.image(jobs[0].id)).bytes, imageBytes(1));
+  // Still down: nothing changes, however often it is tried.
+  assert.equal((await tab.drain()).waiting, 2);
+  world.recorder.offline(false);
+  assert.deepEqual(await tab.drain(), { done: 2, failed: 0, waiting: 0 });
+  assert.deepEqual(await statesOf(tab), ["handed-over", "done"]);
+  await world.arrived(user, [1, 2]);
+  const { objects } = await (await worker.staged()).list({ prefix: "staged/" });
+  assert.deepEqual(objects, []);
+});
+
+test("a killed tab's large image goes on in the next page by another ticket, and none was kept", async (t) => {
+  const user = await world.user();
+  const context = await world.context(t);
+  const tab = await openTab(t, user, { context, large: true });
+  await tab.enqueue(1);
+  const from = world.recorder.requests.length;
+  const hold = world.recorder.hold({ method: "PATCH", target: SIGNED, at: "request", skip: 1 });
+  tab.drain().catch(() => {});
+  await hold.reached;
+  const dump = await tab.dump();
+  await tab.kill();
+  t.after(() => hold.release());
+  const next = await openTab(t, user, { context, large: true });
+  assert.equal((await next.drain()).done, 1);
+  await world.arrived(user, [1]);
+
+  const sent = world.recorder.requests.slice(from).filter(({ target }) => target.includes(SIGNED));
+  assert.equal(sent.filter(({ method }) => method === "POST").length, 1, "one upload");
+  const offsets = sent.filter(({ method }) => method === "PATCH").map(({ headers }) => headers["upload-offset"]);
+  assert.equal(offsets.filter((offset) => offset === "10000").length, 1, "what the server had is not sent again");
+  const signatures = [...new Set(sent.map(({ headers }) => headers["x-signature"]))];
+  assert.equal(signatures.length, 2);
+  assert.ok(dump.includes("ticketUploadId"), "the search looks at something");
+  for (const secret of [...signatures, user.accessToken, "eyJhbGciOi"]) assert.ok(!dump.includes(secret), secret);
+});
+
+test("a job that was put in for the Worker may go straight to Supabase, and the other way round", async (t) => {
+  const user = await world.user();
+  const context = await world.context(t);
+  const byRelay = await openTab(t, user, { context, large: true });
+  const bySink = await world.tab(t, user, { context });
+  await byRelay.enqueue(1);
+  assert.equal((await bySink.drain()).done, 1);
+  await bySink.enqueue(2);
+  assert.equal((await byRelay.drain()).done, 1);
+  await world.arrived(user, [1, 2]);
+});

@@ -1,0 +1,177 @@
+// The package's relay before the real Worker: what a page does.
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { after, before, test } from "node:test";
+import { createRelay, isImagenCloudError } from "imagen-cloud";
+import { decodeJwt } from "jose";
+import { until } from "../support/until.mjs";
+import { BUCKET, fields, PNG, pngOf, startBench } from "./support.mjs";
+
+const MIB = 1024 * 1024;
+
+let bench;
+let user;
+let other;
+before(async () => {
+  bench = await startBench({ SYNC_BACKOFF_MS: "5", TICKET_TTL_SECONDS: "3" });
+  user = await bench.supabase.createUser();
+  other = await bench.supabase.createUser();
+});
+after(() => bench?.close());
+
+async function relayOf(t, { id, accessToken }, options = {}) {
+  const own = { url: bench.url, ownerUserId: id, accessToken: () => accessToken };
+  const relay = await createRelay({ initialBackoffMs: 10, ...own, ...options });
+  t.after(() => relay.free());
+  return relay;
+}
+
+const wish = (image, changes) => fields({ slug: randomUUID(), image, ...changes });
+
+/** Row and object are there, once, and nothing is left over. */
+async function assertThere({ storagePath, imageId }, owner, bytes) {
+  const rows = await bench.supabase.sql(
+    "select owner_user_id, storage_path from imagen.images where id = $1 or storage_path = $2",
+    [imageId, storagePath],
+  );
+  assert.deepEqual(rows, [{ owner_user_id: owner.id, storage_path: storagePath }]);
+  const { data } = await bench.admin.storage.from(BUCKET).download(storagePath);
+  assert.ok(Buffer.from(await data.arrayBuffer()).equals(bytes), "every byte");
+  const objects = JSON.parse(await bench.snapshot()).objects.map(({ name }) => name);
+  assert.deepEqual(
+    objects.filter((name) => name.includes(".incoming")),
+    [],
+  );
+}
+
+async function refusalOf(call) {
+  const error = await call.then(
+    () => assert.fail("resolved"),
+    (reason) => reason,
+  );
+  assert.ok(isImagenCloudError(error), error);
+  return error;
+}
+
+test("a small image, its row with every digit, and its URL", async (t) => {
+  const relay = await relayOf(t, user);
+  const request = wish(PNG, { seed: -9223372036854775808n, model: "m", costUsdEstimate: 0.25, sidecar: { a: [1] } });
+  const result = await relay.sync(request);
+  assert.equal(result.storagePath, `${user.id}/2026-05-11/${request.slug}--9223372036854775808.png`);
+  assert.equal(result.queued, undefined);
+  await assertThere(result, user, PNG);
+  const [row] = await bench.supabase.sql(
+    "select seed::text, model, width, height, cost_usd_estimate::text cost, sidecar from imagen.images where id = $1",
+    [result.imageId],
+  );
+  const { cost, ...rest } = row;
+  assert.equal(Number(cost), 0.25);
+  const wanted = { seed: "-9223372036854775808", model: "m", width: 320, height: 240, sidecar: { a: [1] } };
+  assert.deepEqual(rest, wanted);
+  const url = await relay.signedUrl(result.storagePath, 60);
+  assert.deepEqual(Buffer.from(await (await fetch(url)).arrayBuffer()), PNG);
+});
+
+test("13 MiB by ticket, through cut pieces and a commit whose answer is lost", async (t) => {
+  const bytes = pngOf(13 * MIB);
+  let requests = 0;
+  const cuts = ["PATCH", "PATCH", "COMMIT"];
+  // A page's line: it breaks on the way there, and on the way back.
+  const line = async (url, init) => {
+    requests += 1;
+    const isCommit = url.endsWith("/commit");
+    if (init.method === cuts[0] || (isCommit && cuts[0] === "COMMIT")) {
+      cuts.shift();
+      if (isCommit) await (await fetch(url, init)).arrayBuffer();
+      throw new TypeError("the line broke");
+    }
+    return fetch(url, init);
+  };
+  const relay = await relayOf(t, user, { fetch: line, maxRetries: 2 });
+  const result = await relay.sync(wish(bytes));
+  assert.deepEqual(cuts, []);
+  assert.ok(requests < 14, `${requests} requests`);
+  await assertThere(result, user, bytes);
+});
+
+test("an image is handed over while Supabase is down, and the same one again tells when it is there", async (t) => {
+  const relay = await relayOf(t, user);
+  const request = wish(PNG, { imageId: randomUUID() });
+  bench.front.down = true;
+  t.after(() => {
+    bench.front.down = false;
+  });
+  const place = { storagePath: `${user.id}/2026-05-11/${request.slug}-42.png`, imageId: request.imageId };
+  assert.deepEqual(await relay.sync(request), { ...place, queued: true });
+  const large = await relayOf(t, user, { resumableFrom: 1, maxRetries: 0 });
+  const refused = await refusalOf(large.sync(wish(PNG)));
+  assert.deepEqual([refused.code, refused.retryable, refused.retryAfterMs], ["unavailable", true, 5000]);
+  bench.front.down = false;
+  await until(async () => (await relay.sync(request)).queued === undefined, "the image to be there");
+  await assertThere(place, user, PNG);
+  const { objects } = await (await bench.worker.staged()).list();
+  assert.deepEqual(objects, []);
+});
+
+test("a ticket that expired on the way is renewed for the same upload", async (t) => {
+  const bytes = pngOf(7 * MIB);
+  let commits = 0;
+  let creations = 0;
+  const slow = async (url, init) => {
+    if (init.method === "POST" && url.endsWith("/resumable/sign")) creations += 1;
+    const ticket = /tickets\/([^/]+)\/commit$/.exec(url)?.[1];
+    if (ticket !== undefined) {
+      commits += 1;
+      const { exp } = decodeJwt(ticket);
+      if (commits === 1) await until(() => Date.now() / 1000 > exp, "the ticket's end");
+    }
+    return fetch(url, init);
+  };
+  const relay = await relayOf(t, user, { fetch: slow });
+  await assertThere(await relay.sync(wish(bytes)), user, bytes);
+  assert.deepEqual({ commits, creations }, { commits: 2, creations: 1 });
+});
+
+test("another's imageId is taken, small or large, and what is theirs stays", async (t) => {
+  const imageId = randomUUID();
+  const theirs = await (await relayOf(t, other)).sync(wish(PNG, { imageId }));
+  const before = await bench.snapshot();
+  for (const options of [{}, { resumableFrom: 1 }]) {
+    const relay = await relayOf(t, user, options);
+    const error = await refusalOf(relay.sync(wish(PNG, { imageId })));
+    assert.deepEqual([error.code, error.status, error.serverCode], ["id_taken", 409, "id_taken"]);
+  }
+  assert.equal(await bench.snapshot(), before);
+  await assertThere(theirs, other, PNG);
+});
+
+test("who is not signed in, and another's path, are refused by name", async (t) => {
+  const nobody = await relayOf(t, { id: user.id, accessToken: "none" });
+  assert.equal((await refusalOf(nobody.sync(wish(PNG)))).code, "unauthorized");
+  const relay = await relayOf(t, user);
+  const error = await refusalOf(relay.signedUrl(`${other.id}/x.png`));
+  assert.deepEqual([error.code, error.serverCode], ["forbidden", "not_yours"]);
+  assert.equal((await refusalOf(relay.signedUrl(`${user.id}/x.png`))).code, "object_missing");
+  const long = await refusalOf(relay.signedUrl(`${user.id}/x.png`, 100_000));
+  assert.deepEqual([long.code, long.field], ["invalid_request", "ttl"]);
+});
+
+test("many at once, each with its own outcome", async (t) => {
+  const relay = await relayOf(t, user, { resumableFrom: MIB, chunkSize: MIB });
+  const sizes = [PNG.length, 2 * MIB, 5000];
+  const images = [PNG, pngOf(2 * MIB), pngOf(5000)];
+  let last;
+  const requests = [...images.map((image) => wish(image)), wish(PNG, { prompt: "x", slug: "a\\b" })];
+  const outcomes = await relay.syncMany(requests, {
+    onProgress: (event) => {
+      last = event;
+    },
+  });
+  assert.deepEqual(
+    outcomes.map(({ ok }) => ok),
+    [true, true, true, false],
+  );
+  for (const [index, bytes] of images.entries()) await assertThere(outcomes[index], user, bytes);
+  const total = sizes.reduce((sum, size) => sum + size, PNG.length);
+  assert.deepEqual(last, { stage: "done", sent: total, total });
+});
