@@ -167,7 +167,7 @@ export interface SyncOptions extends CallOptions {
   onProgress?: (progress: Progress) => void;
 }
 
-/** What a call that sends many images takes. Progress is over all of them. */
+/** What a call that sends many images takes. Progress is over all of them, and told every 16 ms at most. */
 export interface SyncManyOptions extends SyncOptions {
   /** Uploads at once. Default 6. */
   concurrency?: number;

@@ -4,6 +4,7 @@ mod error;
 mod outbox;
 mod read;
 
+use core::cell::Cell;
 use std::rc::Rc;
 
 use js_sys::{Array, Promise};
@@ -129,6 +130,9 @@ pub fn signed_url(sink: JsValue, storage_path: JsValue, ttl_seconds: JsValue, op
     start_signed_url(connect(&sink, false), &storage_path, &ttl_seconds, &options)
 }
 
+/// An animation frame: nobody sees more of the progress of many images at once.
+const FRAME_MS: f64 = 16.0;
+
 type Connected = Result<Rc<Client<Host>>, Error>;
 
 fn connect(options: &JsValue, relay: bool) -> Connected {
@@ -142,7 +146,7 @@ fn start_sync(client: Connected, request: &JsValue, options: &JsValue) -> Promis
     match read() {
         Err(error) => refuse(error),
         Ok((client, request, options)) => {
-            let call = call(&options);
+            let call = call(&options, 0.0);
             let running = call.clone();
             let work = async move { client.sync(request, &running).await.map(|synced| synced_to_js(&synced)) };
             start(call, options.signal, Box::pin(work))
@@ -157,7 +161,7 @@ fn start_sync_many(client: Rc<Client<Host>>, requests: &JsValue, options: &JsVal
         Ok((requests, (concurrency, options))) => {
             let requests = requests.iter().map(|request| read::sync_request(&request)).collect();
             promise(Box::pin(async move {
-                let call = call(&options);
+                let call = call(&options, FRAME_MS);
                 let stopped = Box::pin(stop_of(&call, &options));
                 let outcomes = client.sync_many(requests, concurrency, &call, stopped).await;
                 let outcome = |outcome: Result<Synced, Error>| match outcome {
@@ -175,7 +179,7 @@ fn start_signed_url(client: Connected, path: &JsValue, ttl_seconds: &JsValue, op
     match read() {
         Err(error) => refuse(error),
         Ok((client, (path, ttl_seconds), (download, options))) => {
-            let call = call(&options);
+            let call = call(&options, 0.0);
             let running = call.clone();
             let work = async move {
                 let url = client.signed_url(&path, ttl_seconds, &running).await?;
@@ -198,7 +202,7 @@ fn start_signed_urls(client: Rc<Client<Host>>, paths: &JsValue, ttl_seconds: &Js
         Ok((read, (download, options))) => {
             let ttl_seconds = read.first().map(|(_, ttl_seconds)| *ttl_seconds).unwrap_or_default();
             let paths: Vec<String> = read.into_iter().map(|(path, _)| path).collect();
-            let call = call(&options);
+            let call = call(&options, 0.0);
             let running = call.clone();
             let work = async move {
                 let urls = client.signed_urls(&paths, ttl_seconds, &running).await?;
@@ -220,9 +224,10 @@ fn with_download(url: String, download: Option<&str>) -> String {
     }
 }
 
-fn call(options: &CallOptions) -> Rc<Call> {
+fn call(options: &CallOptions, pace_ms: f64) -> Rc<Call> {
     let CallOptions { on_progress, on_retry, deadline_ms, .. } = options;
-    let callbacks = Callbacks { on_progress: on_progress.clone(), on_retry: on_retry.clone() };
+    let (on_progress, on_retry) = (on_progress.clone(), on_retry.clone());
+    let callbacks = Callbacks { on_progress, on_retry, pace_ms, told: Cell::new(("", 0.0)) };
     Rc::new(Call::new(Rc::new(callbacks), *deadline_ms))
 }
 
@@ -273,6 +278,10 @@ fn refuse(error: Error) -> Promise {
 struct Callbacks {
     on_progress: JsValue,
     on_retry: JsValue,
+    /// What lies between two events of one stage at least. A host's own events of one request are paced already.
+    pace_ms: f64,
+    /// The last event: its stage and when it was.
+    told: Cell<(&'static str, f64)>,
 }
 
 impl Observer for Callbacks {
@@ -280,6 +289,12 @@ impl Observer for Callbacks {
         if !self.watches() {
             return;
         }
+        let now_ms = Host::default().now_ms();
+        let (stage, told_ms) = self.told.get();
+        if stage == progress.stage && (now_ms - told_ms).abs() < self.pace_ms {
+            return;
+        }
+        self.told.set((progress.stage, now_ms));
         let mut event = ObjectText::default();
         event.text("stage", progress.stage);
         event.raw("sent", &(progress.sent as u64).to_string());

@@ -120,6 +120,29 @@ test("progress tells every stage, and what is sent never goes back", async (t) =
   }
 });
 
+test("progress of many images is told once a frame, and at every stage", async (t) => {
+  const server = await scripted(t, { [POST]: [({ body }) => ({ status: 201, body: JSON.parse(body) })] });
+  const sink = await sinkFor(t, server);
+  const told = [];
+  const onProgress = ({ stage, sent }) => told.push({ stage, sent });
+  const requests = Array.from({ length: 200 }, (_, seed) => aRequest({ seed }));
+  const started = Date.now();
+  const outcomes = await sink.syncMany(requests, { concurrency: 16, onProgress });
+  const frames = (Date.now() - started) / 16;
+  assert.ok(outcomes.every(({ ok }) => ok));
+  const uploads = told.filter(({ stage }) => stage === "upload");
+  assert.ok(uploads.length > 2, "it is told of while it goes on");
+  assert.ok(uploads.length <= frames + 1, `${uploads.length} events in ${frames} frames`);
+  const all = 200 * PNG.length;
+  assert.deepEqual(
+    told.slice(-2).map(({ stage, sent }) => [stage, sent]),
+    [
+      ["insert", all],
+      ["done", all],
+    ],
+  );
+});
+
 test("a request and options changed after the call are what they were at the call", async (t) => {
   const server = await scripted(t, { [PUT]: [{ status: 503 }, uploaded] });
   const options = { url: server.url, apiKey: "test-key", ownerUserId: OWNER, initialBackoffMs: 1 };
