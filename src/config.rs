@@ -72,7 +72,7 @@ impl Config {
         let mut config = Self::with_defaults(options);
         if config.relay {
             // What the Worker will do, so that a path is known before it is asked.
-            config.path_prefix = config.owner_user_id.clone();
+            config.path_prefix = config.owner_user_id.to_ascii_lowercase();
             config.require_image = true;
         }
         config.check(must_be_public)?;
@@ -194,6 +194,21 @@ mod tests {
         assert_eq!(config.retry, Policy { max_retries: 2, initial_backoff_ms: 1000, max_backoff_ms: 30_000 });
         let negative = Options { max_retries: Some(-3), ..options("http://localhost:54321", "k") };
         assert_eq!(Config::new(negative, false).unwrap().retry.max_retries, 0);
+    }
+
+    #[test]
+    fn a_relay_needs_no_key_and_its_folder_is_the_users() {
+        let relay = || Options { url: Some("https://x.co/".to_owned()), relay: true, ..Options::default() };
+        let config = Config::new(relay(), true).unwrap();
+        assert_eq!((config.url.as_str(), config.path_prefix.as_str()), ("https://x.co", ""));
+        assert!(config.require_image && config.timeout_ms == 60_000);
+        let owned = |owner: &str| Options { owner_user_id: Some(owner.to_owned()), ..relay() };
+        assert_eq!(
+            Config::new(owned("7E5C-A"), true).unwrap().path_prefix,
+            "7e5c-a",
+            "as the Worker has it of the token"
+        );
+        assert_eq!(fault(owned("a/../b")).as_deref(), Some("ownerUserId"));
     }
 
     #[test]
