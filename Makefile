@@ -13,7 +13,7 @@ build: ## build the npm package in pkg/
 	@scripts/bootstrap.sh build
 	@scripts/build.sh
 
-test: ## run all tests (SUITES="rust vectors": only these)
+test: ## run all tests (SUITES="rust vectors": only these; JOBS=1: one by one)
 	@scripts/bootstrap.sh test
 	@scripts/build.sh
 	@node scripts/test.mjs $(SUITES)

@@ -1,7 +1,8 @@
-// Runs the test suites one after another: `node scripts/test.mjs [NAME...]`.
+// Runs the test suites: `node scripts/test.mjs [NAME...]`, as many at once as there are cores, JOBS=1 for one by one.
 // Each suite's output goes to target/test-logs/NAME.log; here it gets one line, or the log's end if it failed.
 import { spawn } from "node:child_process";
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -11,24 +12,32 @@ const logs = join(root, "target/test-logs");
 const suiteLimitMs = 20 * 60_000;
 const fileLimitMs = 5 * 60_000; // node --test applies its limit to a whole file too, so a leaked server can't hang it
 
-// A suite: its command, and whether it has tests yet.
+// Each suite mostly waits, for servers, browsers and clocks; more than this many only take each other's time.
+const jobs = Number(process.env.JOBS || Math.min(availableParallelism(), 4));
+if (!Number.isInteger(jobs) || jobs < 1) {
+  console.error(`test: JOBS=${process.env.JOBS} is no number of suites`);
+  process.exit(2);
+}
+
+// A suite: its command, whether it has tests yet, and whether it runs with no other beside it, as its tests measure time.
+// The longest begin first, so that none is left at the end. What compiles on all cores is not beside the other that does.
 const suites = {
   rust: { command: ["cargo", "test", "--no-fail-fast"], exists: true },
+  outbox: folder("outbox"),
+  page: folder("page"),
   "browser-rust": {
     command: "wasm-pack test --headless --chrome --mode no-install --chromedriver .tools/bin/chromedriver".split(" "),
     exists: true,
   },
-  vectors: folder("vectors"),
   package: folder("package"),
-  types: folder("types"),
-  supabase: folder("supabase"),
   integration: folder("integration"),
+  supabase: folder("supabase"),
   worker: folder("worker"),
-  page: folder("page"),
   firefox: folder("firefox"),
-  outbox: folder("outbox"),
-  large: folder("large"),
   chaos: folder("chaos"),
+  types: folder("types"),
+  vectors: folder("vectors"),
+  large: { ...folder("large"), alone: true },
 };
 
 // The suite of tests/NAME: every *.test.mjs file in it, one file at a time since they start servers and browsers.
@@ -72,10 +81,20 @@ function count(text) {
   };
 }
 
-let stop = () => {};
+/** The process groups that are running. */
+const running = new Set();
+
+function stop(group) {
+  try {
+    process.kill(-group, "SIGKILL");
+  } catch {
+    // the group is gone already
+  }
+}
+
 for (const signal of ["SIGINT", "SIGTERM"]) {
   process.on(signal, () => {
-    stop();
+    for (const group of running) stop(group);
     process.exit(1);
   });
 }
@@ -86,22 +105,16 @@ function run([program, ...args], log) {
     const out = openSync(log, "w");
     const child = spawn(program, args, { cwd: root, env, detached: true, stdio: ["ignore", out, out] });
     closeSync(out);
+    if (child.pid) running.add(child.pid);
     let ended = "";
-    stop = () => {
-      try {
-        process.kill(-child.pid, "SIGKILL");
-      } catch {
-        // the group is gone already
-      }
-    };
     const limit = setTimeout(() => {
       ended = `stopped after ${suiteLimitMs / 60_000} minutes`;
-      stop();
+      stop(child.pid);
     }, suiteLimitMs);
     const end = (how) => {
       clearTimeout(limit);
-      if (child.pid) stop();
-      stop = () => {};
+      if (child.pid) stop(child.pid);
+      running.delete(child.pid);
       settle(ended || how);
     };
     child.on("error", (error) => end(`cannot run ${program}: ${error.message}`));
@@ -119,7 +132,10 @@ if (unknown.length > 0) {
 mkdirSync(logs, { recursive: true });
 const total = { passed: 0, failed: 0, skipped: 0 };
 const failedSuites = [];
-for (const name of names.length > 0 ? names : Object.keys(suites)) {
+const begun = Date.now();
+const secondsSince = (start) => `${((Date.now() - start) / 1000).toFixed(1)} s`;
+
+async function runSuite(name) {
   const suite = suites[name];
   if (!suite.exists) {
     // No failure, unless it was asked for.
@@ -128,11 +144,10 @@ for (const name of names.length > 0 ? names : Object.keys(suites)) {
       failedSuites.push(name);
       total.failed += 1;
     }
-    continue;
+    return;
   }
   const log = join(logs, `${name}.log`);
   const started = Date.now();
-  process.stdout.write(`test: ${name.padEnd(13)} `);
   let problem = await run(suite.command, log);
   const text = readFileSync(log, "utf8");
   const counted = count(text);
@@ -142,8 +157,9 @@ for (const name of names.length > 0 ? names : Object.keys(suites)) {
   for (const key of Object.keys(total)) total[key] += counted[key];
 
   const skipped = counted.skipped > 0 ? `, ${counted.skipped} skipped` : "";
-  const seconds = ((Date.now() - started) / 1000).toFixed(1);
-  console.log(`${counted.passed} passed, ${counted.failed} failed${skipped} in ${seconds} s`);
+  console.log(
+    `test: ${name.padEnd(13)} ${counted.passed} passed, ${counted.failed} failed${skipped} in ${secondsSince(started)}`,
+  );
   if (problem) {
     failedSuites.push(name);
     for (const line of text.trimEnd().split("\n").slice(-80)) console.log(line.slice(0, 500));
@@ -151,6 +167,16 @@ for (const name of names.length > 0 ? names : Object.keys(suites)) {
   }
 }
 
+const chosen = names.length > 0 ? [...new Set(names)] : Object.keys(suites);
+const together = chosen.filter((name) => !suites[name].alone);
+const lane = async () => {
+  while (together.length > 0) await runSuite(together.shift());
+};
+await Promise.all(Array.from({ length: jobs }, lane));
+for (const name of chosen.filter((name) => suites[name].alone)) await runSuite(name);
+
 if (failedSuites.length > 0) console.log(`test: failed: ${failedSuites.join(", ")}`);
-console.log(`${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ""}`);
+const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : "";
+console.log(`test: all of it in ${secondsSince(begun)}`);
+console.log(`${total.passed} passed, ${total.failed} failed${skipped}`);
 process.exitCode = failedSuites.length > 0 ? 1 : 0;

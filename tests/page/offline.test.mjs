@@ -83,20 +83,22 @@ test("two pictures sent offline outlive the app's reload and its tab, and both a
   assert.deepEqual(page.complaints, []);
 });
 
-test("its cache holds the app and nothing else", async () => {
+test("its cache holds the app and nothing else; the outbox's held images until they arrived", async () => {
   const kept = await page.evaluate(async () => {
     const names = await caches.keys();
     const requests = await Promise.all(names.map(async (name) => (await caches.open(name)).keys()));
     return { names, urls: requests.flat().map(({ url }) => url) };
   });
-  assert.equal(kept.names.length, 1);
-  assert.match(kept.names[0], /^imagen-cloud-shell-[0-9a-f]{12}$/);
+  const [outbox, shell, ...others] = kept.names.sort();
+  assert.match(outbox, /^imagen-cloud-outbox-[0-9a-f-]{36}$/);
+  assert.match(shell, /^imagen-cloud-shell-[0-9a-f]{12}$/);
+  assert.deepEqual(others, []);
   const paths = kept.urls.map((url) => {
     assert.ok(url.startsWith(`${site.web.url}/`), url);
     return url.slice(site.web.url.length);
   });
   assert.deepEqual(
-    paths.filter((path) => path.startsWith("/api/")),
+    paths.filter((path) => /^\/(api|imagen-cloud-outbox)\//.test(path)),
     [],
   );
   for (const path of ["/", "/config.json", "/manifest.webmanifest"]) assert.ok(paths.includes(path), path);
