@@ -9,7 +9,7 @@ mod many;
 use crate::config::Config;
 use crate::error::{Code, Error, Stage};
 use crate::http::{Failure, Payload, Request, Response, SIGNATURE};
-use crate::image::HEADER_BYTES;
+use crate::image::{HEADER_BYTES, USUAL_HEADER_BYTES, is_cut};
 use crate::path::StoragePath;
 use crate::platform::{OnSent, Patience, Platform};
 use crate::race::{Racer, first_of};
@@ -281,11 +281,14 @@ impl<P: Platform> Client<P> {
     pub async fn ship(&self, request: SyncRequest<P::Bytes>) -> Result<Shipment<P::Bytes>, Error> {
         request.check(&self.config)?;
         let size = self.platform.size(&request.image);
-        let first_bytes = self
-            .platform
-            .first_bytes(&request.image, HEADER_BYTES)
-            .await
-            .map_err(|cause| Error::image("can't be read").with_cause(Some(cause)))?;
+        let mut first_bytes = Vec::new();
+        for count in [USUAL_HEADER_BYTES, HEADER_BYTES] {
+            let read = self.platform.first_bytes(&request.image, count).await;
+            first_bytes = read.map_err(|cause| Error::image("can't be read").with_cause(Some(cause)))?;
+            if !is_cut(&first_bytes) {
+                break;
+            }
+        }
         request.ship(&self.config, &first_bytes, size, self.platform.random_bytes())
     }
 

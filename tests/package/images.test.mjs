@@ -127,6 +127,20 @@ for (const [ext, mimeType] of Object.entries(FORMATS)) {
   });
 }
 
+test("a JPEG's size is found behind 20 kB of metadata", async (t) => {
+  const jpeg = await readFile(new URL("../data/lighthouse.jpg", import.meta.url));
+  const length = 20_000;
+  const metadata = Buffer.alloc(2 + length);
+  metadata.set([0xff, 0xe1, length >> 8, length & 0xff]);
+  const bytes = Buffer.concat([jpeg.subarray(0, 2), metadata, jpeg.subarray(2)]);
+  for (const image of [bytes, new Blob([bytes])]) {
+    const server = await scripted(t);
+    await (await sinkFor(t, server)).sync(aRequest({ image, ext: undefined, mimeType: undefined }));
+    const { width, height } = JSON.parse(sentTo(server, POST)[0].body);
+    assert.deepEqual({ width, height }, { width: 320, height: 240 });
+  }
+});
+
 test("what the caller says of width, height and ext stands", async (t) => {
   const server = await scripted(t);
   const sink = await sinkFor(t, server);
