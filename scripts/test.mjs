@@ -25,6 +25,7 @@ const suites = {
   rust: { command: ["cargo", "test", "--no-fail-fast"], exists: true },
   outbox: folder("outbox"),
   page: folder("page"),
+  worker: folder("worker"),
   "browser-rust": {
     command: "wasm-pack test --headless --chrome --mode no-install --chromedriver .tools/bin/chromedriver".split(" "),
     exists: true,
@@ -32,7 +33,6 @@ const suites = {
   package: folder("package"),
   integration: folder("integration"),
   supabase: folder("supabase"),
-  worker: folder("worker"),
   firefox: folder("firefox"),
   chaos: folder("chaos"),
   types: folder("types"),
