@@ -102,7 +102,7 @@ export interface SyncRequest {
   ext?: string;
   /** MIME type. Default: by the image's bytes, else `"image/png"`. Bytes plainly of another type are refused. */
   mimeType?: string;
-  /** What the image was made from; its SHA-256 goes into `prompt_hash`. Not shortened, no NUL. */
+  /** What the image was made from; its SHA-256 goes into `prompt_hash`. Not shortened, no NUL, up to 2^22 characters. */
   prompt: string;
   /** What made the image, such as `"flux"`. */
   backend: string;
@@ -209,7 +209,7 @@ export interface Sink {
   signedUrl(storagePath: string, ttlSeconds?: number, options?: SignOptions): Promise<string>;
   /**
    * Uploads many images at once and inserts their rows in bulk. Resolves to one outcome a request, in their order, also
-   * when the call is aborted or its deadline passes: one image's failure is no other's.
+   * when the call is aborted or its deadline passes: one image's failure is no other's. Up to 100,000 requests.
    */
   syncMany(requests: SyncRequest[], options?: SyncManyOptions): Promise<SyncOutcome[]>;
   /** URLs of many images, in the paths' order, `null` for one that is missing. Signs up to 1000 with one request. */

@@ -5,6 +5,9 @@ import { messageOf, value } from "../platform/host.js";
 const MAX_INT = 2 ** 31 - 1;
 /** How deep a sidecar may be nested; a cycle is deeper. */
 const SIDECAR_DEPTH = 100;
+/** How long a list and a text may be: the WebAssembly's memory never shrinks, and running out of it is the end of it. */
+const MAX_MEMBERS = 100_000;
+const MAX_TEXT = 2 ** 22;
 /** What a signed URL is valid for when nothing else is said. */
 const DEFAULT_TTL_SECONDS = 3600;
 
@@ -82,6 +85,19 @@ export const outboxOptions = (given) =>
     serviceWorker: (registration) => registration,
   });
 
+/** The members of an array, each read once; or a `Fault`. */
+export function list(given, name) {
+  try {
+    return at(name, () => {
+      check(Array.isArray(given), "must be an array");
+      checkLength(given, MAX_MEMBERS);
+      return Array.from({ length: given.length }, (_, index) => given[index]);
+    });
+  } catch (fault) {
+    return fault;
+  }
+}
+
 /** A problem with one field. */
 class Fault {
   constructor(field, problem) {
@@ -122,6 +138,8 @@ function check(holds, problem) {
   if (!holds) throw new Error(problem);
 }
 
+const checkLength = ({ length }, most) => check(length <= most, `is longer than ${most}`);
+
 const isObject = (given) => typeof given === "object" && given !== null && !Array.isArray(given);
 
 function required(read) {
@@ -135,6 +153,7 @@ function required(read) {
 /** A text that UTF-8 and PostgreSQL can hold; `what` starts the problem. */
 function text(given, what = "") {
   check(typeof given === "string", `${what}must be a string`);
+  checkLength(given, MAX_TEXT);
   check(!/\p{Surrogate}/u.test(given), `${what}has half of a surrogate pair`);
   check(!given.includes("\0"), `${what}has a NUL character`);
   return given;
@@ -203,7 +222,9 @@ function cost(given) {
 function sidecar(given) {
   check(isPlainObject(given), "must be an object of JSON values");
   checkJson(given, "sidecar", SIDECAR_DEPTH);
-  return JSON.stringify(given);
+  const json = JSON.stringify(given);
+  checkLength(json, MAX_TEXT);
+  return json;
 }
 
 /** Refuses what JSON, or PostgreSQL's jsonb, can't hold; `path` is where it lies. */

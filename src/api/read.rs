@@ -27,12 +27,16 @@ extern "C" {
     fn read_sync_options(given: &JsValue) -> JsValue;
     #[wasm_bindgen(js_name = manyOptions)]
     fn read_many_options(given: &JsValue) -> JsValue;
+    #[wasm_bindgen(js_name = list)]
+    fn read_list(given: &JsValue, name: &str) -> JsValue;
     #[wasm_bindgen(js_name = outboxOptions)]
     fn read_outbox_options(given: &JsValue) -> JsValue;
 }
 
 /// What an outbox holds when nothing else is said: 1 GiB.
 const DEFAULT_MAX_BYTES: f64 = 1_073_741_824.0;
+/// As many streams as HTTP/2 servers usually take. Each upload under way needs memory, and running out of it is the end.
+const MAX_UPLOADS: u32 = 100;
 /// More jobs at once than browsers open connections for.
 const MAX_CONCURRENCY: u32 = 16;
 
@@ -121,15 +125,12 @@ pub(super) fn sync_options(given: &JsValue) -> Result<CallOptions, Error> {
 /// The options of a call that sends many images; the first is how many at once.
 pub(super) fn many_options(given: &JsValue) -> Result<(u32, CallOptions), Error> {
     let fields = Fields::new(read_many_options(given), Error::option)?;
-    Ok((fields.count("concurrency").unwrap_or(6), CallOptions::new(fields)))
+    Ok((fields.count("concurrency").unwrap_or(6).min(MAX_UPLOADS), CallOptions::new(fields)))
 }
 
 /// An array of anything.
 pub(super) fn list(given: &JsValue, name: &str) -> Result<Array, Error> {
-    match given.dyn_ref::<Array>() {
-        Some(list) => Ok(list.clone()),
-        None => Err(Error::field(name, "must be an array")),
-    }
+    Fields::new(read_list(given, name), Error::field).map(|fields| fields.0.unchecked_into())
 }
 
 impl CallOptions {

@@ -6,6 +6,11 @@
 /** The longest wait that setTimeout knows; a longer one would end at once. */
 const LONGEST_MS = 2 ** 31 - 1;
 
+/** The longest text that is read: WebAssembly's memory never shrinks. An answer of 500 rows, 64 KiB each, is shorter. */
+const LONGEST_TEXT = 2 ** 25;
+/** As much of an error's message as anybody reads. */
+const MESSAGE_LENGTH = 1000;
+
 /** What `run` gives; `undefined` if it throws. */
 function attempt(run) {
   try {
@@ -20,14 +25,15 @@ const isObject = (value) => typeof value === "object" && value !== null;
 /** What an error says, for a message. */
 export function messageOf(thrown) {
   const message = attempt(() => thrown.message);
-  return [message, thrown].find((text) => typeof text === "string") ?? "unknown error";
+  const text = [message, thrown].find((text) => typeof text === "string") ?? "unknown error";
+  return text.slice(0, MESSAGE_LENGTH);
 }
 
 export const value = (target, name) => attempt(() => target[name]);
 
 export function text(target, name) {
   const found = value(target, name);
-  return typeof found === "string" ? found : undefined;
+  return typeof found === "string" && found.length <= LONGEST_TEXT ? found : undefined;
 }
 
 export function number(target, name) {
@@ -226,7 +232,8 @@ export const slice = (image, from, to) =>
 
 export async function firstBytes(image, count) {
   if (image instanceof Uint8Array) return image.subarray(0, count);
-  return new Uint8Array(await image.slice(0, count).arrayBuffer());
+  // A look-alike of a Blob may give more than it was asked for.
+  return new Uint8Array(await image.slice(0, count).arrayBuffer()).subarray(0, count);
 }
 
 export const wholeImage = async (image) => (image instanceof Uint8Array ? image.buffer : image.arrayBuffer());

@@ -274,3 +274,29 @@ test("without an owner nothing is sent", async () => {
   await rejection(() => sync(options, aRequest()), { field: "ownerUserId" });
   assert.equal(server.requests.length, 0);
 });
+
+test("a list that can't be read is a rejection, and harms no later call", async () => {
+  const sink = await createSink(good());
+  const { proxy, revoke } = Proxy.revocable([], {});
+  revoke();
+  const throwing = Object.defineProperty([], 0, {
+    get() {
+      throw new Error("from the list");
+    },
+  });
+  const endless = new Array(2 ** 32 - 1);
+  for (const list of [proxy, throwing, endless]) {
+    await rejection(() => sink.syncMany(list), { code: "invalid_request", field: "requests" });
+    await rejection(() => sink.signedUrls(list), { code: "invalid_request", field: "storagePaths" });
+  }
+  assert.deepEqual(await sink.syncMany([]), []);
+  sink.free();
+  assert.equal(server.requests.length, 0);
+});
+
+test("a concurrency past all bounds is one that there is memory for", async () => {
+  const sink = await createSink(good());
+  const [outcome] = await sink.syncMany([{}], { concurrency: 2 ** 31 - 1 });
+  assert.equal(outcome.error.code, "invalid_request");
+  sink.free();
+});
