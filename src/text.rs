@@ -5,11 +5,14 @@ use crate::base64;
 /// Bytes of a server's answer that an error quotes at most.
 const QUOTED_BYTES: usize = 500;
 
+/// No token is shorter, and few words are longer.
+const ANY_TOKEN: usize = 20;
+
 /// What stands for a secret.
 const REDACTED: &str = "[redacted]";
 
 /// An answer's text for an error: trimmed, without secrets, at most 500 bytes and cut at a character.
-pub(crate) fn quote(body: &str) -> String {
+pub fn quote(body: &str) -> String {
     let text = without_tokens(body.trim());
     if text.len() <= QUOTED_BYTES {
         return text;
@@ -34,7 +37,7 @@ fn without_tokens(text: &str) -> String {
 }
 
 /// Takes out a secret that is known. A very short one is no secret but a test's, and would tear words apart.
-pub(crate) fn redact(text: String, secret: &str) -> String {
+pub fn redact(text: String, secret: &str) -> String {
     if secret.len() < 8 {
         return text;
     }
@@ -56,20 +59,24 @@ fn next_secret(text: &str) -> Option<(&str, &'static str, &str)> {
         let (before, from) = text.split_at_checked(at)?;
         let (_, kept) = marks.into_iter().find(|(mark, _)| from.starts_with(mark))?;
         let secret = from.strip_prefix(kept)?;
+        // A letter or digit before it is a word's, such as in `monkeyJar`; or an escape's, such as in `Bearer%20eyJ`, and
+        // then all of a token follows.
         let starts_word = !before.ends_with(|c: char| c.is_ascii_alphanumeric());
-        (starts_word && secret.starts_with(is_token_char)).then_some((before, kept, secret))
+        let least = if starts_word { 1 } else { ANY_TOKEN };
+        (secret.chars().take_while(|c| is_token_char(*c)).take(least).count() == least)
+            .then_some((before, kept, secret))
     })
 }
 
 /// What stands before and after the first `needle`. As `str::split_once`, whose search for long texts is 5 kB of code.
-pub(crate) fn split_once<'a>(text: &'a str, needle: &str) -> Option<(&'a str, &'a str)> {
+pub fn split_once<'a>(text: &'a str, needle: &str) -> Option<(&'a str, &'a str)> {
     let mut windows = text.as_bytes().windows(needle.len().max(1));
     let at = windows.position(|window| window == needle.as_bytes())?;
     Some((text.get(..at)?, text.get(at + needle.len()..)?))
 }
 
 /// As `str::contains`, for the same reason.
-pub(crate) fn contains(text: &str, needle: &str) -> bool {
+pub fn contains(text: &str, needle: &str) -> bool {
     split_once(text, needle).is_some()
 }
 
@@ -78,13 +85,13 @@ fn is_token_char(c: char) -> bool {
 }
 
 /// The claims of a JWT as JSON text, its signature unchecked; `None` for what is no JWT.
-pub(crate) fn jwt_claims(token: &str) -> Option<String> {
+pub fn jwt_claims(token: &str) -> Option<String> {
     let payload = base64::decode_url(token.split('.').nth(1)?)?;
     String::from_utf8(payload).ok()
 }
 
 /// Whether a text may stand in an HTTP header: visible ASCII and inner spaces.
-pub(crate) fn is_header_safe(text: &str) -> bool {
+pub fn is_header_safe(text: &str) -> bool {
     !text.is_empty() && text.trim() == text && text.chars().all(|c| c == ' ' || c.is_ascii_graphic())
 }
 
@@ -108,6 +115,8 @@ mod tests {
             ("key sb_secret_abc, sb_publishable_x".to_owned(), "key [redacted], [redacted]".to_owned()),
             (format!("?token={jwt}&x=1 {jwt}"), "?token=[redacted]&x=1 [redacted]".to_owned()),
             (format!("monkeyJar, token= , {jwt}"), "monkeyJar, token= , [redacted]".to_owned()),
+            (format!("Bearer%20{jwt}&x"), "Bearer%20[redacted]&x".to_owned()),
+            (format!(r#"{{"message":"no:\n{jwt}"}}"#), r#"{"message":"no:\n[redacted]"}"#.to_owned()),
         ] {
             assert_eq!(quote(&text), clean.trim());
         }
