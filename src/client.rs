@@ -399,6 +399,9 @@ impl<P: Platform> Client<P> {
 
     /// Tells the server that an upload in pieces won't be gone on with.
     pub async fn abandon(&self, upload_id: &str, call: &Call) -> Result<(), Error> {
+        if !tus::is_id(upload_id) {
+            return Ok(()); // damaged where it was stored: it names no upload
+        }
         let build = || tus::abandon(&self.config, upload_id);
         self.until_answered(call, Stage::Upload, &build, &tus::read_abandon).await.map(|_| ())
     }

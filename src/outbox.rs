@@ -12,6 +12,8 @@ use crate::json::{Json, ObjectText};
 use crate::path::StoragePath;
 use crate::request::Shipment;
 use crate::retry::Policy;
+use crate::storage::tus::is_id;
+use crate::text::is_header_safe;
 
 /// How much an outbox takes and does.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -124,8 +126,15 @@ impl Job {
         }
     }
 
-    /// What is to be sent.
+    /// What is to be sent, if it is what was stored: a damaged job must not lead its requests elsewhere, or be one that no
+    /// host can send, and so be tried for ever.
     pub fn shipment<B>(&self, owner_user_id: &str, image: B) -> Result<Shipment<B>, Error> {
+        if !self.id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-') {
+            return Err(Error::field("imageId", "is no UUID"));
+        }
+        if !is_header_safe(&self.mime_type) {
+            return Err(Error::field("mimeType", "is no MIME type"));
+        }
         Ok(Shipment {
             storage_path: StoragePath::parse(&self.storage_path)?,
             image_id: self.id.clone(),
@@ -274,8 +283,8 @@ impl Job {
             request: text("request").unwrap_or_default(),
             state: State::ALL.into_iter().find(|known| known.as_str() == state)?,
             uploaded: flag("uploaded"),
-            upload_id: text("uploadId"),
-            ticket_upload_id: text("ticketUploadId"),
+            upload_id: text("uploadId").filter(|id| is_id(id)),
+            ticket_upload_id: text("ticketUploadId").filter(|id| is_id(id)),
             created_ms: number("createdAt")?,
             attempts: number("attempts")? as u32,
             not_before_ms: number("notBefore")?,
@@ -397,6 +406,26 @@ mod tests {
         job.upload_id = Some("dGVuYW50".to_owned());
         job.fail(&error(Code::Unavailable, true), NOW, &POLICY, 0.3);
         assert_eq!(Job::parse(&parse(&job.to_text()).unwrap()), Some(job));
+    }
+
+    #[test]
+    fn a_damaged_job_is_not_sent() {
+        for damage in [
+            |job: &mut Job| job.id = "x&select=*".to_owned(),
+            |job: &mut Job| job.mime_type = "image/png\n".to_owned(),
+            |job: &mut Job| job.storage_path = "../x".to_owned(),
+        ] {
+            let mut job = job();
+            damage(&mut job);
+            let error = job.shipment("u", ()).unwrap_err();
+            assert_eq!((error.code, error.retryable), (Code::InvalidRequest, false));
+        }
+        let mut job = job();
+        for id in ["../../object/x", "..", "", "a?b", "a#b", "a%2fb", "ä"] {
+            (job.upload_id, job.ticket_upload_id) = (Some(id.to_owned()), Some(id.to_owned()));
+            let read = Job::parse(&parse(&job.to_text()).unwrap()).unwrap();
+            assert_eq!((read.upload_id, read.ticket_upload_id), (None, None), "{id:?} would lead elsewhere");
+        }
     }
 
     proptest! {

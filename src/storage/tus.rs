@@ -152,7 +152,7 @@ impl Upload {
             return Err(refused(response));
         }
         let id = response.header("location").and_then(|location| location.rsplit('/').next());
-        let Some(id) = id.filter(|id| id.chars().all(is_id_char) && id.contains(|c| c != '.')) else {
+        let Some(id) = id.filter(|id| is_id(id)) else {
             return Err(Refusal::garbled(Stage::Upload, response, "storage upload: no Location of the upload"));
         };
         self.id = Some(id.to_owned());
@@ -290,9 +290,10 @@ fn endpoint(config: &Config) -> String {
     format!("{}/storage/v1/upload/resumable", config.url)
 }
 
-/// Of a base64url name or a UUID: nothing that could lead the next request, and its token, elsewhere.
-fn is_id_char(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '=' | '+' | '.' | '~')
+/// A base64url name or a UUID: nothing that could lead the next request, and its token, elsewhere.
+pub fn is_id(id: &str) -> bool {
+    let is_id_char = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '=' | '+' | '.' | '~');
+    id.chars().all(is_id_char) && id.contains(|c| c != '.')
 }
 
 fn metadata<B>(config: &Config, ticket: Option<&Ticket>, shipment: &Shipment<B>) -> String {
