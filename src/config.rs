@@ -149,7 +149,7 @@ fn check_url(url: &str) -> Result<(), &'static str> {
         return Err("must start with https:// or http://");
     };
     let host = rest.split('/').next().unwrap_or_default();
-    let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '?' | '#' | '@' | '\\' | '<' | '>' | '"' | '`');
+    let plain = |c: char| c.is_ascii_graphic() && !"?#@\\<>\"`^{|}".contains(c);
     if host.is_empty() || host.starts_with(':') || !rest.chars().all(plain) {
         return Err("must be scheme, host and perhaps a path, without a user, a query or a fragment");
     }
@@ -226,6 +226,7 @@ mod tests {
             "https://u:p@x",
             "javascript:alert(1)",
             "https://x\n",
+            "https://{x}",
         ] {
             assert_eq!(fault(options(url, "k")).as_deref(), Some("url"), "{url:?}");
         }
