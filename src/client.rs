@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::error::{Code, Error, Stage};
 use crate::http::{Failure, Payload, Request, Response, SIGNATURE};
 use crate::image::{HEADER_BYTES, USUAL_HEADER_BYTES, is_cut};
-use crate::path::StoragePath;
+use crate::path::{StoragePath, is_plain_name};
 use crate::platform::{OnSent, Patience, Platform};
 use crate::race::{Racer, first_of};
 use crate::refusal::{self, Refusal};
@@ -399,7 +399,7 @@ impl<P: Platform> Client<P> {
 
     /// Tells the server that an upload in pieces won't be gone on with.
     pub async fn abandon(&self, upload_id: &str, call: &Call) -> Result<(), Error> {
-        if !tus::is_id(upload_id) {
+        if !is_plain_name(upload_id) {
             return Ok(()); // damaged where it was stored: it names no upload
         }
         let build = || tus::abandon(&self.config, upload_id);

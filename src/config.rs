@@ -140,7 +140,7 @@ impl Config {
 }
 
 /// `http(s)://host[:port][/path]`.
-fn check_url(url: &str) -> Result<(), &'static str> {
+pub fn check_url(url: &str) -> Result<(), &'static str> {
     if url.is_empty() {
         return Err("is missing");
     }

@@ -9,10 +9,9 @@
 
 use crate::error::{Code, Error};
 use crate::json::{Json, ObjectText};
-use crate::path::StoragePath;
+use crate::path::{StoragePath, is_plain_name};
 use crate::request::Shipment;
 use crate::retry::Policy;
-use crate::storage::tus::is_id;
 use crate::text::is_header_safe;
 
 /// How much an outbox takes and does.
@@ -283,8 +282,8 @@ impl Job {
             request: text("request").unwrap_or_default(),
             state: State::ALL.into_iter().find(|known| known.as_str() == state)?,
             uploaded: flag("uploaded"),
-            upload_id: text("uploadId").filter(|id| is_id(id)),
-            ticket_upload_id: text("ticketUploadId").filter(|id| is_id(id)),
+            upload_id: text("uploadId").filter(|id| is_plain_name(id)),
+            ticket_upload_id: text("ticketUploadId").filter(|id| is_plain_name(id)),
             created_ms: number("createdAt")?,
             attempts: number("attempts")? as u32,
             not_before_ms: number("notBefore")?,

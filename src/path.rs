@@ -77,6 +77,13 @@ pub fn escape_query(path: &str) -> String {
     utf8_percent_encode(path, &QUERY).to_string()
 }
 
+/// Whether a server's name of something, such as an upload's id, is one segment of a URL as it stands: it can't lead the
+/// next request, and its token, elsewhere.
+pub fn is_plain_name(name: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '=' | '+' | '.' | '~');
+    name.chars().all(is_plain) && name.contains(|c| c != '.')
+}
+
 /// Refuses what could name something else than one object below the folder it stands for: a URL parser drops control
 /// characters, takes a backslash for a slash and resolves dots.
 pub fn check(path: &str) -> Result<(), &'static str> {

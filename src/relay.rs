@@ -5,13 +5,13 @@
 
 use core::cell::Cell;
 
-use crate::config::Config;
+use crate::config::{Config, check_url};
 use crate::error::Stage;
 use crate::http::{Method, Request, Response};
-use crate::path::{StoragePath, escape_query};
+use crate::path::{self, StoragePath, escape_query, is_plain_name};
 use crate::refusal::{self, Refusal};
 use crate::request::Shipment;
-use crate::text::contains;
+use crate::text::{contains, is_header_safe};
 
 /// Where an answer says that an image is, or will be.
 const STORAGE_PATH: &str = "storagePath";
@@ -57,6 +57,7 @@ pub fn read_ticket(response: &Response) -> Result<Ticket, Refusal> {
     if !response.is_success() {
         return Err(refusal::of_response(Stage::Upload, response));
     }
+    let garbled = || Refusal::contradictory(Stage::Upload, "parse ticket response: no ticket");
     let mut ticket = Ticket::default();
     for (name, field) in [
         ("ticket", &mut ticket.ticket),
@@ -68,10 +69,14 @@ pub fn read_ticket(response: &Response) -> Result<Ticket, Refusal> {
     ] {
         match response.json.as_ref().and_then(|answer| answer.text(name)) {
             Some(text) => *field = text.to_owned(),
-            None => return Err(Refusal::contradictory(Stage::Upload, "parse ticket response: no ticket")),
+            None => return Err(garbled()),
         }
     }
-    Ok(ticket)
+    let is_sound = is_plain_name(&ticket.ticket)
+        && is_header_safe(&ticket.token)
+        && check_url(&ticket.resumable_url).is_ok()
+        && path::check(&ticket.storage_path).is_ok();
+    if is_sound { Ok(ticket) } else { Err(garbled()) }
 }
 
 /// Has the upload made an image. Answered alike for an image that is one already.
@@ -105,7 +110,8 @@ pub fn sign<B>(config: &Config, path: &StoragePath, ttl_seconds: u32) -> Request
 /// The URL. Nothing that a page might run instead of show.
 pub fn read_sign(response: &Response) -> Result<String, Refusal> {
     let url = read_text(Stage::Sign, response, "url")?;
-    if url.starts_with("http") { Ok(url) } else { Err(Refusal::garbled(Stage::Sign, response, "sign: no URL")) }
+    let is_web = ["https://", "http://"].iter().any(|scheme| url.starts_with(scheme));
+    if is_web { Ok(url) } else { Err(Refusal::garbled(Stage::Sign, response, "sign: no URL")) }
 }
 
 /// The request as the ticket's routes take it: with the number of bytes.
@@ -126,4 +132,41 @@ fn read_text(stage: Stage, response: &Response, name: &str) -> Result<String, Re
 /// The Worker's word for what it refuses.
 fn code_of(response: &Response) -> Option<&str> {
     response.json.as_ref().filter(|_| !response.is_success())?.text("code")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Code;
+    use crate::json::ObjectText;
+
+    #[test]
+    fn a_ticket_that_leads_elsewhere_or_that_no_host_can_send_is_none() {
+        let read = |spoilt: &str, value: &str| {
+            let mut answer = ObjectText::default();
+            for (name, sound) in [
+                ("ticket", "abc.def"),
+                (STORAGE_PATH, "u/a.png"),
+                ("bucket", "b"),
+                ("path", "p"),
+                ("token", "a.b.c"),
+                ("resumableUrl", "https://x.co/storage/v1/upload/resumable/sign"),
+            ] {
+                answer.text(name, if name == spoilt { value } else { sound });
+            }
+            let json = crate::json::tests::parse(&answer.finish());
+            read_ticket(&Response { status: 201, json, ..Response::default() }).map_err(|refusal| refusal.error.code)
+        };
+        assert!(read("", "").is_ok());
+        for (name, value) in [
+            ("ticket", "../signed-url"),
+            ("ticket", ""),
+            ("token", "a\nb"),
+            ("resumableUrl", "javascript:alert(1)"),
+            ("resumableUrl", "https://x.co/?y"),
+            (STORAGE_PATH, "../u"),
+        ] {
+            assert_eq!(read(name, value).err(), Some(Code::BadResponse), "{name} {value:?}");
+        }
+    }
 }

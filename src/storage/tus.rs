@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::error::{Code, Stage};
 use crate::http::{Method, Request, Response, SIGNATURE};
 use crate::json::Json;
+use crate::path::is_plain_name;
 use crate::refusal::{self, Refusal, Remedy};
 use crate::relay::{self, Ticket};
 use crate::request::Shipment;
@@ -152,7 +153,7 @@ impl Upload {
             return Err(refused(response));
         }
         let id = response.header("location").and_then(|location| location.rsplit('/').next());
-        let Some(id) = id.filter(|id| is_id(id)) else {
+        let Some(id) = id.filter(|id| is_plain_name(id)) else {
             return Err(Refusal::garbled(Stage::Upload, response, "storage upload: no Location of the upload"));
         };
         self.id = Some(id.to_owned());
@@ -288,12 +289,6 @@ pub fn read_abandon(response: &Response) -> Result<String, Refusal> {
 
 fn endpoint(config: &Config) -> String {
     format!("{}/storage/v1/upload/resumable", config.url)
-}
-
-/// A base64url name or a UUID: nothing that could lead the next request, and its token, elsewhere.
-pub fn is_id(id: &str) -> bool {
-    let is_id_char = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '=' | '+' | '.' | '~');
-    id.chars().all(is_id_char) && id.contains(|c| c != '.')
 }
 
 fn metadata<B>(config: &Config, ticket: Option<&Ticket>, shipment: &Shipment<B>) -> String {
