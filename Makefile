@@ -1,6 +1,6 @@
 # Everything runs with the tools that scripts/bootstrap.sh sets up; `make help` lists the targets.
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
-.PHONY: help demo build test package-test lint audit bench chaos deploy-check clean
+.PHONY: help demo build test package-test lint audit bench chaos fuzz deploy-check clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -39,6 +39,12 @@ chaos: ## thousands of syncs and a killed browser through faults, at length (som
 	@scripts/bootstrap.sh test
 	@scripts/build.sh
 	@CHROME=.tools/bin/chromium node tests/chaos/long.mjs
+
+fuzz: ## look for input that breaks what reads it (TIME=600: seconds a target, TARGETS="image job", KEEP=1: keep what is found)
+	@scripts/bootstrap.sh fuzz
+	@scripts/build.sh
+	@TIME=$(TIME) KEEP=$(KEEP) fuzz/run.sh $(TARGETS)
+	@FUZZ_ROUNDS=10000 node --test --test-reporter=spec tests/package/fuzz.test.mjs
 
 deploy-check: build ## build the Worker as it is deployed, and check its configuration
 	@npm run --silent deploy-check -w imagen-cloud-worker

@@ -169,7 +169,7 @@ export interface SyncOptions extends CallOptions {
 
 /** What a call that sends many images takes. Progress is over all of them, and told every 16 ms at most. */
 export interface SyncManyOptions extends SyncOptions {
-  /** Uploads at once. Default 6. */
+  /** Uploads at once, 100 at most. Default 6. */
   concurrency?: number;
 }
 

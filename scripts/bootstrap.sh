@@ -3,6 +3,7 @@
 #   scripts/bootstrap.sh build   Rust with a wasm32 standard library, wasm-bindgen, Node and the npm packages
 #   scripts/bootstrap.sh test    also wasm-pack, Chromium, ChromeDriver, Firefox and PostgreSQL's programs
 #   scripts/bootstrap.sh audit   what build needs, and cargo-deny
+#   scripts/bootstrap.sh fuzz    what build needs, and cargo-fuzz
 #   scripts/bootstrap.sh package what test needs, and the bundlers, runtimes and checkers of tests/packaging/tools
 # What the machine already has is used. The rest goes into a per-user cache, by version, so that a second
 # clone costs nothing. Each need is met in the ordinary way first; where only package registries can be
@@ -13,8 +14,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
 level=${1:-build}
 case $level in
-  build | test | package | audit) ;;
-  *) echo "usage: scripts/bootstrap.sh [build|test|package|audit]" >&2; exit 2 ;;
+  build | test | package | audit | fuzz) ;;
+  *) echo "usage: scripts/bootstrap.sh [build|test|package|audit|fuzz]" >&2; exit 2 ;;
 esac
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/imagen-cloud
@@ -22,6 +23,7 @@ bin=$root/.tools/bin
 target=wasm32-unknown-unknown
 wasm_pack_version=0.15.1
 cargo_deny_version=0.20.2
+cargo_fuzz_version=0.13.2
 node_version=22.23.3 # fetched only where the user's is older than node_oldest
 node_oldest=22
 mkdir -p "$cache/logs" "$bin"
@@ -304,6 +306,7 @@ need_crate wasm-bindgen-cli "${bindgen:-0.2.130}" wasm-bindgen wasm-bindgen-test
 need_node
 need_npm_packages .
 [[ $level != audit ]] || need_crate cargo-deny $cargo_deny_version cargo-deny
+[[ $level != fuzz ]] || need_crate cargo-fuzz $cargo_fuzz_version cargo-fuzz
 if [[ $level == test || $level == package ]]; then
   need_crate wasm-pack $wasm_pack_version wasm-pack
   need_chromium

@@ -20,7 +20,7 @@
 
 #[cfg(target_arch = "wasm32")]
 pub mod api;
-mod base64;
+pub mod base64;
 pub mod client;
 pub mod config;
 pub mod courier;
@@ -37,8 +37,11 @@ pub mod relay;
 pub mod request;
 pub mod retry;
 pub mod row;
+#[cfg(test)]
+#[path = "../tests/support/host.rs"]
+mod stand_in;
 pub mod storage;
-mod text;
+pub mod text;
 
 /// A third of the size of the standard one.
 #[cfg(target_arch = "wasm32")]

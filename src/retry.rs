@@ -90,14 +90,9 @@ pub fn retry_after_ms(
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    pub(crate) use crate::stand_in::parse_date;
 
     const POLICY: Policy = Policy { max_retries: 3, initial_backoff_ms: 1000, max_backoff_ms: 3000 };
-
-    /// The native tests' stand-in for the host's parser.
-    pub(crate) fn parse_date(date: &str) -> Option<f64> {
-        let time = httpdate::parse_http_date(date).ok()?;
-        Some(time.duration_since(std::time::UNIX_EPOCH).ok()?.as_millis() as f64)
-    }
 
     fn decide(remedy: Remedy, asked_ms: Option<u32>, dice: f64) -> Decision {
         POLICY.decide(&mut Attempts::default(), remedy, asked_ms, true, dice)

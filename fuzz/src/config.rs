@@ -1,0 +1,42 @@
+//! Options of callers.
+
+use imagen_cloud::config::{Config, Options};
+use imagen_cloud::path::StoragePath;
+use imagen_cloud::row;
+use imagen_cloud::storage::{object, sign};
+
+/// A configuration that is accepted makes requests that every host can send, to the project's URL and nowhere else.
+pub fn holds(input: &[u8]) {
+    let [url, api_key, bucket, schema, table, path_prefix, cache_control] = super::fields(input);
+    let some = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+    let options = Options {
+        url: some(&url),
+        api_key: some(&api_key),
+        bucket: some(&bucket),
+        schema: some(&schema),
+        table: some(&table),
+        path_prefix: some(&path_prefix),
+        cache_control: some(&cache_control),
+        ..Options::default()
+    };
+    let given = |name: &str| match name {
+        "SUPABASE_URL" => some(&url),
+        "SUPABASE_SERVICE_KEY" => some(&api_key),
+        _ => None,
+    };
+    if let Some(options) = Config::options_from_env(given) {
+        let _ = Config::new(options, true);
+    }
+    let Ok(config) = Config::new(options.clone(), false) else { return };
+    let (scheme, rest) = config.url.split_once("://").unwrap();
+    assert!(["http", "https"].contains(&scheme.to_ascii_lowercase().as_str()), "{url:?}");
+    assert!(!rest.is_empty() && !rest.starts_with(['/', ':', '?', '#']) && !rest.contains(['@', '?', '#']), "{url:?}");
+    assert!(api_key.bytes().all(|byte| (b' '..0x7f).contains(&byte)));
+
+    let path = StoragePath::build(&config.path_prefix, "d", "s", 1, "png").unwrap();
+    let shipment = super::shipment(path.as_str());
+    super::check_request(&object::upload(&config, &shipment), &config, "/storage/v1/object/");
+    super::check_request(&sign::sign::<()>(&config, &path, 60), &config, "/storage/v1/object/sign/");
+    super::check_request(&row::insert::<()>(&config, "{}"), &config, "/rest/v1/");
+    super::check_request(&row::read_back::<()>(&config, super::ID), &config, "/rest/v1/");
+}

@@ -1,0 +1,50 @@
+//! Answers of the Worker.
+
+use core::cell::Cell;
+
+use imagen_cloud::config::check_url;
+use imagen_cloud::error::{Code, Stage};
+use imagen_cloud::relay;
+use imagen_cloud::storage::tus::Upload;
+
+use super::answer::{check_read, check_refusal};
+
+/// An answer is what it should be, or an error that fits it; a ticket leads every request where it says, and can be sent.
+pub fn holds(input: &[u8]) {
+    let response = super::response(input);
+    let config = super::config();
+    let shipment = super::shipment("u/a.png");
+    let queued = Cell::new(false);
+    let read = [
+        (Stage::Upload, relay::read_sync(&response, &queued)),
+        (Stage::Insert, relay::read_commit(&response).map(|done| done.to_string())),
+        (Stage::Sign, relay::read_sign(&response)),
+    ];
+    assert_eq!(queued.get(), response.status == 202);
+    for (stage, outcome) in read {
+        match outcome {
+            // A commit of what is not there yet is refused, and that is no error.
+            Ok(text) => assert!(response.is_success() || text == "false"),
+            Err(refusal) => check_read(stage, &response, &refusal),
+        }
+    }
+    if let Ok(url) = relay::read_sign(&response) {
+        assert!(url.starts_with("http://") || url.starts_with("https://"), "{url}");
+    }
+    let ticket = match relay::read_ticket(&response) {
+        Ok(ticket) => ticket,
+        Err(refusal) if response.is_success() => {
+            assert_eq!((refusal.error.code, refusal.error.retryable), (Code::BadResponse, true));
+            assert!(!refusal.error.message.contains(super::SIGNATURE));
+            return;
+        }
+        Err(refusal) => return check_refusal(Stage::Upload, &response, &refusal),
+    };
+    assert!(response.is_success());
+    assert_eq!(check_url(&ticket.resumable_url), Ok(()));
+    let storage = super::Config { url: ticket.resumable_url.clone(), ..super::config() };
+    let upload = Upload::new(10.0, 4.0, None, true);
+    let created = upload.next(&config, Some(&ticket), &shipment, |from, to| (from, to));
+    super::check_request(&created, &storage, "");
+    super::check_request(&relay::commit(&config, &ticket, &shipment, 10.0), &config, "/api/tickets/");
+}

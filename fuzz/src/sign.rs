@@ -1,0 +1,63 @@
+//! Answers to a request to sign, and the URLs that are made of them.
+
+use imagen_cloud::error::Stage;
+use imagen_cloud::http::Response;
+use imagen_cloud::json::{self, Json};
+use imagen_cloud::path::StoragePath;
+use imagen_cloud::storage::sign::{as_download, read_sign, read_sign_many, sign_many};
+use percent_encoding::percent_decode_str;
+
+use super::answer::{check_read, check_refusal};
+
+/// A URL that is given is absolute, encoded and one line; what is relative stays at the project's Storage.
+pub fn holds(input: &[u8]) {
+    let [path, signed, name, answer] = super::fields(input);
+    let config = super::config();
+    let Ok(path) = StoragePath::parse(&path) else { return };
+
+    let text = |text: &str| Json::Text(text.to_owned());
+    let object = |members: Vec<(&str, Json)>| {
+        Json::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    };
+    let of = |json: Json| Response { status: 200, json: Some(json), ..Response::default() };
+    let one = read_sign(&config, &path, &of(object(vec![("signedURL", text(&signed))])));
+    let items = vec![object(vec![("signedURL", text(&signed))]), object(vec![("error", text("missing"))])];
+    let two = [path.clone(), path.clone()];
+    let many = read_sign_many(&config, &two, &of(Json::Array(items)));
+    match (one, many) {
+        (Ok(url), Ok(lines)) => {
+            let is_absolute = signed.starts_with("https://") || signed.starts_with("http://");
+            super::check_url(&url);
+            assert!(url.starts_with("https://x.co/storage/v1/") || is_absolute && url.starts_with("http"), "{url}");
+            assert_eq!(lines.split('\n').collect::<Vec<_>>(), [url.as_str(), ""]);
+            let saved = as_download(&url, &name);
+            super::check_url(&saved);
+            let (before, after) = saved.rsplit_once("&download=").unwrap();
+            assert_eq!(before, url);
+            assert!(!after.contains(['&', '#', '+']), "{after}");
+            assert_eq!(percent_decode_str(after).decode_utf8().unwrap(), name);
+        }
+        (Err(refusal), Err(_)) => assert!(!signed.starts_with('/') && refusal.error.stage == Stage::Sign, "{signed:?}"),
+        (one, many) => panic!("{one:?}, but {many:?}"),
+    }
+
+    let request = sign_many::<()>(&config, &two, 60);
+    super::check_request(&request, &config, "/storage/v1/object/sign/");
+    let answer = super::response(answer.as_bytes());
+    for outcome in [read_sign(&config, &path, &answer), read_sign_many(&config, &two, &answer)] {
+        match outcome {
+            Ok(lines) => assert!(answer.is_success() && lines.split('\n').count() <= 2),
+            Err(refusal) if answer.is_success() => {
+                // An empty signedURL is Storage's own word, and final.
+                let mut refusal = refusal;
+                if answer.json.as_ref().and_then(|body| body.text("signedURL")) == Some("") {
+                    refusal = refusal.retryable();
+                    refusal.remedy = imagen_cloud::refusal::Remedy::Wait;
+                }
+                check_read(Stage::Sign, &answer, &refusal);
+            }
+            Err(refusal) => check_refusal(Stage::Sign, &answer, &refusal),
+        }
+    }
+    assert!(serde_json::from_str::<String>(&json::quote(&signed)).is_ok_and(|read| read == signed));
+}
