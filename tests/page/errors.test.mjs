@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { enter, press, send, shownWidth, startSite } from "./support.mjs";
+import { enter, job, press, send, shownWidth, startSite } from "./support.mjs";
 
 let site;
 let page;
@@ -11,28 +11,45 @@ before(async () => {
 });
 after(() => site?.close());
 
-test("a Worker that can't be reached is told, and the same image sent again arrives", async () => {
+test("a Worker that can't be reached is told, and tried again until it is there", async () => {
   await page.route("**/api/sync", (request) => request.fulfill({ status: 503, json: { code: "unavailable" } }));
   await press(page, { prompt: "a lake", route: "worker" });
-  const failure = page.locator("#failure");
-  await failure.waitFor();
-  assert.match(await failure.textContent(), /server is having a moment/);
-  assert.match(await failure.textContent(), /Your picture is still here/);
-  assert.equal(await failure.getAttribute("role"), "alert");
+  const hint = job(page, "a lake").locator(".job-hint", { hasText: "server is having a moment" });
+  await hint.waitFor();
 
   await page.unrouteAll();
-  await page.getByRole("button", { name: "Send again" }).click();
+  // It comes again by itself, but not so soon.
+  await retry(job(page, "a lake"));
   await page.locator("#arrival").waitFor();
   assert.equal(await shownWidth(page), 1024);
 });
 
-test("what the Worker keeps while Supabase is down is said to be safe", async () => {
+test("what the Worker keeps while Supabase is down is said to be safe, and arrives", async () => {
   site.recorder.offline(true);
-  await press(page, { prompt: "a lake in safe hands", route: "worker" });
-  await page.locator("#arrival").waitFor();
-  assert.equal(await page.locator("#arrival-title").textContent(), "It's in safe hands");
-  assert.equal(await page.locator("#failure").isHidden(), true);
+  await press(page, { prompt: "in safe hands", route: "worker" });
+  const item = job(page, "in safe hands");
+  await item.getByText("Safe with the Worker").waitFor();
+  assert.match(await item.textContent(), /goes on by itself/);
+  assert.equal(await item.getByRole("progressbar").isVisible(), false);
+  assert.match(await page.getByRole("log").textContent(), /“in safe hands” is safe with the Worker/);
   site.recorder.offline(false);
+  await item.waitFor({ state: "detached" });
+  await page.locator("#grid li", { hasText: "in safe hands" }).waitFor();
+  assert.equal((await site.rowsOf(page)).filter(({ prompt }) => prompt === "in safe hands").length, 1);
+});
+
+test("what waits goes by the way that is chosen meanwhile, and the choice outlives a reload", async () => {
+  site.recorder.offline(true);
+  await press(page, { prompt: "undecided", route: "direct" });
+  await job(page, "undecided").getByText("Tries again in").waitFor();
+  await page.locator("input[value=worker]").check();
+  await retry(job(page, "undecided"));
+  await job(page, "undecided").getByText("Safe with the Worker").waitFor();
+  await page.reload();
+  await job(page, "undecided").getByText("Safe with the Worker").waitFor();
+  assert.equal(await page.locator("input[value=worker]").isChecked(), true);
+  site.recorder.offline(false);
+  await page.locator("#grid li", { hasText: "undecided" }).waitFor();
 });
 
 test("a file that is no image is refused with a reason, before anything is sent", async () => {
@@ -56,19 +73,49 @@ test("an empty prompt and a seed that is none are pointed out where they are", a
   await send(page, { prompt: "a lake" });
 });
 
-test("a browser that keeps nothing is told of, and the way through the Worker is left", async () => {
+test("a browser that keeps nothing is told of, and what is sent goes out at once, either way", async () => {
+  const bare = await openBare();
+  await bare.locator("#outbox-failed").waitFor();
+  assert.match(await bare.locator("#outbox-failed").textContent(), /keeps nothing here.*at once/);
+  for (const route of ["direct", "worker"]) await send(bare, { prompt: `a lake, ${route}`, route });
+  assert.equal(await bare.evaluate(() => document.activeElement.id), "arrival-title");
+  assert.deepEqual(bare.complaints, []);
+
+  site.recorder.offline(true);
+  await press(bare, { prompt: "a lake in safe hands" });
+  await bare.getByText("It's in safe hands").waitFor();
+  await bare.route("**/api/sync", (request) => request.fulfill({ status: 503, json: { code: "unavailable" } }));
+  await press(bare, { prompt: "a lake, sent again" });
+  const failure = bare.locator("#failure");
+  await failure.waitFor();
+  assert.match(await failure.textContent(), /server is having a moment.*Your picture is still here/s);
+  assert.equal(await failure.getAttribute("role"), "alert");
+  site.recorder.offline(false);
+  await bare.unrouteAll();
+  await bare.getByRole("button", { name: "Send again" }).click();
+  await bare.locator("#arrival").waitFor();
+  assert.equal(await shownWidth(bare), 1024);
+});
+
+test("what is sent at once and cancelled leaves the page ready for the next", async () => {
+  const bare = await openBare();
+  const hold = site.recorder.hold({ method: "PUT", image: "forgotten", at: "request" });
+  await press(bare, { prompt: "forgotten", route: "worker" });
+  await hold.reached;
+  await bare.getByRole("button", { name: "Cancel" }).click();
+  await bare.locator("#delivery").waitFor({ state: "hidden" });
+  hold.release();
+  await send(bare, { prompt: "remembered", route: "worker" });
+});
+
+/** A visitor whose browser has no place for an outbox. */
+async function openBare() {
   const bare = await site.openPage();
   await bare.addInitScript(() => delete Navigator.prototype.locks);
   await bare.reload();
   await enter(bare);
-  await bare.locator("#outbox-failed").waitFor();
-  assert.match(await bare.locator("#outbox-failed").textContent(), /keeps nothing here/);
-  await press(bare, { prompt: "a lake" });
-  await bare.locator("#failure").waitFor();
-  assert.match(await bare.locator("#failure-hint").textContent(), /through the Worker/);
-  await send(bare, { prompt: "a lake", route: "worker" });
-  assert.deepEqual(bare.complaints, []);
-});
+  return bare;
+}
 
 test("a wrong password and a short one are told", async () => {
   await page.getByRole("button", { name: "Sign out" }).click();
@@ -81,3 +128,11 @@ test("a wrong password and a short one are told", async () => {
   await page.locator("#sign-in-message:not(:empty)").waitFor();
   assert.match(await page.locator("#sign-in-message").textContent(), /credentials/i);
 });
+
+/** Presses "Retry", unless its time has come meanwhile. */
+async function retry(item) {
+  await item
+    .getByRole("button", { name: "Retry" })
+    .click({ timeout: 5_000 })
+    .catch(() => undefined);
+}

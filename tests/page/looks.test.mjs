@@ -56,7 +56,7 @@ test("everything can be reached and used by keyboard alone", async () => {
   assert.equal(await page.locator("input[value=worker]").isChecked(), true);
   await page.keyboard.press("Enter");
   await page.locator("#arrival").waitFor();
-  assert.equal(await page.evaluate(() => document.activeElement.id), "arrival-title");
+  assert.equal(await page.evaluate(() => document.activeElement.value), "worker");
 });
 
 test("pictures that arrived, and one's details", async () => {
@@ -75,7 +75,7 @@ test("an outbox with one on its way, one refused, one waiting", async () => {
   const accept = site.recorder.answer({ method: "PUT", image: "volcano", status: 400, body: refusal });
   const headers = { "retry-after": "90", "access-control-expose-headers": "retry-after" };
   const recover = site.recorder.answer({ method: "PUT", image: "aurora", status: 503, headers, body: {} });
-  await press(page, { prompt: "a volcano in autumn" });
+  await press(page, { prompt: "a volcano in autumn", route: "direct" });
   await job(page, "volcano").getByRole("button", { name: "Retry" }).waitFor();
   await press(page, { prompt: "aurora over a very long mountain range that does not end" });
   await job(page, "aurora").getByText("Tries again in").waitFor();
@@ -97,12 +97,22 @@ test("offline", async () => {
   await page.context().setOffline(false);
 });
 
-test("a failure of the Worker, and of the gallery", async () => {
+test("an image that the Worker keeps while Supabase is down", async () => {
+  site.recorder.offline(true);
+  await press(page, { prompt: "a lake in safe hands", route: "worker" });
+  await job(page, "safe hands").getByText("Safe with the Worker").waitFor();
+  await look("relay");
+  site.recorder.offline(false);
+  await job(page, "safe hands").waitFor({ state: "detached" });
+});
+
+test("a failure, of the gallery too, in a browser that has no outbox", async () => {
+  await page.addInitScript(() => delete Navigator.prototype.locks);
   await page.route("**/api/sync", (request) => request.fulfill({ status: 503, json: { code: "unavailable" } }));
   site.recorder.offline(true);
   await page.reload();
   await page.locator("#gallery-failed").waitFor();
-  await press(page, { prompt: "a lake", route: "worker" });
+  await press(page, { prompt: "a lake" });
   await page.locator("#failure").waitFor();
   await look("failing");
   site.recorder.offline(false);

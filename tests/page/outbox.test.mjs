@@ -70,9 +70,8 @@ test("while the server can't be reached it says when it tries again, and a retry
   site.recorder.offline(true);
   await press(page, { prompt: "cut off" });
   const item = job(page, "cut off");
-  await item.getByRole("button", { name: "Retry" }).waitFor();
-  assert.match(await stateOf(item), /^Tries again in \d+ (s|min)$/);
-  assert.match(await item.locator(".job-hint").textContent(), /Can't reach the server/);
+  await item.locator(".job-state", { hasText: /^Tries again in \d+ (s|min)$/ }).waitFor();
+  await item.locator(".job-hint", { hasText: "Can't reach the server" }).waitFor();
   site.recorder.offline(false);
   const retry = item.getByRole("button", { name: "Retry" });
   await retry.click().catch(() => undefined); // unless its time has come

@@ -12,11 +12,36 @@ const SCREENSHOTS = fileURLToPath(new URL("../../target/screenshots/", import.me
 const AXE = new URL("../../node_modules/axe-core/axe.min.js", import.meta.url);
 
 /** Everything between page and Worker on one side and Supabase on the other goes through `recorder`. */
-export async function startSite() {
+export async function startServers() {
   const supabase = await startEmbedded();
   const recorder = await startRecorder({ target: supabase.url });
-  const [web, browser] = await Promise.all([
-    startWeb({ supabase: { ...supabase, url: recorder.url }, worker: { SYNC_DEADLINE_MS: "3000" } }),
+  const web = await startWeb({
+    supabase: { ...supabase, url: recorder.url },
+    worker: { SYNC_DEADLINE_MS: "3000", RETRY_DELAY_SECONDS: "1" },
+  });
+  const admin = createClient(supabase.url, supabase.serviceKey, { auth: { persistSession: false } });
+  return {
+    supabase,
+    recorder,
+    web,
+    admin,
+    /** The rows of whoever is signed in on the page. */
+    rowsOf: async (page) => {
+      const { user } = await sessionOf(page);
+      return supabase.sql("select * from imagen.images where owner_user_id = $1 order by created_at desc", [user.id]);
+    },
+    async close() {
+      await web.close();
+      await recorder.close();
+      await supabase.close();
+    },
+  };
+}
+
+/** The same, and Chromium. */
+export async function startSite() {
+  const [servers, browser] = await Promise.all([
+    startServers(),
     chromium.launch({
       executablePath: process.env.CHROME ?? "/usr/bin/chromium",
       args: [
@@ -30,23 +55,12 @@ export async function startSite() {
       ],
     }),
   ]);
-  const admin = createClient(supabase.url, supabase.serviceKey, { auth: { persistSession: false } });
   return {
-    supabase,
-    recorder,
-    web,
-    admin,
-    openPage: (options) => openPage(browser, web.url, options),
-    /** The rows of whoever is signed in on the page. */
-    rowsOf: async (page) => {
-      const { user } = await sessionOf(page);
-      return supabase.sql("select * from imagen.images where owner_user_id = $1 order by created_at desc", [user.id]);
-    },
+    ...servers,
+    openPage: (options) => openPage(browser, servers.web.url, options),
     async close() {
       await browser.close();
-      await web.close();
-      await recorder.close();
-      await supabase.close();
+      await servers.close();
     },
   };
 }
@@ -97,10 +111,10 @@ export function sessionOf(page) {
         const opening = indexedDB.open("imagen-cloud-session");
         opening.onerror = () => reject(opening.error);
         opening.onsuccess = () => {
-          const reading = opening.result.transaction("session").objectStore("session").getAll();
+          const reading = opening.result.transaction("session").objectStore("session").get("imagen-cloud-session");
           reading.onsuccess = () => {
             opening.result.close();
-            resolve(JSON.parse(reading.result[0]));
+            resolve(JSON.parse(reading.result));
           };
         };
       }),
@@ -108,10 +122,10 @@ export function sessionOf(page) {
 }
 
 /** Fills in what is given and presses the button. */
-export async function press(page, { prompt, seed, route = "direct" } = {}) {
+export async function press(page, { prompt, seed, route } = {}) {
   if (prompt !== undefined) await page.locator("#prompt").fill(prompt);
   if (seed !== undefined) await page.locator("#seed").fill(seed);
-  await page.locator(`input[value=${route}]`).check();
+  if (route !== undefined) await page.locator(`input[value=${route}]`).check();
   await page.getByRole("button", { name: "Send to Supabase" }).click();
 }
 

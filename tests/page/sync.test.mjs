@@ -151,18 +151,6 @@ test("an upload that is discarded leaves no row, and the page is ready for the n
   assert.deepEqual(page.complaints, []);
 });
 
-test("a post to the Worker that is cancelled leaves the page ready for the next", async () => {
-  const page = await site.openPage();
-  await enter(page);
-  const hold = site.recorder.hold({ method: "PUT", image: "forgotten", at: "request" });
-  await press(page, { prompt: "forgotten", route: "worker" });
-  await hold.reached;
-  await page.getByRole("button", { name: "Cancel" }).click();
-  await page.locator("#delivery").waitFor({ state: "hidden" });
-  hold.release();
-  await send(page, { prompt: "remembered", route: "worker" });
-});
-
 test("what is signed out is gone from the page, and there again after signing in", async () => {
   const page = await site.openPage();
   await page.getByLabel("Email").fill("someone@example.com");

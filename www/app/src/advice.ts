@@ -1,5 +1,4 @@
 import { isImagenCloudError } from "imagen-cloud";
-import { RouteError } from "./route-error";
 
 /** An error as people are told of it. */
 export interface Advice {
@@ -24,7 +23,7 @@ const FULL = [
   "Let the pictures in the outbox go out, or discard some. Your picture is still here.",
 ];
 
-/** Title and hint by code: the package's and the Worker's, which mostly share their names. */
+/** Title and hint by the package's codes. */
 const BY_CODE: Record<string, string[]> = {
   network: OFFLINE,
   timeout: ["The server took too long", "Your picture is still here. Send it again; it can't arrive twice."],
@@ -44,12 +43,11 @@ const BY_CODE: Record<string, string[]> = {
   bucket_missing: SET_UP,
   schema_not_exposed: SET_UP,
   table_missing: SET_UP,
-  misconfigured: ["The Worker isn't set up", "Whoever runs it has to set its bindings."],
   outbox_full: FULL,
   quota_exceeded: FULL,
   storage_unavailable: [
     "This browser keeps nothing here",
-    "Leave the private window, or send it through the Worker instead.",
+    "What you send goes out at once: keep this page open until it has arrived.",
   ],
   outbox_too_new: ["The outbox is from a newer version", "Close the other tabs of this app, then reload this one."],
   job_unreadable: ["This entry is damaged", "It can't be sent any more. Discard it, and send the picture again."],
@@ -76,7 +74,7 @@ function messageOf(error: unknown): string {
 /** Of an error, or of what an outbox keeps of one. */
 function codeOf(error: unknown): string {
   const told = error as { code?: unknown } | undefined;
-  if (isImagenCloudError(error) || error instanceof RouteError || !(error instanceof Error)) {
+  if (isImagenCloudError(error) || !(error instanceof Error)) {
     return typeof told?.code === "string" ? told.code : "";
   }
   // What fetch rejects with when there is no answer.

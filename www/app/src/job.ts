@@ -14,7 +14,7 @@ export interface Situation {
 
 /** A job as people are told of it. */
 export interface Told {
-  look: "waiting" | "sending" | "failed";
+  look: "waiting" | "sending" | "safe" | "failed";
   state: string;
   /** What went wrong, and what to do. */
   hint?: string;
@@ -29,6 +29,10 @@ export function tell(job: OutboxJob, { online, paused, now, sent }: Situation): 
   const { title, hint, detail } = job.error ? adviceFor(job.error) : {};
   if (job.state === "failed") {
     return { look: "failed", state: title ?? "It wasn't taken", canRetry: true, ...present({ hint, detail }) };
+  }
+  if (job.state === "handed-over") {
+    const hint = "Supabase is down. It goes on by itself, and stays here until it has arrived.";
+    return { look: "safe", state: "Safe with the Worker", hint, canRetry: false };
   }
   if (paused) return { look: "waiting", state: `Paused, ${megabytes(job.size)}`, canRetry: false };
   if (!online) return { look: "waiting", state: "Waits for a connection", canRetry: false };

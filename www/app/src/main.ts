@@ -1,14 +1,13 @@
-import type { OutboxJob } from "imagen-cloud";
+import type { OutboxJob, Sink } from "imagen-cloud";
 import { adviceFor } from "./advice";
 import { loadConfig } from "./config";
-import { type Direct, openDirect } from "./direct";
 import { byId, show } from "./dom";
 import { offerInstall, registerWorker } from "./install";
 import { Painter } from "./painter";
-import { type Route, workerRoute } from "./routes";
-import { Session } from "./session";
+import { type Account, Session } from "./session";
+import { keepRoute, openRelay, openSink, openTransport, type Route, readRoute, type Transport } from "./transport";
 import { watchConnection } from "./view/connection";
-import { Delivery, type Way } from "./view/delivery";
+import { Delivery } from "./view/delivery";
 import { Details } from "./view/details";
 import { Gallery } from "./view/gallery";
 import { OutboxList } from "./view/outbox";
@@ -22,68 +21,92 @@ async function start(): Promise<void> {
   const config = await loadConfig();
   const session = new Session(config);
   const painter = new Painter();
-  let direct: Direct | undefined;
-  let byWorker: Route | undefined;
+  const routes = byId<HTMLFormElement>("compose").elements.namedItem("route") as RadioNodeList;
+  routes.value = await readRoute();
+  let account: Account | undefined;
+  let sink: Promise<Sink> | undefined;
+  let transport: Transport | undefined;
 
-  const details = new Details(() => direct?.sink);
+  const details = new Details(() => sink);
   const gallery = new Gallery(session, (tile) => details.open(tile));
   const delivery = new Delivery(() => gallery.arrived());
   const stage = new Stage(painter, () => delivery.forgetFailure());
   const outboxList = new OutboxList((job, title, isOwn) => {
     gallery.arrived();
-    if (direct && isOwn) showArrival(delivery, direct, job, title);
+    if (transport && isOwn) showArrival(delivery, transport, job, title);
   });
 
   setUpWelcome(session, config.demo);
   byId("sign-out").addEventListener("click", () => session.signOut());
   byId("compose").addEventListener("submit", (event) => {
     event.preventDefault();
-    const way = chosenWay();
-    if (way) delivery.send(() => stage.picture(), way);
+    if (!transport) return;
+    const onEnqueue = (id: string, prompt: string) => outboxList.remember(id, prompt);
+    delivery.send(() => stage.picture(), { ...transport, onEnqueue });
+  });
+  byId("routes").addEventListener("change", async () => {
+    await keepRoute(routes.value as Route);
+    travel();
   });
 
-  function chosenWay(): Way | undefined {
-    const isByWorker = new FormData(byId<HTMLFormElement>("compose")).get("route") === "worker";
-    if (isByWorker) return byWorker && { route: byWorker };
-    return direct && { outbox: direct.outbox, onEnqueue: (id, prompt) => outboxList.remember(id, prompt) };
+  /** Goes by the chosen way from now on, with what waits in the outbox too. */
+  function travel(): void {
+    const route = routes.value as Route;
+    if (!account || !sink || transport?.route === route) return;
+    transport?.close();
+    const isRelay = route === "worker";
+    transport = openTransport(route, isRelay ? openRelay(config, session, account) : sink, isRelay, worker);
+    openOutboxList(transport);
   }
 
-  await session.onChange((account) => {
+  async function openOutboxList(by: Transport): Promise<void> {
+    show("outbox-failed", false);
+    try {
+      const outbox = await by.outbox;
+      if (by === transport) await outboxList.open(outbox);
+    } catch (error) {
+      if (by !== transport) return;
+      const { title, hint } = adviceFor(error);
+      byId("outbox-failed").textContent = `${title}. ${hint}`;
+      show("outbox-failed", true);
+    }
+  }
+
+  /** The sink is freed when nothing uses it any more. */
+  async function leave(): Promise<void> {
+    const [open, used] = [transport, sink];
+    transport = undefined;
+    sink = undefined;
+    await open?.close();
+    await used?.then((made) => made.free()).catch(() => {});
+  }
+
+  await session.onChange((signedIn) => {
     delivery.reset();
     details.close();
     gallery.close();
     outboxList.close();
-    direct?.close();
-    direct = account && openDirect(config, session, account, worker);
-    byWorker = account && workerRoute(config, session);
+    leave();
+    account = signedIn;
     byId("account-email").textContent = account?.email ?? "";
     show("account", account !== undefined);
     show("studio", account !== undefined);
     show("welcome", account === undefined);
-    if (direct) {
+    if (account) {
+      sink = openSink(config, session, account);
+      sink.catch(() => {});
       stage.open();
-      gallery.open(direct.sink);
-      openOutboxList(outboxList, direct);
+      gallery.open(sink);
+      travel();
     } else {
       drawWelcome(painter);
     }
   });
 }
 
-async function openOutboxList(list: OutboxList, { outbox }: Direct): Promise<void> {
-  show("outbox-failed", false);
+async function showArrival(delivery: Delivery, { target }: Transport, { id, storagePath }: OutboxJob, title: string) {
   try {
-    await list.open(await outbox);
-  } catch (error) {
-    const { title, hint } = adviceFor(error);
-    byId("outbox-failed").textContent = `${title}. ${hint}`;
-    show("outbox-failed", true);
-  }
-}
-
-async function showArrival(delivery: Delivery, { sink }: Direct, { id, storagePath }: OutboxJob, title: string) {
-  try {
-    await delivery.arrivedByOutbox(title, storagePath, id, await (await sink).signedUrl(storagePath));
+    await delivery.arrivedByOutbox(title, storagePath, id, await (await target).signedUrl(storagePath));
   } catch {
     // The gallery shows it, and tells what is wrong.
   }

@@ -12,7 +12,8 @@ export interface Picture {
   sidecar?: Record<string, string | number>;
 }
 
-export const MAX_FILE_BYTES = 20 * 1024 * 1024;
+/** What the bucket takes. */
+export const MAX_FILE_BYTES = 100 * 1024 * 1024;
 const TYPES = ["image/png", "image/jpeg", "image/webp", "image/avif", "image/gif"];
 
 /** Why a file can't be sent, or `undefined`. */

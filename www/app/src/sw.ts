@@ -1,9 +1,9 @@
 // The service worker: keeps the app's own files, so that it opens offline, and sends what is in the outbox when no page
 // is open. What Supabase or the Worker answers never enters its cache.
-import { createOutbox, createSink, drainInBackground } from "imagen-cloud";
+import { createOutbox, drainInBackground, type Outbox } from "imagen-cloud";
 import { CONFIG_PATH, type Config } from "./config";
-import { sinkOptions } from "./direct";
 import { Session } from "./session";
+import { openRelay, openSink, readRoute } from "./transport";
 
 /** The files of this build, and a name that no other build has; the build appends it to this script. */
 declare const SHELL: { version: string; files: string[] };
@@ -35,13 +35,29 @@ scope.addEventListener("fetch", (event) => {
   if (answer) event.respondWith(answer);
 });
 
-drainInBackground(async () => {
+// Looked after at every drain: meanwhile somebody may have chosen another way, or another user may have signed in.
+drainInBackground(() => ({ drain: async () => (await currentOutbox()).drain() }) as Outbox);
+
+let opened: { by: string; outbox: Outbox; close(): Promise<void> } | undefined;
+
+async function currentOutbox(): Promise<Outbox> {
   const config: Config = await (await newestConfig()).json();
   const session = new Session(config);
-  const account = await session.account();
+  const [account, route] = await Promise.all([session.account(), readRoute()]);
   if (!account) throw new Error("Nobody is signed in.");
-  return createOutbox(await createSink(sinkOptions(config, session, account)), { automatic: false });
-});
+  const by = `${route} ${account.id}`;
+  if (opened?.by === by) return opened.outbox;
+  await opened?.close();
+  opened = undefined;
+  const target = await (route === "worker" ? openRelay : openSink)(config, session, account);
+  const outbox = await createOutbox(target, { automatic: false });
+  const close = async () => {
+    await outbox.close();
+    target.free();
+  };
+  opened = { by, outbox, close };
+  return outbox;
+}
 
 async function keepShell(): Promise<void> {
   const cache = await caches.open(cacheName());

@@ -4,10 +4,12 @@ import { announce } from "../announce";
 import { byId, element, show } from "../dom";
 import { quoted, slugFor, today } from "../name";
 import type { Picture } from "../picture";
-import type { Route } from "../routes";
+import type { Transport } from "../transport";
 
-/** Into the outbox, which sends it on its own, or by a route while one waits. */
-export type Way = { outbox: Promise<Outbox>; onEnqueue: (imageId: string, prompt: string) => void } | { route: Route };
+/** Into the outbox, which sends it on its own; where the browser keeps none, at once, while one waits. */
+export interface Way extends Pick<Transport, "target" | "outbox"> {
+  onEnqueue: (imageId: string, prompt: string) => void;
+}
 
 /** One picture on its way, with a name and an id that every attempt keeps. */
 interface Parcel {
@@ -100,8 +102,9 @@ export class Delivery {
     const abort = new AbortController();
     this.#abort = abort;
     try {
-      if ("route" in parcel.way) await this.#byRoute(parcel.request, parcel.way.route, abort.signal);
-      else await this.#byOutbox(parcel.request, parcel.way);
+      const outbox = await parcel.way.outbox.catch(() => undefined);
+      if (outbox) await this.#byOutbox(parcel.request, outbox, parcel.way);
+      else await this.#atOnce(parcel.request, parcel.way, abort.signal);
       this.#parcel = undefined;
     } catch (error) {
       this.#ended(error);
@@ -111,26 +114,35 @@ export class Delivery {
     }
   }
 
-  async #byOutbox(request: SyncRequest, { outbox, onEnqueue }: Extract<Way, { outbox: unknown }>): Promise<void> {
+  async #byOutbox(request: SyncRequest, outbox: Outbox, { onEnqueue }: Way): Promise<void> {
     this.#only(undefined);
     const { imageId = "", prompt } = request;
     onEnqueue(imageId, prompt);
-    await (await outbox).enqueue(request);
+    await outbox.enqueue(request);
     announce(`${quoted(prompt)} is in the outbox.`);
   }
 
-  async #byRoute(request: SyncRequest, route: Route, signal: AbortSignal): Promise<void> {
+  async #atOnce(request: SyncRequest, way: Way, signal: AbortSignal): Promise<void> {
     byId<HTMLButtonElement>("send").disabled = true;
     this.#only("delivery");
-    this.#step("upload", "Sending it to the Worker");
+    this.#step("upload", "Sending it");
     byId("cancel").focus();
-    const accepted = await route.send(request, { signal });
+    const bar = byId<HTMLProgressElement>("progress");
+    bar.removeAttribute("value");
+    const target = await way.target;
+    const accepted = await target.sync(request, {
+      signal,
+      onProgress: ({ sent, total }) => {
+        bar.value = Math.round((sent / Math.max(1, total)) * 100);
+      },
+    });
     const arrival = { ...accepted, prompt: request.prompt };
     if (accepted.queued) {
       this.#kept(arrival, request.image as Blob);
     } else {
       this.#step("sign", "Signing a link");
-      const url = await route.signedUrl(accepted.storagePath);
+      bar.removeAttribute("value");
+      const url = await target.signedUrl(accepted.storagePath);
       signal.throwIfAborted();
       await this.#arrived(arrival, url);
       announce(`${quoted(request.prompt)} arrived.`);

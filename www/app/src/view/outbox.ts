@@ -24,7 +24,7 @@ export class OutboxList {
 
   /** Shows this outbox from now on. */
   async open(outbox: Outbox): Promise<void> {
-    this.close();
+    this.#leave();
     this.#outbox = outbox;
     this.#stopListening = outbox.onChange((change) => this.#changed(change));
     const [jobs, paused] = await Promise.all([outbox.list(), outbox.isPaused()]);
@@ -39,13 +39,17 @@ export class OutboxList {
   }
 
   close(): void {
+    this.#leave();
+    this.#titles.clear();
+    this.#show();
+  }
+
+  #leave(): void {
     this.#stopListening?.();
     this.#outbox = undefined;
     for (const item of this.#items.values()) item.remove();
     this.#items.clear();
-    this.#titles.clear();
     this.#paused = false;
-    this.#show();
   }
 
   /** The words of a picture that this tab is about to put in. */
@@ -94,6 +98,9 @@ export class OutboxList {
     }
     if (job.state === "failed" && known.job.state !== "failed") {
       announce(`${quoted(known.title)} could not be sent: ${adviceFor(job.error).title}.`);
+    }
+    if (job.state === "handed-over" && known.job.state !== "handed-over") {
+      announce(`${quoted(known.title)} is safe with the Worker.`);
     }
     // Bytes that were sent in vain are sent again.
     if (job.state === "queued") known.sent = undefined;
@@ -150,7 +157,8 @@ export class OutboxList {
     for (const item of this.#items.values()) item.show(situation);
     const count = this.#items.size;
     byId("outbox-count").textContent = count > 0 ? String(count) : "";
-    show("outbox-empty", count === 0);
+    // Where there is no outbox, there is something else to be said.
+    show("outbox-empty", count === 0 && this.#outbox !== undefined);
     byId("outbox-empty").textContent = this.#paused
       ? "Paused. What you send waits here until you resume."
       : "Nothing is waiting. What you send passes through here, also while you're offline.";
