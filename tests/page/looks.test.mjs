@@ -103,6 +103,7 @@ test("an image that the Worker keeps while Supabase is down", async () => {
   await job(page, "safe hands").getByText("Safe with the Worker").waitFor();
   await look("relay");
   site.recorder.offline(false);
+  await job(page, "safe hands").getByRole("button", { name: "Check now" }).click();
   await job(page, "safe hands").waitFor({ state: "detached" });
 });
 

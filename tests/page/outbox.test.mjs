@@ -49,7 +49,7 @@ test("what the server refuses is kept with a reason, and arrives by a retry", as
   });
   await press(page, { prompt: "Too big" });
   const item = job(page, "Too big");
-  await item.getByRole("button", { name: "Retry Too big" }).waitFor();
+  await item.getByRole("button", { name: "Retry: Too big" }).waitFor();
   assert.equal(await stateOf(item), "The picture is too large");
   assert.match(await item.textContent(), /Choose a smaller file/);
   assert.match(await item.locator("code").textContent(), new RegExp(message));

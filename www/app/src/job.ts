@@ -32,7 +32,7 @@ export function tell(job: OutboxJob, { online, paused, now, sent }: Situation): 
   }
   if (job.state === "handed-over") {
     const hint = "Supabase is down. It goes on by itself, and stays here until it has arrived.";
-    return { look: "safe", state: "Safe with the Worker", hint, canRetry: false };
+    return { look: "safe", state: "Safe with the Worker", hint, canRetry: online && job.notBefore > now };
   }
   if (paused) return { look: "waiting", state: `Paused, ${megabytes(job.size)}`, canRetry: false };
   if (!online) return { look: "waiting", state: "Waits for a connection", canRetry: false };

@@ -24,7 +24,7 @@ export class OutboxItem {
   readonly #bar = element("progress", { max: 100 });
   readonly #detail = element("code");
   readonly #details = element("details", {}, element("summary", {}, "What the server said"), this.#detail);
-  readonly #retry = element("button", { type: "button", className: "button small" }, "Retry");
+  readonly #retry = element("button", { type: "button", className: "button small" });
   readonly #discard = element("button", { type: "button", className: "button quiet small" }, "Discard");
   #sure: ReturnType<typeof setTimeout> | undefined;
 
@@ -32,7 +32,6 @@ export class OutboxItem {
     this.job = job;
     this.title = title ?? wordsOf(job.storagePath);
     this.#bar.setAttribute("aria-label", `Upload of ${this.title}`);
-    this.#retry.setAttribute("aria-label", `Retry ${this.title}`);
     this.#label("Discard");
     this.#retry.addEventListener("click", () => actions.retry());
     this.#discard.addEventListener("click", () => this.#askTwice(() => actions.discard()));
@@ -72,6 +71,11 @@ export class OutboxItem {
     this.#detail.textContent = told.detail ?? "";
     this.#details.hidden = told.detail === undefined;
     this.#retry.hidden = !told.canRetry;
+    const action = told.look === "safe" ? "Check now" : "Retry";
+    if (this.#retry.textContent !== action) {
+      this.#retry.textContent = action;
+      this.#retry.setAttribute("aria-label", `${action}: ${this.title}`);
+    }
     this.root.toggleAttribute("data-can-retry", told.canRetry);
   }
 
