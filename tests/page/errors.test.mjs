@@ -52,6 +52,22 @@ test("what waits goes by the way that is chosen meanwhile, and the choice outliv
   await page.locator("#grid li", { hasText: "undecided" }).waitFor();
 });
 
+test("a way chosen at the very moment of sending loses nothing", async () => {
+  for (const route of ["direct", "worker", "direct", "worker"]) {
+    const prompt = `in a hurry, ${await page.locator("#grid li").count()}`;
+    await page.locator("#prompt").fill(prompt);
+    await page.evaluate((chosen) => {
+      const input = document.querySelector(`input[value=${chosen}]`);
+      const form = document.querySelector("#compose");
+      // Once before and once after, in the same moment.
+      form.requestSubmit();
+      input.click();
+      form.requestSubmit();
+    }, route);
+    await page.locator("#grid li", { hasText: prompt }).first().waitFor();
+  }
+});
+
 test("a file that is no image is refused with a reason, before anything is sent", async () => {
   page.complaints.length = 0;
   await page.locator("#file").setInputFiles({ name: "a.txt", mimeType: "text/plain", buffer: Buffer.from("no") });

@@ -99,6 +99,7 @@ test("offline", async () => {
 
 test("an image that the Worker keeps while Supabase is down", async () => {
   site.recorder.offline(true);
+  await page.getByRole("button", { name: "Resume" }).click();
   await press(page, { prompt: "a lake in safe hands", route: "worker" });
   await job(page, "safe hands").getByText("Safe with the Worker").waitFor();
   await look("relay");

@@ -29,7 +29,11 @@ async function start(): Promise<void> {
 
   const details = new Details(() => sink);
   const gallery = new Gallery(session, (tile) => details.open(tile));
-  const delivery = new Delivery(() => gallery.arrived());
+  const delivery = new Delivery({
+    way: () => transport,
+    onEnqueue: (id, prompt) => outboxList.remember(id, prompt),
+    onArrived: () => gallery.arrived(),
+  });
   const stage = new Stage(painter, () => delivery.forgetFailure());
   const outboxList = new OutboxList((job, title, isOwn) => {
     gallery.arrived();
@@ -40,13 +44,11 @@ async function start(): Promise<void> {
   byId("sign-out").addEventListener("click", () => session.signOut());
   byId("compose").addEventListener("submit", (event) => {
     event.preventDefault();
-    if (!transport) return;
-    const onEnqueue = (id: string, prompt: string) => outboxList.remember(id, prompt);
-    delivery.send(() => stage.picture(), { ...transport, onEnqueue });
+    delivery.send(() => stage.picture());
   });
-  byId("routes").addEventListener("change", async () => {
-    await keepRoute(routes.value as Route);
+  byId("routes").addEventListener("change", () => {
     travel();
+    keepRoute(routes.value as Route);
   });
 
   /** Goes by the chosen way from now on, with what waits in the outbox too. */

@@ -6,15 +6,11 @@ import { quoted, slugFor, today } from "../name";
 import type { Picture } from "../picture";
 import type { Transport } from "../transport";
 
-/** Into the outbox, which sends it on its own; where the browser keeps none, at once, while one waits. */
-export interface Way extends Pick<Transport, "target" | "outbox"> {
+export interface Surroundings {
+  /** The way that is chosen now; none while nobody is signed in. */
+  way: () => Transport | undefined;
   onEnqueue: (imageId: string, prompt: string) => void;
-}
-
-/** One picture on its way, with a name and an id that every attempt keeps. */
-interface Parcel {
-  request: SyncRequest;
-  way: Way;
+  onArrived: () => void;
 }
 
 interface Arrival extends SyncResult {
@@ -23,13 +19,19 @@ interface Arrival extends SyncResult {
 
 type Step = "upload" | "sign";
 
-/** Sends a picture and shows how it fares. */
+/**
+ * Sends a picture and shows how it fares: into the outbox, which goes on by itself; where the browser keeps none, at once,
+ * while one waits.
+ */
 export class Delivery {
-  #parcel: Parcel | undefined;
+  /** On its way, with a name and an id that every attempt keeps. */
+  #request: SyncRequest | undefined;
   #abort: AbortController | undefined;
   #isTaking = false;
+  /** Another one for another user. */
+  #visit = {};
 
-  constructor(private readonly onArrived: () => void) {
+  constructor(private readonly around: Surroundings) {
     byId("cancel").addEventListener("click", () => this.#abort?.abort());
     byId("retry").addEventListener("click", () => this.#attempt());
   }
@@ -39,23 +41,25 @@ export class Delivery {
   }
 
   /** Sends what `take` gives, if it gives anything. */
-  async send(take: () => Promise<Picture | undefined>, way: Way): Promise<void> {
+  async send(take: () => Promise<Picture | undefined>): Promise<void> {
     if (this.#busy) return;
     // At once: what arrived before is not what is asked for now.
     this.#only(undefined);
     this.#isTaking = true;
+    const visit = this.#visit;
     const picture = await take().finally(() => {
       this.#isTaking = false;
     });
-    if (!picture) return;
-    this.#parcel = { request: toRequest(picture), way };
+    if (!picture || visit !== this.#visit) return;
+    this.#request = toRequest(picture);
     await this.#attempt();
   }
 
   /** Back to how it was before anything was sent. */
   reset(): void {
     this.#abort?.abort();
-    this.#parcel = undefined;
+    this.#visit = {};
+    this.#request = undefined;
     this.#only(undefined);
   }
 
@@ -97,15 +101,14 @@ export class Delivery {
   }
 
   async #attempt(): Promise<void> {
-    const parcel = this.#parcel;
-    if (!parcel || this.#busy) return;
+    const request = this.#request;
+    const way = this.around.way();
+    if (!request || !way || this.#busy) return;
     const abort = new AbortController();
     this.#abort = abort;
     try {
-      const outbox = await parcel.way.outbox.catch(() => undefined);
-      if (outbox) await this.#byOutbox(parcel.request, outbox, parcel.way);
-      else await this.#atOnce(parcel.request, parcel.way, abort.signal);
-      this.#parcel = undefined;
+      await this.#by(way, request, abort.signal);
+      this.#request = undefined;
     } catch (error) {
       this.#ended(error);
     } finally {
@@ -114,15 +117,34 @@ export class Delivery {
     }
   }
 
-  async #byOutbox(request: SyncRequest, outbox: Outbox, { onEnqueue }: Way): Promise<void> {
+  async #by(way: Transport, request: SyncRequest, signal: AbortSignal): Promise<void> {
+    try {
+      const outbox = await way.outbox.catch(() => undefined);
+      if (outbox) await this.#byOutbox(request, outbox);
+      else await this.#atOnce(request, way, signal);
+      if (outbox && this.#hasChanged(way)) await (await this.around.way()?.outbox)?.drain();
+    } catch (error) {
+      // This way is closed then.
+      const other = this.around.way();
+      if (!other || !this.#hasChanged(way) || signal.aborted) throw error;
+      await this.#by(other, request, signal);
+    }
+  }
+
+  /** Whether another way was chosen meanwhile. */
+  #hasChanged(way: Transport): boolean {
+    return this.around.way() !== way;
+  }
+
+  async #byOutbox(request: SyncRequest, outbox: Outbox): Promise<void> {
     this.#only(undefined);
     const { imageId = "", prompt } = request;
-    onEnqueue(imageId, prompt);
+    this.around.onEnqueue(imageId, prompt);
     await outbox.enqueue(request);
     announce(`${quoted(prompt)} is in the outbox.`);
   }
 
-  async #atOnce(request: SyncRequest, way: Way, signal: AbortSignal): Promise<void> {
+  async #atOnce(request: SyncRequest, way: Transport, signal: AbortSignal): Promise<void> {
     byId<HTMLButtonElement>("send").disabled = true;
     this.#only("delivery");
     this.#step("upload", "Sending it");
@@ -149,7 +171,7 @@ export class Delivery {
     }
     byId("arrival-title").focus({ preventScroll: true });
     byId("arrival").scrollIntoView({ block: "nearest" });
-    this.onArrived();
+    this.around.onArrived();
   }
 
   #step(step: Step, title: string): void {
@@ -164,7 +186,7 @@ export class Delivery {
   }
 
   #ended(error: unknown): void {
-    if (this.#parcel === undefined || isAborted(error)) {
+    if (this.#request === undefined || isAborted(error)) {
       this.#only(undefined);
       announce("Cancelled.");
       return;
