@@ -23,15 +23,17 @@ build() { cargo fuzz "$1" --sanitizer none "${@:2}"; }
 # The fuzzers' own dependencies are not the library's: they are locked apart.
 build build 2>"$CARGO_TARGET_DIR.log" || { cat "$CARGO_TARGET_DIR.log" >&2; exit 1; }
 
+node fuzz/seeds.mjs target/fuzz-seeds
+
 failed=()
 for target in "${targets[@]}"; do
   program=$(find "$CARGO_TARGET_DIR" -path "*/release/$target" -type f -perm -u+x | head -n 1)
   work=target/fuzz-corpus/$target
   found=target/fuzz-found/$target
   log=target/fuzz-logs/$target.log
-  mkdir -p "$work" "$found" target/fuzz-logs
+  mkdir -p "$work" "$found" "fuzz/corpus/$target" target/fuzz-logs
   status=0
-  "$program" "$work" "fuzz/corpus/$target" -artifact_prefix="$found/" -max_total_time="$time" -max_len=4096 -timeout=5 \
+  "$program" "$work" "fuzz/corpus/$target" "target/fuzz-seeds/$target" -artifact_prefix="$found/" -max_total_time="$time" -max_len=4096 -timeout=5 \
     -rss_limit_mb=512 -print_final_stats=1 -verbosity=1 >"$log" 2>&1 || status=$?
   features=$(grep -oE 'ft: [0-9]+' "$log" | tail -n 1)
   stat() { sed -n "s/^stat::$1: *//p" "$log"; }
@@ -47,7 +49,8 @@ for target in "${targets[@]}"; do
     rm -rf "$kept"
     mkdir -p "$kept"
     # By the code that is reached, not by how often: a tenth of the files.
-    "$program" -merge=1 -use_counters=0 -max_len=4096 "$kept" "fuzz/corpus/$target" "$work" >>"$log" 2>&1
+    "$program" -set_cover_merge=1 -use_counters=0 -max_len=4096 "$kept" "fuzz/corpus/$target" "$work" \
+      "target/fuzz-seeds/$target" >>"$log" 2>&1
     rm -rf "fuzz/corpus/$target"
     mv "$kept" "fuzz/corpus/$target"
   fi

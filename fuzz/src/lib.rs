@@ -64,7 +64,7 @@ fn response(input: &[u8]) -> Response {
     let [status, retry_after, date, location, upload_offset, body] = fields(input);
     let headers =
         [("retry-after", retry_after), ("date", date), ("location", location), ("upload-offset", upload_offset)];
-    let body = body.replace(SIGNATURE, "").replace("$JWT", JWT);
+    let body = body.replace(SIGNATURE, "-").replace("$JWT", JWT);
     Response {
         status: status.parse().unwrap_or(200),
         headers: headers.into_iter().filter(|(_, value)| !value.is_empty()).collect(),
