@@ -4,7 +4,7 @@ use imagen_cloud::error::{Code, Error, Stage};
 use imagen_cloud::outbox::{Job, State};
 use imagen_cloud::retry::Policy;
 use imagen_cloud::row;
-use imagen_cloud::storage::object;
+use imagen_cloud::storage::{object, tus};
 
 use super::host;
 
@@ -27,6 +27,11 @@ pub fn holds(input: &[u8]) {
         let asked = row::read_back::<()>(&config, &shipment.image_id);
         super::check_request(&asked, &config, "/rest/v1/images?id=eq.");
         assert_eq!(asked.url.matches(['&', '#', '?']).count(), 2, "{}", asked.url);
+    }
+
+    for id in [&job.upload_id, &job.ticket_upload_id].into_iter().flatten() {
+        super::check_request(&tus::abandon::<()>(&config, id), &config, "/storage/v1/upload/resumable/");
+        assert!(!id.contains(['/', '?', '#']), "{id:?} leads elsewhere");
     }
 
     let mut error = Error::new(Stage::Upload, Code::Network, text.as_ref());
