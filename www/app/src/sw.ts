@@ -1,6 +1,6 @@
 // The service worker: keeps the app's own files, so that it opens offline, and sends what is in the outbox when no page
 // is open. What Supabase or the Worker answers never enters its cache.
-import { createOutbox, drainInBackground, type Outbox } from "imagen-cloud";
+import { createOutbox, drainInBackground } from "imagen-cloud";
 import { CONFIG_PATH, type Config } from "./config";
 import { Session } from "./session";
 import { openRelay, openSink, readRoute } from "./transport";
@@ -35,29 +35,17 @@ scope.addEventListener("fetch", (event) => {
   if (answer) event.respondWith(answer);
 });
 
-// Looked after at every drain: meanwhile somebody may have chosen another way, or another user may have signed in.
-drainInBackground(() => ({ drain: async () => (await currentOutbox()).drain() }) as Outbox);
+let session: Session | undefined;
 
-let opened: { by: string; outbox: Outbox; close(): Promise<void> } | undefined;
-
-async function currentOutbox(): Promise<Outbox> {
+// Asked for at every drain: meanwhile somebody may have chosen another way, or another user may have signed in.
+drainInBackground(async () => {
   const config: Config = await (await newestConfig()).json();
-  const session = new Session(config);
+  session ??= new Session(config);
   const [account, route] = await Promise.all([session.account(), readRoute()]);
   if (!account) throw new Error("Nobody is signed in.");
-  const by = `${route} ${account.id}`;
-  if (opened?.by === by) return opened.outbox;
-  await opened?.close();
-  opened = undefined;
   const target = await (route === "worker" ? openRelay : openSink)(config, session, account);
-  const outbox = await createOutbox(target, { automatic: false });
-  const close = async () => {
-    await outbox.close();
-    target.free();
-  };
-  opened = { by, outbox, close };
-  return outbox;
-}
+  return createOutbox(target, { automatic: false });
+});
 
 async function keepShell(): Promise<void> {
   const cache = await caches.open(cacheName());
