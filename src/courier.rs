@@ -173,7 +173,6 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
                 // The store itself fails: nothing more can be promised.
                 round.broken.replace(Some(broken));
             }
-            round.busy.set(round.busy.get() - 1);
             round.wake();
         }
     }
@@ -314,9 +313,7 @@ struct Round {
     /// A worker reads it.
     reading: Cell<bool>,
     queue: RefCell<IntoIter<Job>>,
-    /// Workers that do something.
-    busy: Cell<u32>,
-    /// The jobs that they have.
+    /// The jobs that workers have.
     in_hand: RefCell<Vec<String>>,
     /// Those of them that were discarded.
     discarded: RefCell<Vec<String>>,
@@ -350,12 +347,10 @@ impl Round {
             None
         };
         match &next {
-            None if self.busy.get() == 0 => return Poll::Ready(None),
-            None => return self.wait(context),
-            Some(Next::Read) => {}
+            None if self.reading.get() || !self.in_hand.borrow().is_empty() => return self.wait(context),
             Some(Next::Carry(job)) => self.in_hand.borrow_mut().push(job.id.clone()),
+            None | Some(Next::Read) => {}
         }
-        self.busy.set(self.busy.get() + 1);
         Poll::Ready(next)
     }
 
