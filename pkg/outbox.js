@@ -170,8 +170,9 @@ export class Outbox {
 
   /** Of jobs that are gone: their uploads end here and in other tabs, and the server may forget them. */
   #letGo(records) {
-    for (const { id, text } of records) {
-      this.#tell({ id, state: "discarded" });
+    for (const { id } of records) this.#tell({ id, state: "discarded" });
+    if (this.#closing.signal.aborted) return; // meanwhile: its courier is gone
+    for (const { text } of records) {
       const { uploadId } = parse(text) ?? {};
       if (uploadId) this.#courier.abandon(String(uploadId)).catch(() => undefined);
     }

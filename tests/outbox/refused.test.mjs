@@ -91,6 +91,17 @@ test("a job that is discarded while it is being sent does not come back", async 
   assert.deepEqual(await tabs[0].list(), []);
 });
 
+test("an outbox that is closed while it forgets jobs forgets them all the same", async (t) => {
+  for (const method of ["discard", "clear"]) {
+    const tab = await world.tab(t, await world.user());
+    const { imageId } = await tab.enqueue(1);
+    const forgotten = tab[method](imageId);
+    await Promise.all([forgotten, tab.close()]);
+    await tab.open();
+    assert.deepEqual(await tab.list(), []);
+  }
+});
+
 test("what may pass waits for another try and counts its attempts", async (t) => {
   const user = await world.user();
   const settings = { sink: { maxRetries: 0, initialBackoffMs: 60_000, maxBackoffMs: 120_000 } };
