@@ -7,6 +7,9 @@ import path from "node:path";
 import postgres from "postgres";
 import { startLocal } from "../../supabase/local.mjs";
 
+// A sign-up hashes its password in JavaScript, a third of a second each; no test is about how hard that is to undo.
+process.env.LITE_AUTH_BCRYPT_COST ??= "4";
+
 /**
  * Starts a backend that shares nothing with any other.
  * @param {Parameters<typeof startLocal>[0] & { databaseUrl?: string }} [options] PGlite in memory, unless
