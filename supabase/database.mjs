@@ -44,6 +44,16 @@ create table if not exists supabase_migrations.schema_migrations (
 );
 `;
 
+// What a PGlite needs not have: it is one session in one database. To fill 128 MB of buffers, and to copy two databases that
+// new ones would be made of, are the half of its start. (The last statement leaves it no log to replay.)
+const SLIM = [
+  "alter system set shared_buffers = '16MB'",
+  "update pg_database set datistemplate = false",
+  "drop database template0",
+  "drop database template1",
+  "checkpoint",
+];
+
 /**
  * Opens the database and brings it up to date.
  * @param {{ databaseUrl?: string, dataDir?: string, migrations?: string }} options a PostgreSQL's URL,
@@ -132,6 +142,7 @@ async function pgliteTemplate(migrations) {
   const connection = await startPglite();
   await installSupabase(connection);
   await applyMigrations(connection, migrations);
+  for (const statement of SLIM) await runScript(connection, statement);
   const template = await connection.driver.dumpDataDir("none");
   await connection.close();
   await keepTemplate(file, template);
@@ -140,7 +151,8 @@ async function pgliteTemplate(migrations) {
 
 async function templateVersion(migrations) {
   const hash = createHash("sha256");
-  const parts = [pgliteVersion(), getAuthSchemaSql(), SUPABASE_AUTH_HELPERS_SQL, getStorageSchemaSql(), ROLES, HISTORY];
+  const schemas = [getAuthSchemaSql(), SUPABASE_AUTH_HELPERS_SQL, getStorageSchemaSql()];
+  const parts = [pgliteVersion(), ...schemas, ROLES, HISTORY, ...SLIM];
   for (const migration of await listMigrations(migrations)) parts.push(migration.sql);
   for (const part of parts) hash.update(part).update("\0");
   return hash.digest("hex").slice(0, 16);
