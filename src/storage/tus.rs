@@ -95,7 +95,7 @@ impl Upload {
         let end = (self.offset + self.chunk).min(self.total);
         let endpoint = match ticket {
             Some(ticket) => ticket.resumable_url.clone(),
-            None => format!("{}/storage/v1/upload/resumable", config.url),
+            None => endpoint(config),
         };
         let start = |method, url| {
             let request = Request::new(method, url).header(TUS.0, TUS.1);
