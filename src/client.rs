@@ -20,7 +20,7 @@ use crate::retry::{Attempts, Decision, Policy, retry_after_ms};
 use crate::row;
 use crate::storage::tus::{self, Outcome, Upload};
 use crate::storage::{object, sign};
-use crate::text::{jwt_claims, redact};
+use crate::text::{join, jwt_claims, redact};
 
 /// The slowest line an upload is given time for, where its progress can't be seen.
 const SLOWEST_BYTES_PER_SECOND: f64 = 16.0 * 1024.0;
@@ -240,10 +240,10 @@ impl<P: Platform> Client<P> {
                 let read = |response: &Response| sign::read_sign_many(&self.config, some, response);
                 urls.push(self.until_answered(call, Stage::Sign, &build, &read).await?);
             }
-            Ok(urls.join("\n"))
+            Ok(join(urls, '\n'))
         };
         let urls = self.within_deadline(call, Box::pin(work)).await?;
-        Ok(urls.split('\n').take(paths.len()).map(|url| Some(url.to_owned()).filter(|url| !url.is_empty())).collect())
+        Ok(urls.split(['\n']).take(paths.len()).map(|url| Some(url.to_owned()).filter(|url| !url.is_empty())).collect())
     }
 
     async fn within_deadline(&self, call: &Call, work: Work<'_, String>) -> Result<String, Error> {

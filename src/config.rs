@@ -148,7 +148,7 @@ pub fn check_url(url: &str) -> Result<(), &'static str> {
     let Some(rest) = lower.strip_prefix("https://").or_else(|| lower.strip_prefix("http://")) else {
         return Err("must start with https:// or http://");
     };
-    let host = rest.split('/').next().unwrap_or_default();
+    let host = rest.split(['/']).next().unwrap_or_default();
     let plain = |c: char| c.is_ascii_graphic() && !"?#@\\<>\"`^{|}".contains(c);
     if host.is_empty() || host.starts_with(':') || !rest.chars().all(plain) {
         return Err("must be scheme, host and perhaps a path, without a user, a query or a fragment");

@@ -41,7 +41,7 @@ impl Format {
 
     /// Whether a declared MIME type means this format. Parameters don't count, and `image/jpg` is a common slip.
     pub fn is_declared_by(self, mime_type: &str) -> bool {
-        let essence = mime_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let essence = mime_type.split([';']).next().unwrap_or_default().trim().to_ascii_lowercase();
         essence == self.mime_type() || (self == Self::Jpeg && essence == "image/jpg")
     }
 }

@@ -3,6 +3,7 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::error::Error;
+use crate::text::join;
 
 /// What Go's `url.PathEscape` leaves alone, as the seed does: unreserved characters and `$&+:=@`.
 const SEGMENT: AsciiSet = NON_ALPHANUMERIC
@@ -62,8 +63,7 @@ impl StoragePath {
 
     /// The path for a URL: every segment escaped, the slashes kept.
     pub fn escaped(&self) -> String {
-        let segments: Vec<String> = self.0.split('/').map(escape_segment).collect();
-        segments.join("/")
+        join(self.0.split(['/']).map(escape_segment), '/')
     }
 }
 
@@ -88,7 +88,7 @@ pub fn is_plain_name(name: &str) -> bool {
 /// characters, takes a backslash for a slash and resolves dots.
 pub fn check(path: &str) -> Result<(), &'static str> {
     check_characters(path)?;
-    for segment in path.split('/') {
+    for segment in path.split(['/']) {
         match segment {
             "" => return Err("has an empty segment, or a slash at its start or end"),
             "." | ".." => return Err("has a segment of dots"),

@@ -117,7 +117,7 @@ pub fn read_sign(response: &Response) -> Result<String, Refusal> {
 /// The request as the ticket's routes take it: with the number of bytes.
 fn with_size<B>(shipment: &Shipment<B>, size: f64) -> String {
     let rest = shipment.request.strip_prefix('{').unwrap_or_default();
-    ["{\"size\":", &(size as u64).to_string(), ",", rest].concat()
+    format!("{{\"size\":{},{rest}", size as u64)
 }
 
 fn read_text(stage: Stage, response: &Response, name: &str) -> Result<String, Refusal> {

@@ -198,16 +198,21 @@ impl<B> SyncRequest<B> {
 
 /// SHA-256 of the prompt in hexadecimal.
 fn prompt_hash(prompt: &str) -> String {
-    let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or_default();
-    Sha256::digest(prompt.as_bytes()).iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    let mut hash = String::new();
+    for byte in Sha256::digest(prompt.as_bytes()) {
+        for digit in [byte >> 4, byte & 15] {
+            hash.push(char::from_digit(digit.into(), 16).unwrap_or_default());
+        }
+    }
+    hash
 }
 
 /// `type/subtype` and perhaps parameters, fit for a header.
 fn is_mime_type(text: &str) -> bool {
     let token =
         |part: &str| !part.is_empty() && part.bytes().all(|c| c.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&c));
-    let essence = text.split(';').next().unwrap_or_default().trim_end();
-    is_header_safe(text) && essence.split_once('/').is_some_and(|(kind, subtype)| token(kind) && token(subtype))
+    let essence = text.split([';']).next().unwrap_or_default().trim_end();
+    is_header_safe(text) && essence.split_once(['/']).is_some_and(|(kind, subtype)| token(kind) && token(subtype))
 }
 
 #[cfg(test)]
@@ -295,7 +300,7 @@ mod tests {
             let request = SyncRequest { ext: ext.to_owned(), mime_type: mime_type.to_owned(), ..request() };
             let shipment = ship(request, bytes).unwrap();
             let path = shipment.storage_path.as_str();
-            assert_eq!((path.rsplit('.').next().unwrap(), shipment.mime_type.as_str()), wanted);
+            assert_eq!((path.rsplit(['.']).next().unwrap(), shipment.mime_type.as_str()), wanted);
         }
     }
 

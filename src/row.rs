@@ -7,6 +7,7 @@ use crate::json::Json;
 use crate::path::escape_segment;
 use crate::refusal::{self, Refusal};
 use crate::request::Shipment;
+use crate::text::join;
 
 /// What an error calls the answer to an insert.
 const INSERT_RESPONSE: &str = "insert response";
@@ -86,19 +87,19 @@ pub fn id_taken<B>(shipment: &Shipment<B>) -> Error {
 pub fn insert_many<B>(config: &Config, rows: &[&str], columns: &str) -> Request<B> {
     let url = format!("{}?on_conflict=id&columns={columns}", table_url(config));
     let prefer = "resolution=ignore-duplicates,return=representation,missing=default";
-    post(config, url, format!("[{}]", rows.join(",")), prefer)
+    post(config, url, format!("[{}]", join(rows, ',')), prefer)
 }
 
 /// The ids of the inserted rows, with commas between them.
 pub fn read_ids(response: &Response) -> Result<String, Refusal> {
     let rows = rows(INSERT_RESPONSE, response)?;
-    Ok(rows.iter().filter_map(|row| row.text("id")).collect::<Vec<_>>().join(","))
+    Ok(join(rows.iter().filter_map(|row| row.text("id")), ','))
 }
 
 /// Asks who holds the ids of rows that an insert passed over.
 pub fn read_back_many<A, B>(config: &Config, shipments: &[&Shipment<A>]) -> Request<B> {
-    let ids: Vec<&str> = shipments.iter().map(|shipment| shipment.image_id.as_str()).collect();
-    look_up(config, &format!("in.({})", ids.join(",")))
+    let ids = join(shipments.iter().map(|shipment| &shipment.image_id), ',');
+    look_up(config, &format!("in.({ids})"))
 }
 
 /// The ids of those shipments whose rows are theirs, with commas between them.
@@ -112,8 +113,7 @@ pub fn read_holders<B>(shipments: &[&Shipment<B>], response: &Response) -> Resul
                 && row.text("storage_path") == Some(shipment.storage_path.as_str())
         })
     };
-    let held = shipments.iter().filter(|shipment| is_held(shipment)).map(|shipment| shipment.image_id.as_str());
-    Ok(held.collect::<Vec<_>>().join(","))
+    Ok(join(shipments.iter().filter(|shipment| is_held(shipment)).map(|shipment| &shipment.image_id), ','))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::platform::Platform;
 use crate::race::{Racer, all_of, first_of};
 use crate::request::{Shipment, SyncRequest};
 use crate::row;
+use crate::text::join;
 
 /// Rows of one insert at most.
 const ROWS_AT_ONCE: usize = 500;
@@ -104,7 +105,7 @@ impl<P: Platform> Client<P> {
         let columns = self.columns(&rows);
         let build = || row::insert_many(&self.config, &rows, &columns);
         let inserted = self.until_answered(call, Stage::Insert, &build, &row::read_ids).await?;
-        let mut confirmed: Vec<String> = inserted.split(',').map(str::to_owned).collect();
+        let mut confirmed: Vec<String> = inserted.split([',']).map(str::to_owned).collect();
         // Left out of the answer is a row whose id was there before: an earlier attempt's, or another one's.
         let missing: Vec<&Shipment<P::Bytes>> = group
             .iter()
@@ -115,7 +116,7 @@ impl<P: Platform> Client<P> {
             let build = || row::read_back_many(&self.config, some);
             let read = |response: &_| row::read_holders(some, response);
             let ours = self.until_answered(call, Stage::Insert, &build, &read).await?;
-            confirmed.extend(ours.split(',').map(str::to_owned));
+            confirmed.extend(ours.split([',']).map(str::to_owned));
         }
         Ok(confirmed)
     }
@@ -129,7 +130,7 @@ impl<P: Platform> Client<P> {
                 columns.extend(news.collect::<Vec<_>>());
             }
         }
-        columns.join(",")
+        join(columns, ',')
     }
 }
 

@@ -7,9 +7,9 @@ use crate::config::Config;
 use crate::error::{Code, Error, Stage};
 use crate::http::{Method, Request, Response};
 use crate::json::{self, Json};
-use crate::path::{StoragePath, escape_segment};
+use crate::path::{StoragePath, escape_query, escape_segment};
 use crate::refusal::{self, Refusal};
-use crate::text::{quote, split_once};
+use crate::text::{join, quote, split_once};
 
 /// What may not stand in a URL as it is; `%`, `?` and `#` are left, since they may be meant.
 const ILLEGAL: AsciiSet =
@@ -23,8 +23,8 @@ pub fn sign<B>(config: &Config, path: &StoragePath, ttl_seconds: u32) -> Request
 /// Asks for the URLs of up to 1000 objects.
 pub fn sign_many<B>(config: &Config, paths: &[StoragePath], ttl_seconds: u32) -> Request<B> {
     let url = format!("{}/storage/v1/object/sign/{}", config.url, escape_segment(&config.bucket));
-    let paths: Vec<String> = paths.iter().map(|path| json::quote(path.as_str())).collect();
-    Request::new(Method::Post, url).json(format!("{{\"expiresIn\":{ttl_seconds},\"paths\":[{}]}}", paths.join(",")))
+    let paths = join(paths.iter().map(|path| json::quote(path.as_str())), ',');
+    Request::new(Method::Post, url).json(format!("{{\"expiresIn\":{ttl_seconds},\"paths\":[{paths}]}}"))
 }
 
 /// The signed URLs in the paths' order, with line breaks between them; nothing for an object that is missing.
@@ -48,12 +48,12 @@ pub fn read_sign_many(config: &Config, paths: &[StoragePath], response: &Respons
         _ => Err(garbled("parse sign response: neither a URL nor an error")),
     };
     let urls: Result<Vec<String>, Refusal> = paths.iter().zip(items).map(url).collect();
-    Ok(urls?.join("\n"))
+    Ok(join(urls?, '\n'))
 }
 
 /// Has a signed URL's answer saved by a browser instead of shown: under `name`, or its own if that is empty.
 pub fn as_download(url: &str, name: &str) -> String {
-    format!("{url}&download={}", escape_segment(name).replace('&', "%26").replace('+', "%2B"))
+    format!("{url}&download={}", escape_query(name))
 }
 
 /// The signed URL, absolute and escaped.

@@ -18,7 +18,7 @@ use crate::path::is_plain_name;
 use crate::refusal::{self, Refusal, Remedy};
 use crate::relay::{self, Ticket};
 use crate::request::Shipment;
-use crate::text::{contains, split_once};
+use crate::text::{contains, join, split_once};
 
 /// The version of the protocol, on every request.
 const TUS: (&str, &str) = ("Tus-Resumable", "1.0.0");
@@ -152,7 +152,7 @@ impl Upload {
         if !response.is_success() {
             return Err(refused(response));
         }
-        let id = response.header("location").and_then(|location| location.rsplit('/').next());
+        let id = response.header("location").and_then(|location| location.rsplit(['/']).next());
         let Some(id) = id.filter(|id| is_plain_name(id)) else {
             return Err(Refusal::garbled(Stage::Upload, response, "storage upload: no Location of the upload"));
         };
@@ -270,7 +270,7 @@ impl Upload {
     /// The last part of the decoded id: `tenant/bucket/path/version`.
     fn version(&self) -> Option<String> {
         let decoded = base64::decode_url(self.id.as_deref()?)?;
-        String::from_utf8(decoded).ok()?.rsplit_once('/').map(|(_, version)| version.to_owned())
+        String::from_utf8(decoded).ok()?.rsplit_once(['/']).map(|(_, version)| version.to_owned())
     }
 }
 
@@ -300,11 +300,8 @@ fn metadata<B>(config: &Config, ticket: Option<&Ticket>, shipment: &Shipment<B>)
         ("contentType", Some(shipment.mime_type.as_str())),
         ("cacheControl", seconds.filter(|seconds| !seconds.is_empty())),
     ];
-    let entries: Vec<String> = entries
-        .into_iter()
-        .filter_map(|(name, value)| Some(format!("{name} {}", base64::encode(value?.as_bytes()))))
-        .collect();
-    entries.join(",")
+    let entry = |(name, value): (&str, Option<&str>)| Some(format!("{name} {}", base64::encode(value?.as_bytes())));
+    join(entries.into_iter().filter_map(entry), ',')
 }
 
 fn offset_of(response: &Response) -> Option<f64> {
