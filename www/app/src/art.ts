@@ -203,11 +203,13 @@ function paintPines(ctx: Context2D, scene: Scene, depth: number, top: (x: number
 function paintWater(ctx: Context2D, { palette, horizon, light }: Scene, size: number, random: Random): void {
   const depth = 1 - horizon;
   const band = 1 / 512;
+  // Once for all bands: a canvas that is drawn on itself is copied each time.
+  const above = copyOf(ctx.canvas);
   for (let down = 0; down < depth; down += band) {
     const from = Math.max(0, horizon - band - down * 1.15);
     const sway = Math.sin(down * 900 + Math.sin(down * 230) * 3) * (0.0012 + (0.011 * down) / depth);
     const at = sway * between(random, 0.4, 1) - 0.012;
-    ctx.drawImage(ctx.canvas, 0, from * size, size, band * size, at, horizon + down, 1.024, band * 1.3);
+    ctx.drawImage(above, 0, from * size, size, band * size, at, horizon + down, 1.024, band * 1.3);
   }
   const shade = ctx.createLinearGradient(0, horizon, 0, 1);
   shade.addColorStop(0, fade(palette.mist, 0.22));
@@ -235,6 +237,15 @@ function paintWater(ctx: Context2D, { palette, horizon, light }: Scene, size: nu
     const color = random() < 0.5 ? fade(palette.mist, 0.1) : fade(palette.near, 0.14);
     glint(ctx, random(), horizon + 0.004 + t * depth, (0.01 + 0.08 * t) * random(), color, t);
   }
+}
+
+function copyOf(canvas: Context2D["canvas"]): Context2D["canvas"] {
+  // Not everywhere is an OffscreenCanvas, and not everywhere a document.
+  const copy =
+    "cloneNode" in canvas ? (canvas.cloneNode() as typeof canvas) : new OffscreenCanvas(canvas.width, canvas.height);
+  const ctx = (copy as OffscreenCanvas).getContext("2d", { willReadFrequently: true });
+  ctx?.drawImage(canvas, 0, 0);
+  return copy;
 }
 
 function glint(ctx: Context2D, x: number, y: number, half: number, color: string, t: number): void {
