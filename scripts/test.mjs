@@ -26,6 +26,7 @@ const suites = {
   outbox: folder("outbox"),
   page: folder("page"),
   worker: folder("worker"),
+  large: folder("large"),
   "browser-rust": {
     command: "wasm-pack test --headless --chrome --mode no-install --chromedriver .tools/bin/chromedriver".split(" "),
     exists: true,
@@ -37,7 +38,7 @@ const suites = {
   chaos: folder("chaos"),
   types: folder("types"),
   vectors: folder("vectors"),
-  large: { ...folder("large"), alone: true },
+  timed: { ...folder("timed"), alone: true },
 };
 
 // The suite of tests/NAME: every *.test.mjs file in it, one file at a time since they start servers and browsers.
