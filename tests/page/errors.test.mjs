@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { enter, job, press, send, shownWidth, startSite } from "./support.mjs";
+import { enter, job, press, retry, send, shownWidth, startSite } from "./support.mjs";
 
 let site;
 let page;
@@ -144,11 +144,3 @@ test("a wrong password and a short one are told", async () => {
   await page.locator("#sign-in-message:not(:empty)").waitFor();
   assert.match(await page.locator("#sign-in-message").textContent(), /credentials/i);
 });
-
-/** Presses "Retry", unless its time has come meanwhile. */
-async function retry(item) {
-  await item
-    .getByRole("button", { name: "Retry" })
-    .click({ timeout: 5_000 })
-    .catch(() => undefined);
-}

@@ -2,7 +2,7 @@
 // here checked for what can be measured.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { barriers, job, press, screenshot, send, startSite } from "./support.mjs";
+import { barriers, job, press, retry, screenshot, send, startSite } from "./support.mjs";
 
 let site;
 let page;
@@ -104,7 +104,7 @@ test("an image that the Worker keeps while Supabase is down", async () => {
   await job(page, "safe hands").getByText("Safe with the Worker").waitFor();
   await look("relay");
   site.recorder.offline(false);
-  await job(page, "safe hands").getByRole("button", { name: "Check now" }).click();
+  await retry(job(page, "safe hands"), "Check now");
   await job(page, "safe hands").waitFor({ state: "detached" });
 });
 

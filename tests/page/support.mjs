@@ -152,6 +152,14 @@ export function job(page, prompt) {
   return page.locator("#jobs > li", { hasText: prompt });
 }
 
+/** Presses a job's "Retry", or its other name, unless its time has come meanwhile. */
+export async function retry(item, name = "Retry") {
+  await item
+    .getByRole("button", { name })
+    .click({ timeout: 5_000 })
+    .catch(() => undefined);
+}
+
 /** The pixels' side of the image that the page shows from the signed URL; 0 while it shows none. */
 export function shownWidth(page) {
   return page.locator("#arrival-image").evaluate(({ naturalWidth }) => naturalWidth);
