@@ -38,15 +38,20 @@ pub struct ObjectText(String);
 impl ObjectText {
     /// A member that is a text.
     pub fn text(&mut self, name: &str, value: &str) {
-        self.raw(name, &quote(value));
+        self.name(name);
+        quote_into(&mut self.0, value);
     }
 
     /// A member whose value is JSON already.
     pub fn raw(&mut self, name: &str, value: &str) {
-        self.0.push(if self.0.is_empty() { '{' } else { ',' });
-        self.0.push_str(&quote(name));
-        self.0.push(':');
+        self.name(name);
         self.0.push_str(value);
+    }
+
+    fn name(&mut self, name: &str) {
+        self.0.push(if self.0.is_empty() { '{' } else { ',' });
+        quote_into(&mut self.0, name);
+        self.0.push(':');
     }
 
     /// The object.
@@ -58,17 +63,28 @@ impl ObjectText {
 
 /// A text as a JSON string (RFC 8259, 7).
 pub fn quote(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('"');
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            '\0'..='\x1f' => quoted.push_str(&format!("\\u{:04x}", u32::from(c))),
-            _ => quoted.push(c),
-        }
-    }
-    quoted.push('"');
+    let mut quoted = String::new();
+    quote_into(&mut quoted, text);
     quoted
+}
+
+/// By runs of what stands for itself: a prompt may be long.
+fn quote_into(quoted: &mut String, text: &str) {
+    let is_special = |c: u8| c < b' ' || c == b'"' || c == b'\\';
+    quoted.push('"');
+    let mut rest = text;
+    let next = |rest: &str| rest.bytes().position(is_special);
+    while let Some((plain, special)) = next(rest).and_then(|at| rest.split_at_checked(at)) {
+        quoted.push_str(plain);
+        let mut after = special.chars();
+        match after.next() {
+            Some(c @ ('"' | '\\')) => quoted.extend(['\\', c]),
+            c => quoted.push_str(&format!("\\u{:04x}", c.map_or(0, u32::from))),
+        }
+        rest = after.as_str();
+    }
+    quoted.push_str(rest);
+    quoted.push('"');
 }
 
 #[cfg(test)]
