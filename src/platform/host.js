@@ -71,28 +71,25 @@ export const aborted = (signal) =>
     return () => signal.removeEventListener("abort", listener);
   });
 
-/** Settles with what `promise` comes to, or with `tooLate`. */
-function within(ms, tooLate, promise, stop) {
-  return task((settle) => {
-    const timer = setTimeout(() => settle(tooLate), Math.min(ms, LONGEST_MS));
-    promise.then(settle);
+/** A task that settles with `tooLate` after a while. */
+const within = (ms, tooLate, start) =>
+  task((settle) => {
+    const timer = setTimeout(settle, Math.min(ms, LONGEST_MS), tooLate);
+    const end = start(settle);
     return () => {
       clearTimeout(timer);
-      stop?.();
+      end?.();
     };
   });
-}
 
 /** Gives `{ token }` or `{ problem, thrown }`. */
 export const askForToken = (ask, patienceMs) =>
-  within(
-    patienceMs,
-    { problem: "gave no answer in time" },
+  within(patienceMs, { problem: "gave no answer in time" }, (settle) => {
     (async () => ask())().then(
-      (token) => ({ token }),
-      (thrown) => ({ problem: "failed", thrown }),
-    ),
-  );
+      (token) => settle({ token }),
+      (thrown) => settle({ problem: "failed", thrown }),
+    );
+  });
 
 /**
  * No redirect is followed, since the keys would go along. Node then also keeps no copy of a body, which it does for the sake
@@ -101,19 +98,23 @@ export const askForToken = (ask, patienceMs) =>
 const unfollowed = { redirect: "error", window: null };
 const direct = attempt(() => new Request("http://x", unfollowed)) ? unfollowed : { redirect: "manual" };
 
-/** Gives an `answer`, `{ problem, thrown }`, or `{}` when it took too long. `headers` is JSON. */
-export function exchange(fetch, method, url, headers, body, patienceMs) {
-  const controller = attempt(() => new AbortController());
-  const init = { ...direct, method, signal: controller?.signal, headers: JSON.parse(headers), body };
-  const sent = (async () => readAnswer(await (fetch ? fetch(url, init) : globalThis.fetch(url, init))))();
-  let isOver = false;
-  const answer = sent
-    .catch((thrown) => ({ problem: reasonOf(thrown), thrown }))
-    .finally(() => {
+/** Gives an answer's text, `{ problem, thrown }`, or `{}` when it took too long. `headers` is JSON. */
+export const exchange = (fetch, method, url, headers, body, patienceMs) =>
+  within(patienceMs, {}, (settle) => {
+    const controller = attempt(() => new AbortController());
+    const init = { ...direct, method, signal: controller?.signal, headers: JSON.parse(headers), body };
+    let isOver = false;
+    const send = async () => {
+      try {
+        settle(await readAnswer(await (fetch ? fetch(url, init) : globalThis.fetch(url, init))));
+      } catch (thrown) {
+        settle({ problem: reasonOf(thrown), thrown });
+      }
       isOver = true;
-    });
-  return within(patienceMs, {}, answer, () => isOver || controller?.abort());
-}
+    };
+    send();
+    return () => isOver || controller?.abort();
+  });
 
 /** fetch tells nothing of a request's bytes; XMLHttpRequest does, where there is one: not in service workers and servers. */
 export const seesProgress = () => typeof XMLHttpRequest === "function";
@@ -135,7 +136,7 @@ export const exchangeSeen = (method, url, headers, body, idleMs, lineMs, onSent)
       timer = setTimeout(() => settle({}), Math.min(ms, LONGEST_MS));
     };
     // Read at once: stopping the task empties the request.
-    const answer = () => ({ status: request.status, headers: headersOf(request), body: request.responseText });
+    const answer = () => answerText(request.status, headersOf(request), request.responseText);
     const lost = (thrown) => settle({ problem: messageOf(thrown), thrown });
     request.upload.onprogress = ({ loaded, total }) => {
       waitOn(loaded < total ? idleMs : idleMs + lineMs);
@@ -168,11 +169,20 @@ const headersOf = (request) =>
 async function readAnswer(response) {
   const { status, headers } = response;
   if (typeof status !== "number") throw new TypeError("fetch gave no Response");
-  const body = await response.text();
-  return { status, headers, body };
+  return answerText(status, headers, await response.text());
 }
 
-export const header = (answer, name) => text({ value: attempt(() => answer.headers.get(name)) }, "value");
+/** `READ_HEADERS` of the Rust side. */
+const READ_HEADERS = ["retry-after", "date", "location", "upload-offset"];
+
+/** An answer as one text: its status, a line each for the headers that are read, and its body. */
+function answerText(status, headers, body) {
+  const header = (name) => {
+    const found = text({ found: attempt(() => headers.get(name)) }, "found") ?? "";
+    return found.includes("\n") ? "" : found;
+  };
+  return [status, ...READ_HEADERS.map(header), text({ body }, "body")].join("\n");
+}
 
 /** What a failed `fetch` says; Node hides the reason in the cause. */
 function reasonOf(thrown) {
@@ -230,10 +240,13 @@ export const form = (request, image) =>
 export const slice = (image, from, to) =>
   attempt(() => (image instanceof Uint8Array ? image.subarray(from, to) : image.slice(from, to)));
 
-export async function firstBytes(image, count) {
-  if (image instanceof Uint8Array) return image.subarray(0, count);
+/** Those of a copy at once, those of a Blob as a promise. */
+export const firstBytes = (image, count) =>
+  image instanceof Uint8Array ? image.subarray(0, count) : firstOfBlob(image, count);
+
+async function firstOfBlob(blob, count) {
   // A look-alike of a Blob may give more than it was asked for.
-  return new Uint8Array(await image.slice(0, count).arrayBuffer()).subarray(0, count);
+  return new Uint8Array(await blob.slice(0, count).arrayBuffer()).subarray(0, count);
 }
 
 export const wholeImage = async (image) => (image instanceof Uint8Array ? image.buffer : image.arrayBuffer());

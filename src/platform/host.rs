@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use js_sys::Function;
+use js_sys::{Function, Promise, Uint8Array};
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -100,10 +100,11 @@ impl Platform for Host {
     }
 
     async fn first_bytes(&self, bytes: &HostBytes, count: u32) -> Result<Vec<u8>, Cause> {
-        match JsFuture::from(js::first_bytes(&bytes.0, count)).await {
-            Ok(bytes) => Ok(bytes.unchecked_into::<js_sys::Uint8Array>().to_vec()),
-            Err(thrown) => Err(Rc::new(thrown)),
-        }
+        let first = match js::first_bytes(&bytes.0, count).dyn_into::<Promise>() {
+            Ok(promise) => JsFuture::from(promise).await.map_err(|thrown| Rc::new(thrown) as Cause)?,
+            Err(first) => first,
+        };
+        Ok(first.unchecked_into::<Uint8Array>().to_vec())
     }
 
     fn now_ms(&self) -> f64 {
@@ -128,15 +129,13 @@ impl Platform for Host {
 }
 
 fn read(answer: &JsValue) -> Result<Response, Failure> {
-    if let Some(status) = js::number(answer, "status") {
-        let header = |name| Some((name, js::header(answer, name)?));
-        let body = js::text(answer, "body").unwrap_or_default();
-        return Ok(Response {
-            status: status as u16,
-            headers: READ_HEADERS.into_iter().filter_map(header).collect(),
-            json: js::parse_json(&body),
-            body,
-        });
+    if let Some(text) = answer.as_string() {
+        let mut lines = text.splitn(READ_HEADERS.len() + 2, '\n');
+        let status = lines.next().and_then(|status| status.parse().ok()).unwrap_or_default();
+        let headers = READ_HEADERS.into_iter().zip(&mut lines).filter(|(_, value)| !value.is_empty());
+        let headers = headers.map(|(name, value)| (name, value.to_owned())).collect();
+        let body = lines.next().unwrap_or_default().to_owned();
+        return Ok(Response { status, headers, json: js::parse_json(&body), body });
     }
     Err(match js::text(answer, "problem") {
         Some(problem) => Failure::Network(problem, cause(answer)),

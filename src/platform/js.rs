@@ -61,7 +61,6 @@ extern "C" {
         line_ms: u32,
         on_sent: &Closure<dyn Fn(f64)>,
     ) -> Task;
-    pub(super) fn header(answer: &JsValue, name: &str) -> Option<String>;
 
     /// The body of a form.
     pub(super) fn form(request: &str, image: &JsValue) -> JsValue;
@@ -71,7 +70,7 @@ extern "C" {
     /// A piece, without copying a byte.
     pub(super) fn slice(image: &JsValue, from: f64, to: f64) -> JsValue;
     #[wasm_bindgen(js_name = firstBytes)]
-    pub(super) fn first_bytes(image: &JsValue, count: u32) -> Promise;
+    pub(super) fn first_bytes(image: &JsValue, count: u32) -> JsValue;
     /// All bytes as an `ArrayBuffer`, which every browser can store; Safari can't always store a `Blob`.
     #[wasm_bindgen(js_name = wholeImage)]
     pub(super) fn whole_image(image: &JsValue) -> Promise;
