@@ -240,13 +240,18 @@ export const form = (request, image) =>
 export const slice = (image, from, to) =>
   attempt(() => (image instanceof Uint8Array ? image.subarray(from, to) : image.slice(from, to)));
 
-/** Those of a copy at once, those of a Blob as a promise. */
+/** Up to here a Blob is read whole: in Chromium that takes as long as its head alone, and bytes are then sent faster. */
+const SMALL_BYTES = 2 ** 19;
+
+/** Those of a copy at once; those of a Blob as a promise, and all of a small one. */
 export const firstBytes = (image, count) =>
   image instanceof Uint8Array ? image.subarray(0, count) : firstOfBlob(image, count);
 
 async function firstOfBlob(blob, count) {
+  const end = blob.size > SMALL_BYTES ? count : blob.size;
+  const bytes = new Uint8Array(await blob.slice(0, end).arrayBuffer());
   // A look-alike of a Blob may give more than it was asked for.
-  return new Uint8Array(await blob.slice(0, count).arrayBuffer()).subarray(0, count);
+  return bytes.length > end ? bytes.slice(0, end) : bytes;
 }
 
 export const wholeImage = async (image) => (image instanceof Uint8Array ? image.buffer : image.arrayBuffer());
