@@ -4,8 +4,8 @@
  */
 
 /**
- * The bytes of an image. A `Blob` is passed on by reference, a small one (512 KiB) read once; a buffer or view is copied once,
- * when the call is made.
+ * The bytes of an image. A `Blob` is passed on by reference, in browsers a small one (512 KiB) is read once; a buffer or view
+ * is copied once, when the call is made.
  */
 export type ImageSource = Blob | ArrayBuffer | SharedArrayBuffer | ArrayBufferView;
 

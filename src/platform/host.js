@@ -240,8 +240,11 @@ export const form = (request, image) =>
 export const slice = (image, from, to) =>
   attempt(() => (image instanceof Uint8Array ? image.subarray(from, to) : image.slice(from, to)));
 
-/** Up to here a Blob is read whole: in Chromium that takes as long as its head alone, and bytes are then sent faster. */
-const SMALL_BYTES = 2 ** 19;
+/**
+ * Up to here a Blob is read whole: in Chromium that takes as long as its head alone, and bytes are then sent faster. In Node,
+ * whose fetch copies bytes once more, they are not.
+ */
+const SMALL_BYTES = inBrowser() ? 2 ** 19 : 0;
 
 /** Those of a copy at once; those of a Blob as a promise, and all of a small one. */
 export const firstBytes = (image, count) =>
