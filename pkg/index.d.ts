@@ -3,10 +3,7 @@
  * `imagen.images`, and hands out signed URLs. Every promise that is rejected carries an {@link ImagenCloudError}.
  */
 
-/**
- * The bytes of an image. A `Blob` is passed on by reference, in browsers a small one (512 KiB) is read once; a buffer or view
- * is copied once, when the call is made.
- */
+/** The bytes of an image. A `Blob` is passed on by reference; a buffer or view is copied once, when the call is made. */
 export type ImageSource = Blob | ArrayBuffer | SharedArrayBuffer | ArrayBufferView;
 
 /** What JSON can hold. */

@@ -278,12 +278,12 @@ impl<P: Platform> Client<P> {
     }
 
     /// Checks the request and fixes path, id and row.
-    pub async fn ship(&self, mut request: SyncRequest<P::Bytes>) -> Result<Shipment<P::Bytes>, Error> {
+    pub async fn ship(&self, request: SyncRequest<P::Bytes>) -> Result<Shipment<P::Bytes>, Error> {
         request.check(&self.config)?;
         let size = self.platform.size(&request.image);
         let mut first_bytes = Vec::new();
         for count in [USUAL_HEADER_BYTES, HEADER_BYTES] {
-            let read = self.platform.first_bytes(&mut request.image, count).await;
+            let read = self.platform.first_bytes(&request.image, count).await;
             first_bytes = read.map_err(|cause| Error::image("can't be read").with_cause(Some(cause)))?;
             if !is_cut(&first_bytes) {
                 break;

@@ -126,53 +126,26 @@ async fn an_answer_that_breaks_off_is_a_failure_of_the_network() {
     assert!(matches!(unreachable, Err(Failure::Network(..))));
 }
 
-/// A blob that starts with 1 to 5 and notes what is read of it.
-fn watched_blob(size: u32) -> HostBytes {
-    HostBytes(eval(&format!(
-        "(() => {{
-           const blob = new Blob([new Uint8Array([1, 2, 3, 4, 5]), new Uint8Array({size} - 5)]);
-           const slice = blob.slice;
-           blob.slice = (...range) => {{ globalThis.range = range.join(); return slice.apply(blob, range); }};
-           blob.arrayBuffer = () => {{ throw new Error('the whole blob was read'); }};
-           return blob;
-         }})()"
-    )))
-}
-
 #[wasm_bindgen_test]
-async fn of_a_large_blob_only_the_first_bytes_are_read() {
-    let (host, mut blob) = (Host::default(), watched_blob(2_000_000));
-    assert_eq!(host.size(&blob), 2e6);
-    assert_eq!(host.first_bytes(&mut blob, 3).await.unwrap(), [1, 2, 3]);
+async fn of_a_blob_only_the_first_bytes_are_read() {
+    let blob = eval(
+        "const big = new Blob([new Uint8Array([1, 2, 3, 4, 5])]); const slice = big.slice;
+         big.slice = (...range) => { globalThis.range = range.join(); return slice.apply(big, range); };
+         big.arrayBuffer = () => { throw new Error('the whole blob was read'); }; big",
+    );
+    let (host, blob) = (Host::default(), HostBytes(blob));
+    assert_eq!(host.size(&blob), 5.0);
+    assert_eq!(host.first_bytes(&blob, 3).await.unwrap(), [1, 2, 3]);
     assert_eq!(eval("range"), "0,3");
-    assert_eq!(host.first_bytes(&mut blob, 300).await.unwrap().len(), 300);
-    assert!(!blob.0.is_instance_of::<Uint8Array>());
-    assert_eq!(host.size(&blob), 2e6);
-}
+    assert_eq!(host.first_bytes(&blob, 300).await.unwrap(), [1, 2, 3, 4, 5]);
 
-#[wasm_bindgen_test]
-async fn a_small_blob_is_read_once_and_its_bytes_are_sent() {
-    let (host, mut blob) = (Host::default(), watched_blob(5));
-    assert_eq!(host.first_bytes(&mut blob, 3).await.unwrap(), [1, 2, 3]);
-    assert_eq!(eval("range"), "0,5");
-    assert_eq!(blob.0.unchecked_ref::<Uint8Array>().to_vec(), [1, 2, 3, 4, 5]);
-    assert_eq!(host.first_bytes(&mut blob, 300).await.unwrap(), [1, 2, 3, 4, 5]);
-
-    let too_much = "({ size: 2, slice: () => ({ arrayBuffer: async () => new Uint8Array([6, 7, 8]).buffer }) })";
-    let mut too_much = HostBytes(eval(too_much));
-    assert_eq!(host.first_bytes(&mut too_much, 300).await.unwrap(), [6, 7]);
-    assert_eq!(Uint8Array::new(&too_much.0.unchecked_ref::<Uint8Array>().buffer()).to_vec(), [6, 7]);
-}
-
-#[wasm_bindgen_test]
-async fn the_first_bytes_are_given_or_it_is_told_why_not() {
-    let (host, mut copy) = (Host::default(), HostBytes(Uint8Array::from(&[7, 8, 9][..]).into()));
+    let copy = HostBytes(Uint8Array::from(&[7, 8, 9][..]).into());
     assert_eq!(host.size(&copy), 3.0);
-    assert_eq!(host.first_bytes(&mut copy, 2).await.unwrap(), [7, 8]);
-    assert_eq!(host.first_bytes(&mut copy, 64).await.unwrap(), [7, 8, 9]);
+    assert_eq!(host.first_bytes(&copy, 2).await.unwrap(), [7, 8]);
+    assert_eq!(host.first_bytes(&copy, 64).await.unwrap(), [7, 8, 9]);
 
     let gone = eval("({ size: 1, slice: () => ({ arrayBuffer: () => Promise.reject('gone') }) })");
-    let cause = host.first_bytes(&mut HostBytes(gone), 3).await.unwrap_err();
+    let cause = host.first_bytes(&HostBytes(gone), 3).await.unwrap_err();
     assert_eq!(cause.downcast_ref::<JsValue>().and_then(JsValue::as_string).as_deref(), Some("gone"));
 }
 
@@ -243,11 +216,8 @@ async fn every_kind_of_bytes_arrives_as_it_was_when_the_call_was_made() {
            const body = new Uint8Array(await new Response(sent[0].init.body).arrayBuffer());
            same(body.join(), bytes.join(), name);
            same(sent[0].init.headers['Content-Type'], 'image/png', name);
-         }
-         const large = new Blob([Uint8Array.from(bytes), new Uint8Array(1_000_000)]);
-         sent.length = 0;
-         await sink.sync({ ...request, image: large });
-         same(sent[0].init.body === large, true, 'a large blob goes by reference');",
+           if (image instanceof Blob) same(sent[0].init.body === image, true, 'a blob goes by reference');
+         }",
     )
     .await;
 }

@@ -54,14 +54,12 @@ impl<P: Platform> Client<P> {
                 return;
             };
             let outcome = async {
-                let mut shipment = self.ship(request?).await?;
+                let shipment = self.ship(request?).await?;
                 batch.claim(index, &shipment)?;
                 let part = Rc::new(Part::new(call.meter.clone(), batch.sent.clone()));
                 let own = Call::new(part.clone(), None);
                 let uploaded = self.upload(&shipment, &own, &Unkept).await;
                 part.reach(self.platform.size(&shipment.image));
-                // The row may have to wait long for the others' images.
-                shipment.image = P::Bytes::default();
                 uploaded.map(|storage_path| (shipment, storage_path, own.is_queued()))
             };
             match outcome.await {

@@ -24,7 +24,7 @@ pub struct Host {
 }
 
 /// An image's bytes, which stay on JavaScript's side: a `Blob` or a copy.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct HostBytes(pub JsValue);
 
 impl HostBytes {
@@ -99,15 +99,12 @@ impl Platform for Host {
         HostBytes(js::slice(&bytes.0, from, to))
     }
 
-    async fn first_bytes(&self, bytes: &mut HostBytes, count: u32) -> Result<Vec<u8>, Cause> {
+    async fn first_bytes(&self, bytes: &HostBytes, count: u32) -> Result<Vec<u8>, Cause> {
         let first = match js::first_bytes(&bytes.0, count).dyn_into::<Promise>() {
             Ok(promise) => JsFuture::from(promise).await.map_err(|thrown| Rc::new(thrown) as Cause)?,
             Err(first) => first,
         };
-        if js::size(&first) >= js::size(&bytes.0) {
-            bytes.0 = first.clone();
-        }
-        Ok(js::first_bytes(&first, count).unchecked_into::<Uint8Array>().to_vec())
+        Ok(first.unchecked_into::<Uint8Array>().to_vec())
     }
 
     fn now_ms(&self) -> f64 {

@@ -33,8 +33,8 @@ pub type OnSent = Rc<dyn Fn(f64)>;
 /// Dropping a future that these methods return stops what it does at once.
 #[allow(async_fn_in_trait)]
 pub trait Platform {
-    /// A handle to an image's bytes, which stay on the host's side. Cheap to clone; the default holds none.
-    type Bytes: Clone + Default;
+    /// A handle to an image's bytes, which stay on the host's side. Cheap to clone.
+    type Bytes: Clone;
 
     /// Sends a request and reads the whole answer, telling `on_sent` of the bytes that are sent, if the host can see them.
     async fn send(
@@ -60,9 +60,8 @@ pub trait Platform {
     /// A piece of the image, as a handle of its own.
     fn slice(&self, bytes: &Self::Bytes, from: f64, to: f64) -> Self::Bytes;
 
-    /// The first bytes of the image, or why they can't be read. Where all had to be read for it, the handle becomes one to
-    /// what was read.
-    async fn first_bytes(&self, bytes: &mut Self::Bytes, count: u32) -> Result<Vec<u8>, Cause>;
+    /// The first bytes of the image, or why they can't be read.
+    async fn first_bytes(&self, bytes: &Self::Bytes, count: u32) -> Result<Vec<u8>, Cause>;
 
     /// Milliseconds since 1970.
     fn now_ms(&self) -> f64;

@@ -591,7 +591,7 @@ impl Platform for World {
         bytes[from as usize..to as usize].to_vec().into()
     }
 
-    async fn first_bytes(&self, bytes: &mut Bytes, count: u32) -> Result<Vec<u8>, Cause> {
+    async fn first_bytes(&self, bytes: &Bytes, count: u32) -> Result<Vec<u8>, Cause> {
         if ***bytes == *b"unreadable" {
             return Err(Rc::new("the file is gone"));
         }
