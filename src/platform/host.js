@@ -96,11 +96,13 @@ export const askForToken = (ask, patienceMs) =>
  * of redirects and windows. workerd knows no such error, and gives the redirect as the answer.
  */
 const unfollowed = { redirect: "error", window: null };
-const direct = attempt(() => new Request("http://x", unfollowed)) ? unfollowed : { redirect: "manual" };
+/** Asked when it is needed: it has Node load all of its fetch. */
+let direct;
 
 /** Gives an answer's text, `{ problem, thrown }`, or `{}` when it took too long. `headers` is JSON. */
 export const exchange = (fetch, method, url, headers, body, patienceMs) =>
   within(patienceMs, {}, (settle) => {
+    direct ??= attempt(() => new Request("http://x", unfollowed)) ? unfollowed : { redirect: "manual" };
     const controller = attempt(() => new AbortController());
     const init = { ...direct, method, signal: controller?.signal, headers: JSON.parse(headers), body };
     let isOver = false;
