@@ -26,6 +26,7 @@ cargo_deny_version=0.20.2
 cargo_fuzz_version=0.13.2
 node_version=22.23.3 # fetched only where the user's is older than node_oldest
 node_oldest=22
+firefox_oldest=147
 mkdir -p "$cache/logs" "$bin"
 
 # The user's own tools are looked for without our links in the way.
@@ -69,11 +70,10 @@ apt_install() {
   can_root || die "missing: $what. Installing it needs root. Run:" \
     "  sudo apt-get update && sudo apt-get install --no-install-recommends $*"
   say "$what: apt-get install $*"
-  # Package lists may be absent or stale on a fresh machine: refresh them only when the first try fails.
-  if ! logged "apt-$1" apt_get "$@" 2>/dev/null; then
-    logged apt-update as_root apt-get update
-    logged "apt-$1" apt_get "$@"
-  fi
+  # Package lists may be absent on a fresh machine, or old: they would bring last spring's browsers.
+  [[ -n ${refreshed:-} ]] || logged apt-update as_root apt-get update
+  refreshed=1
+  logged "apt-$1" apt_get "$@"
 }
 apt_get() {
   as_root env DEBIAN_FRONTEND=noninteractive \
@@ -265,14 +265,22 @@ need_chromium() {
   link chromedriver "$driver"
 }
 
+# Older ones know no modules in service workers.
+new_firefox() {
+  local version
+  version=$("$1" --version 2>/dev/null | sed 's/^[^0-9]*\([0-9]*\).*/\1/')
+  [[ ${version:-0} -ge $firefox_oldest ]]
+}
+
 need_firefox() {
   local firefox=${FIREFOX:-$(first firefox firefox-esr)}
-  if [[ -z $firefox ]]; then
-    apt_install Firefox firefox-esr
+  if [[ -z $firefox ]] || ! new_firefox "$firefox"; then
+    apt_install "Firefox $firefox_oldest or newer" firefox-esr
     firefox=$(first firefox-esr)
     say "$("$firefox" --version)"
   fi
   [[ -x $firefox ]] || die "FIREFOX=$firefox is not a program."
+  new_firefox "$firefox" || die "$firefox is older than Firefox $firefox_oldest."
   link firefox "$firefox"
 }
 

@@ -16,9 +16,10 @@ use crate::config::Config;
 use crate::error::{Code, Error};
 use crate::json::ObjectText;
 use crate::platform::Platform;
-use crate::platform::host::{Host, in_browser};
+use crate::platform::host::{Host, HostBytes, in_browser};
 use crate::platform::js;
 use crate::race::{Racer, first_of};
+use crate::request::SyncRequest;
 use crate::storage::sign::as_download;
 use read::CallOptions;
 
@@ -142,11 +143,14 @@ fn connect(options: &JsValue, relay: bool) -> Connected {
 }
 
 fn start_sync(client: Connected, request: &JsValue, options: &JsValue) -> Promise {
-    let read = || Ok((client?, read::sync_request(request)?, read::sync_options(options)?));
+    let read = || {
+        let (client, options) = (client?, read::sync_options(options)?);
+        let call = call(&options, 0.0);
+        Ok((client, read_request(request, &call, &options)?, call, options))
+    };
     match read() {
         Err(error) => refuse(error),
-        Ok((client, request, options)) => {
-            let call = call(&options, 0.0);
+        Ok((client, request, call, options)) => {
             let running = call.clone();
             let work = async move { client.sync(request, &running).await.map(|synced| synced_to_js(&synced)) };
             start(call, options.signal, Box::pin(work))
@@ -159,9 +163,9 @@ fn start_sync_many(client: Rc<Client<Host>>, requests: &JsValue, options: &JsVal
     match read() {
         Err(error) => refuse(error),
         Ok((requests, (concurrency, options))) => {
-            let requests = requests.iter().map(|request| read::sync_request(&request)).collect();
+            let call = call(&options, FRAME_MS);
+            let requests = requests.iter().map(|request| read_request(&request, &call, &options)).collect();
             promise(Box::pin(async move {
-                let call = call(&options, FRAME_MS);
                 let stopped = Box::pin(stop_of(&call, &options));
                 let outcomes = client.sync_many(requests, concurrency, &call, stopped).await;
                 let outcome = |outcome: Result<Synced, Error>| match outcome {
@@ -172,6 +176,11 @@ fn start_sync_many(client: Rc<Client<Host>>, requests: &JsValue, options: &JsVal
             }))
         }
     }
+}
+
+/// Nothing of a call that is aborted already: to copy a large image takes a while.
+fn read_request(request: &JsValue, call: &Call, options: &CallOptions) -> Result<SyncRequest<HostBytes>, Error> {
+    if js::is_aborted(&options.signal) { Err(aborted(call, &options.signal)) } else { read::sync_request(request) }
 }
 
 fn start_signed_url(client: Connected, path: &JsValue, ttl_seconds: &JsValue, options: &JsValue) -> Promise {
@@ -244,6 +253,10 @@ fn start(call: Rc<Call>, signal: JsValue, work: Work<'static, JsValue>) -> Promi
 
 async fn abortion(call: &Call, signal: &JsValue) -> Error {
     js::abortion_of(signal).await;
+    aborted(call, signal)
+}
+
+fn aborted(call: &Call, signal: &JsValue) -> Error {
     let reason = Rc::new(js::value(signal, "reason"));
     call.stopped(Code::Aborted, "aborted by the caller").with_cause(Some(reason))
 }

@@ -108,9 +108,13 @@ pub(super) async fn wait(ms: u32) {
 /// Ends when the signal is aborted.
 pub(crate) async fn abortion_of(signal: &JsValue) {
     // At once, and not a turn later, for one that is aborted already.
-    if !value(signal, "aborted").is_truthy() {
+    if !is_aborted(signal) {
         end_of(aborted(signal)).await;
     }
+}
+
+pub(crate) fn is_aborted(signal: &JsValue) -> bool {
+    value(signal, "aborted").is_truthy()
 }
 
 /// How deep an answer may be nested: much deeper than any that is read here.
