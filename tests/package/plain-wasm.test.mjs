@@ -14,7 +14,17 @@ let memory;
 
 before(async () => {
   // A release takes half a minute, and is what the other tests are about.
-  const args = ["build", "--dev", "--target", "web", "--mode", "no-install", "--no-opt", "--out-dir", fileURLToPath(OUT)];
+  const args = [
+    "build",
+    "--dev",
+    "--target",
+    "web",
+    "--mode",
+    "no-install",
+    "--no-opt",
+    "--out-dir",
+    fileURLToPath(OUT),
+  ];
   const path = `${ROOT}.tools/bin:${process.env.PATH}`;
   await promisify(execFile)("wasm-pack", args, { cwd: ROOT, env: { ...process.env, PATH: path }, maxBuffer: 1 << 26 });
   library = await import(new URL("imagen_cloud.js", OUT));
