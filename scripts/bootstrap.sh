@@ -250,8 +250,12 @@ first() {
 need_chromium() {
   local chrome=${CHROME:-$(first chromium chromium-browser google-chrome google-chrome-stable)}
   local driver=${CHROMEDRIVER:-$(first chromedriver)}
-  local missing=()
-  [[ -n $chrome ]] || missing+=(chromium)
+  local shell missing=()
+  if [[ -z $chrome ]]; then
+    missing+=(chromium)
+    # Not every Debian's relative has it.
+    if apt-cache show chromium-headless-shell >/dev/null 2>&1; then missing+=(chromium-headless-shell); fi
+  fi
   [[ -n $driver ]] || missing+=(chromium-driver)
   if ((${#missing[@]})); then
     apt_install "Chromium and ChromeDriver" "${missing[@]}" fonts-liberation
@@ -263,6 +267,9 @@ need_chromium() {
   [[ -x $driver ]] || die "CHROMEDRIVER=$driver is not a program."
   link chromium "$chrome"
   link chromedriver "$driver"
+  # The same browser without its windows, for a quarter less of the processor's time.
+  shell=$(first chromium-headless-shell chrome-headless-shell)
+  [[ -z $shell ]] || link chromium-headless-shell "$shell"
 }
 
 # Older ones know no modules in service workers.

@@ -63,7 +63,7 @@ function folder(name) {
 const env = {
   ...process.env,
   PATH: `${tools}:${join(root, "node_modules/.bin")}:${process.env.PATH}`,
-  CHROME: join(tools, "chromium"),
+  CHROME: [join(tools, "chromium-headless-shell"), join(tools, "chromium")].find((file) => existsSync(file)),
   CHROMEDRIVER: join(tools, "chromedriver"),
   FIREFOX: join(tools, "firefox"),
   NO_COLOR: "1",
