@@ -22,7 +22,7 @@ if (!Number.isInteger(jobs) || jobs < 1) {
 // A suite: its command, whether it has tests yet, and whether it runs with no other beside it, as its tests measure time.
 // The longest begin first, so that none is left at the end. What compiles on all cores is not beside the other that does.
 const suites = {
-  rust: { command: ["cargo", "test", "--no-fail-fast"], exists: true },
+  rust: { command: ["cargo", "test", "--profile", "native-tests", "--no-fail-fast"], exists: true },
   outbox: folder("outbox"),
   page: folder("page"),
   worker: folder("worker"),
