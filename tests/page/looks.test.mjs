@@ -103,6 +103,7 @@ test("an image that the Worker keeps while Supabase is down", async () => {
   await press(page, { prompt: "a lake in safe hands", route: "worker" });
   await job(page, "safe hands").getByText("Safe with the Worker").waitFor();
   await look("relay");
+  await job(page, "safe hands").getByRole("button", { name: "Check now" }).waitFor();
   site.recorder.offline(false);
   await retry(job(page, "safe hands"), "Check now");
   await job(page, "safe hands").waitFor({ state: "detached" });
