@@ -1,11 +1,9 @@
 // Signed URLs of real objects, one and many, and what they answer with: the bytes, type and caching of what was uploaded.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { after, before, test } from "node:test";
-import { createSink } from "imagen-cloud";
+import { test } from "node:test";
 import { startBrowser } from "../support/browser.mjs";
-import { startEmbedded } from "../support/embedded.mjs";
-import { startRecorder } from "../support/recorder.mjs";
+import { recorder, requestOf, start as startAs, supabase } from "../support/many.mjs";
 import { sha256 } from "../support/verify.mjs";
 
 const MIB = 1024 * 1024;
@@ -14,43 +12,7 @@ const WEBP = await readFile(new URL("../data/lighthouse.webp", import.meta.url))
 /** All that Storage allows in a name and that means something in a URL, and what looks escaped but is not. */
 const ODD = ["light house", "a+b&c=d;e,f:g@h$i", "why?token=x&y", "(it's)!*", "a/b/c", "object/sign"];
 
-let supabase;
-let recorder;
-
-before(async () => {
-  supabase = await startEmbedded();
-  recorder = await startRecorder({ target: supabase.url });
-});
-after(async () => {
-  await recorder?.close();
-  await supabase?.close();
-});
-
-async function start(t, options) {
-  const user = await supabase.createUser();
-  recorder.requests.length = 0;
-  const sink = await createSink({
-    url: recorder.url,
-    apiKey: supabase.publishableKey,
-    accessToken: () => user.accessToken,
-    ownerUserId: user.id,
-    pathPrefix: user.id,
-    initialBackoffMs: 5,
-    ...options,
-  });
-  t.after(() => sink.free());
-  return { user, sink };
-}
-
-const request = (seed, fields) => ({
-  date: "2026-05-11",
-  slug: "lighthouse",
-  seed,
-  prompt: "p",
-  backend: "b",
-  image: Buffer.concat([PNG, Buffer.from(`image ${seed}`)]),
-  ...fields,
-});
+const start = (t, options) => startAs(t, "row-level security", options);
 
 const signings = () => recorder.requests.filter(({ target }) => target.includes("/object/sign"));
 
@@ -61,7 +23,7 @@ async function download(url) {
 
 test("many URLs come with one request, in the paths' order, null for a missing image", async (t) => {
   const { user, sink } = await start(t);
-  const requests = Array.from({ length: 20 }, (_, seed) => request(seed));
+  const requests = Array.from({ length: 20 }, (_, seed) => requestOf(seed));
   const outcomes = await sink.syncMany(requests);
   const known = outcomes.map(({ storagePath }) => storagePath);
   const paths = [...known, `${user.id}/2026-05-11/missing-1.png`].sort((one, other) => (one < other ? 1 : -1));
@@ -80,7 +42,7 @@ test("many URLs come with one request, in the paths' order, null for a missing i
 
 test("more than 1000 URLs come with several requests", async (t) => {
   const { user, sink } = await start(t);
-  const { storagePath } = await sink.sync(request(1));
+  const { storagePath } = await sink.sync(requestOf(1));
   const paths = Array.from({ length: 1002 }, (_, index) => `${user.id}/missing-${index}.png`);
   for (const at of [0, 999, 1000, 1001]) paths[at] = storagePath;
   recorder.requests.length = 0;
@@ -99,9 +61,9 @@ test("no URLs are asked for when there are no paths", async (t) => {
 
 test("another user's images have no URL", async (t) => {
   const { sink: first } = await start(t);
-  const theirs = await first.sync(request(1));
+  const theirs = await first.sync(requestOf(1));
   const { sink } = await start(t);
-  const ours = await sink.sync(request(1));
+  const ours = await sink.sync(requestOf(1));
   const [one, other] = await sink.signedUrls([theirs.storagePath, ours.storagePath], 60);
   assert.equal(one, null);
   assert.equal((await download(other)).response.status, 200);
@@ -109,7 +71,7 @@ test("another user's images have no URL", async (t) => {
 
 test("a URL lives for the time that was asked for", async (t) => {
   const { sink } = await start(t);
-  const { storagePath } = await sink.sync(request(1));
+  const { storagePath } = await sink.sync(requestOf(1));
   const [url] = await sink.signedUrls([storagePath], 1);
   assert.equal((await download(url)).response.status, 200);
   await new Promise((resolve) => setTimeout(resolve, 2100));
@@ -119,7 +81,7 @@ test("a URL lives for the time that was asked for", async (t) => {
 for (const slug of ODD) {
   test(`a URL of an odd name works: ${slug}`, async (t) => {
     const { user, sink } = await start(t);
-    const asked = request(1, { slug });
+    const asked = requestOf(1, { slug });
     const uploaded = await sink.sync(asked);
     assert.equal(uploaded.storagePath, `${user.id}/2026-05-11/${slug}-1.png`);
     const options = { download: "a & b+c?.png" };
@@ -138,7 +100,7 @@ for (const slug of ODD) {
 
 test("download names the file", async (t) => {
   const { sink } = await start(t);
-  const { storagePath } = await sink.sync(request(1));
+  const { storagePath } = await sink.sync(requestOf(1));
   for (const [wish, name] of [
     ["a b.png", "a%20b.png"],
     ["a&b=c+d#e?.png", "a%26b%3Dc%2Bd%23e%3F.png"],
@@ -163,7 +125,7 @@ test("download names the file", async (t) => {
 
 test("a browser saves what says download under its name, and shows what does not", async (t) => {
   const { sink } = await start(t);
-  const asked = request(1);
+  const asked = requestOf(1);
   const { storagePath } = await sink.sync(asked);
   const browser = await startBrowser();
   t.after(() => browser.close());
@@ -189,7 +151,7 @@ test("an image in pieces is served as it was given: bytes, type and caching", as
   const bytes = new Uint8Array(20 * MIB + 1);
   for (let index = 0; index < bytes.length; index += 1024) bytes[index] = (index / 1024) % 251;
   bytes.set(WEBP);
-  const { storagePath, imageId } = await sink.sync(request(1, { image: new Blob([bytes]) }));
+  const { storagePath, imageId } = await sink.sync(requestOf(1, { image: new Blob([bytes]) }));
   assert.equal(storagePath, `${user.id}/2026-05-11/lighthouse-1.webp`);
   const pieces = recorder.requests.filter(({ target }) => target.includes("/upload/resumable"));
   assert.deepEqual(
@@ -212,7 +174,7 @@ test("an image in pieces is served as it was given: bytes, type and caching", as
 
 test("a plain upload's caching is what was asked for", async (t) => {
   const { sink } = await start(t, { cacheControl: "max-age=60, immutable" });
-  const { storagePath } = await sink.sync(request(1));
+  const { storagePath } = await sink.sync(requestOf(1));
   const { response } = await download(await sink.signedUrl(storagePath, 60));
   assert.equal(response.headers.get("cache-control"), "max-age=60, immutable");
 });
@@ -222,7 +184,7 @@ test("sync over an image in pieces takes its place", async (t) => {
   const paths = new Set();
   for (const text of ["first", "second, and longer"]) {
     const image = Buffer.concat([PNG, Buffer.from(text)]);
-    const { storagePath } = await sink.sync(request(1, { image }));
+    const { storagePath } = await sink.sync(requestOf(1, { image }));
     paths.add(storagePath);
     assert.ok((await download(await sink.signedUrl(storagePath, 60))).bytes.equals(image));
   }
