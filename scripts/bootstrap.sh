@@ -71,7 +71,8 @@ apt_install() {
     "  sudo apt-get update && sudo apt-get install --no-install-recommends $*"
   say "$what: apt-get install $*"
   # Package lists may be absent on a fresh machine, or old: they would bring last spring's browsers.
-  [[ -n ${refreshed:-} ]] || logged apt-update as_root apt-get update
+  # One broken source of many is no reason to stop.
+  [[ -n ${refreshed:-} ]] || logged apt-update as_root apt-get update || say "going on with the package lists that are here"
   refreshed=1
   logged "apt-$1" apt_get "$@"
 }
