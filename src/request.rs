@@ -300,7 +300,7 @@ mod tests {
             let request = SyncRequest { ext: ext.to_owned(), mime_type: mime_type.to_owned(), ..request() };
             let shipment = ship(request, bytes).unwrap();
             let path = shipment.storage_path.as_str();
-            assert_eq!((path.rsplit(['.']).next().unwrap(), shipment.mime_type.as_str()), wanted);
+            assert_eq!((path.rsplit('.').next().unwrap(), shipment.mime_type.as_str()), wanted);
         }
     }
 
