@@ -10,7 +10,6 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const tools = join(root, ".tools/bin");
 const logs = join(root, "target/test-logs");
 const suiteLimitMs = 20 * 60_000;
-const fileLimitMs = 5 * 60_000; // node --test applies its limit to a whole file too, so a leaked server can't hang it
 
 // Each suite mostly waits, for servers, browsers and clocks; more than this many only take each other's time.
 const jobs = Number(process.env.JOBS || Math.min(availableParallelism(), 4));
@@ -41,21 +40,14 @@ const suites = {
   timed: { ...folder("timed"), alone: true },
 };
 
-// The suite of tests/NAME: every *.test.mjs file in it, one file at a time since they start servers and browsers.
+// The suite of tests/NAME: every *.test.mjs file in it, one at a time since they start servers and browsers.
 function folder(name) {
   const dir = join("tests", name);
   const files = existsSync(join(root, dir))
     ? readdirSync(join(root, dir), { recursive: true }).filter((file) => file.endsWith(".test.mjs"))
     : [];
   return {
-    command: [
-      "node",
-      "--test",
-      "--test-concurrency=1",
-      `--test-timeout=${fileLimitMs}`,
-      "--test-reporter=spec",
-      ...files.sort().map((file) => join(dir, file)),
-    ],
+    command: ["node", "--test-reporter=spec", "tests/suite.mjs", ...files.sort().map((file) => join(dir, file))],
     exists: files.length > 0,
   };
 }

@@ -11,10 +11,13 @@ import {
   recorder,
   requestOf,
   requests,
+  setUp,
   start,
   supabase,
   uuid,
 } from "../support/many.mjs";
+
+setUp();
 
 const POISONED = [3, 27, 50, 74, 99];
 

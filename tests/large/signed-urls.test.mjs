@@ -3,8 +3,10 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { startBrowser } from "../support/browser.mjs";
-import { recorder, requestOf, start as startAs, supabase } from "../support/many.mjs";
+import { recorder, requestOf, setUp, start as startAs, supabase } from "../support/many.mjs";
 import { sha256 } from "../support/verify.mjs";
+
+setUp();
 
 const MIB = 1024 * 1024;
 const PNG = await readFile(new URL("../data/lighthouse.png", import.meta.url));

@@ -4,7 +4,6 @@ import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { before, test } from "node:test";
 import { promisify } from "node:util";
-import { runScript } from "../../supabase/database.mjs";
 import { as, insert, onEveryDatabase, row, select } from "./helpers.mjs";
 
 const ROOT = new URL("../../", import.meta.url);
@@ -141,7 +140,7 @@ onEveryDatabase("imagen.images", (backend) => {
                 (select count(*)::int from pg_indexes where schemaname = 'imagen') as indexes`,
       );
     const before = await state();
-    await assert.rejects(runScript(backend().connection, MIGRATION), /relation "images" already exists/);
+    await assert.rejects(backend().script(MIGRATION), /relation "images" already exists/);
     assert.deepEqual(await state(), before);
   });
 
@@ -168,7 +167,7 @@ onEveryDatabase("imagen.images", (backend) => {
       "update storage.buckets set public = true, file_size_limit = null where id = 'imagen-generated'",
     );
     const [statement] = /insert into storage\.buckets[^;]+;/.exec(MIGRATION);
-    await runScript(backend().connection, statement);
+    await backend().script(statement);
     assert.deepEqual(await backend().sql(bucket), [{ public: false, unlimited: false }]);
   });
 
@@ -176,7 +175,7 @@ onEveryDatabase("imagen.images", (backend) => {
     const readme = await readFile(new URL("README.md", ROOT), "utf8");
     const [, command] = readme.match(/^```sh\n(sed .*?) > my-migration\.sql\n```/ms);
     const { stdout } = await promisify(execFile)("sh", ["-c", command], { cwd: ROOT });
-    await runScript(backend().connection, stdout);
+    await backend().script(stdout);
     const count = (schema) =>
       backend().sql(
         `select (select count(*)::int from information_schema.columns where table_schema = $1) as columns,

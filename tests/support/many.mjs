@@ -14,14 +14,17 @@ const PNG = await readFile(new URL("../data/lighthouse.png", import.meta.url));
 export let supabase;
 export let recorder;
 
-before(async () => {
-  supabase = await startEmbedded();
-  recorder = await startRecorder({ target: supabase.url });
-});
-after(async () => {
-  await recorder?.close();
-  await supabase?.close();
-});
+/** Starts both before the tests of a file, and ends them afterwards. */
+export function setUp() {
+  before(async () => {
+    supabase = await startEmbedded();
+    recorder = await startRecorder({ target: supabase.url });
+  });
+  after(async () => {
+    await recorder?.close();
+    await supabase?.close();
+  });
+}
 
 /** Whose token goes along: under row-level security, and past it. */
 export const MODES = {

@@ -1,7 +1,9 @@
 // Many images in one call that is aborted: it ends at once, and tells of every object that it left.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { assertInOrder, COUNT, check, MODES, recorder, requests, start, uuid } from "../support/many.mjs";
+import { assertInOrder, COUNT, check, MODES, recorder, requests, setUp, start, uuid } from "../support/many.mjs";
+
+setUp();
 
 for (const mode of Object.keys(MODES)) {
   test(`a call that is aborted half-way is finished by the same call again (${mode})`, async (t) => {
