@@ -16,11 +16,19 @@ import { startWorker } from "./local/worker.mjs";
  * @param {{ url: string, anonKey: string, serviceKey: string, jwtSecret: string }} options.supabase
  * @param {number} [options.port] Default: any free one.
  * @param {boolean} [options.demo] Whether the page offers to sign up a demo user with one click. Default true.
+ * @param {number} [options.pictureSide] Pixels of a drawn picture's side. Default: the page's own.
  * @param {Record<string, string>} [options.worker] Bindings of the Worker beside, or instead of, the usual ones.
  * @param {(line: string) => void} [options.log] Gets the Worker's log lines. Default: nobody does.
  * @returns {Promise<Web>}
  */
-export async function startWeb({ supabase, port = 0, demo = true, worker: bindings = {}, log = () => {} }) {
+export async function startWeb({
+  supabase,
+  port = 0,
+  demo = true,
+  pictureSide,
+  worker: bindings = {},
+  log = () => {},
+}) {
   const [app, worker] = await Promise.all([
     buildApp(),
     startWorker({
@@ -33,7 +41,7 @@ export async function startWeb({ supabase, port = 0, demo = true, worker: bindin
       log,
     }),
   ]);
-  const config = { supabaseUrl: supabase.url, publishableKey: supabase.anonKey, workerUrl: "", demo };
+  const config = { supabaseUrl: supabase.url, publishableKey: supabase.anonKey, workerUrl: "", demo, pictureSide };
   const server = createServer((request, response) => {
     if (request.url?.startsWith("/api/")) worker.forward(request, response);
     else serveApp(app, config, request, response);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { enter, job, press, retry, send, shownWidth, startSite } from "./support.mjs";
+import { enter, job, PICTURE_SIDE, press, retry, send, shownWidth, startSite } from "./support.mjs";
 
 let site;
 let page;
@@ -21,7 +21,7 @@ test("a Worker that can't be reached is told, and tried again until it is there"
   // It comes again by itself, but not so soon.
   await retry(job(page, "a lake"));
   await page.locator("#arrival").waitFor();
-  assert.equal(await shownWidth(page), 1024);
+  assert.equal(await shownWidth(page), PICTURE_SIDE);
 });
 
 test("what the Worker keeps while Supabase is down is said to be safe, and arrives", async () => {
@@ -110,7 +110,7 @@ test("a browser that keeps nothing is told of, and what is sent goes out at once
   await bare.unrouteAll();
   await bare.getByRole("button", { name: "Send again" }).click();
   await bare.locator("#arrival").waitFor();
-  assert.equal(await shownWidth(bare), 1024);
+  assert.equal(await shownWidth(bare), PICTURE_SIDE);
 });
 
 test("what is sent at once and cancelled leaves the page ready for the next", async () => {

@@ -8,15 +8,18 @@ import { startEmbedded } from "../support/embedded.mjs";
 import { startRecorder } from "../support/recorder.mjs";
 
 export const BUCKET = "imagen-generated";
+/** Pixels of a drawn picture's side, where nobody looks at it: what is a megabyte otherwise is 100 kB. */
+export const PICTURE_SIDE = 256;
 const SCREENSHOTS = fileURLToPath(new URL("../../target/screenshots/", import.meta.url));
 const AXE = new URL("../../node_modules/axe-core/axe.min.js", import.meta.url);
 
-/** Everything between page and Worker on one side and Supabase on the other goes through `recorder`. */
-export async function startServers() {
+/** Everything between page and Worker on one side and Supabase on the other goes through `recorder`; `options` are the page's. */
+export async function startServers(options = { pictureSide: PICTURE_SIDE }) {
   const supabase = await startEmbedded();
   const recorder = await startRecorder({ target: supabase.url });
   const web = await startWeb({
     supabase: { ...supabase, url: recorder.url },
+    ...options,
     worker: { SYNC_DEADLINE_MS: "3000", RETRY_DELAY_SECONDS: "1" },
   });
   const admin = createClient(supabase.url, supabase.serviceKey, { auth: { persistSession: false } });
@@ -39,9 +42,9 @@ export async function startServers() {
 }
 
 /** The same, and Chromium. */
-export async function startSite() {
+export async function startSite(options) {
   const [servers, browser] = await Promise.all([
-    startServers(),
+    startServers(options),
     chromium.launch({
       executablePath: process.env.CHROME ?? "/usr/bin/chromium",
       args: [

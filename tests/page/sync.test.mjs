@@ -8,7 +8,7 @@ const LIGHTHOUSE = new URL("../data/lighthouse.png", import.meta.url);
 
 let site;
 before(async () => {
-  site = await startSite();
+  site = await startSite({});
 });
 after(() => site?.close());
 

@@ -7,6 +7,8 @@ export interface Config {
   workerUrl: string;
   /** Whether a demo user can be signed up with one click. */
   demo: boolean;
+  /** Pixels of a drawn picture's side; 1024 by default. */
+  pictureSide?: number;
 }
 
 export const CONFIG_PATH = "/config.json";

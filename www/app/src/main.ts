@@ -20,7 +20,7 @@ async function start(): Promise<void> {
   offerInstall();
   const config = await loadConfig();
   const session = new Session(config);
-  const painter = new Painter();
+  const painter = new Painter(config.pictureSide);
   const routes = byId<HTMLFormElement>("compose").elements.namedItem("route") as RadioNodeList;
   routes.value = await readRoute();
   let account: Account | undefined;

@@ -1,4 +1,4 @@
-import { type Brief, type Drawing, drawOn } from "./drawing";
+import { type Brief, type Drawing, drawOn, SIDE } from "./drawing";
 import type { Outcome, Task } from "./painter.worker";
 
 type Made = Extract<Outcome, { drawing: Drawing }>;
@@ -14,7 +14,8 @@ export class Painter {
   #calls = new Map<number, Call>();
   #count = 0;
 
-  constructor() {
+  /** `side` is how many pixels wide and high its pictures are. */
+  constructor(private readonly side = SIDE) {
     if (typeof OffscreenCanvas === "undefined") return;
     this.#worker = new Worker(new URL("./painter.worker.ts", import.meta.url), { type: "module" });
     this.#worker.addEventListener("message", ({ data }: MessageEvent<Outcome>) => this.#answered(data));
@@ -24,7 +25,7 @@ export class Painter {
   /** Draws it on the page's canvas, unless `isWanted` says meanwhile that it isn't. */
   async show(canvas: HTMLCanvasElement, brief: Brief, isWanted: () => boolean): Promise<Drawing> {
     const drawn = await this.#inWorker(brief, "bitmap");
-    if (!drawn) return drawOn(canvas, brief);
+    if (!drawn) return drawOn(canvas, brief, this.side);
     const { made: bitmap, drawing } = drawn;
     if (bitmap instanceof ImageBitmap && isWanted()) {
       canvas.width = bitmap.width;
@@ -40,7 +41,7 @@ export class Painter {
     const drawn = await this.#inWorker(brief, "png");
     if (drawn?.made instanceof Blob) return { drawing: drawn.drawing, blob: drawn.made };
     const canvas = document.createElement("canvas");
-    const drawing = drawOn(canvas, brief);
+    const drawing = drawOn(canvas, brief, this.side);
     return { drawing, blob: await new Promise((resolve) => canvas.toBlob(resolve, "image/png")) };
   }
 
@@ -52,7 +53,7 @@ export class Painter {
     try {
       return await new Promise((resolve, reject) => {
         this.#calls.set(id, { resolve, reject });
-        worker.postMessage({ id, as, ...brief } satisfies Task);
+        worker.postMessage({ id, as, side: this.side, ...brief } satisfies Task);
       });
     } catch {
       return undefined;

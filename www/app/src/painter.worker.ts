@@ -5,21 +5,32 @@ import { type Brief, type Drawing, drawOn } from "./drawing";
 export interface Task extends Brief {
   id: number;
   as: "bitmap" | "png";
+  side: number;
 }
 
 export type Outcome = { id: number; drawing: Drawing; made: ImageBitmap | Blob } | { id: number; failure: string };
 
 const canvas = new OffscreenCanvas(1, 1);
+/** What is on the canvas: mostly the picture to send is the one that was just shown. */
+let drawn: Drawing | undefined;
 
-self.addEventListener("message", async ({ data: { id, as, ...brief } }: MessageEvent<Task>) => {
+self.addEventListener("message", async ({ data: { id, as, side, ...brief } }: MessageEvent<Task>) => {
   try {
-    const drawing = drawOn(canvas, brief);
-    const made = as === "png" ? await canvas.convertToBlob({ type: "image/png" }) : canvas.transferToImageBitmap();
+    const drawing = draw(brief, side);
+    // Both are copies of the canvas at this moment.
+    const made = await (as === "png" ? canvas.convertToBlob({ type: "image/png" }) : createImageBitmap(canvas));
     answer({ id, drawing, made }, made instanceof ImageBitmap ? [made] : []);
   } catch (error) {
     answer({ id, failure: String(error) });
   }
 });
+
+function draw(brief: Brief, side: number): Drawing {
+  if (drawn?.prompt === brief.prompt && drawn.seed === brief.seed) return drawn;
+  drawn = undefined;
+  drawn = drawOn(canvas, brief, side);
+  return drawn;
+}
 
 function answer(outcome: Outcome, transfer: Transferable[] = []): void {
   self.postMessage(outcome, { transfer });

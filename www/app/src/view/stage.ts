@@ -1,5 +1,5 @@
 import { byId, show } from "../dom";
-import { type Brief, type Drawing, factsOf, SIDE } from "../drawing";
+import { type Brief, type Drawing, factsOf } from "../drawing";
 import { megabytes } from "../name";
 import type { Painter } from "../painter";
 import { type Picture, parseSeed, problemOfFile, randomSeed } from "../picture";
@@ -142,9 +142,9 @@ export class Stage {
       .catch((error: Error) => this.#say(error.message));
   }
 
-  #drawn({ prompt, seed, layers, latencyMs }: Drawing): void {
+  #drawn({ prompt, seed, layers, side, latencyMs }: Drawing): void {
     this.#canvas.setAttribute("aria-label", `Drawn from “${prompt}”, seed ${seed}`);
-    byId("picture-meta").textContent = `${SIDE} × ${SIDE}, ${layers} layers in ${latencyMs} ms`;
+    byId("picture-meta").textContent = `${side} × ${side}, ${layers} layers in ${latencyMs} ms`;
   }
 
   #say(message: string): void {
