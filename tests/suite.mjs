@@ -10,6 +10,7 @@ const FILE_LIMIT_MS = 5 * 60_000;
 
 // Its tests run when all files are registered, each file's with its own before and after.
 describe("all files", async () => {
+  await import("./support/shared.mjs");
   for (const file of process.argv.slice(2)) {
     await new Promise((registered, failed) => {
       describe(file, { timeout: FILE_LIMIT_MS }, () => import(pathToFileURL(resolve(file))).then(registered, failed));

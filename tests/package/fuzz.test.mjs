@@ -11,7 +11,7 @@ import { createSink, createSinkFromEnv, ImagenCloudError, isImagenCloudError, si
 import initWasm from "../../pkg/wasm/imagen_cloud.js";
 import { aRequest, OWNER, PATH, PNG } from "./helpers.mjs";
 
-const rounds = Number(process.env.FUZZ_ROUNDS ?? 500);
+const rounds = Number(process.env.FUZZ_ROUNDS ?? 250);
 const seed = process.env.FUZZ_SEED ? Number(process.env.FUZZ_SEED) : undefined;
 const patienceMs = 20_000;
 const UUID = /^[0-9a-f-]{36}$/;

@@ -2,10 +2,11 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { createClient } from "@supabase/supabase-js";
-import { chromium } from "playwright-core";
 import { startWeb } from "../../www/serve.mjs";
+import { startBrowser } from "../support/browser.mjs";
 import { startEmbedded } from "../support/embedded.mjs";
 import { startRecorder } from "../support/recorder.mjs";
+import { shared } from "../support/shared.mjs";
 
 export const BUCKET = "imagen-generated";
 /** Pixels of a drawn picture's side, where nobody looks at it: what is a megabyte otherwise is 100 kB. */
@@ -41,28 +42,19 @@ export async function startServers(options = { pictureSide: PICTURE_SIDE }) {
   };
 }
 
-/** The same, and Chromium. */
+/** The same, and a Chromium that is shared with other files. */
 export async function startSite(options) {
-  const [servers, browser] = await Promise.all([
-    startServers(options),
-    chromium.launch({
-      executablePath: process.env.CHROME ?? "/usr/bin/chromium",
-      args: [
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-      ],
-    }),
-  ]);
+  const [servers, browser] = await Promise.all([startServers(options), shared("startBrowser", startBrowser)]);
+  const contexts = new Set();
   return {
     ...servers,
-    openPage: (options) => openPage(browser, servers.web.url, options),
+    async openPage(options) {
+      const page = await openPage(browser, servers.web.url, options);
+      contexts.add(page.context());
+      return page;
+    },
     async close() {
-      await browser.close();
+      await Promise.all([...contexts].map((context) => context.close()));
       await servers.close();
     },
   };

@@ -5,6 +5,7 @@ import { after, before } from "node:test";
 import { startBrowser } from "./browser.mjs";
 import { startEmbedded } from "./embedded.mjs";
 import { startRecorder } from "./recorder.mjs";
+import { shared } from "./shared.mjs";
 import { startSite } from "./site.mjs";
 import { until } from "./until.mjs";
 import { sha256, verify } from "./verify.mjs";
@@ -21,19 +22,22 @@ export const pathOf = (user, number) => `${user.id}/2026-05-11/lighthouse-${numb
 export const databaseOf = (user) => `imagen-cloud-outbox-${user.id}`;
 
 /**
- * Starts a Supabase, the proxy in front of it, the page's server and a browser before the tests of a file, and ends them
- * afterwards.
+ * Starts a Supabase, the proxy in front of it and the page's server before the tests of a file, and ends them afterwards. The
+ * browser is shared with other files.
  * @param {Parameters<typeof startEmbedded>[0]} [options] of the Supabase
  * @param {typeof startBrowser} [start] starts the browser
  */
 export function outboxWorld(options, start = startBrowser) {
   const world = {};
   before(async () => {
-    [world.supabase, world.site, world.browser] = await Promise.all([startEmbedded(options), startSite(), start()]);
+    [world.supabase, world.site, world.browser] = await Promise.all([
+      startEmbedded(options),
+      startSite(),
+      shared(start.name, start),
+    ]);
     world.recorder = await startRecorder({ target: world.supabase.url });
   });
   after(async () => {
-    await world.browser?.close();
     await Promise.all([world.recorder?.close(), world.site?.close()]);
     await world.supabase?.close();
   });
