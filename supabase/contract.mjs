@@ -181,7 +181,7 @@ function signedForm(signedUrl, form) {
 }
 
 /** lite takes this for the signing of one object without a name. */
-async function signMany(c, { bucket }) {
+async function signMany(c, { bucket }, { connection }) {
   const { expiresIn, paths } = await c.req.json().catch(() => ({}));
   if (
     !Number.isInteger(expiresIn) ||
@@ -192,8 +192,15 @@ async function signMany(c, { bucket }) {
   ) {
     throw storageError("InvalidRequest", "body needs expiresIn, at least 1, and 1 to 1000 paths");
   }
+  const objects = connection.kysely.withSchema("storage").selectFrom("objects").where("bucket_id", "=", bucket);
+  const there = new Set((await objects.select("name").where("name", "in", paths).execute()).map(({ name }) => name));
   const items = [];
-  for (const name of paths) {
+  for (const [index, name] of paths.entries()) {
+    // The first is asked for in any case, for who asks to be checked.
+    if (index > 0 && !there.has(name)) {
+      items.push({ error: NOT_THERE, path: name, signedURL: null });
+      continue;
+    }
     const response = await c.var.app.fetch(
       jsonRequest(
         c,

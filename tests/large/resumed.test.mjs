@@ -9,7 +9,7 @@ import { startEmbedded } from "../support/embedded.mjs";
 import { startRecorder } from "../support/recorder.mjs";
 import { startSlowLine } from "../support/slow.mjs";
 import { sha256, verify } from "../support/verify.mjs";
-import { CHUNK, image, SIZE } from "./image.mjs";
+import { CHUNK, image, SIZE, SOME_PIECES } from "./image.mjs";
 
 let supabase;
 
@@ -96,21 +96,18 @@ test("pieces that are cut in their midst are not sent again from their start", a
   t.diagnostic(`${faults} faults, ${sent - SIZE} bytes sent again`);
 });
 
-const chunkSize = 256 * 1024;
-/** The bytes of so many pieces that every kind of fault comes. */
-const SMALL_PIECES = 60 * chunkSize;
-
-for (const seed of [1, 2, 3]) {
+for (const seed of [1, 2]) {
   test(`every kind of fault at 30 % costs one piece each at most (seed ${seed})`, async (t) => {
     const user = await supabase.createUser();
     const chaos = await chaosFor(t, user, { rate: 0.3, seed });
     const recorder = await record(t, chaos.url);
-    await syncTo(t, user, recorder.url, SMALL_PIECES, { chunkSize });
+    const chunkSize = 256 * 1024;
+    await syncTo(t, user, recorder.url, SOME_PIECES, { chunkSize });
     const faults = faultsOf(chaos);
     const sent = bytesSent(recorder);
-    assert.ok(sent <= SMALL_PIECES + chunkSize * faults, `${sent} bytes for ${faults} faults`);
+    assert.ok(sent <= SOME_PIECES + chunkSize * faults, `${sent} bytes for ${faults} faults`);
     assert.ok(Object.keys(chaos.stats.faults).length >= 10, JSON.stringify(chaos.stats.faults));
-    t.diagnostic(`${faults} faults, ${sent - SMALL_PIECES} bytes sent again: ${JSON.stringify(chaos.stats.faults)}`);
+    t.diagnostic(`${faults} faults, ${sent - SOME_PIECES} bytes sent again: ${JSON.stringify(chaos.stats.faults)}`);
   });
 }
 
