@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { decodeJwt } from "jose";
 import { BUCKET, fields, file, PNG, startBench } from "./support.mjs";
 
 let bench;
@@ -37,10 +38,16 @@ test("a signed-in user's image arrives, object and row", async () => {
 test("the signed URL it gives shows the image, and lives as long as asked", async () => {
   const { storagePath } = await (await bench.post(user.accessToken, { image: file(PNG) })).json();
   const headers = { authorization: `Bearer ${user.accessToken}` };
-  for (const ttl of ["", "&ttl=1", "&ttl=86400"]) {
+  for (const [ttl, seconds] of [
+    ["", 3600],
+    ["&ttl=30", 30],
+    ["&ttl=86400", 86400],
+  ]) {
     const answer = await bench.call(`/api/signed-url?path=${encodeURIComponent(storagePath)}${ttl}`, { headers });
     assert.equal(answer.status, 200);
     const { url } = await answer.json();
+    const { iat, exp } = decodeJwt(new URL(url).searchParams.get("token"));
+    assert.equal(exp - iat, seconds);
     const image = await fetch(url);
     assert.equal(image.status, 200);
     assert.deepEqual(Buffer.from(await image.arrayBuffer()), PNG);
