@@ -7,9 +7,12 @@
 const RECORD_BYTES = "x-record-bytes";
 /** What is before an id in a copy's URL, which nobody ever fetches. */
 const FOLDER = "/imagen-cloud-outbox/";
+/** How long an answer is waited for. */
+const PATIENCE_MS = 5000;
 
 export class Copies {
   #name;
+  #isStuck = false;
 
   /** @param {string} name of the outbox's database */
   constructor(name) {
@@ -25,6 +28,14 @@ export class Copies {
     });
   }
 
+  /**
+   * Whether the caches have once not answered: what they were told since may be done or not. In Chromium a tab that crashes
+   * while it writes into a cache can leave the cache so, for all tabs, until the browser ends.
+   */
+  get isStuck() {
+    return this.#isStuck;
+  }
+
   /** @param {string} id */
   forget(id) {
     return this.#attempt(async () => (await caches.open(this.#name)).delete(FOLDER + id));
@@ -32,7 +43,7 @@ export class Copies {
 
   /** Forgets all of them. */
   clear() {
-    return this.#attempt(() => caches.delete(this.#name));
+    return this.#attempt(async () => caches.delete(this.#name));
   }
 
   /** Ids. @returns {Promise<string[]>} */
@@ -56,12 +67,19 @@ export class Copies {
     });
   }
 
-  /** Copies are a help and no condition: there may be no room for them, or no Cache Storage. */
+  /** Copies are a help and no condition: there may be no room for them, no Cache Storage, or no answer from it. */
   async #attempt(work) {
-    try {
-      return await work();
-    } catch {
-      return undefined;
-    }
+    const working = work().catch(() => undefined);
+    if (this.#isStuck) return undefined;
+    let timer;
+    const patience = new Promise((resolve) => {
+      timer = setTimeout(() => {
+        this.#isStuck = true;
+        resolve();
+      }, PATIENCE_MS);
+    });
+    const outcome = await Promise.race([working, patience]);
+    clearTimeout(timer);
+    return outcome;
   }
 }

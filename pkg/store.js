@@ -5,6 +5,8 @@ import { openDB } from "./wasm/idb.js";
 
 const VERSION = 1;
 const DURABLE = { durability: "strict" };
+/** The setting with the ids of removed jobs whose copies may still be there. */
+const FORGOTTEN = "forgotten";
 
 /** A job as it is stored: what the store itself looks at, and the job's JSON text. */
 /** @typedef {{ seq?: number, id: string, storagePath: string, size: number, text: string }} JobRecord */
@@ -73,8 +75,9 @@ export class Store {
   /** Removes a job and its image; false if it is gone. @param {string} id */
   async remove(id) {
     await this.#copies.forget(id);
-    return this.#transact(["jobs", "images"], "readwrite", async (transaction) => {
+    return this.#transact(["jobs", "images", "settings"], "readwrite", async (transaction) => {
       const jobs = transaction.objectStore("jobs");
+      await this.#remember(transaction, [id]);
       const seq = await jobs.index("id").getKey(id);
       await transaction.objectStore("images").delete(id);
       if (seq === undefined) return false;
@@ -86,7 +89,10 @@ export class Store {
   /** Removes all jobs and images. */
   async clear() {
     await this.#copies.clear();
-    return this.#transact(["jobs", "images"], "readwrite", async (transaction) => {
+    return this.#transact(["jobs", "images", "settings"], "readwrite", async (transaction) => {
+      const jobs = await transaction.objectStore("jobs").getAll();
+      const ids = jobs.map(({ id }) => id);
+      await this.#remember(transaction, ids);
       await transaction.objectStore("jobs").clear();
       await transaction.objectStore("images").clear();
     });
@@ -148,14 +154,30 @@ export class Store {
     return this.#opening;
   }
 
+  /** Notes that these jobs are gone, where their copies may not be. */
+  async #remember(transaction, ids) {
+    if (!this.#copies.isStuck) return;
+    const settings = transaction.objectStore("settings");
+    await settings.put([...((await settings.get(FORGOTTEN)) ?? []), ...ids], FORGOTTEN);
+  }
+
   /** Puts the jobs back that the database lost; those that had arrived since they were accepted are sent in vain. */
   async #restore(database) {
     // In this order: of a job that another tab removes meanwhile the copy is gone before the job is.
     const copied = await this.#copies.ids();
-    const known = await transact(database, ["jobs"], "readonly", (transaction) =>
-      Promise.all(copied.map((id) => transaction.objectStore("jobs").index("id").getKey(id))),
+    const [forgotten, ...known] = await transact(database, ["jobs", "settings"], "readonly", (transaction) =>
+      Promise.all([
+        transaction.objectStore("settings").get(FORGOTTEN),
+        ...copied.map((id) => transaction.objectStore("jobs").index("id").getKey(id)),
+      ]),
     );
-    for (const id of copied.filter((_, at) => known[at] === undefined)) {
+    for (const id of forgotten ?? []) await this.#copies.forget(id);
+    if (forgotten && !this.#copies.isStuck) {
+      await transact(database, ["settings"], "readwrite", (transaction) =>
+        transaction.objectStore("settings").delete(FORGOTTEN),
+      );
+    }
+    for (const id of copied.filter((id, at) => known[at] === undefined && !forgotten?.includes(id))) {
       const copy = await this.#copies.read(id);
       if (copy?.record.id !== id) continue;
       await transact(database, ["jobs", "images"], "readwrite", async (transaction) => {

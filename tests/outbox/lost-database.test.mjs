@@ -5,6 +5,7 @@ import path from "node:path";
 import { test } from "node:test";
 import { createProfile, startOnProfile } from "../support/browser.mjs";
 import { databaseOf, imageBytes, openTab, outboxWorld, range } from "../support/outbox.mjs";
+import { until } from "../support/until.mjs";
 
 const world = outboxWorld();
 
@@ -69,6 +70,47 @@ test("what had arrived, was discarded or cleared does not come back with a new d
   await lose(tab, user);
   assert.deepEqual(await ids(tab), []);
   await world.arrived(user, [1, 2], sent);
+});
+
+test("caches that do not answer hold nothing up, and bring nothing back when they do", async (t) => {
+  const user = await world.user();
+  const context = await world.context(t);
+  const tab = await world.tab(t, user, { context });
+  const sent = [await tab.enqueue(1)];
+  const { imageId: discarded } = await tab.enqueue(2);
+
+  // As Chromium's are when a tab crashed while it wrote into one.
+  const init = () => {
+    for (const method of ["put", "keys", "match", "delete"]) Cache.prototype[method] = () => new Promise(() => {});
+    CacheStorage.prototype.delete = () => new Promise(() => {});
+  };
+  const stuck = await world.tab(t, user, { context, init, open: false });
+  await stuck.page.clock.install();
+  let isOpen = false;
+  const opening = stuck.open().then(() => {
+    isOpen = true;
+  });
+  await until(async () => {
+    await stuck.page.clock.runFor(5_000);
+    return isOpen;
+  }, "the outbox to open without the caches");
+  await opening;
+  sent.push(await stuck.enqueue(3));
+  await stuck.discard(discarded);
+  assert.deepEqual(await stuck.drain(), { done: 2, failed: 0, waiting: 0 });
+  await stuck.enqueue(4);
+  await stuck.clear();
+  await stuck.close();
+
+  await tab.close();
+  await tab.open();
+  assert.deepEqual(await ids(tab), []);
+  await world.arrived(user, [1, 3], sent);
+  const left = await tab.page.evaluate(
+    async (name) => (await (await caches.open(name)).keys()).length,
+    databaseOf(user),
+  );
+  assert.equal(left, 0, "their copies are gone too");
 });
 
 test("an image whose bytes or row had arrived when its job was lost is there once", async (t) => {
