@@ -171,13 +171,11 @@ export class Store {
         ...copied.map((id) => transaction.objectStore("jobs").index("id").getKey(id)),
       ]),
     );
-    for (const id of forgotten ?? []) await this.#copies.forget(id);
-    if (forgotten && !this.#copies.isStuck) {
-      await transact(database, ["settings"], "readwrite", (transaction) =>
-        transaction.objectStore("settings").delete(FORGOTTEN),
-      );
-    }
-    for (const id of copied.filter((id, at) => known[at] === undefined && !forgotten?.includes(id))) {
+    for (const id of copied.filter((_, at) => known[at] === undefined)) {
+      if (forgotten?.includes(id)) {
+        await this.#copies.forget(id);
+        continue;
+      }
       const copy = await this.#copies.read(id);
       if (copy?.record.id !== id) continue;
       await transact(database, ["jobs", "images"], "readwrite", async (transaction) => {
@@ -186,6 +184,10 @@ export class Store {
         await put(transaction, copy.record, copy.image);
       });
     }
+    if (!forgotten || this.#copies.isStuck) return;
+    await transact(database, ["settings"], "readwrite", (transaction) =>
+      transaction.objectStore("settings").delete(FORGOTTEN),
+    );
   }
 }
 

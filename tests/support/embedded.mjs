@@ -15,7 +15,7 @@ process.env.LITE_AUTH_BCRYPT_COST ??= "4";
 
 /**
  * Starts a backend that shares nothing with any other.
- * @param {Parameters<typeof import("../../supabase/local.mjs").startLocal>[0] & { databaseUrl?: string }} [options] PGlite in memory, unless
+ * @param {Parameters<typeof import("../../supabase/local.mjs").startLocal>[0]} [options] PGlite in memory, unless
  *   databaseUrl or IMAGEN_TEST_DATABASE_URL names a PostgreSQL: then a new database there, dropped at the end
  * @returns {Promise<Omit<Awaited<ReturnType<typeof import("../../supabase/local.mjs").startLocal>>, "connection"> & {
  *   createUser: (email?: string) => Promise<{ id: string, email: string, password: string,
