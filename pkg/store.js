@@ -77,7 +77,7 @@ export class Store {
     await this.#copies.forget(id);
     return this.#transact(["jobs", "images", "settings"], "readwrite", async (transaction) => {
       const jobs = transaction.objectStore("jobs");
-      await this.#remember(transaction, [id]);
+      if (this.#copies.isStuck) await remember(transaction, [id]);
       const seq = await jobs.index("id").getKey(id);
       await transaction.objectStore("images").delete(id);
       if (seq === undefined) return false;
@@ -90,10 +90,13 @@ export class Store {
   async clear() {
     await this.#copies.clear();
     return this.#transact(["jobs", "images", "settings"], "readwrite", async (transaction) => {
-      const jobs = await transaction.objectStore("jobs").getAll();
-      const ids = jobs.map(({ id }) => id);
-      await this.#remember(transaction, ids);
-      await transaction.objectStore("jobs").clear();
+      const jobs = transaction.objectStore("jobs");
+      if (this.#copies.isStuck)
+        await remember(
+          transaction,
+          (await jobs.getAll()).map(({ id }) => id),
+        );
+      await jobs.clear();
       await transaction.objectStore("images").clear();
     });
   }
@@ -154,13 +157,6 @@ export class Store {
     return this.#opening;
   }
 
-  /** Notes that these jobs are gone, where their copies may not be. */
-  async #remember(transaction, ids) {
-    if (!this.#copies.isStuck) return;
-    const settings = transaction.objectStore("settings");
-    await settings.put([...((await settings.get(FORGOTTEN)) ?? []), ...ids], FORGOTTEN);
-  }
-
   /** Puts the jobs back that the database lost; those that had arrived since they were accepted are sent in vain. */
   async #restore(database) {
     // In this order: of a job that another tab removes meanwhile the copy is gone before the job is.
@@ -195,6 +191,12 @@ async function transact(database, stores, mode, work) {
   const transaction = database.transaction(stores, mode, mode === "readwrite" ? DURABLE : undefined);
   const [result] = await Promise.all([work(transaction), transaction.done]);
   return result;
+}
+
+/** Notes that these jobs are gone, where their copies may not be. */
+async function remember(transaction, ids) {
+  const settings = transaction.objectStore("settings");
+  await settings.put([...((await settings.get(FORGOTTEN)) ?? []), ...ids], FORGOTTEN);
 }
 
 async function put(transaction, record, image) {

@@ -44,7 +44,7 @@ export async function startServers(options = { pictureSide: PICTURE_SIDE }) {
 
 /** The same, and a Chromium that is shared with other files. */
 export async function startSite(options) {
-  const [servers, browser] = await Promise.all([startServers(options), shared("startBrowser", startBrowser)]);
+  const [servers, browser] = await Promise.all([startServers(options), shared(startBrowser)]);
   const contexts = new Set();
   return {
     ...servers,

@@ -33,7 +33,7 @@ export function outboxWorld(options, start = startBrowser) {
     [world.supabase, world.site, world.browser] = await Promise.all([
       startEmbedded(options),
       startSite(),
-      shared(start.name, start),
+      shared(start),
     ]);
     world.recorder = await startRecorder({ target: world.supabase.url });
   });

@@ -2,18 +2,17 @@
 // this before any file.)
 import { after } from "node:test";
 
-/** @type {Map<string, Promise<{ close: () => Promise<void> }>>} */
+/** @type {Map<Function, Promise<{ close: () => Promise<void> }>>} what was started by what */
 const started = new Map();
 
 /**
  * @template {{ close: () => Promise<void> }} T
- * @param {string} what who asks for the same gets the same
- * @param {() => Promise<T>} start
+ * @param {() => Promise<T>} start who asks for the same gets the same
  * @returns {Promise<T>}
  */
-export function shared(what, start) {
-  if (!started.has(what)) started.set(what, start());
-  return started.get(what);
+export function shared(start) {
+  if (!started.has(start)) started.set(start, start());
+  return started.get(start);
 }
 
 after(async () => {
