@@ -12,7 +12,11 @@ let user;
 let other;
 let othersImage;
 before(async () => {
-  bench = await startBench({ MAX_BODY_BYTES: String(LIMIT), ALLOWED_ORIGINS: "https://app.example" });
+  bench = await startBench({
+    MAX_BODY_BYTES: String(LIMIT),
+    BODY_TIMEOUT_MS: "2000",
+    ALLOWED_ORIGINS: "https://app.example",
+  });
   user = await bench.supabase.createUser();
   other = await bench.supabase.createUser();
   othersImage = await (await bench.post(other.accessToken)).json();
@@ -322,8 +326,14 @@ describe("requests", () => {
     const lines = [post, type, "Transfer-Encoding: chunked", `Authorization: Bearer ${user.accessToken}`];
     return refused(413, "too_large", () => raw(lines, `${size.toString(16)}\r\n${"x".repeat(size)}`));
   });
-  test("without a token a body is not waited for, whatever its length", async () => {
-    for (const length of [1000, LIMIT + 1]) await refused(401, "unauthorized", () => raw(head(length)));
+  test("without a token a body that is too long is not waited for, and another one only for its time", async () => {
+    for (const length of [LIMIT + 1, 1000]) await refused(401, "unauthorized", () => raw(head(length)));
+  });
+  test("who is still sending hears of the refusal, on a line that stays open", async () => {
+    for (const size of [20_000, LIMIT]) {
+      const [post, type, length] = head(size);
+      assert.deepEqual(await exchange([post, type, length], "x".repeat(size)), [401, 200]);
+    }
   });
 
   const send = (body, type) =>
@@ -446,8 +456,9 @@ describe("smuggling", () => {
       const [lines, body] = make(inner());
       // The outer request has no token: whatever is written would be the inner one's doing.
       const answers = await exchange(lines, Buffer.from(body, "latin1"));
-      // workerd hangs up on some without a word.
-      for (const status of answers) assert.ok(status >= 400 && status < 500, `${answers}`);
+      // workerd hangs up on some without a word, and comes to the health check after others.
+      const refusals = answers.at(-1) === 200 ? answers.slice(0, -1) : answers;
+      for (const status of refusals) assert.ok(status >= 400 && status < 500, `${answers}`);
       assert.equal(await bench.snapshot(), stored);
     });
   }
@@ -529,6 +540,6 @@ function exchange(lines, body) {
       text += chunk;
     });
     socket.on("error", () => {});
-    socket.on("close", () => resolve([...text.matchAll(/^HTTP\/1\.1 (\d+)/gm)].map(([, status]) => Number(status))));
+    socket.on("close", () => resolve([...text.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => Number(status))));
   });
 }

@@ -57,7 +57,7 @@ export async function startBench(bindings = {}, options = {}) {
   };
 }
 
-/** On a connection of its own: workerd closes one without a word when a body was answered unread. */
+/** On a connection of its own: workerd closes one without a word when too long a body was answered unread. */
 function call(url, { headers, ...init } = {}) {
   return fetch(url, { ...init, headers: { ...headers, connection: "close" } });
 }

@@ -150,7 +150,7 @@ async function readWranglerConfig() {
 function forward(address, request, response) {
   const { hostname, port } = address;
   const { method, url: path, headers } = request;
-  // No connection is used twice: workerd closes one without a word when a body was answered unread.
+  // No connection is used twice: workerd closes one without a word when too long a body was answered unread.
   const onward = httpRequest({ hostname, port, method, path, headers, agent: false }, (answer) => {
     response.writeHead(answer.statusCode, answer.rawHeaders);
     answer.pipe(response);

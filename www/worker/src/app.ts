@@ -1,5 +1,6 @@
 import { type Context, Hono } from "hono";
 import { authenticate, type User } from "./auth";
+import { discardBody } from "./body";
 import { corsHeaders, PREFLIGHT_HEADERS, SECURITY_HEADERS } from "./cors";
 import { logOutcome } from "./log";
 import { Problem, toProblem } from "./problem";
@@ -12,7 +13,13 @@ import { commitTicket, makeTicket, renewTicket } from "./tickets";
 
 interface AppEnv {
   Bindings: Bindings;
-  Variables: { requestId: string; userId?: string; problem?: Problem; cors?: Record<string, string> };
+  Variables: {
+    requestId: string;
+    settings?: Settings;
+    userId?: string;
+    problem?: Problem;
+    cors?: Record<string, string>;
+  };
 }
 type AppContext = Context<AppEnv>;
 
@@ -93,23 +100,26 @@ function routeOf(path: string) {
   return ROUTES.find((route) => route.path.test(path));
 }
 
-app.notFound((c) => {
+app.notFound(async (c) => {
   const route = routeOf(c.req.path);
   const problem = new Problem(route === undefined ? "not_found" : "method_not_allowed");
-  const answer = respond(c, problem);
+  const answer = await respond(c, problem);
   if (route !== undefined) answer.headers.set("allow", route.method);
   return answer;
 });
 
 app.onError((error, c) => respond(c, toProblem(error)));
 
-function respond(c: AppContext, problem: Problem): Response {
+async function respond(c: AppContext, problem: Problem): Promise<Response> {
   c.set("problem", problem);
+  const settings = c.get("settings");
+  if (settings !== undefined) await discardBody(c.req.raw, settings.body);
   return problem.toResponse(c.get("requestId"));
 }
 
 async function signedIn(c: AppContext): Promise<{ user: User; settings: Settings }> {
   const settings = readSettings(c.env);
+  c.set("settings", settings);
   const user = await authenticate(c.req.header("authorization"), settings);
   c.set("userId", user.id);
   await limitRate(user, c.env);
