@@ -11,11 +11,33 @@ import { until } from "./until.mjs";
 const run = promisify(execFile);
 
 const executablePath = process.env.CHROME ?? "/usr/bin/chromium";
-const ARGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"];
+const ARGS = [
+  "--no-sandbox",
+  "--disable-dev-shm-usage",
+  "--disable-gpu",
+  "--headless=new",
+  "--enable-logging=stderr",
+  "--no-first-run",
+  "--no-default-browser-check",
+  "--disable-background-networking",
+  "--disable-background-timer-throttling",
+  "--disable-backgrounding-occluded-windows",
+  "--disable-renderer-backgrounding",
+  "--disable-breakpad",
+  "--disable-component-update",
+  "--disable-sync",
+  "--force-color-profile=srgb",
+  "--hide-scrollbars",
+  "--password-store=basic",
+  "--use-mock-keychain",
+];
 
-/** A browser whose contexts share nothing. */
-export function startBrowser() {
-  return chromium.launch({ executablePath, args: ARGS });
+/** A browser whose contexts share nothing; its profile is gone when it is closed. */
+export async function startBrowser() {
+  const profile = await createProfile();
+  const { browser, kill } = await startOnProfile(profile.folder);
+  const close = () => kill().then(profile.remove);
+  return Object.assign(browser, { close });
 }
 
 /** A new, empty profile folder. */
@@ -27,34 +49,16 @@ export async function createProfile() {
 /**
  * A browser process on a profile folder.
  * @param {string} folder
- * @returns {Promise<{ context: import("playwright-core").BrowserContext, kill: () => Promise<void>,
- *   log: () => string }>} `kill` ends the browser and all its processes at once, without a word: SIGKILL to the whole
- *   group; `log` is what the browser said to its standard error
+ * @returns {Promise<{ browser: import("playwright-core").Browser, context: import("playwright-core").BrowserContext,
+ *   kill: () => Promise<void>, log: () => string }>} `kill` ends the browser and all its processes at once, without a
+ *   word: SIGKILL to the whole group; `log` is what the browser said to its standard error
  */
 export async function startOnProfile(folder) {
-  const child = spawn(
-    "sh",
-    [
-      "-c",
-      UNTIL_STDIN_ENDS,
-      "sh",
-      executablePath,
-      ...ARGS,
-      "--headless=new",
-      "--enable-logging=stderr",
-      "--no-first-run",
-      "--no-default-browser-check",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-      "--password-store=basic",
-      "--use-mock-keychain",
-      "--remote-debugging-port=0",
-      `--user-data-dir=${folder}`,
-      "about:blank",
-    ],
-    { detached: true, stdio: ["pipe", "ignore", "pipe"] },
-  );
+  const args = [...ARGS, "--remote-debugging-pipe", `--user-data-dir=${folder}`, "about:blank"];
+  const child = spawn("sh", ["-c", UNTIL_STDIN_ENDS, "sh", executablePath, ...args], {
+    detached: true,
+    stdio: ["pipe", "ignore", "pipe", "pipe", "pipe"],
+  });
   const ended = once(child, "exit");
   let said = "";
   child.stderr.setEncoding("utf8").on("data", (text) => {
@@ -71,19 +75,49 @@ export async function startOnProfile(folder) {
     await until(() => isGone(child.pid), "the end of the killed browser");
   };
   try {
-    const browser = await chromium.connectOverCDP(await debuggerOf(child, log));
-    return { context: browser.contexts()[0], kill, log };
-  } catch (error) {
+    const browser = await chromium.connectOverCDP(overPipes(child));
+    return { browser, context: browser.contexts()[0], kill, log };
+  } catch (cause) {
     await kill();
-    throw error;
+    throw new Error(`Chromium does not start: ${said}`, { cause });
   }
+}
+
+/**
+ * The DevTools protocol on Chromium's file descriptors 3 and 4, each message ended by a NUL. Chromium is kept from telling
+ * the body of every request that a page makes: images as text took more time than everything that the tests are about.
+ */
+function overPipes({ stdio: [, , , to, from] }) {
+  const transport = {
+    send(message) {
+      const params = message.method === "Network.enable" ? { params: { maxPostDataSize: 1 } } : {};
+      to.write(`${JSON.stringify({ ...message, ...params })}\0`);
+    },
+    close: () => to.end(),
+  };
+  /** The beginning of a message. */
+  let rest = [];
+  from.on("data", (bytes) => {
+    let start = 0;
+    for (let end = bytes.indexOf(0); end !== -1; end = bytes.indexOf(0, start)) {
+      const message = JSON.parse(Buffer.concat([...rest, bytes.subarray(start, end)]).toString());
+      rest = [];
+      start = end + 1;
+      setImmediate(() => transport.onmessage?.(message));
+    }
+    rest.push(bytes.subarray(start));
+  });
+  from.on("close", () => transport.onclose?.());
+  for (const pipe of [to, from]) pipe.on("error", () => {});
+  return transport;
 }
 
 // Ends the whole group with the test that started it, however that ends: a killed process closes its pipes.
 const UNTIL_STDIN_ENDS = `
-exec 3<&0
-{ "$@" </dev/null 3<&-; kill -KILL 0; } &
-read -r _ <&3
+exec 5<&0
+{ "$@" </dev/null 5<&-; kill -KILL 0; } &
+exec 3<&- 4>&-
+read -r _ <&5
 kill -KILL 0`;
 
 /**
@@ -94,16 +128,4 @@ async function isGone(group) {
   const { stdout } = await run("ps", ["-A", "-o", "pgid=,stat="]);
   const left = stdout.split("\n").map((line) => line.trim().split(/\s+/));
   return !left.some(([pgid, stat]) => Number(pgid) === group && (!stat.startsWith("Z") || stat.includes("l")));
-}
-
-/** The address of its debugger, which Chromium says as soon as it listens. */
-function debuggerOf(child, log) {
-  return new Promise((resolve, reject) => {
-    child.stderr.on("data", () => {
-      const [, url] = /DevTools listening on (ws:\S+)/.exec(log()) ?? [];
-      if (url) resolve(url);
-    });
-    child.once("error", reject);
-    child.once("exit", (code, signal) => reject(new Error(`Chromium ended with ${code ?? signal}:\n${log()}`)));
-  });
 }
