@@ -245,12 +245,21 @@ const iso = (text) => text.replace(" ", "T").replace(/([+-]\d\d)$/, "$1:00");
 const INT8 = 20;
 const TIMESTAMPTZ = 1184;
 const NUMERIC = 1700;
+const JSON_TEXT = 114;
+const JSONB = 3802;
 const pgliteTypes = { [INT8]: exact, [NUMERIC]: exact, [TIMESTAMPTZ]: iso };
 const postgresTypes = {
   bigint: { to: INT8, from: [INT8], serialize: String, parse: exact },
   numeric: { to: NUMERIC, from: [NUMERIC], serialize: String, parse: exact },
   timestamptz: { to: TIMESTAMPTZ, from: [TIMESTAMPTZ], serialize: String, parse: iso },
+  // lite hands JSON over as text, which the driver would make a JSON string of.
+  json: { to: JSON_TEXT, from: [JSON_TEXT], serialize: jsonText, parse: JSON.parse },
+  jsonb: { to: JSONB, from: [JSONB], serialize: jsonText, parse: JSON.parse },
 };
+
+function jsonText(value) {
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
 
 function isPglite(connection) {
   return typeof connection.driver.exec === "function";

@@ -27,6 +27,12 @@ onEveryDatabase("an object", (backend) => {
     }
   });
 
+  test("has metadata that SQL can look into", async () => {
+    await put(backend(), "described.png", service, "four");
+    const text = "select jsonb_typeof(metadata) type, metadata->>'size' size from storage.objects where name = $1";
+    assert.deepEqual(await backend().sql(text, ["described.png"]), [{ type: "object", size: "4" }]);
+  });
+
   test("has one name, whatever of its URL is escaped", async () => {
     await put(backend(), key, service, "one");
     const raw = await send(backend(), "GET", `/storage/v1/object/${BUCKET}/${encodeURI(key)}`, service);
