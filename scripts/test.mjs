@@ -1,4 +1,4 @@
-// Runs the test suites: `node scripts/test.mjs [NAME...]`, as many at once as there are cores, JOBS=1 for one by one.
+// Runs the test suites: `node scripts/test.mjs [NAME...]`, one more at once than there are cores, JOBS=1 for one by one.
 // Each suite's output goes to target/test-logs/NAME.log; here it gets one line, or the log's end if it failed.
 import { spawn } from "node:child_process";
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync } from "node:fs";
@@ -12,14 +12,14 @@ const tools = join(root, ".tools/bin");
 const logs = join(root, "target/test-logs");
 const suiteLimitMs = 20 * 60_000;
 
-// Each suite mostly waits, for servers, browsers and clocks; more than this many only take each other's time.
-const jobs = Number(process.env.JOBS || Math.min(availableParallelism(), 4));
+// Each suite now and then waits, for servers, browsers and clocks; more than this many only take each other's time.
+const jobs = Number(process.env.JOBS || Math.min(availableParallelism() + 1, 4));
 if (!Number.isInteger(jobs) || jobs < 1) {
   console.error(`test: JOBS=${process.env.JOBS} is no number of suites`);
   process.exit(2);
 }
 
-// A suite: its command, whether it has tests yet, and whether it runs with no other beside it, as its tests measure time.
+// A suite: its command, whether it has tests yet, and whether its tests measure time: then all others let it go first.
 // The longest begin first, so that none is left at the end. What compiles on all cores is not beside the other that does.
 const suites = {
   rust: { command: ["cargo", "test", "--profile", "native-tests", "--no-fail-fast"], exists: true },
@@ -31,6 +31,7 @@ const suites = {
     command: "wasm-pack test --headless --chrome --mode no-install --chromedriver .tools/bin/chromedriver".split(" "),
     exists: true,
   },
+  timed: { ...folder("timed"), goesFirst: true },
   package: folder("package"),
   integration: folder("integration"),
   supabase: folder("supabase"),
@@ -38,7 +39,6 @@ const suites = {
   chaos: folder("chaos"),
   types: folder("types"),
   vectors: folder("vectors"),
-  timed: { ...folder("timed"), alone: true },
 };
 
 // The suite of tests/NAME: every *.test.mjs file in it, one at a time since they start servers and browsers.
@@ -148,7 +148,7 @@ async function runSuite(name) {
   }
   const log = join(logs, `${name}.log`);
   const started = Date.now();
-  let problem = await run(suite.command, log);
+  let problem = await run(suite.goesFirst ? suite.command : ["nice", "-n", "15", ...suite.command], log);
   const text = readFileSync(log, "utf8");
   const counted = count(text);
   if (!problem && counted.failed > 0) problem = "has failed tests";
@@ -168,12 +168,10 @@ async function runSuite(name) {
 }
 
 const chosen = names.length > 0 ? [...new Set(names)] : Object.keys(suites);
-const together = chosen.filter((name) => !suites[name].alone);
 const lane = async () => {
-  while (together.length > 0) await runSuite(together.shift());
+  while (chosen.length > 0) await runSuite(chosen.shift());
 };
 await Promise.all(Array.from({ length: jobs }, lane));
-for (const name of chosen.filter((name) => suites[name].alone)) await runSuite(name);
 await database?.close();
 
 if (failedSuites.length > 0) console.log(`test: failed: ${failedSuites.join(", ")}`);
