@@ -1,8 +1,19 @@
 // Runs the test suites: `node scripts/test.mjs [NAME...]`, one more at once than there are cores, JOBS=1 for one by one.
 // Each suite's output goes to target/test-logs/NAME.log; here it gets one line, or the log's end if it failed.
 import { spawn } from "node:child_process";
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync } from "node:fs";
-import { availableParallelism } from "node:os";
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+} from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { startPostgres } from "../tests/support/postgres.mjs";
@@ -23,20 +34,20 @@ if (!Number.isInteger(jobs) || jobs < 1) {
 // The longest begin first, so that none is left at the end. What compiles on all cores is not beside the other that does.
 const suites = {
   rust: { command: ["cargo", "test", "--profile", "native-tests", "--no-fail-fast"], exists: true },
-  outbox: folder("outbox"),
   page: folder("page"),
   worker: folder("worker"),
+  outbox: folder("outbox"),
   large: folder("large"),
+  package: folder("package"),
+  supabase: folder("supabase"),
+  timed: { ...folder("timed"), goesFirst: true },
+  firefox: folder("firefox"),
+  chaos: folder("chaos"),
+  integration: folder("integration"),
   "browser-rust": {
     command: "wasm-pack test --headless --chrome --mode no-install --chromedriver .tools/bin/chromedriver".split(" "),
     exists: true,
   },
-  timed: { ...folder("timed"), goesFirst: true },
-  package: folder("package"),
-  integration: folder("integration"),
-  supabase: folder("supabase"),
-  firefox: folder("firefox"),
-  chaos: folder("chaos"),
   types: folder("types"),
   vectors: folder("vectors"),
 };
@@ -75,10 +86,29 @@ function count(text) {
   };
 }
 
+// Profiles, databases and gigabytes of images, for minutes: in memory where there is room, and gone with the run.
+const MEMORY = "/dev/shm";
+const ROOM_BYTES = 4 * 1024 ** 3;
+
+function hasRoom(folder) {
+  if (!existsSync(folder)) return false;
+  const { bavail, bsize } = statfsSync(folder);
+  return bavail * bsize >= ROOM_BYTES;
+}
+
+const scratch = mkdtempSync(join(hasRoom(MEMORY) ? MEMORY : tmpdir(), "imagen-tests-"));
+chmodSync(scratch, 0o755); // PostgreSQL runs as another user
+env.TMPDIR = process.env.TMPDIR = scratch;
+
 // One PostgreSQL for all suites, with a database for each Supabase that a test starts: quicker by half than a PGlite each,
 // and many connections at once, as in earnest. What is about PGlite says so, see tests/supabase and tests/integration.
 const database = env.IMAGEN_TEST_DATABASE_URL ? undefined : await startPostgres();
 env.IMAGEN_TEST_DATABASE_URL ||= database.url;
+
+async function tidyUp() {
+  await database?.close();
+  rmSync(scratch, { recursive: true, force: true, maxRetries: 3 });
+}
 
 /** The process groups that are running. */
 const running = new Set();
@@ -94,7 +124,7 @@ function stop(group) {
 for (const signal of ["SIGINT", "SIGTERM"]) {
   process.on(signal, async () => {
     for (const group of running) stop(group);
-    await database?.close();
+    await tidyUp();
     process.exit(1);
   });
 }
@@ -172,7 +202,7 @@ const lane = async () => {
   while (chosen.length > 0) await runSuite(chosen.shift());
 };
 await Promise.all(Array.from({ length: jobs }, lane));
-await database?.close();
+await tidyUp();
 
 if (failedSuites.length > 0) console.log(`test: failed: ${failedSuites.join(", ")}`);
 const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : "";

@@ -81,12 +81,12 @@ test("what the embedded backend keeps is out of git", async () => {
 describe("a running embedded backend", () => {
   let backend;
   before(async () => {
-    backend = await startEmbedded({ databaseUrl: "" });
+    backend = await startEmbedded();
   });
   after(() => backend?.close());
 
   test("has keys that no other backend has", async () => {
-    const other = await startEmbedded({ databaseUrl: "" });
+    const other = await startEmbedded();
     await other.close();
     for (const name of ["jwtSecret", "anonKey", "serviceKey", "publishableKey", "secretKey"]) {
       assert.notEqual(backend[name], other[name]);
