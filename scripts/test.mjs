@@ -52,6 +52,13 @@ const suites = {
   vectors: folder("vectors"),
 };
 
+const names = process.argv.slice(2);
+const unknown = names.filter((name) => !suites[name]);
+if (unknown.length > 0) {
+  console.error(`test: no suite ${unknown.join(", ")}; there are: ${Object.keys(suites).join(", ")}`);
+  process.exit(2);
+}
+
 // The suite of tests/NAME: every *.test.mjs file in it, one at a time since they start servers and browsers.
 function folder(name) {
   const dir = join("tests", name);
@@ -121,7 +128,7 @@ function stop(group) {
   }
 }
 
-for (const signal of ["SIGINT", "SIGTERM"]) {
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
   process.on(signal, async () => {
     for (const group of running) stop(group);
     await tidyUp();
@@ -150,13 +157,6 @@ function run([program, ...args], log) {
     child.on("error", (error) => end(`cannot run ${program}: ${error.message}`));
     child.on("exit", (code, signal) => end(code === 0 ? "" : `ended with ${signal ?? `status ${code}`}`));
   });
-}
-
-const names = process.argv.slice(2);
-const unknown = names.filter((name) => !suites[name]);
-if (unknown.length > 0) {
-  console.error(`test: no suite ${unknown.join(", ")}; there are: ${Object.keys(suites).join(", ")}`);
-  process.exit(2);
 }
 
 mkdirSync(logs, { recursive: true });
