@@ -93,9 +93,9 @@ function count(text) {
   };
 }
 
-// Profiles, databases and gigabytes of images, for minutes: in memory where there is room, and gone with the run.
+// Profiles, databases and images, some 400 MB at once, for minutes: in memory where there is room, and gone with the run.
 const MEMORY = "/dev/shm";
-const ROOM_BYTES = 4 * 1024 ** 3;
+const ROOM_BYTES = 2 * 1024 ** 3;
 
 function hasRoom(folder) {
   if (!existsSync(folder)) return false;
