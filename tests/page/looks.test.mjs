@@ -7,7 +7,7 @@ import { barriers, job, press, retry, screenshot, send, startSite } from "./supp
 let site;
 let page;
 before(async () => {
-  site = await startSite({});
+  site = await startSite({ pictureSide: 512 });
   page = await site.openPage();
 });
 after(() => site?.close());

@@ -83,7 +83,7 @@ test("200 requests at once of 1 MB are all answered, and live memory stays under
   const watched = (async () => {
     for (;;) {
       samples.push(await isolate.liveBytes());
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await new Promise((resolve) => setTimeout(resolve, 100));
     }
   })().catch(() => {});
   let atOnce = 0;

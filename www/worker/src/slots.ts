@@ -23,9 +23,10 @@ const taken = new Set<Slot>();
 export async function withSlot<T>(bytes: number, waitMs: number, work: () => Promise<T>): Promise<T> {
   const giveUpAt = Date.now() + waitMs;
   let slot = take(bytes);
-  while (slot === undefined) {
+  // Looking is work too: who has waited for long looks more seldom.
+  for (let looks = 1; slot === undefined; looks += 1) {
     if (Date.now() > giveUpAt) throw new Problem("busy");
-    await scheduler.wait(10 + Math.random() * 40);
+    await scheduler.wait((10 + Math.random() * 40) * Math.min(looks, 5));
     slot = take(bytes);
   }
   try {
