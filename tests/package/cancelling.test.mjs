@@ -55,7 +55,7 @@ for (const [stage, { route, call }] of Object.entries(CALLS)) {
   test(`${stage} ends with deadline_exceeded when it gets no answer`, async (t) => {
     const server = await scripted(t, { [route]: [{ hang: true }] });
     const sink = await sinkFor(t, server);
-    await rejection(() => call(sink, { deadlineMs: 100 }), { code: "deadline_exceeded", stage, retryable: true });
+    await rejection(() => call(sink, { deadlineMs: 1000 }), { code: "deadline_exceeded", stage, retryable: true });
     await server.until(() => sentTo(server, route)[0].aborted);
   });
 
@@ -67,7 +67,7 @@ for (const [stage, { route, call }] of Object.entries(CALLS)) {
 
   test(`${stage} without an answer for timeoutMs is cut, tried again, and ends as a timeout`, async (t) => {
     const server = await scripted(t, { [route]: [{ hang: true }] });
-    const sink = await sinkFor(t, server, { timeoutMs: 50, maxRetries: 1 });
+    const sink = await sinkFor(t, server, { timeoutMs: 250, maxRetries: 1 });
     const expected = { code: "timeout", stage, retryable: true, attempts: 2 };
     // 21 KB at 16 KiB per second are added to an upload's time, so up to 1.4 s for each of its attempts.
     await rejection(() => call(sink), expected);
