@@ -78,7 +78,7 @@ for (const kind of ["VP8 ", "VP8L", "VP8X"]) {
   add("image", Buffer.concat([Buffer.from(`RIFF\0\0\0\0WEBP${kind}`), Buffer.from(Array(20).fill(5))]));
 }
 
-// What servers answer (ARCHITECTURE.md, "The servers' contract").
+// What servers answer (docs/contract.md).
 const storage = (statusCode, code, message) => answer(400, { statusCode, error: "x", message, code });
 for (const input of [
   answer(200, { Key: "imagen-generated/u/a.png", Id: ID }),

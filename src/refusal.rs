@@ -1,6 +1,6 @@
 //! What an answer without success means, for Storage, PostgREST and the gateway before them.
 //!
-//! Source: the servers' contract as measured, see ARCHITECTURE.md. Storage sends most errors as HTTP 400 with the real
+//! Source: the servers' contract as measured, see docs/contract.md. Storage sends most errors as HTTP 400 with the real
 //! status in the body.
 
 use crate::error::{Code, Error, Stage};

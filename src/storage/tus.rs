@@ -1,7 +1,7 @@
 //! Resumable uploads: TUS 1.0.0 as Storage speaks it, a state machine without IO.
 //!
 //! [`Upload::next`] says what to send, [`Upload::read`] what an answer means, [`Upload::interrupted`] that there was none.
-//! Source: tus.io's protocol and the servers' contract in ARCHITECTURE.md. What matters of it here: every answer to a
+//! Source: tus.io's protocol and the servers' contract in docs/contract.md. What matters of it here: every answer to a
 //! PATCH says how far the server got, and that is trusted; after a cut only HEAD knows; an upload that may have ended is
 //! looked up as an object, since a finished upload answers no question.
 //!
