@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sets up what is missing and links it into .tools/bin, which make puts first in PATH.
 #   scripts/bootstrap.sh build   Rust with a wasm32 standard library, wasm-bindgen, Node and the npm packages
-#   scripts/bootstrap.sh test    also wasm-pack, Chromium, ChromeDriver, Firefox and PostgreSQL's programs
+#   scripts/bootstrap.sh test    also wasm-pack, Chromium, ChromeDriver, Firefox, WebKit and PostgreSQL's programs
 #   scripts/bootstrap.sh audit   what build needs, and cargo-deny
 #   scripts/bootstrap.sh fuzz    what build needs, and cargo-fuzz
 #   scripts/bootstrap.sh package what test needs, and the bundlers, runtimes and checkers of tests/packaging/tools
@@ -292,6 +292,26 @@ need_firefox() {
   link firefox "$firefox"
 }
 
+# Safari's engine: its own browser and driver, and a screen that nobody sees.
+need_webkit() {
+  local driver browser screen
+  browser() { compgen -G '/usr/lib/*/webkit2gtk-4.*/MiniBrowser' || compgen -G '/usr/libexec/webkit2gtk-4.*/MiniBrowser' || true; }
+  driver=${WEBKIT_DRIVER:-$(first WebKitWebDriver)}
+  browser=${WEBKIT:-$(browser | tail -n 1)}
+  screen=$(first Xvfb)
+  if [[ -z $driver || -z $browser || -z $screen ]]; then
+    apt_install "WebKit and a screen for it" webkit2gtk-driver xvfb
+    driver=${driver:-$(first WebKitWebDriver)}
+    browser=${browser:-$(browser | tail -n 1)}
+    screen=$(first Xvfb)
+  fi
+  [[ -x $driver ]] || die "WEBKIT_DRIVER=$driver is not a program."
+  [[ -x $browser ]] || die "WEBKIT=$browser is not a program."
+  link WebKitWebDriver "$driver"
+  link MiniBrowser "$browser"
+  link Xvfb "$screen"
+}
+
 # Only the programs are needed; the tests start servers of their own.
 need_postgres() {
   local dir program
@@ -327,6 +347,7 @@ if [[ $level == test || $level == package ]]; then
   need_crate wasm-pack $wasm_pack_version wasm-pack
   need_chromium
   need_firefox
+  need_webkit
   need_postgres
 fi
 # Install scripts would only copy Deno and Bun to where nobody looks for them.

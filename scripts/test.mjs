@@ -42,6 +42,7 @@ const suites = {
   supabase: folder("supabase"),
   timed: { ...folder("timed"), goesFirst: true },
   firefox: folder("firefox"),
+  webkit: folder("webkit"),
   chaos: folder("chaos"),
   integration: folder("integration"),
   "browser-rust": {
@@ -77,6 +78,8 @@ const env = {
   CHROME: [join(tools, "chromium-headless-shell"), join(tools, "chromium")].find((file) => existsSync(file)),
   CHROMEDRIVER: join(tools, "chromedriver"),
   FIREFOX: join(tools, "firefox"),
+  WEBKIT: join(tools, "MiniBrowser"),
+  WEBKIT_DRIVER: join(tools, "WebKitWebDriver"),
   NO_COLOR: "1",
   CARGO_TERM_COLOR: "never",
 };
