@@ -60,12 +60,14 @@ const SLIM = [
 
 /**
  * Opens the database and brings it up to date.
- * @param {{ databaseUrl?: string, dataDir?: string, migrations?: string }} options a PostgreSQL's URL,
- *   or PGlite's folder, or neither: PGlite in memory
+ * @param {{ databaseUrl?: string, dataDir?: string, migrations?: string, closingLimitMs?: number }} options a PostgreSQL's
+ *   URL, or PGlite's folder, or neither: PGlite in memory; how long queries under way may hold up its end
  * @returns {Promise<import("@supabase/lite").Connection>}
  */
-export async function openDatabase({ databaseUrl, dataDir, migrations = MIGRATIONS }) {
-  const connection = databaseUrl ? await openPostgres(databaseUrl) : await openPglite(dataDir, migrations);
+export async function openDatabase({ databaseUrl, dataDir, migrations = MIGRATIONS, closingLimitMs = 5000 }) {
+  const connection = databaseUrl
+    ? await openPostgres(databaseUrl, closingLimitMs)
+    : await openPglite(dataDir, migrations);
   try {
     await applyMigrations(connection, migrations);
   } catch (error) {
@@ -98,12 +100,14 @@ export async function runScript(connection, script) {
   else await connection.driver.unsafe(script).simple();
 }
 
-async function openPostgres(url) {
+async function openPostgres(url, closingLimitMs) {
   const { createPostgresConnection } = await import("@supabase/lite/postgres");
   const connection = createPostgresConnection({
     url,
     postgresOptions: { onnotice: () => {}, types: postgresTypes },
   });
+  // A connection that a query has reserved when the end begins, and gives back later, the driver waits for for ever.
+  connection.close = () => connection.driver.end({ timeout: closingLimitMs / 1000 });
   try {
     await runScript(connection, "select 1");
   } catch (error) {

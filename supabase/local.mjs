@@ -42,6 +42,7 @@ const CONFIG = new URL("./config.toml", import.meta.url);
  * @param {number} [options.jwtExpiry] seconds a user's access token lives
  * @param {number} [options.resumableExpiryMs] how long an unfinished resumable upload lives
  * @param {number} [options.resumableDrainMs] how long a request may go on that another one evicted
+ * @param {number} [options.closingLimitMs] how long what is being answered may hold up the end, and so may its queries
  * @returns {Promise<{ url: string, anonKey: string, serviceKey: string, publishableKey: string,
  *   secretKey: string, jwtSecret: string, connection: import("@supabase/lite").Connection,
  *   close: () => Promise<void> }>}
@@ -57,6 +58,7 @@ export async function startLocal({
   jwtExpiry,
   resumableExpiryMs = 24 * 3600 * 1000,
   resumableDrainMs = 100,
+  closingLimitMs = 5000,
 } = {}) {
   setExperimental("storage", true);
   const closers = [await claim(dataDir)];
@@ -67,7 +69,8 @@ export async function startLocal({
   try {
     if (reset) await forget(dataDir, databaseUrl);
     const keys = await loadKeys(dataDir);
-    const connection = await openDatabase({ databaseUrl, dataDir: inMemory ? undefined : folder("pglite") });
+    const pglite = inMemory ? undefined : folder("pglite");
+    const connection = await openDatabase({ databaseUrl, dataDir: pglite, closingLimitMs });
     closers.push(() => connection.close());
 
     const storage = { connection, keys, objects: new FileObjects(folder("objects")), locks: new KeyLocks() };
@@ -79,7 +82,8 @@ export async function startLocal({
       expiryMs: resumableExpiryMs,
       drainMs: resumableDrainMs,
     });
-    const server = await serve({ fetch: (request) => quietly(() => app.fetch(request)), resumable, host, port });
+    const fetch = (request) => quietly(() => app.fetch(request));
+    const server = await serve({ fetch, resumable, host, port, closingLimitMs });
     closers.push(server.close);
     return { url: server.url, ...keys, connection, close };
   } catch (error) {

@@ -38,21 +38,26 @@ const EXPOSED_HEADERS =
   "Content-Range, Content-Location, Preference-Applied, Location, Upload-Offset, Upload-Length, Tus-Resumable";
 
 /**
- * Serves until it is closed.
+ * Serves until it is closed. What is still being answered then loses its connection, but not the database under its feet:
+ * closing waits for it, up to a limit.
  * @param {{ fetch: (request: Request) => Promise<Response>, resumable: (request: Request) => Promise<Response>,
- *   host: string, port: number }} options port 0 takes a free one
+ *   host: string, port: number, closingLimitMs: number }} options port 0 takes a free one
  * @returns {Promise<{ url: string, close: () => Promise<void> }>}
  */
-export async function serve({ fetch, resumable, host, port }) {
+export async function serve({ fetch, resumable, host, port, closingLimitMs }) {
+  const answering = new Set();
   const server = createServer((incoming, outgoing) => {
-    answer(incoming, outgoing, { fetch, resumable }).catch((error) => fail(outgoing, error));
+    const answered = answer(incoming, outgoing, { fetch, resumable })
+      .catch((error) => fail(outgoing, error))
+      .finally(() => answering.delete(answered));
+    answering.add(answered);
   });
   // An upload may take as long as it takes.
   server.requestTimeout = 0;
   await listen(server, port, host);
   return {
     url: `http://${host}:${server.address().port}`,
-    close: () => close(server),
+    close: () => close(server, answering, closingLimitMs),
   };
 }
 
@@ -66,11 +71,16 @@ function listen(server, port, host) {
   });
 }
 
-function close(server) {
-  return new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeAllConnections();
+async function close(server, answering, limitMs) {
+  const closed = new Promise((resolve) => server.close(resolve));
+  server.closeAllConnections();
+  await closed;
+  let timer;
+  const patience = new Promise((resolve) => {
+    timer = setTimeout(resolve, limitMs);
   });
+  await Promise.race([Promise.all(answering), patience]);
+  clearTimeout(timer);
 }
 
 async function answer(incoming, outgoing, { fetch, resumable }) {

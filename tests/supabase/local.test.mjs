@@ -8,8 +8,11 @@ import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import postgres from "postgres";
 import { startLocal } from "../../supabase/local.mjs";
-import { startEmbedded } from "../support/embedded.mjs";
+import { createDatabase, startEmbedded } from "../support/embedded.mjs";
+import { startPostgres } from "../support/postgres.mjs";
+import { until } from "../support/until.mjs";
 import { as, insert, objectUrl, put, row, select, send } from "./helpers.mjs";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
@@ -69,6 +72,78 @@ describe("the embedded backend's data folder", () => {
     } finally {
       await after.close();
     }
+  });
+});
+
+describe("the end of an embedded backend", () => {
+  let server;
+  let database;
+  let dataDir;
+  let other;
+  before(async () => {
+    const url = process.env.IMAGEN_TEST_DATABASE_URL;
+    server = url ? { url, close: async () => {} } : await startPostgres();
+    database = await createDatabase(server.url);
+    dataDir = await mkdtemp(path.join(os.tmpdir(), "imagen-local-"));
+    other = postgres(database.url, { onnotice: () => {} });
+  });
+  after(async () => {
+    await other?.end({ timeout: 5 });
+    await database?.drop();
+    await server?.close();
+    await rm(dataDir, { recursive: true, force: true });
+  });
+
+  /** A backend in the midst of an answer: its query waits for a lock until `release` is called, and nobody for the answer. */
+  async function startInTheMidst(options) {
+    const local = await startLocal({ dataDir, databaseUrl: database.url, ...options });
+    const locking = await other.reserve();
+    await locking.unsafe("begin; lock table storage.objects in access exclusive mode");
+    const asking = new AbortController();
+    const lost = fetch(local.url + objectUrl("a/b.png", "object/info"), {
+      headers: as.service(local),
+      signal: asking.signal,
+    }).catch(() => {});
+    const waiting = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
+    await until(async () => (await locking.unsafe(waiting)).length > 0, "a query that waits for the lock");
+    asking.abort();
+    await lost;
+    const release = async () => {
+      await locking.unsafe("rollback");
+      locking.release();
+    };
+    return { local, locking, release };
+  }
+
+  test("an_answer_under_way_keeps_its_database_until_it_is_over", async () => {
+    const { local, locking, release } = await startInTheMidst();
+    const order = [];
+    const end = local.connection.close;
+    local.connection.close = () => {
+      order.push("the database ends");
+      return end();
+    };
+    const closed = local.close();
+    // Long enough for an end that does not wait.
+    await locking.unsafe("select pg_sleep(0.1)");
+    order.push("the answer goes on");
+    await release();
+    await closed;
+    assert.deepEqual(order, ["the answer goes on", "the database ends"]);
+  });
+
+  test("an_answer_that_never_ends_holds_up_the_end_for_a_limit_only", async () => {
+    const { local, release } = await startInTheMidst({ closingLimitMs: 50 });
+    await local.close();
+    await release();
+  });
+
+  test("a_connection_given_back_after_its_driver_was_ended_is_not_waited_for", async () => {
+    const { local, release } = await startInTheMidst({ closingLimitMs: 200 });
+    const ended = local.connection.close();
+    await release();
+    await ended;
+    await local.close();
   });
 });
 

@@ -9,6 +9,7 @@ import os from "node:os";
 import path from "node:path";
 import { MessageChannel, Worker } from "node:worker_threads";
 import postgres from "postgres";
+import { waitFor } from "./waiting.mjs";
 
 // A sign-up hashes its password in JavaScript, a third of a second each; no test is about how hard that is to undo.
 process.env.LITE_AUTH_BCRYPT_COST ??= "4";
@@ -46,15 +47,20 @@ export async function startEmbedded({ databaseUrl = process.env.IMAGEN_TEST_DATA
   }
 }
 
-async function createDatabase(serverUrl) {
+/**
+ * A new database in a PostgreSQL server.
+ * @param {string} serverUrl of its superuser
+ * @returns {Promise<{ url: string, drop: () => Promise<void> }>}
+ */
+export async function createDatabase(serverUrl) {
   const name = `imagen_${randomUUID().replaceAll("-", "")}`;
   const server = postgres(serverUrl, { max: 1, onnotice: () => {} });
   await server.unsafe(`create database ${name}`);
   const url = new URL(serverUrl);
   url.pathname = `/${name}`;
   const drop = async () => {
-    await server.unsafe(`drop database ${name} with (force)`);
-    await server.end();
+    await waitFor(`the database ${name} to be dropped`, server.unsafe(`drop database ${name} with (force)`));
+    await server.end({ timeout: 5 });
   };
   return { url: url.href, drop };
 }
@@ -87,7 +93,8 @@ async function ask(method, ...args) {
   }
   const { port1, port2 } = new MessageChannel();
   thread.postMessage({ port: port2, method, args }, [port2]);
-  const [{ value, error, properties }] = await once(port1, "message");
+  const what = `the embedded Supabase's ${method} ${String(method === "start" ? "" : (args[1] ?? "")).slice(0, 100)}`;
+  const [{ value, error, properties }] = await waitFor(what.trimEnd(), once(port1, "message"));
   if (error) throw Object.assign(error, properties);
   return value;
 }
