@@ -7,6 +7,7 @@ import { startBrowser } from "../support/browser.mjs";
 import { startEmbedded } from "../support/embedded.mjs";
 import { startRecorder } from "../support/recorder.mjs";
 import { shared } from "../support/shared.mjs";
+import { waitFor } from "../support/waiting.mjs";
 
 export const BUCKET = "imagen-generated";
 /** Pixels of a drawn picture's side, where nobody looks at it: what is a megabyte otherwise is 100 kB. */
@@ -35,8 +36,8 @@ export async function startServers(options = { pictureSide: PICTURE_SIDE }) {
       return supabase.sql("select * from imagen.images where owner_user_id = $1 order by created_at desc", [user.id]);
     },
     async close() {
-      await web.close();
-      await recorder.close();
+      await waitFor("the web server's and workerd's end", web.close());
+      await waitFor("the recorder's end", recorder.close());
       await supabase.close();
     },
   };
@@ -54,7 +55,7 @@ export async function startSite(options) {
       return page;
     },
     async close() {
-      await Promise.all([...contexts].map((context) => context.close()));
+      await waitFor("the browser's contexts to close", Promise.all([...contexts].map((context) => context.close())));
       await servers.close();
     },
   };

@@ -7,6 +7,7 @@ import path from "node:path";
 import { promisify } from "node:util";
 import { chromium } from "playwright-core";
 import { until } from "./until.mjs";
+import { waitFor } from "./waiting.mjs";
 
 const run = promisify(execFile);
 
@@ -71,11 +72,11 @@ export async function startOnProfile(folder) {
     } catch {
       // it is gone already
     }
-    await ended;
+    await waitFor("the killed browser's process to exit", ended);
     await until(() => isGone(child.pid), "the end of the killed browser");
   };
   try {
-    const browser = await chromium.connectOverCDP(overPipes(child));
+    const browser = await waitFor("Chromium to start", chromium.connectOverCDP(overPipes(child)));
     return { browser, context: browser.contexts()[0], kill, log };
   } catch (cause) {
     await kill();

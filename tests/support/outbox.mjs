@@ -9,6 +9,7 @@ import { shared } from "./shared.mjs";
 import { startSite } from "./site.mjs";
 import { until } from "./until.mjs";
 import { sha256, verify } from "./verify.mjs";
+import { waitFor } from "./waiting.mjs";
 
 const PNG = await readFile(new URL("../data/lighthouse.png", import.meta.url));
 
@@ -51,7 +52,7 @@ export function outboxWorld(options, start = startBrowser) {
     /** A browser context of its own, closed with the test. */
     async context(t) {
       const context = await world.browser.newContext();
-      t.after(() => context.close());
+      t.after(() => waitFor("the browser's context to close", context.close()));
       return context;
     },
     /** A page with the user's outbox open; see {@link openTab}. */
@@ -170,13 +171,13 @@ function tabOf(page, { user, token = user.accessToken, options, worker, ...setti
     changes: () => run("changes"),
     dump: () => run("dump"),
     /** Resolves when no job is left. */
-    empty: (limitMs = 20_000) => until(async () => (await tab.list()).length === 0, "an empty outbox", limitMs),
+    empty: (limitMs = 60_000) => until(async () => (await tab.list()).length === 0, "an empty outbox", limitMs),
     /** Kills the tab's process, as a crash does. */
     async kill() {
       const crashed = page.waitForEvent("crash");
       const session = await page.context().newCDPSession(page);
       session.send("Page.crash").catch(() => {});
-      await crashed;
+      await waitFor("the page's crash", crashed);
     },
   };
   const methods = ["drain", "list", "retry", "discard", "clear", "pause", "resume", "isPaused", "close"];

@@ -7,6 +7,7 @@ import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
+import { waitFor } from "./waiting.mjs";
 
 const run = promisify(execFile);
 
@@ -33,11 +34,11 @@ export async function startPostgres() {
   const ended = once(server, "exit");
   const close = async () => {
     server.stdin.end();
-    await ended;
+    await waitFor("PostgreSQL's end", ended);
     await rm(directory, { recursive: true, force: true });
   };
   try {
-    await ready(server);
+    await waitFor("PostgreSQL to take connections", ready(server));
   } catch (error) {
     await close();
     throw error;

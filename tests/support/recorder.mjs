@@ -15,6 +15,7 @@
  */
 import { createServer } from "node:http";
 import { forward } from "./forward.mjs";
+import { named } from "./waiting.mjs";
 
 /** Starts the proxy on a free port of 127.0.0.1, in front of the project at `target`. */
 export async function startRecorder({ target }) {
@@ -105,7 +106,8 @@ export async function startRecorder({ target }) {
         release = resolve;
       });
       holds.add({ at, skip, matches: fits({ method, image, target }), reach, released });
-      return { reached, release };
+      const what = `a ${method ?? "request"} ${target ?? image ?? ""}, to be held at its ${at}`;
+      return { reached: named(what, reached), release };
     },
     /** Answers all requests that fit itself, from now on until the function it returns is called. */
     answer({ method, image = "", status, headers, body }) {

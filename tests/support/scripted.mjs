@@ -22,7 +22,9 @@
  * listed in `server.unmatched`. A CORS preflight is answered from the headers it asks for, takes no reply and is
  * kept in `server.preflights`; every answer may be read by any origin (`cors: false` leaves all of that out).
  */
+
 import { createServer } from "node:http";
+import { named } from "./waiting.mjs";
 
 /** Starts the server on a free port of 127.0.0.1. `port` fixes it. */
 export async function startScripted(script = [], { cors = true, port = 0 } = {}) {
@@ -85,7 +87,7 @@ export async function startScripted(script = [], { cors = true, port = 0 } = {})
     },
     /** Resolves as soon as `test()` is truthy; it is asked after every request and every closed answer. */
     until(test) {
-      return new Promise((resolve) => {
+      const come = new Promise((resolve) => {
         const watch = () => {
           if (!test()) return;
           watchers.delete(watch);
@@ -94,6 +96,7 @@ export async function startScripted(script = [], { cors = true, port = 0 } = {})
         watchers.add(watch);
         watch();
       });
+      return named(`a request such that ${test}`, come);
     },
     async close() {
       const closed = new Promise((resolve) => server.close(resolve));

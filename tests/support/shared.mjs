@@ -1,6 +1,7 @@
 // What takes long to start and keeps nothing of one file for another: once a process, ended after all tests. (suite.mjs loads
 // this before any file.)
 import { after } from "node:test";
+import { waitFor } from "./waiting.mjs";
 
 /** @type {Map<Function, Promise<{ close: () => Promise<void> }>>} what was started by what */
 const started = new Map();
@@ -16,5 +17,8 @@ export function shared(start) {
 }
 
 after(async () => {
-  for (const starting of started.values()) await (await starting.catch(() => undefined))?.close();
+  for (const [start, starting] of started) {
+    const one = await starting.catch(() => undefined);
+    await waitFor(`the end of what ${start.name} started`, one?.close());
+  }
 });

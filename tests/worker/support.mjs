@@ -5,6 +5,7 @@ import { createClient } from "@supabase/supabase-js";
 import { SignJWT } from "jose";
 import { startWorker } from "../../www/local/worker.mjs";
 import { startEmbedded } from "../support/embedded.mjs";
+import { waitFor } from "../support/waiting.mjs";
 
 export const BUCKET = "imagen-generated";
 export const PNG = readFileSync(new URL("../data/lighthouse.png", import.meta.url));
@@ -50,8 +51,8 @@ export async function startBench(bindings = {}, options = {}) {
     /** Everything that is stored: equal before and after means that nothing was written. */
     snapshot: () => snapshot(supabase),
     async close() {
-      await worker.close();
-      await front.close();
+      await waitFor("workerd's end", worker.close());
+      await waitFor("the front's end", front.close());
       await supabase.close();
     },
   };
