@@ -1,0 +1,44 @@
+// What an earlier version left in the browsers of its users is read and delivered by this one.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { outboxWorld } from "../support/outbox.mjs";
+import { putIntoIndexedDb, readKept, signInKept } from "./kept/load.mjs";
+
+const world = outboxWorld();
+
+test("a database that 0.1.0 wrote, with jobs in every state, is listed and drained", async (t) => {
+  const kept = await readKept("version-1");
+  const user = await signInKept(world.supabase, kept);
+  const tab = await world.tab(t, user, { open: false });
+  await putIntoIndexedDb(tab, kept);
+  await tab.open();
+  const jobs = await tab.list();
+  assert.deepEqual(
+    jobs.map(({ id, storagePath, size, state }) => ({ id, storagePath, size, state })),
+    kept.jobs.map(({ id, storagePath, size, text }) => ({ id, storagePath, size, state: JSON.parse(text).state })),
+  );
+  const states = ["failed", "uploaded", "handed-over", "uploading", "uploading", "queued"];
+  assert.deepEqual(
+    jobs.map(({ state }) => state),
+    states,
+  );
+
+  // Of two jobs only the row was missing: their objects are in the bucket.
+  for (const { id, storagePath } of jobs.slice(0, 2)) {
+    const uploaded = await fetch(`${world.supabase.url}/storage/v1/object/imagen-generated/${storagePath}`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${world.supabase.serviceKey}`, "content-type": "image/png" },
+      body: Buffer.from(kept.images[id], "base64"),
+    });
+    assert.equal(uploaded.status, 200, await uploaded.text());
+    await tab.retry(id); // the one was refused, the other told to wait for an hour
+  }
+  assert.deepEqual(await tab.drain(), { done: 6, failed: 0, waiting: 0 });
+  assert.deepEqual(await tab.list(), []);
+  const results = jobs.map(({ id }) => ({ imageId: id }));
+  await world.arrived(user, [3, 4, 1, 200, 500, 6], results);
+  const sent = world.recorder.requests.filter(({ method, image }) => ["PUT", "PATCH"].includes(method) && image);
+  for (const { storagePath } of jobs.slice(0, 2)) {
+    assert.ok(!sent.some(({ image }) => image === storagePath), "what was uploaded is not sent again");
+  }
+});
