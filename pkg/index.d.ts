@@ -18,7 +18,10 @@ export interface SinkOptions {
    * page or its workers is refused, see {@link SinkOptions.dangerouslyAllowSecretKeyInBrowser}.
    */
   apiKey: string;
-  /** `auth.users.id` of the images' owner; fills `owner_user_id` of every row. Without it `sync` refuses to run. */
+  /**
+   * `auth.users.id` of the images' owner; fills `owner_user_id` of every row. A UUID, unless `schema` or `table` is your own.
+   * Without it `sync` refuses to run.
+   */
   ownerUserId?: string;
   /**
    * A user's JWT, sent as `Authorization: Bearer`. Asked for at every attempt, and once more after the server refused
@@ -88,7 +91,11 @@ export interface RelayOptions {
   fetch?: typeof globalThis.fetch;
 }
 
-/** One image and what is known of it. Empty and zero values are left out of the row, except a cost of 0. */
+/**
+ * One image and what is known of it. Empty and zero values are left out of the row, except a cost of 0. The storage path
+ * takes letters and digits of ASCII, spaces and `_/!.*'()&$@=;:+,?-`, and 1018 bytes in all. Through a relay or an outbox
+ * `ext`, `mimeType`, `model` and `backend` may have 255 bytes, the prompt 64 KiB, the sidecar's JSON 128 KiB.
+ */
 export interface SyncRequest {
   /** First folder of the storage path, `YYYY-MM-DD` by custom. */
   date: string;

@@ -1,5 +1,7 @@
 //! Options or the environment become a checked [`Config`].
 
+use uuid::Uuid;
+
 use crate::error::{Code, Error, Stage};
 use crate::path;
 use crate::retry::Policy;
@@ -11,6 +13,10 @@ pub const ENV_KEYS: [&str; 3] = ["SUPABASE_SERVICE_KEY", "MAI_SUPABASE_KEY", "SU
 pub const ENV_URL: &str = "SUPABASE_URL";
 /// The environment's name of the owner.
 pub const ENV_OWNER: &str = "IMAGEN_OWNER_USER_ID";
+
+/// The table that the migration makes.
+const SCHEMA: &str = "imagen";
+const TABLE: &str = "images";
 
 /// 6 MiB: what hosted Storage documents for a piece of a resumable upload.
 const PIECE: f64 = 6.0 * 1024.0 * 1024.0;
@@ -70,9 +76,15 @@ impl Config {
     pub fn new(options: Options, in_browser: bool) -> Result<Self, Error> {
         let must_be_public = in_browser && !options.allow_secret_key_in_browser;
         let mut config = Self::with_defaults(options);
+        if config.has_uuid_owners() {
+            // One way of writing it, as the database and the user's token have it.
+            if let Ok(owner) = Uuid::try_parse(&config.owner_user_id) {
+                config.owner_user_id = owner.to_string();
+            }
+        }
         if config.relay {
             // What the Worker will do, so that a path is known before it is asked.
-            config.path_prefix = config.owner_user_id.to_ascii_lowercase();
+            config.path_prefix = config.owner_user_id.clone();
             config.require_image = true;
         }
         config.check(must_be_public)?;
@@ -87,8 +99,8 @@ impl Config {
             api_key: or(options.api_key, ""),
             owner_user_id: or(options.owner_user_id, ""),
             bucket: or(options.bucket, "imagen-generated"),
-            schema: or(options.schema, "imagen"),
-            table: or(options.table, "images"),
+            schema: or(options.schema, SCHEMA),
+            table: or(options.table, TABLE),
             path_prefix: or(options.path_prefix, ""),
             retry: Policy {
                 max_retries: options.max_retries.unwrap_or(2).max(0).unsigned_abs(),
@@ -128,6 +140,12 @@ impl Config {
             }
         }
         Ok(())
+    }
+
+    /// Whether owners are `auth.users.id`, as the Worker's are and those of the table that the migration makes. A table of
+    /// one's own may have others.
+    pub fn has_uuid_owners(&self) -> bool {
+        self.relay || self.schema == SCHEMA && self.table == TABLE
     }
 
     /// Reads the environment through `get`. `None` when the URL or the key is missing: syncing is switched off.
@@ -203,11 +221,8 @@ mod tests {
         assert_eq!((config.url.as_str(), config.path_prefix.as_str()), ("https://x.co", ""));
         assert!(config.require_image && config.timeout_ms == 60_000);
         let owned = |owner: &str| Options { owner_user_id: Some(owner.to_owned()), ..relay() };
-        assert_eq!(
-            Config::new(owned("7E5C-A"), true).unwrap().path_prefix,
-            "7e5c-a",
-            "as the Worker has it of the token"
-        );
+        let config = Config::new(owned("{7D6F2B8E-1111-4222-8333-444455556666}"), true).unwrap();
+        assert_eq!(config.path_prefix, "7d6f2b8e-1111-4222-8333-444455556666", "as the Worker has it of the token");
         assert_eq!(fault(owned("a/../b")).as_deref(), Some("ownerUserId"));
     }
 

@@ -10,10 +10,11 @@ use std::vec::IntoIter;
 
 use crate::client::{Call, Client, Observer, Progress, Resumption, Retrying, Synced, Work};
 use crate::error::{Code, Error, Stage};
+use crate::limits;
 use crate::outbox::{Job, Limits, Verdict};
 use crate::platform::{Added, Platform, Store};
 use crate::race::{Racer, all_of, first_of};
-use crate::request::SyncRequest;
+use crate::request::{SyncRequest, check_length};
 
 /// Who is told of every change to a job.
 pub trait Witness {
@@ -81,7 +82,9 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
 
     /// Fixes path, id and row, and stores them with the image. The same id and path once more is no second job.
     pub async fn enqueue(&self, request: SyncRequest<P::Bytes>) -> Result<Synced, Error> {
+        request.check_limits()?;
         let shipment = self.client.ship(request).await?;
+        check_length("request", &shipment.request, limits::REQUEST)?;
         let platform = self.client.platform();
         let job = Job::new(&shipment, platform.size(&shipment.image), platform.now_ms());
         let problem = match self.store.add(&job, &shipment.image, &self.limits).await? {

@@ -28,6 +28,7 @@ pub mod error;
 pub mod http;
 pub mod image;
 pub mod json;
+pub mod limits;
 pub mod outbox;
 pub mod path;
 pub mod platform;

@@ -3,6 +3,7 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::error::Error;
+use crate::limits;
 use crate::text::join;
 
 /// What Go's `url.PathEscape` leaves alone, as the seed does: unreserved characters and `$&+:=@`.
@@ -29,7 +30,8 @@ const SEGMENT_BYTES: usize = 255;
 pub struct StoragePath(String);
 
 impl StoragePath {
-    /// `{prefix/}{date}/{slug}-{seed}.{ext}`, or an error that names the part at fault. `prefix` may be empty.
+    /// `{prefix/}{date}/{slug}-{seed}.{ext}`, or an error that names the part at fault: one that leads elsewhere, or that
+    /// Storage is certain to refuse. `prefix` may be empty.
     pub fn build(prefix: &str, date: &str, slug: &str, seed: i64, ext: &str) -> Result<Self, Error> {
         if date.is_empty() || slug.is_empty() {
             let missing = if date.is_empty() { "date" } else { "slug" };
@@ -46,8 +48,23 @@ impl StoragePath {
         check_characters(ext).map_err(|problem| Error::field("ext", problem))?;
         let name = format!("{slug}-{seed}.{ext}");
         check(&name).map_err(|problem| Error::field("slug", problem))?;
+        for (field, part) in [("pathPrefix", prefix), ("date", date), ("slug", slug), ("ext", ext)] {
+            if let Some(other) = part.chars().find(|c| !is_storable(*c)) {
+                let problem = format!(
+                    "holds '{other}', which Storage does not take in a name. Leave it out or write something else: letters \
+                     and digits of ASCII, spaces, and _/!.*'()&$@=;:+,?-"
+                );
+                return Err(Error::field(field, &problem));
+            }
+        }
         let separator = if prefix.is_empty() { "" } else { "/" };
-        Ok(Self(format!("{prefix}{separator}{date}/{name}")))
+        let path = format!("{prefix}{separator}{date}/{name}");
+        if path.len() > limits::PATH {
+            let (bytes, most) = (path.len(), limits::PATH);
+            let problem = format!("makes a storage path of {bytes} bytes, and {most} is the limit. Shorten it");
+            return Err(Error::field("slug", &problem));
+        }
+        Ok(Self(path))
     }
 
     /// A path from outside.
@@ -99,6 +116,11 @@ pub fn check(path: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// What Storage takes in a name; it answers anything else with `InvalidKey`.
+fn is_storable(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "_/!.*'() &$@=;:+,?-".chars().any(|legal| legal == c)
+}
+
 fn check_characters(part: &str) -> Result<(), &'static str> {
     if part.chars().any(char::is_control) {
         return Err("has a control character");
@@ -139,5 +161,31 @@ mod tests {
             assert_eq!(fault("d", "s", ext).as_deref(), Some("ext"), "{ext:?}");
         }
         assert_eq!(fault("d", "..", "png"), None, "..-1.png is a plain name");
+    }
+
+    #[test]
+    fn what_storage_does_not_take_is_refused_where_it_stands() {
+        for c in ' '..='~' {
+            let refused = fault("d", &format!("a{c}b"), "png").is_some();
+            assert_eq!(refused, "\"#%<>[\\]^`{|}~".contains(c), "{c:?}");
+        }
+        for c in ["é", "夜", "🦊", "%", "#"] {
+            assert_eq!(fault("d", c, "png").as_deref(), Some("slug"), "{c}");
+            assert_eq!(fault(c, "s", "png").as_deref(), Some("date"), "{c}");
+            assert_eq!(fault("d", "s", c).as_deref(), Some("ext"), "{c}");
+            let error = StoragePath::build(c, "d", "s", 1, "png").unwrap_err();
+            assert_eq!(error.field.as_deref(), Some("pathPrefix"), "{c}");
+            assert!(error.message.contains(c) && error.message.contains("letters and digits of ASCII"), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_path_leaves_room_for_a_thumbnails_ending() {
+        let longest = |folder: usize| format!("{0}/{0}/{0}/{1}", "x".repeat(250), "y".repeat(folder));
+        // `{date}/s-1.png`
+        assert_eq!(StoragePath::build("", &longest(257 - 2), "s", 1, "png").unwrap().as_str().len(), 753 + 255 + 8);
+        let by_two = StoragePath::build("", &longest(255), "sss", 1, "png").unwrap();
+        assert_eq!(by_two.as_str().len(), 1024 - ".thumb".len());
+        assert_eq!(fault(&longest(255), "ssss", "png").as_deref(), Some("slug"));
     }
 }

@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::image::{self, Header};
 use crate::json::ObjectText;
+use crate::limits;
 use crate::path::StoragePath;
 use crate::text::is_header_safe;
 
@@ -60,12 +61,34 @@ impl<B> SyncRequest<B> {
                            imagen.images";
             return Err(Error::field("ownerUserId", "").with_message(message));
         }
+        if config.has_uuid_owners() && !config.owner_user_id.is_empty() && !is_uuid(&config.owner_user_id) {
+            let problem = "is no UUID, and the table imagen.images takes no other. It is the user's auth.users.id";
+            return Err(Error::field("ownerUserId", problem));
+        }
+        if config.relay {
+            self.check_limits()?;
+        }
         StoragePath::build(&config.path_prefix, &self.date, &self.slug, self.seed, &self.ext)?;
         if !self.mime_type.is_empty() && !is_mime_type(&self.mime_type) {
             return Err(Error::field("mimeType", "is no MIME type"));
         }
-        if self.image_id.as_deref().is_some_and(|id| Uuid::try_parse(id).is_err()) {
+        if self.image_id.as_deref().is_some_and(|id| !is_uuid(id)) {
             return Err(Error::field(IMAGE_ID, "is no UUID"));
+        }
+        Ok(())
+    }
+
+    /// Refuses what is too long for the Worker or an outbox, see [`limits`].
+    pub fn check_limits(&self) -> Result<(), Error> {
+        for (field, text, most) in [
+            ("ext", self.ext.as_str(), limits::EXT),
+            ("mimeType", &self.mime_type, limits::MIME_TYPE),
+            ("model", &self.model, limits::MODEL),
+            ("backend", &self.backend, limits::BACKEND),
+            ("prompt", &self.prompt, limits::PROMPT),
+            ("sidecar", self.sidecar.as_deref().unwrap_or_default(), limits::SIDECAR),
+        ] {
+            check_length(field, text, most)?;
         }
         Ok(())
     }
@@ -103,6 +126,9 @@ impl<B> SyncRequest<B> {
         let measured = header.and_then(|header| header.size).unwrap_or_default();
         let row = self.row(config, &storage_path, &image_id, measured);
         let request = self.relayed(ext, &mime_type, &image_id);
+        if config.relay {
+            check_length("request", &request, limits::REQUEST)?;
+        }
         Ok(Shipment {
             storage_path,
             image_id,
@@ -196,6 +222,20 @@ impl<B> SyncRequest<B> {
     }
 }
 
+/// Refuses a text that is too long for the Worker or an outbox.
+pub fn check_length(field: &str, text: &str, most: usize) -> Result<(), Error> {
+    if text.len() <= most {
+        return Ok(());
+    }
+    let problem =
+        format!("has {} bytes of UTF-8; {most} is the limit of the Worker and of an outbox. Shorten it", text.len());
+    Err(Error::field(field, &problem))
+}
+
+fn is_uuid(id: &str) -> bool {
+    Uuid::try_parse(id).is_ok()
+}
+
 /// SHA-256 of the prompt in hexadecimal.
 fn prompt_hash(prompt: &str) -> String {
     let mut hash = String::new();
@@ -222,6 +262,7 @@ mod tests {
 
     const PNG: &[u8] = include_bytes!("../tests/data/lighthouse.png");
     const WEBP: &[u8] = include_bytes!("../tests/data/lighthouse.webp");
+    const OWNER: &str = "7d6f2b8e-1111-4222-8333-444455556666";
     const ID: &str = "00000000-0000-4000-8000-00000000002a";
 
     fn config_with(options: Options) -> Config {
@@ -229,7 +270,7 @@ mod tests {
         let options = Options {
             url: some("https://x.co"),
             api_key: some("k"),
-            owner_user_id: options.owner_user_id.or(some("owner")),
+            owner_user_id: options.owner_user_id.or(some(OWNER)),
             ..options
         };
         Config::new(options, false).unwrap()
@@ -265,7 +306,7 @@ mod tests {
     fn a_row_holds_what_is_known_and_nothing_else() {
         let bare = ship(SyncRequest { seed: 0, ..request() }, b"no image").unwrap();
         let wanted = format!(
-            r#"{{"id":"{ID}","owner_user_id":"owner","prompt":"abc","prompt_hash":"{HASH_OF_ABC}","backend":"b","storage_path":"2026-05-11/lighthouse-0.png"}}"#
+            r#"{{"id":"{ID}","owner_user_id":"{OWNER}","prompt":"abc","prompt_hash":"{HASH_OF_ABC}","backend":"b","storage_path":"2026-05-11/lighthouse-0.png"}}"#
         );
         assert_eq!(bare.row, wanted);
         let full = SyncRequest {
@@ -280,7 +321,7 @@ mod tests {
             ..request()
         };
         let wanted = format!(
-            r#"{{"id":"{ID}","owner_user_id":"owner","prompt":"abc","prompt_hash":"{HASH_OF_ABC}","backend":"b","storage_path":"2026-05-11/lighthouse--9223372036854775808.webp","model":"m\"","seed":-9223372036854775808,"steps":4,"width":9,"height":240,"latency_ms":5,"cost_usd_estimate":0,"sidecar":{{"a":[1]}}}}"#
+            r#"{{"id":"{ID}","owner_user_id":"{OWNER}","prompt":"abc","prompt_hash":"{HASH_OF_ABC}","backend":"b","storage_path":"2026-05-11/lighthouse--9223372036854775808.webp","model":"m\"","seed":-9223372036854775808,"steps":4,"width":9,"height":240,"latency_ms":5,"cost_usd_estimate":0,"sidecar":{{"a":[1]}}}}"#
         );
         assert_eq!(ship(full, WEBP).unwrap().row, wanted);
         let empty_sidecar = SyncRequest { sidecar: Some("{}".to_owned()), ..request() };
@@ -356,6 +397,54 @@ mod tests {
         let ownerless = config_with(Options { owner_user_id: Some(String::new()), ..Options::default() });
         assert_eq!(field_at_fault(request().check(&ownerless)).as_deref(), Some("ownerUserId"));
         assert_eq!(field_at_fault(ship(request(), b"")).as_deref(), Some("image"), "an empty image");
+    }
+
+    #[test]
+    fn an_owner_that_the_table_does_not_take_is_refused_before_anything_is_sent() {
+        let owned_by = |owner: &str, table: Option<&str>| {
+            let (owner_user_id, table) = (Some(owner.to_owned()), table.map(str::to_owned));
+            request().check(&config_with(Options { owner_user_id, table, ..Options::default() }))
+        };
+        let error = owned_by("somebody", None).unwrap_err();
+        assert_eq!((error.code.as_str(), error.field.as_deref()), ("invalid_request", Some("ownerUserId")));
+        assert!(error.message.contains("auth.users.id"), "{error:?}");
+        assert!(owned_by("somebody", Some("pictures")).is_ok(), "a table of one's own may have other owners");
+    }
+
+    #[test]
+    fn ids_have_one_spelling() {
+        for id in [OWNER.to_uppercase(), OWNER.replace('-', ""), format!("{{{OWNER}}}"), format!("urn:uuid:{OWNER}")] {
+            let config = config_with(Options { owner_user_id: Some(id.clone()), ..Options::default() });
+            assert_eq!(config.owner_user_id, OWNER, "{id}");
+            let shipment = SyncRequest { image_id: Some(id), ..request() }.ship(&config, PNG, 1.0, None).unwrap();
+            assert_eq!((shipment.image_id.as_str(), shipment.owner_user_id.as_str()), (OWNER, OWNER));
+            assert!(shipment.row.contains(&format!(r#""owner_user_id":"{OWNER}""#)), "{}", shipment.row);
+        }
+    }
+
+    #[test]
+    fn what_the_worker_has_no_room_for_is_refused_before_it_is_sent() {
+        let relay = config_with(Options { relay: true, ..Options::default() });
+        let of = |bytes: usize| "x".repeat(bytes);
+        let cases = [
+            ("ext", limits::EXT, (|text| SyncRequest { ext: text, ..request() }) as fn(String) -> SyncRequest<()>),
+            ("model", limits::MODEL, |text| SyncRequest { model: text, ..request() }),
+            ("backend", limits::BACKEND, |text| SyncRequest { backend: text, ..request() }),
+            ("prompt", limits::PROMPT, |text| SyncRequest { prompt: text, ..request() }),
+            ("sidecar", limits::SIDECAR, |text| SyncRequest { sidecar: Some(text), ..request() }),
+        ];
+        for (field, most, with) in cases {
+            assert!(with(of(most)).check_limits().is_ok(), "{field}");
+            assert_eq!(field_at_fault(with(of(most + 1)).check(&relay)).as_deref(), Some(field));
+            let long = with(of(most + 1)).check(&config()).err().and_then(|error| error.field.clone());
+            assert!(long.is_none() || field == "ext", "without the Worker {field} is as free as the seed's: {long:?}");
+        }
+        let mime_type = format!("image/{}", of(limits::MIME_TYPE));
+        let typed = SyncRequest { mime_type, ..request() };
+        assert_eq!(field_at_fault(typed.check(&relay)).as_deref(), Some("mimeType"));
+        let escaped = SyncRequest { prompt: "\u{1}".repeat(limits::PROMPT), ..request() };
+        let shipped = escaped.ship(&relay, PNG, 1.0, Some([7; 16]));
+        assert_eq!(field_at_fault(shipped).as_deref(), Some("request"), "as JSON it is six times as long");
     }
 
     #[test]

@@ -33,7 +33,9 @@ pub fn holds(input: &[u8]) {
     assert!(!rest.is_empty() && !rest.starts_with(['/', ':', '?', '#']) && !rest.contains(['@', '?', '#']), "{url:?}");
     assert!(api_key.bytes().all(|byte| (b' '..0x7f).contains(&byte)));
 
-    let path = StoragePath::build(&config.path_prefix, "d", "s", 1, "png").unwrap();
+    // Whatever is in a folder's name can be asked for, also what Storage takes in no new name.
+    let separator = if config.path_prefix.is_empty() { "" } else { "/" };
+    let path = StoragePath::parse(&format!("{}{separator}d/s-1.png", config.path_prefix)).unwrap();
     let shipment = super::shipment(path.as_str());
     super::check_request(&object::upload(&config, &shipment), &config, "/storage/v1/object/");
     super::check_request(&sign::sign::<()>(&config, &path, 60), &config, "/storage/v1/object/sign/");

@@ -9,6 +9,9 @@ pub fn holds(input: &[u8]) {
     let seed: i64 = seed.parse().unwrap_or(seed.len() as i64);
     if let Ok(built) = StoragePath::build(&prefix, &date, &slug, seed, &ext) {
         check(&built, &prefix);
+        assert!(built.as_str().len() <= 1018, "room for a thumbnail's ending");
+        let legal = |c: char| c.is_ascii_alphanumeric() || "_/!.*'() &$@=;:+,?-".contains(c);
+        assert!(built.as_str().chars().all(legal), "Storage would refuse {built:?}");
         assert!(built.as_str().ends_with(&format!("{slug}-{seed}.{ext}")));
         assert_eq!(StoragePath::parse(built.as_str()).ok(), Some(built), "what was built is taken back");
     }

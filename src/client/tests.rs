@@ -238,9 +238,9 @@ fn an_id_of_another_users_row_is_taken_though_it_cant_be_seen() {
         world.tokens.replace([Ok(format!("{user}.token"))].into());
         client(&world, Options { owner_user_id, path_prefix, ..options() })
     };
-    let first = client_of("user-a");
+    let first = client_of("aaaaaaaa-0000-4000-8000-00000000000a");
     sync(&world, &first, request()).unwrap();
-    let second = client_of("user-b");
+    let second = client_of("bbbbbbbb-0000-4000-8000-00000000000b");
     assert_eq!(sync(&world, &second, request()).unwrap_err().code, Code::IdTaken);
     assert_eq!(world.steps(), [UP, IN, UP, IN, BACK]);
     assert_eq!(world.rows.borrow().len(), 1);
@@ -250,7 +250,7 @@ fn an_id_of_another_users_row_is_taken_though_it_cant_be_seen() {
 fn another_users_folder_is_refused_by_the_policy_at_once() {
     let world = World::new();
     world.row_level_security.set(true);
-    world.tokens.replace([Ok("user-a.token".to_owned())].into());
+    world.tokens.replace([Ok("aaaaaaaa-0000-4000-8000-00000000000a.token".to_owned())].into());
     let error = sync(&world, &client(&world, options()), request()).unwrap_err();
     assert_eq!((error.stage, error.code, error.attempts), (Stage::Upload, Code::Forbidden, 1));
     assert_eq!(world.steps(), [UP]);

@@ -251,6 +251,24 @@ fn enqueue(world: &World, outbox: &Outbox, sizes: &[usize]) {
     }
 }
 
+#[test]
+fn what_the_worker_or_storage_would_refuse_is_not_kept() {
+    let (world, shelf) = world();
+    let outbox = open(&world, &shelf);
+    let long = |bytes: usize| "x".repeat(bytes);
+    for (field, bad) in [
+        ("slug", SyncRequest { slug: "Café 夜 100%".to_owned(), ..request(0, 10) }),
+        ("model", SyncRequest { model: long(256), ..request(0, 10) }),
+        ("prompt", SyncRequest { prompt: long(65_537), ..request(0, 10) }),
+        ("sidecar", SyncRequest { sidecar: Some(format!("{{\"a\":\"{}\"}}", long(131_072))), ..request(0, 10) }),
+        ("request", SyncRequest { prompt: "\u{1}".repeat(65_536), ..request(0, 10) }),
+    ] {
+        let error = world.run(outbox.enqueue(bad)).unwrap_err();
+        assert_eq!((error.code, error.field.as_deref()), (Code::InvalidRequest, Some(field)));
+    }
+    assert!(shelf.jobs.borrow().is_empty());
+}
+
 fn drain(world: &World, outbox: &Outbox) -> Result<Drained, Error> {
     world.run(outbox.drain(false, Box::pin(pending())))
 }

@@ -260,16 +260,16 @@ export function describeIntegration(name, startDatabase) {
     }
 
     for (const slug of ["100%", "Dämmerung", "c#", "a~b", "🗼", "a[b]", "<b>"]) {
-      test(`the slug ${slug} is the server's to refuse: InvalidKey, and no row`, async () => {
+      test(`the slug ${slug} is refused before anything is sent, as Storage would refuse it`, async () => {
         const sink = await serverSink();
-        const error = await rejects(sink.sync(aRequest({ slug })), {
-          code: "rejected",
-          stage: "upload",
-          serverCode: "InvalidKey",
-          retryable: false,
+        await rejects(sink.sync(aRequest({ slug })), { code: "invalid_request", stage: "request", field: "slug" });
+        const key = encodeURIComponent(`${slug}-1.png`);
+        const answer = await fetch(`${supabase.url}/storage/v1/object/imagen-generated/${key}`, {
+          method: "PUT",
+          headers: { apikey: supabase.serviceKey, authorization: `Bearer ${supabase.serviceKey}` },
+          body: PNG,
         });
-        const { data } = await service.from("images").select("id").eq("storage_path", error.storagePath);
-        assert.deepEqual(data, []);
+        assert.equal((await answer.json()).code, "InvalidKey");
       });
     }
 

@@ -117,6 +117,13 @@ const badFields = {
   "a slug with a lone surrogate": { slug: "a\udfff" },
   "a slug of over 255 bytes": { slug: "x".repeat(256) },
   "a slug of over 255 bytes in fewer characters": { slug: "ä".repeat(128) },
+  "a slug with a letter of another alphabet": { slug: "Café 夜", message: /'é', which Storage does not take/ },
+  "a slug with an emoji": { slug: "a🦊b", message: /'🦊'/ },
+  "a slug with a percent sign": { slug: "100%", message: /'%'/ },
+  "a slug with a hash": { slug: "no #1", message: /'#'/ },
+  "a date with a letter of another alphabet": { date: "5月" },
+  "an ext with a percent sign": { ext: "p%6eg" },
+  "a path of over 1018 bytes": { slug: Array(5).fill("a".repeat(240)).join("/"), message: /1018 is the limit/ },
   "an ext with a slash": { ext: "png/../../x" },
   "an ext that is no text": { ext: 1 },
   "a missing seed": { seed: undefined },
@@ -266,6 +273,29 @@ test("a getter that throws is a rejection, not an exception", async () => {
     },
   });
   await rejection(() => createSink(options), { code: "invalid_config" });
+  assert.equal(server.requests.length, 0);
+});
+
+test("an owner that is no UUID is refused before anything is sent, unless the table is one's own", async () => {
+  const options = { ...good(), ownerUserId: "somebody" };
+  const error = await rejection(() => sync(options, aRequest()), { code: "invalid_request", field: "ownerUserId" });
+  assert.match(error.message, /auth\.users\.id/);
+  assert.equal(server.requests.length, 0);
+  await rejection(() => sync({ ...options, table: "pictures" }, aRequest()), { stage: "upload" });
+  server.requests.length = 0;
+});
+
+test("a prefix that Storage does not take is refused before anything is sent", async () => {
+  const options = { ...good(), pathPrefix: "bücher" };
+  await rejection(() => sync(options, aRequest()), { code: "invalid_request", field: "pathPrefix" });
+  assert.equal(server.requests.length, 0);
+});
+
+test("what one of many asks for in vain costs the others nothing", async () => {
+  const sink = await createSink(good());
+  const [outcome] = await sink.syncMany([aRequest({ slug: "夜" })]);
+  assert.deepEqual([outcome.error.code, outcome.error.field], ["invalid_request", "slug"]);
+  sink.free();
   assert.equal(server.requests.length, 0);
 });
 

@@ -294,6 +294,30 @@ describe("options:", () => {
     assert.equal(calls, 1);
   });
 
+  for (const [field, value] of Object.entries({
+    slug: "夜",
+    model: "m".repeat(256),
+    backend: "b".repeat(256),
+    ext: "e".repeat(256),
+    mimeType: `image/${"t".repeat(256)}`,
+    prompt: "é".repeat(2 ** 15 + 1),
+    sidecar: { text: "x".repeat(2 ** 17) },
+  })) {
+    test(`a ${field} that the Worker has no room for is refused before it is sent`, async (t) => {
+      const server = await scripted(t, {});
+      const relay = await relayFor(t, server);
+      await rejection(() => relay.sync(aRequest({ [field]: value })), { code: "invalid_request", field });
+      assert.equal(server.requests.length, 0);
+    });
+  }
+
+  test("an owner that no token has is refused before anything is sent", async (t) => {
+    const server = await scripted(t, {});
+    const relay = await relayFor(t, server, { ownerUserId: "somebody" });
+    await rejection(() => relay.sync(aRequest()), { code: "invalid_request", field: "ownerUserId" });
+    assert.equal(server.requests.length, 0);
+  });
+
   test("an image that the Worker would refuse is refused before it is sent", async (t) => {
     const server = await scripted(t, {});
     const relay = await relayFor(t, server);

@@ -13,14 +13,16 @@ const WANTED = {
   1: "the row carries an id: compared without it; the id is a UUID, and one and the same over all attempts",
   2: "a signed URL of every form becomes absolute and encoded: compared as the seed's wherever the seed's works",
   3: "transient answers are tried again, when signing too: the same request is expected maxRetries + 1 times",
-  4: "paths that leave the bucket or cannot be stored are refused: no vector has one",
+  4: "paths that leave the bucket are refused: no vector has one",
   5: "type and size come from the image's bytes: the vectors' image is of no known kind, so nothing changes",
   6: "an AbortSignal stops everything: no vector has one",
+  7: "what Storage is certain to refuse is refused before anything is sent: nothing is expected on the wire",
   words: "a JSON parser has its own words: compared before and after them",
 };
 
 /** Vector → the numbers of its differences, beside 1, which every vector with a row has. */
 const DIFFERENCES = {
+  "slug with percent": [7],
   "sign, a 500 is not tried again by the seed": [3],
   "sign, no JSON": [3, "words"],
   "insert answers no JSON": ["words"],
@@ -55,6 +57,11 @@ for (const vector of vectors) {
     server.requests.length = 0;
     const outcome = await run(vector);
 
+    if (differs(7)) {
+      assert.deepEqual(server.requests, []);
+      assert.deepEqual([outcome.error?.code, outcome.error?.field], ["invalid_request", "slug"]);
+      return;
+    }
     compareWire(server.requests, expectedWire(vector, differs(3)));
     compareOutcome(outcome, vector, differs("words"));
   });

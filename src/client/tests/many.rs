@@ -173,7 +173,7 @@ fn rows_that_were_there_before_are_told_from_anothers() {
     let world = World::new();
     sync(&world, &client(&world, options()), numbered(1)).unwrap();
     sync(&world, &client(&world, options()), SyncRequest { seed: 77, ..numbered(2) }).unwrap();
-    let other = Options { owner_user_id: Some("somebody else".to_owned()), ..options() };
+    let other = Options { owner_user_id: Some("bbbbbbbb-0000-4000-8000-00000000000b".to_owned()), ..options() };
     sync(&world, &client(&world, other), numbered(3)).unwrap();
     let before = world.rows.borrow().clone();
     let outcomes = sync_many(&world, all(5));
