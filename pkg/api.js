@@ -1,60 +1,11 @@
 // What every loader exports; they differ only in where the .wasm comes from.
 import { failed } from "./errors.js";
+import { freeable, targetOf } from "./handle.js";
 import { Outbox } from "./outbox.js";
 import initWasm, { signedUrl as callSignedUrl, sync as callSync, Relay, Sink } from "./wasm/imagen_cloud.js";
 
-/** A relay or a sink that may be freed at any time, also twice. */
-class Handle {
-  #target;
-
-  /** @param {Relay | Sink} target The WebAssembly's own. */
-  constructor(target) {
-    this.#target = target;
-  }
-
-  async sync(request, options) {
-    return this.#alive().sync(request, options);
-  }
-
-  async syncMany(requests, options) {
-    return this.#alive().syncMany(requests, options);
-  }
-
-  async signedUrl(storagePath, ttlSeconds, options) {
-    return this.#alive().signedUrl(storagePath, ttlSeconds, options);
-  }
-
-  free() {
-    this.#target?.free();
-    this.#target = undefined;
-  }
-
-  /** The WebAssembly's own. */
-  static alive(handle) {
-    return handle.#alive();
-  }
-
-  #alive() {
-    if (this.#target === undefined) throw failed("config", "invalid_config", `the ${this.kind} has been freed`);
-    return this.#target;
-  }
-}
-
-class RelayHandle extends Handle {
-  get kind() {
-    return "relay";
-  }
-}
-
-class SinkHandle extends Handle {
-  get kind() {
-    return "sink";
-  }
-
-  async signedUrls(storagePaths, ttlSeconds, options) {
-    return Handle.alive(this).signedUrls(storagePaths, ttlSeconds, options);
-  }
-}
+const CALLS = ["sync", "syncMany", "signedUrl"];
+const sinkOf = (target) => freeable("sink", [...CALLS, "signedUrls"], target);
 
 /** What was given, whatever the caller does with the object or the buffer while the WebAssembly loads. */
 function snapshot(request) {
@@ -96,23 +47,24 @@ export function load(source) {
     init,
     createSink: async (options) => {
       await init();
-      return new SinkHandle(new Sink(options));
+      return sinkOf(new Sink(options));
     },
     createSinkFromEnv: async (env) => {
       await init();
       const sink = Sink.fromEnv(env);
-      return sink && new SinkHandle(sink);
+      return sink && sinkOf(sink);
     },
     createRelay: async (options) => {
       await init();
-      return new RelayHandle(new Relay(options));
+      return freeable("relay", CALLS, new Relay(options));
     },
     createOutbox: async (target, options) => {
-      if (!(target instanceof Handle)) {
+      const own = targetOf(target);
+      if (own === undefined) {
         const message = "createOutbox: its first argument must be a sink or a relay";
         throw failed("config", "invalid_config", message, { field: "target" });
       }
-      return Outbox.open(Handle.alive(target), options ?? undefined);
+      return Outbox.open(own, options ?? undefined);
     },
     sync: async (sink, request, options) => {
       if (loaded) return callSync(sink, request, options);

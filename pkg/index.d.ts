@@ -483,8 +483,8 @@ export function signedUrl(
 export function createRelay(options: RelayOptions): Promise<Relay>;
 
 /**
- * Opens the outbox of the `ownerUserId` of a sink or a relay, which must not be freed before the outbox is closed. It is
- * the same outbox for both: what was put in for the one may go by the other. Rejects with `storage_unavailable` where there
+ * Opens the outbox of the `ownerUserId` of a sink or a relay; freeing that does the outbox no harm. It is the same outbox
+ * for both: what was put in for the one may go by the other. Rejects with `storage_unavailable` where there
  * is no IndexedDB or no Web Locks, `outbox_too_new`, or `invalid_config`.
  */
 export function createOutbox(target: Sink | Relay, options?: OutboxOptions): Promise<Outbox>;

@@ -1,6 +1,7 @@
 // What is the browser's about an outbox: one tab drains at a time (Web Locks), all hear of every change
 // (BroadcastChannel), and it wakes when there is reason to. What happens to a job is decided in the WebAssembly.
 import { failed } from "./errors.js";
+import { Handle } from "./handle.js";
 import { Store } from "./store.js";
 import { Outbox as Courier, Relay } from "./wasm/imagen_cloud.js";
 
@@ -12,6 +13,21 @@ const SIGNED_OUT_MS = 30_000;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /** The states of a job that may be read from the database. */
 const STATES = ["queued", "uploading", "uploaded", "handed-over", "failed"];
+
+/** What callers see, beside `onChange`. */
+const METHODS = [
+  "enqueue",
+  "drain",
+  "list",
+  "image",
+  "retry",
+  "discard",
+  "clear",
+  "pause",
+  "resume",
+  "isPaused",
+  "close",
+];
 
 export class Outbox {
   #name;
@@ -48,7 +64,8 @@ export class Outbox {
       outbox.#listen();
       outbox.#wake(true);
     }
-    return outbox;
+    const onChange = (listener) => outbox.onChange(listener);
+    return Object.assign(new Handle(METHODS, () => outbox), { onChange });
   }
 
   constructor(target, options) {

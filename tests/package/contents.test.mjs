@@ -25,6 +25,7 @@ test("the tarball holds these files and no other", async (t) => {
     "browser.js",
     "copies.js",
     "errors.js",
+    "handle.js",
     "index.d.ts",
     "node.js",
     "outbox.js",
