@@ -31,6 +31,9 @@
  * make requests differ from run to run: give an `imageId` to have them alike, and name what differs all the same, such
  * as the id of a new user, in `ignore`.
  *
+ * Where a test is about certain faults, it places them instead: `place(request, number)` names the fault of a request,
+ * counted from 1, or undefined.
+ *
  * CORS preflights and routes that are neither Storage's nor PostgREST's pass unharmed, except in a blackout.
  */
 import { createHash } from "node:crypto";
@@ -103,6 +106,10 @@ const ANSWERS = {
  * @param {number | string} [options.seed]
  * @param {number} [options.rate] The share of requests to break, from 0 to 1.
  * @param {string[]} [options.faults] The kinds to draw from, see {@link FAULTS}.
+ * @param {(request: object, number: number) => string | undefined} [options.place] Names each request's fault, instead
+ *   of drawing it; see {@link inTurn}.
+ * @param {(request: object) => Promise<void>} [options.beforeCut] Waited for between the half of a request that is let
+ *   through and the cut.
  * @param {string[]} [options.ignore] Texts that do not count when requests are told apart.
  * @param {number} [options.blackoutMs] How long a drawn blackout lasts.
  * @param {{ afterRequests: number, ms: number }[]} [options.blackouts] Blackouts at fixed points, beside drawn ones.
@@ -114,6 +121,8 @@ export async function startChaos({
   seed = 1,
   rate = 0.2,
   faults = FAULTS,
+  place,
+  beforeCut = async () => {},
   ignore = [],
   blackoutMs = 300,
   blackouts = [],
@@ -126,6 +135,7 @@ export async function startChaos({
   const timers = new Set();
   let darkUntil = 0;
   let share = rate;
+  let counted = 0;
 
   const goDark = (ms) => {
     darkUntil = Math.max(darkUntil, performance.now() + ms);
@@ -141,12 +151,14 @@ export async function startChaos({
   /** The fault of a request, or undefined. */
   function draw(request) {
     if (!request.target.startsWith(STORAGE) && !request.target.startsWith(REST)) return undefined;
+    counted += 1;
+    if (place) return place(request, counted);
     const key = identity(request, ignore);
     const times = seen.get(key) ?? 0;
     seen.set(key, times + 1);
     const dice = createHash("sha256").update(`${seed}:${key}:${times}`).digest();
     if (dice.readUInt32BE(0) / 2 ** 32 >= share) return undefined;
-    const possible = faults.filter((fault) => APPLIES[fault]?.(request) ?? true);
+    const possible = faults.filter((fault) => canHappenTo(fault, request));
     return possible[dice.readUInt32BE(4) % possible.length];
   }
 
@@ -206,7 +218,8 @@ export async function startChaos({
     stats.forwarded += 1;
     const more = { "x-forwarded-host": request.headers.host, "x-forwarded-proto": "http" };
     const noUpstream = { status: 502, headers: { "content-type": "text/plain" }, body: Buffer.from("no upstream") };
-    return forward(target, request, request.body, { more, half }).catch(() => noUpstream);
+    const cut = half ? () => beforeCut(request) : undefined;
+    return forward(target, request, request.body, { more, cut }).catch(() => noUpstream);
   }
 
   const server = createServer((incoming, outgoing) => {
@@ -230,6 +243,21 @@ export async function startChaos({
       server.closeAllConnections();
       await closed;
     },
+  };
+}
+
+function canHappenTo(fault, request) {
+  return APPLIES[fault]?.(request) ?? true;
+}
+
+/** Places every kind of fault in turn: at every so many requests the next one, or the first that can happen to it. */
+export function inTurn(every, faults = FAULTS) {
+  const left = [];
+  return (request, number) => {
+    if (number % every > 0) return undefined;
+    if (left.length === 0) left.push(...faults);
+    const at = left.findIndex((fault) => canHappenTo(fault, request));
+    return at < 0 ? undefined : left.splice(at, 1)[0];
   };
 }
 

@@ -4,7 +4,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, stat } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { MessageChannel, Worker } from "node:worker_threads";
@@ -21,9 +21,11 @@ process.env.LITE_AUTH_BCRYPT_COST ??= "4";
  * @returns {Promise<Omit<Awaited<ReturnType<typeof import("../../supabase/local.mjs").startLocal>>, "connection"> & {
  *   createUser: (email?: string) => Promise<{ id: string, email: string, password: string,
  *     accessToken: string, refreshToken: string }>,
+ *   resumableBytes: (target: string) => Promise<number>,
  *   sql: (text: string, parameters?: unknown[]) => Promise<Record<string, unknown>[]>,
  *   script: (text: string) => Promise<void>,
- * }>} `sql` asks the database itself, past every policy; `script` runs one or many statements there
+ * }>} `resumableBytes` are those that are kept of the
+ *   upload at that address; `sql` asks the database itself, past every policy; `script` runs one or many statements there
  */
 export async function startEmbedded({ databaseUrl = process.env.IMAGEN_TEST_DATABASE_URL, ...options } = {}) {
   const dataDir = await mkdtemp(path.join(os.tmpdir(), "imagen-embedded-"));
@@ -37,6 +39,7 @@ export async function startEmbedded({ databaseUrl = process.env.IMAGEN_TEST_DATA
     return {
       ...local,
       createUser: (email) => createUser(local, email),
+      resumableBytes: (target) => sizeOf(path.join(dataDir, "uploads", versionOf(target))),
       sql: (text, parameters = []) => ask("sql", local.url, text, parameters),
       script: (text) => ask("script", local.url, text),
       close: () => ask("close", local.url).finally(clean),
@@ -63,6 +66,15 @@ export async function createDatabase(serverUrl) {
     await server.end({ timeout: 5 });
   };
   return { url: url.href, drop };
+}
+
+/** The last part of an upload's address is base64url of `tenant/bucket/key/version`. */
+function versionOf(target) {
+  return Buffer.from(path.posix.basename(target), "base64url").toString().split("/").at(-1);
+}
+
+async function sizeOf(file) {
+  return (await stat(file).catch(() => undefined))?.size ?? 0;
 }
 
 async function createUser({ url, publishableKey }, email = `${randomUUID()}@example.com`) {

@@ -9,11 +9,11 @@ const HOP_BY_HOP = ["connection", "keep-alive", "transfer-encoding", "upgrade", 
  * @param {string} target Of the server.
  * @param {{ method: string, target: string, headers: import("node:http").IncomingHttpHeaders }} request
  * @param {Buffer} body
- * @param {{ more?: Record<string, string>, half?: boolean }} [settings] `more` headers; `half` breaks the request off in
- *   the middle of its body
+ * @param {{ more?: Record<string, string>, cut?: () => Promise<void> }} [settings] `more` headers; `cut` breaks the
+ *   request off in the middle of its body, when it has resolved
  * @returns {Promise<{ status: number, headers: object, body: Buffer }>}
  */
-export function forward(target, { method, target: path, headers }, body, { more, half = false } = {}) {
+export function forward(target, { method, target: path, headers }, body, { more, cut } = {}) {
   return new Promise((resolve, reject) => {
     const upstream = sendRequest(new URL(path, target), {
       method,
@@ -30,9 +30,9 @@ export function forward(target, { method, target: path, headers }, body, { more,
         reject(error);
       }
     });
-    if (half) {
+    if (cut) {
       upstream.flushHeaders();
-      upstream.write(body.subarray(0, body.length >> 1), () => upstream.destroy());
+      upstream.write(body.subarray(0, body.length >> 1), () => cut().finally(() => upstream.destroy()));
       upstream.on("close", () => reject(new Error("broken off")));
     } else {
       upstream.end(body);

@@ -61,7 +61,7 @@ for (const [name, way] of [
     });
     const started = performance.now();
     const taken = await without(way, async () => answer(await post(asked)));
-    assert.ok(performance.now() - started < 5_000, "the deadline was kept");
+    assert.ok(performance.now() - started < 20_000, "the deadline was kept, not the services' own limits");
     const place = { storagePath: `${user.id}/2026-05-11/${asked.slug}-9007199254740993.png`, imageId: asked.imageId };
     assert.deepEqual(taken, { status: 202, ...place, queued: true });
     await arrival(asked.imageId);
