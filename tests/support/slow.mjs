@@ -3,35 +3,44 @@
  *
  *   const line = await startSlowLine({ target: supabase.url, bytesPerSecond: 2_000_000 });
  *   … requests to line.url …
- *   line.stall(true);   // from now on nothing gets through, and no connection breaks
  *   await line.close();
+ *
+ * Or one that waits for the test: `startSlowLine({ target })` lets as many bytes through as it was granted.
+ *
+ *   line.grant(1_000_000);   // so many more get through, and no connection breaks meanwhile
  *
  * Answers come back at full speed.
  */
 import { connect, createServer } from "node:net";
 
-const TICK_MS = 20;
-
 /** Starts the line on a free port of 127.0.0.1. */
 export async function startSlowLine({ target, bytesPerSecond }) {
+  const isPaced = bytesPerSecond !== undefined;
   const { hostname, port } = new URL(target);
   const sockets = new Set();
-  let isStalled = false;
+  let granted = isPaced ? Number.POSITIVE_INFINITY : 0;
+  let more = Promise.withResolvers();
   let freeAt = 0;
-  let passed = 0;
 
   /** How long the line is still busy with what it has taken, in ms. */
   const take = (bytes) => {
-    passed += bytes;
+    if (!isPaced) return 0;
     freeAt = Math.max(freeAt, performance.now()) + (bytes / bytesPerSecond) * 1000;
     return freeAt - performance.now();
   };
 
+  const grant = (bytes) => {
+    granted += bytes;
+    more.resolve();
+    more = Promise.withResolvers();
+  };
+
   async function carry(from, to) {
     for await (const chunk of from) {
+      while (granted < chunk.length) await more.promise;
+      granted -= chunk.length;
       // A socket gives 64 KiB at a time: small steps at these speeds.
       await sleep(take(chunk.length));
-      while (isStalled) await sleep(TICK_MS);
       if (to.destroyed) return;
       to.write(chunk);
     }
@@ -58,13 +67,9 @@ export async function startSlowLine({ target, bytesPerSecond }) {
 
   return {
     url: `http://127.0.0.1:${server.address().port}`,
-    /** Bytes that have gone to the server. */
-    passed: () => passed,
-    stall(is) {
-      isStalled = is;
-    },
+    grant,
     async close() {
-      isStalled = false;
+      grant(Number.POSITIVE_INFINITY);
       const closed = new Promise((resolve) => server.close(resolve));
       for (const socket of sockets) socket.destroy();
       await closed;

@@ -8,7 +8,8 @@ import { until } from "../support/until.mjs";
 
 const MIB = 1024 * 1024;
 const SIZE = 8 * MIB;
-const LIMIT_MS = 50;
+/** On the busiest machine: whatever else would end such a call is held, or takes an hour. The figure is told by each test. */
+const LIMIT_MS = 3000;
 const FAR = 3_600_000;
 const PNG = await readFile(new URL("../data/lighthouse.png", import.meta.url));
 const world = outboxWorld();
