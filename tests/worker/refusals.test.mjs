@@ -39,6 +39,38 @@ async function refused(status, code, send) {
   assert.equal(await bench.snapshot(), stored);
 }
 
+describe("texts without measure", () => {
+  const encoded = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const lastLine = (at) => bench.logs.slice(at);
+
+  for (const kilobytes of [3, 11, 60, 100]) {
+    test(`a token whose unknown crit has ${kilobytes} kB of beginnings of tokens is one short line in the log`, async () => {
+      const name = "eyJ".repeat((kilobytes * 1000) / 4);
+      const header = encoded({ alg: "HS256", crit: [name], [name]: 1 });
+      const before = bench.logs.length;
+      await refused(401, "unauthorized", () => bench.post(`${header}.e30.AAAA`));
+      const lines = lastLine(before);
+      assert.equal(lines.length, 1);
+      assert.ok(lines[0].length < 2_000 && !lines[0].includes("eyJ"), lines[0]);
+    });
+  }
+
+  test("a field's name of 255 kB is neither logged nor sent back", async () => {
+    const before = bench.logs.length;
+    const request = JSON.stringify({ ...fields(), ["eyJ".repeat(85_000)]: 1 });
+    let answered = "";
+    await refused(400, "invalid_request", async () => {
+      const answer = await bench.post(user.accessToken, { request });
+      answered = await answer.clone().text();
+      return answer;
+    });
+    assert.ok(answered.length < 2_500, `${answered.length}`);
+    const lines = lastLine(before);
+    assert.equal(lines.length, 1);
+    assert.ok(lines[0].length < 2_500, `${lines[0].length}`);
+  });
+});
+
 describe("tokens", () => {
   const secret = () => bench.supabase.jwtSecret;
   const encode = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");

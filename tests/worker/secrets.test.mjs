@@ -78,6 +78,35 @@ test("a backend that quotes the key back is not passed on", async () => {
   }
 });
 
+test("a database error that quotes values is logged and buried by its code and status alone", async () => {
+  const prompt = "a very private prompt";
+  for (const code of ["22P02", "P0001"]) {
+    const bench = await startBench({ SYNC_BACKOFF_MS: "5", RETRY_DELAY_SECONDS: "1" });
+    try {
+      const { accessToken } = await bench.supabase.createUser();
+      bench.front.before = async ({ method, path }, response) => {
+        if (method !== "POST" || !path.startsWith("/rest/v1/images")) return;
+        response.writeHead(400, { "content-type": "application/json" });
+        response.end(JSON.stringify({ code, message: `invalid input: "${prompt}"`, details: null, hint: null }));
+      };
+      const answer = await bench.post(accessToken, { request: fields({ prompt }) });
+      assert.ok(answer.status >= 400);
+      bench.front.down = true;
+      const staged = await (await bench.post(accessToken, { request: fields({ prompt, slug: "later" }) })).json();
+      assert.equal(staged.queued, true);
+      bench.front.down = false;
+      const bucket = await bench.worker.staged();
+      const dead = await until(() => bucket.head(`dead/${staged.imageId}`), "the image to be buried");
+      assert.match(dead.customMetadata.reason, new RegExp(`"serverCode":"${code}"`));
+      const told = [...bench.logs, dead.customMetadata.reason].join("\n");
+      assert.ok(told.includes(code));
+      assert.ok(!told.includes(prompt), told);
+    } finally {
+      await bench.close();
+    }
+  }
+});
+
 test("a redirect takes the key nowhere", async () => {
   const visited = [];
   const elsewhere = await serve((request, response) => response.end(visited.push(request.headers) && "{}"));

@@ -123,7 +123,7 @@ async function snapshot({ sql }) {
 /**
  * Stands where the Supabase project is: passes everything on, remembers it, and publishes the keys in `front.jwks`,
  * as Auth does. `front.down` makes it answer 503, `front.hangs` not at all, `front.lose(request)` says whose answers get lost, and
- * `front.before(request)` may do something while a request waits.
+ * `front.before(request, response)` may do something while a request waits, or answer it.
  */
 export async function startFront(target) {
   const { hostname, port } = new URL(target);
@@ -136,6 +136,7 @@ export async function startFront(target) {
     if (path.endsWith("/jwks.json")) return response.end(JSON.stringify(front.jwks));
     const lost = front.lose?.({ method, path }) ?? false;
     await front.before?.({ method, path }, response);
+    if (response.writableEnded) return request.resume();
     const onward = httpRequest({ hostname, port, method, path, headers }, (answer) => {
       if (lost) return answer.resume().on("end", () => response.destroy());
       response.writeHead(answer.statusCode, answer.rawHeaders);

@@ -19,10 +19,14 @@ export interface User {
 const CHECKS: JWTVerifyOptions = { audience: "authenticated", requiredClaims: ["exp"], clockTolerance: 5 };
 const LOWER_CASE_UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
+/** Supabase's tokens have one or two kB, with large `app_metadata` some more; a header may have 128. */
+const LONGEST_TOKEN = 16 * 1024;
+
 /** The user whose Supabase access token the header carries: 401 without a valid one, 403 if it is of another kind. */
 export async function authenticate(authorization: string | undefined, settings: Settings): Promise<User> {
+  // Linear, whatever comes: neither part can take what the other one does.
   const token = /^Bearer ([^\s,]+)$/i.exec(authorization ?? "")?.[1];
-  if (token === undefined) throw new Problem("unauthorized");
+  if (token === undefined || token.length > LONGEST_TOKEN) throw new Problem("unauthorized");
   const claims = await verify(token, settings);
   // GoTrue's tokens name their issuer, the embedded backend's do not.
   if (claims.iss !== undefined && claims.iss !== settings.issuer) {

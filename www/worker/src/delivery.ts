@@ -1,7 +1,7 @@
 import { type ErrorCode, isImagenCloudError } from "imagen-cloud";
 import { parseForm } from "./form";
 import { removeAbandoned } from "./incoming";
-import { causeOf, logStaged, redact } from "./log";
+import { causeOf, logStaged } from "./log";
 import { Problem } from "./problem";
 import { isUuid, toSyncRequest } from "./request";
 import { type Bindings, readSettings, type Settings } from "./settings";
@@ -91,7 +91,7 @@ function isHopeless(error: unknown): boolean {
 
 async function buried(imageId: string, cause: unknown, staging: Staging, env: Bindings): Promise<boolean> {
   // Metadata is ASCII on its way.
-  const reason = redact(JSON.stringify(causeOf(cause)), env).replace(/[^ -~]/g, "?");
+  const reason = JSON.stringify(causeOf(cause, env)).replace(/[^ -~]/g, "?");
   return staging.bury(imageId, reason.slice(0, MAX_REASON)).then(
     () => true,
     () => false,

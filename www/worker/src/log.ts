@@ -1,5 +1,6 @@
 import { isImagenCloudError } from "imagen-cloud";
 import { Problem } from "./problem";
+import { clean } from "./redact";
 import type { Bindings } from "./settings";
 
 /** What a request came to. */
@@ -14,11 +15,10 @@ export interface Outcome {
   problem: Problem | undefined;
 }
 
-/** One line of JSON a request. It holds no key, token, signed URL, prompt or byte of an image. */
+/** One line of JSON a request, of a few kB at most. It holds no key, token, signed URL, prompt or byte of an image. */
 export function logOutcome(outcome: Outcome, env: Bindings): void {
   const { problem, ...rest } = outcome;
-  const line = { level: levelOf(outcome.status), ...rest, code: problem?.code, cause: causeOf(problem?.cause) };
-  write(line, env);
+  write({ level: levelOf(outcome.status), ...rest, code: problem?.code, cause: causeOf(problem?.cause, env) });
 }
 
 /** What happened to a staged image, or by the clock. */
@@ -35,11 +35,11 @@ export interface StagedEvent {
 /** One line of JSON, under the same rules. */
 export function logStaged({ cause, ...rest }: StagedEvent, env: Bindings): void {
   const level = rest.event === "buried" ? "error" : cause === undefined ? "info" : "warn";
-  write({ level, ...rest, cause: causeOf(cause) }, env);
+  write({ level, ...rest, cause: causeOf(cause, env) });
 }
 
-function write(line: object, env: Bindings): void {
-  console.log(redact(JSON.stringify(line), env));
+function write(line: object): void {
+  console.log(JSON.stringify(line));
 }
 
 function levelOf(status: number): "info" | "warn" | "error" {
@@ -47,22 +47,24 @@ function levelOf(status: number): "info" | "warn" | "error" {
   return status < 500 ? "warn" : "error";
 }
 
-/** What is kept of an error: its texts are cut where they came from, and hold no key. */
-export function causeOf(cause: unknown): object | undefined {
-  if (isImagenCloudError(cause)) {
-    const { stage, code, status, serverCode, attempts, message } = cause;
-    return { stage, code, status, serverCode, attempts, message };
-  }
-  if (cause instanceof Problem) return { code: cause.code, detail: cause.detail, cause: causeOf(cause.cause) };
-  if (cause instanceof Error) return { name: cause.name, message: cause.message };
-  return cause === undefined ? undefined : { message: typeof cause };
-}
+/** How many causes of causes are told. */
+const DEPTH = 3;
 
-/** Texts of servers and runtimes are not ours: should one quote a secret or a token, it stops here. */
-export function redact(line: string, env: Bindings): string {
-  let clean = line.replace(/eyJ[\w-]*\.[\w-]*\.?[\w-]*/g, "[token]");
-  for (const secret of [env.SUPABASE_SERVICE_KEY, env.SUPABASE_JWT_SECRET]) {
-    if (secret) clean = clean.replaceAll(secret, "[secret]");
+/** SQLSTATEs whose messages quote values, a prompt for example: data exceptions, and what a trigger raises. */
+const QUOTES_VALUES = /^(22...|P0001)$/;
+
+/** What is kept of an error. Its texts are not ours: each is cut, and holds no key or token. */
+export function causeOf(cause: unknown, env: Bindings, depth = DEPTH): object | undefined {
+  if (cause === undefined || depth === 0) return undefined;
+  if (isImagenCloudError(cause)) {
+    const { stage, code, status, attempts } = cause;
+    const serverCode = cause.serverCode && clean(cause.serverCode, env);
+    if (QUOTES_VALUES.test(serverCode ?? "")) return { stage, code, status, serverCode, attempts };
+    return { stage, code, status, serverCode, attempts, message: clean(cause.message, env) };
   }
-  return clean;
+  if (cause instanceof Problem) {
+    return { code: cause.code, detail: clean(cause.detail, env), cause: causeOf(cause.cause, env, depth - 1) };
+  }
+  if (cause instanceof Error) return { name: clean(cause.name, env), message: clean(cause.message, env) };
+  return { message: typeof cause };
 }

@@ -104,11 +104,15 @@ export function toProblem(error: unknown): Problem {
   return isImagenCloudError(error) ? problemFrom(error) : new Problem("internal", { cause: error });
 }
 
+/** Characters of the caller's own texts that an answer quotes back. */
+const QUOTED = 1_000;
+const QUOTED_NAME = 64;
+
 /** What an error of the package is to the caller. Its text is passed on only where it is about the caller's request. */
 function problemFrom(error: ImagenCloudError): Problem {
   return new Problem(codeOf(error), {
-    detail: error.stage === "request" ? error.message : undefined,
-    field: error.stage === "request" ? error.field : undefined,
+    detail: error.stage === "request" ? error.message.slice(0, QUOTED) : undefined,
+    field: error.stage === "request" ? error.field?.slice(0, QUOTED_NAME) : undefined,
     imageId: error.imageId,
     retryAfterSeconds: error.retryAfterMs === undefined ? undefined : Math.ceil(error.retryAfterMs / 1000),
     cause: error,
