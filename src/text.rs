@@ -5,16 +5,26 @@ use crate::base64;
 /// Bytes of a server's answer that an error quotes at most.
 const QUOTED_BYTES: usize = 500;
 
+/// Bytes of it that are looked at: what a server sends is as long as it likes.
+const READ_BYTES: usize = 8 * QUOTED_BYTES;
+
 /// No token is shorter, and few words are longer.
 const ANY_TOKEN: usize = 20;
+
+/// How a JWT (`eyJ`) and a key (`sb_`) begin in base64, behind none, one or two other bytes, and with every character
+/// percent-encoded, once or twice.
+const ENCODED: [&str; 10] =
+    ["ZXlK", "V5S", "leU", "c2Jf", "NiX", "zYl", "%65%79%4", "%73%62%5", "%2565%2579", "%2573%2562"];
 
 /// What stands for a secret.
 const REDACTED: &str = "[redacted]";
 
 /// An answer's text for an error: trimmed, without secrets, at most 500 bytes and cut at a character.
 pub fn quote(body: &str) -> String {
-    let text = without_tokens(body.trim());
-    if text.len() <= QUOTED_BYTES {
+    let body = body.trim();
+    let read = body.get(..body.floor_char_boundary(READ_BYTES)).unwrap_or_default();
+    let text = without_tokens(read);
+    if text.len() <= QUOTED_BYTES && read.len() == body.len() {
         return text;
     }
     let end = text.floor_char_boundary(QUOTED_BYTES);
@@ -57,11 +67,15 @@ fn next_secret(text: &str) -> Option<(&str, &'static str, &str)> {
     let marks = [("eyJ", ""), ("sb_secret_", ""), ("sb_publishable_", ""), ("token=", "token=")];
     text.char_indices().find_map(|(at, _)| {
         let (before, from) = text.split_at_checked(at)?;
-        let (_, kept) = marks.into_iter().find(|(mark, _)| from.starts_with(mark))?;
+        let is_encoded = ENCODED.into_iter().any(|mark| from.starts_with(mark));
+        let (_, kept) = match is_encoded {
+            true => ("", ""),
+            false => marks.into_iter().find(|(mark, _)| from.starts_with(mark))?,
+        };
         let secret = from.strip_prefix(kept)?;
         // A letter or digit before it is a word's, such as in `monkeyJar`; or an escape's, such as in `Bearer%20eyJ`, and
         // then all of a token follows.
-        let starts_word = !before.ends_with(|c: char| c.is_ascii_alphanumeric());
+        let starts_word = !is_encoded && !before.ends_with(|c: char| c.is_ascii_alphanumeric());
         let least = if starts_word { 1 } else { ANY_TOKEN };
         (secret.chars().take_while(|c| is_token_char(*c)).take(least).count() == least)
             .then_some((before, kept, secret))
@@ -117,6 +131,39 @@ mod tests {
         let text = format!("{}€€", "x".repeat(499));
         assert_eq!(quote(&text), format!("{}...", "x".repeat(499)));
         assert_eq!(quote(" short \n"), "short");
+    }
+
+    #[test]
+    fn twice_the_body_is_not_more_than_twice_the_work() {
+        // What a quote is made of is all that it looks at: with another rest of the body it is the same.
+        let quotes = |bit: &str| {
+            [1, 2].map(|times| quote(&format!("{}{}", "eyJ ".repeat(READ_BYTES / 4), bit.repeat(times * 100_000))))
+        };
+        for bit in ["eyJ", "sb_secret_", "token=", "%65", " "] {
+            let [once, twice] = quotes(bit);
+            assert_eq!(once, twice, "{bit}");
+            assert!(once.len() <= QUOTED_BYTES + 3, "{}", once.len());
+        }
+    }
+
+    #[test]
+    fn encoded_secrets_are_taken_out_of_a_quote() {
+        let jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln-_";
+        for secret in [jwt, "sb_secret_0123456789abcdef", "sb_publishable_0123456789abcdef"] {
+            let percent = |text: &str, escape: &str| {
+                text.bytes().fold(String::new(), |all, byte| format!("{all}{escape}{byte:02x}"))
+            };
+            let encoded =
+                ["", "x", "xy", "Bearer "].map(|before| base64::encode(format!("{before}{secret}").as_bytes()));
+            for echo in encoded.into_iter().chain([percent(secret, "%"), percent(secret, "%25")]) {
+                let text = quote(&format!("bad \"{echo}\"!"));
+                assert!(text.ends_with("[redacted]\"!") && text.len() < 40, "{text}");
+            }
+        }
+        assert_eq!(
+            quote("a leUcode, V5S and a zYlophone of some length"),
+            "a leUcode, V5S and a zYlophone of some length"
+        );
     }
 
     #[test]
