@@ -70,6 +70,25 @@ for (const [name, make] of Object.entries(refusals)) {
   });
 }
 
+test("forty unknown key ids at once make one fetch, and a user among them is let in", async () => {
+  const cold = await startBench({ SUPABASE_JWT_SECRET: undefined });
+  try {
+    cold.front.jwks.keys = [first.jwk];
+    const { id } = await cold.supabase.createUser();
+    const iss = `${cold.front.url}/auth/v1`;
+    const tokens = await Promise.all(
+      Array.from({ length: 40 }, (_, i) => tokenOf({ ...stranger, kid: `unknown-${i}` }, { iss })),
+    );
+    const victim = tokenOf(first, { sub: id, iss }).then((token) => cold.post(token));
+    const answers = tokens.map(async (token) => (await cold.post(token)).status);
+    assert.equal((await victim).status, 201);
+    assert.deepEqual(new Set(await Promise.all(answers)), new Set([401]));
+    assert.equal(cold.front.requests.filter(({ path }) => path.endsWith("/jwks.json")).length, 1);
+  } finally {
+    await cold.close();
+  }
+});
+
 test("keys that can't be fetched are the service's trouble, not the token's", async () => {
   const cold = await startBench({ SUPABASE_JWT_SECRET: undefined });
   try {

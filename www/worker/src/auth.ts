@@ -1,7 +1,8 @@
 import {
-  createRemoteJWKSet,
+  createLocalJWKSet,
   errors,
   type FlattenedJWSInput,
+  type JSONWebKeySet,
   type JWSHeaderParameters,
   type JWTPayload,
   type JWTVerifyOptions,
@@ -9,6 +10,7 @@ import {
 } from "jose";
 import { Problem } from "./problem";
 import type { Settings } from "./settings";
+import { ASKING_MS, nothingYet, type Shared, share } from "./shared";
 
 /** A signed-in user. */
 export interface User {
@@ -62,17 +64,38 @@ function userOf(claims: JWTPayload, settings: Settings): User {
 
 type KeySource = (header: JWSHeaderParameters, token: FlattenedJWSInput) => Promise<CryptoKey>;
 
-/** One a project, kept for the isolate's life, so that the JWKS is fetched now and then and not at every request. */
-const keySources = new Map<string, KeySource>();
+/** Takes a token's key out of a JWKS. */
+type Keys = ReturnType<typeof createLocalJWKSet>;
 
-function jwksOf(settings: Settings): KeySource {
-  const url = `${settings.supabaseUrl}/auth/v1/.well-known/jwks.json`;
-  let keys = keySources.get(url);
-  if (keys === undefined) {
-    keys = createRemoteJWKSet(new URL(url), { cooldownDuration: settings.jwksCooldownMs, timeoutDuration: 5_000 });
-    keySources.set(url, keys);
-  }
-  return keys;
+/** How long the issuer's keys are good, in ms. */
+const KEYS_GOOD_MS = 600_000;
+
+/** One a project, kept for the isolate's life, so that the JWKS is fetched now and then and not at every request. */
+const known = new Map<string, Shared<Keys>>();
+
+/** The issuer's keys. One that is not among them may be new: then all who look for one look once, now and then. */
+function jwksOf({ supabaseUrl, jwksCooldownMs }: Settings): KeySource {
+  const url = `${supabaseUrl}/auth/v1/.well-known/jwks.json`;
+  const shared = known.get(url) ?? nothingYet<Keys>();
+  known.set(url, shared);
+  const load = (isGood: (known: Shared<Keys>) => boolean) => share(shared, isGood, () => fetchKeys(url));
+  return async (header, token) => {
+    const keys = await load(({ askedAt }) => Date.now() - askedAt < KEYS_GOOD_MS);
+    const loadedAt = shared.askedAt;
+    try {
+      return await keys(header, token);
+    } catch (error) {
+      if (!(error instanceof errors.JWKSNoMatchingKey) || Date.now() - loadedAt < jwksCooldownMs) throw error;
+      const newer = await load(({ askedAt }) => askedAt > loadedAt);
+      return newer(header, token);
+    }
+  };
+}
+
+async function fetchKeys(url: string): Promise<Keys> {
+  const answer = await fetch(url, { redirect: "manual", signal: AbortSignal.timeout(ASKING_MS) });
+  if (!answer.ok) throw new Error(`the JWKS: ${answer.status}`);
+  return createLocalJWKSet((await answer.json()) as JSONWebKeySet);
 }
 
 /** Whether the token is to blame, and not a JWKS that can't be had. */

@@ -9,6 +9,7 @@ import {
 import type { User } from "./auth";
 import { Problem } from "./problem";
 import type { Settings } from "./settings";
+import { ASKING_MS, nothingYet, type Shared, share } from "./shared";
 
 export const BUCKET = "imagen-generated";
 
@@ -84,12 +85,27 @@ export async function findRow(
   return row && { owner: String(row.owner_user_id), storagePath: String(row.storage_path) };
 }
 
-/** Whether Supabase answers at all; a 5xx of its gateway is no answer. */
+/** How long an answer about Supabase's health is good, in ms: anybody may ask, and it is asked with the key. */
+const HEALTH_GOOD_MS = 3_000;
+
+const health = new Map<string, Shared<boolean>>();
+
+/** Whether Supabase answers, or did some seconds ago; a 5xx of its gateway is no answer. */
 export async function isReachable(settings: Settings): Promise<boolean> {
+  const shared = health.get(settings.supabaseUrl) ?? nothingYet<boolean>();
+  health.set(settings.supabaseUrl, shared);
+  return share(
+    shared,
+    ({ askedAt }) => Date.now() - askedAt < HEALTH_GOOD_MS,
+    () => askHealth(settings),
+  );
+}
+
+async function askHealth(settings: Settings): Promise<boolean> {
   try {
     const answer = await askSupabase(`${settings.supabaseUrl}/auth/v1/health`, {
       headers: keyHeaders(settings),
-      signal: AbortSignal.timeout(5_000),
+      signal: AbortSignal.timeout(ASKING_MS),
     });
     await answer.body?.cancel();
     return answer.status < 500;
