@@ -117,6 +117,37 @@ test("many are cleared away page by page, a thousand a run, whatever young ones 
   assert.equal((await commit(young)).status, 201);
 });
 
+test("a thousand uploads that are written again and again stand in nobody's way", async () => {
+  const abandoned = await upload(KEPT_FOR + HOUR);
+  await bench.supabase.sql(
+    `insert into storage.objects (bucket_id, name, created_at, updated_at, metadata)
+      select '${BUCKET}', '.incoming/' || gen_random_uuid() || '.' || gen_random_uuid(), now() - interval '1 year', now(),
+        jsonb_build_object('lastModified', now())
+      from generate_series(1, 1100)`,
+  );
+  await bench.worker.runCron();
+  assert.deepEqual(await objects(abandoned.ticket.path), []);
+  assert.equal((await objects(".incoming/%")).length, 1100);
+  await bench.supabase.sql("delete from storage.objects where name like '.incoming/%'");
+});
+
+test("a run goes on where the last one ended, past a thousand objects that are not its own", async () => {
+  await bench.supabase.sql(
+    `insert into storage.objects (bucket_id, name, created_at, updated_at, metadata)
+      select '${BUCKET}', '.incoming/not-ours-' || n, now() - interval '2 years', now() - interval '2 years', '{}'
+      from generate_series(1, 1100) n`,
+  );
+  const abandoned = await upload(KEPT_FOR + HOUR);
+  await bench.worker.runCron();
+  assert.deepEqual(await objects(abandoned.ticket.path), [abandoned.ticket.path]);
+  await bench.worker.runCron();
+  assert.deepEqual(await objects(abandoned.ticket.path), []);
+  assert.equal((await objects(".incoming/%")).length, 1100);
+  // It came to the end, so the next one begins anew.
+  assert.equal(await (await bench.worker.staged()).head("tidied/incoming"), null);
+  await bench.supabase.sql("delete from storage.objects where name like '.incoming/%'");
+});
+
 test("a run that Supabase does not answer removes nothing, says so, and queues staged images all the same", async () => {
   const abandoned = await upload(KEPT_FOR + HOUR);
   bench.front.down = true;

@@ -294,6 +294,64 @@ describe("requests", () => {
     test(`${name} is a bad request`, () => refused(400, "invalid_request", () => post({ request: fields(changes) })));
   }
 
+  const spellings = {
+    "urn:uuid:": (id) => `urn:uuid:${id}`,
+    braces: (id) => `{${id}}`,
+    "no hyphens": (id) => id.replaceAll("-", ""),
+    "hyphens elsewhere": (id) => id.replaceAll("-", "").replace(/(.{4})(?=.)/g, "$1-"),
+    "white space around it": (id) => ` ${id}\n`,
+    "full-width digits": (id) => id.replaceAll("1", "１"),
+  };
+  for (const [name, spell] of Object.entries(spellings)) {
+    test(`an imageId with ${name} is refused by name, in both ways, before anything is stored`, async () => {
+      for (const id of [UUID, othersImage.imageId]) {
+        const before = bench.front.requests.length;
+        const changes = { imageId: spell(id) };
+        await refused(400, "invalid_request", () => post({ request: fields(changes) }));
+        const wish = fields({ ...changes, size: PIXEL.length, mimeType: "image/png" });
+        await refused(400, "invalid_request", () => bench.send("/api/tickets", user.accessToken, wish));
+        const sent = bench.front.requests.slice(before).filter(({ path }) => path.startsWith("/storage/"));
+        assert.deepEqual(sent, []);
+      }
+    });
+  }
+
+  const OBJECTS = {
+    "an object": {},
+    "an object with a toString": { toString: 1, valueOf: 1 },
+    "a list": ["x"],
+    true: true,
+  };
+  for (const [name, value] of Object.entries(OBJECTS)) {
+    test(`${name} in place of a text is refused by the field's name`, async () => {
+      for (const field of [
+        "imageId",
+        "mimeType",
+        "slug",
+        "date",
+        "prompt",
+        "backend",
+        "model",
+        "ext",
+        "seed",
+        "size",
+      ]) {
+        const whole = fields({ size: PIXEL.length, mimeType: "image/png", [field]: value });
+        const { size, ...request } = whole;
+        const asks = [() => bench.send("/api/tickets", user.accessToken, whole)];
+        if (field !== "size") asks.push(() => post({ request }));
+        for (const send of asks) {
+          const stored = await bench.snapshot();
+          const answer = await send();
+          const problem = await answer.json();
+          assert.ok([400, 415].includes(answer.status), `${field}: ${answer.status} ${problem.detail}`);
+          assert.equal(problem.field, field);
+          assert.equal(await bench.snapshot(), stored);
+        }
+      }
+    });
+  }
+
   const malformed = {
     "no request": { request: null },
     "no image": { image: null },

@@ -341,3 +341,45 @@ test("no ticket, upload token or URL is in the log", async () => {
   }
   assert.match(log, /"route":"\/api\/tickets\/:id\/commit","status":201/);
 });
+
+test("twenty commits for an upload that is not what the ticket says copy nothing", async () => {
+  const wrong = [
+    await uploaded({ size: PNG.length + 1 }),
+    await uploaded({}, Buffer.alloc(PNG.length, "<!doctype html>")),
+  ];
+  const before = bench.front.requests.length;
+  for (const { ticket, request } of wrong) {
+    const answers = await Promise.all(Array.from({ length: 20 }, () => commit(ticket, request)));
+    for (const { status } of answers) assert.ok(status === 409 || status === 415, `${status}`);
+  }
+  const copies = bench.front.requests.slice(before).filter(({ path }) => path.endsWith("/object/copy"));
+  assert.deepEqual(copies, []);
+});
+
+test("a user's uploads that wait for their commit are bounded, and one of them may be asked for again", async () => {
+  const bounded = await startBench({ SYNC_BACKOFF_MS: "5", MAX_OPEN_UPLOADS: "3" });
+  try {
+    const [one, two] = [await bounded.supabase.createUser(), await bounded.supabase.createUser()];
+    const get = async (owner, request) => {
+      const response = await bounded.send("/api/tickets", owner.accessToken, request);
+      return { status: response.status, ...(await response.json()) };
+    };
+    const open = [];
+    for (let i = 0; i < 3; i++) {
+      const request = wish({ imageId: randomUUID() });
+      const ticket = await get(one, request);
+      assert.equal((await putUpload(ticket, PNG)).status, 200);
+      open.push({ request, ticket });
+    }
+    const refused = await get(one, wish());
+    assert.deepEqual([refused.status, refused.code], [429, "rate_limited"]);
+    assert.equal((await get(one, open[1].request)).status, 201);
+    assert.equal((await get(two, wish())).status, 201);
+    const [{ request, ticket }] = open;
+    const done = await bounded.send(`/api/tickets/${ticket.ticket}/commit`, one.accessToken, request);
+    assert.equal(done.status, 201);
+    assert.equal((await get(one, wish())).status, 201);
+  } finally {
+    await bounded.close();
+  }
+});

@@ -43,10 +43,17 @@ async function requeueStale(settings: Settings, env: Bindings): Promise<void> {
   logStaged({ event: "requeued", count: count ?? 0 }, env);
 }
 
+/** Where a run tells the next one from where to go on. */
+const BOOKMARK = "tidied/incoming";
+
 /** What fails now is left to the next hour. */
 async function clearIncoming(settings: Settings, env: Bindings): Promise<void> {
   try {
-    logStaged({ event: "cleared", count: await removeAbandoned(settings) }, env);
+    const earlier = Number((await (await env.STAGED?.get(BOOKMARK))?.text()) ?? 0);
+    const { removed, passed } = await removeAbandoned(settings, earlier || 0);
+    if (passed > 0) await env.STAGED?.put(BOOKMARK, String(passed));
+    else if (earlier > 0) await env.STAGED?.delete(BOOKMARK);
+    logStaged({ event: "cleared", count: removed }, env);
   } catch (cause) {
     logStaged({ event: "not_cleared", cause }, env);
   }

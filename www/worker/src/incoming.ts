@@ -1,5 +1,6 @@
 // Where a ticket's upload lies until its commit, and who clears away what was never committed.
 import type { User } from "./auth";
+import { Problem } from "./problem";
 import type { Settings } from "./settings";
 import { listFolder, type StoredObject, unlinkObjects } from "./storage";
 import { longestLifeSeconds } from "./ticket";
@@ -24,22 +25,43 @@ export function heldPath(imageId: string, user: User): string {
 }
 
 /**
- * Removes uploads that no commit can still come for: what was last written longer ago than a ticket lives, all its
- * renewals included, and a margin. Resolves to their number.
+ * Throws when as many of the user's uploads as there may be wait for their commit. One that is being asked for again, for
+ * another ticket, is among them. Tickets whose upload has not begun are not counted: nobody keeps a list of those.
  */
-export async function removeAbandoned(settings: Settings): Promise<number> {
+export async function refuseTooMany(imageId: string, user: User, settings: Settings): Promise<void> {
+  const limit = settings.maxOpenUploads;
+  const open = await listFolder(FOLDER, { limit, offset: 0, search: `${user.id}.` }, settings);
+  if (open.length < limit || open.some(({ name }) => name === `${user.id}.${imageId}`)) return;
+  const detail = `${limit} of your uploads have not been committed. Commit some of them first.`;
+  throw new Problem("rate_limited", { detail, retryAfterSeconds: 60 });
+}
+
+/** What one run came to. */
+export interface Cleared {
+  removed: number;
+  /** How many of the folder's oldest objects the next run may pass over: they were looked at, and stay. */
+  passed: number;
+}
+
+/**
+ * Removes uploads that no commit can still come for: what was last written longer ago than a ticket lives, all its
+ * renewals included, and a margin. The oldest come first, so an upload that is written again and again stands in nobody's
+ * way; what is older and stays, since it is not ours, is passed over when a run could not see beyond it.
+ */
+export async function removeAbandoned(settings: Settings, passed = 0): Promise<Cleared> {
   const newest = Date.now() - (longestLifeSeconds(settings) + settings.uploadMarginSeconds) * 1000;
   let removed = 0;
-  let kept = 0;
+  let offset = passed;
   for (let page = 0; page < PAGES; page++) {
-    const found = await listFolder(FOLDER, { limit: PAGE, offset: kept }, settings);
+    const found = await listFolder(FOLDER, { limit: PAGE, offset }, settings);
     const paths = found.filter((object) => isAbandoned(object, newest)).map(({ name }) => `${FOLDER}/${name}`);
     if (paths.length > 0) await unlinkObjects(paths, settings);
     removed += paths.length;
-    kept += found.length - paths.length;
-    if (found.length < PAGE) break;
+    offset += found.length - paths.length;
+    const isEnd = found.length < PAGE || found.some(({ writtenAt = 0 }) => writtenAt > newest);
+    if (isEnd) return { removed, passed: 0 };
   }
-  return removed;
+  return { removed, passed: offset };
 }
 
 /** What has another name, or no time, is not ours to judge. */

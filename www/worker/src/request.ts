@@ -12,11 +12,18 @@ export function toSyncRequest(fields: Record<string, unknown>, image: ImageSourc
   return { ...fields, seed: toSeed(fields.seed), image } as unknown as SyncRequest;
 }
 
-/** Fixes the row's id, as the database writes it, where the caller left that to the Worker. */
+/**
+ * Fixes the row's id, as the database writes it, where the caller left that to the Worker. The database knows more
+ * spellings of one id (`urn:uuid:`, braces, no hyphens); here each would be another name for what is staged or stored.
+ */
 export function withImageId(fields: Record<string, unknown>): Record<string, unknown> {
   const { imageId } = fields;
   if (imageId === undefined || imageId === null) return { ...fields, imageId: crypto.randomUUID() };
-  return isUuid(imageId) ? { ...fields, imageId: imageId.toLowerCase() } : fields;
+  if (!isUuid(imageId)) {
+    const detail = "imageId is a UUID, such as 11111111-2222-4333-8444-555555555555.";
+    throw new Problem("invalid_request", { detail, field: "imageId" });
+  }
+  return { ...fields, imageId: imageId.toLowerCase() };
 }
 
 export function isUuid(imageId: unknown): imageId is string {

@@ -25,6 +25,8 @@ export interface Bindings {
   BODY_WAIT_MS?: string;
   /** The largest image that comes by a ticket, in bytes. Default 100 MiB, the bucket's limit. */
   MAX_IMAGE_BYTES?: string;
+  /** How many of one user's uploads may wait for their commit. Default 100. */
+  MAX_OPEN_UPLOADS?: string;
   /** How long a ticket lives, in seconds. Default 86400. */
   TICKET_TTL_SECONDS?: string;
   /** How long after the first ticket's end it can still be renewed, in seconds. Default 604800, 7 days. */
@@ -61,6 +63,7 @@ export interface Settings {
   body: BodyLimits;
   bodyWaitMs: number;
   maxImageBytes: number;
+  maxOpenUploads: number;
   ticketTtlSeconds: number;
   ticketRenewableSeconds: number;
   uploadMarginSeconds: number;
@@ -84,6 +87,7 @@ export function readSettings(env: Bindings): Settings {
     body: { bytes: number(env, "MAX_BODY_BYTES", 25 * 1024 * 1024), ms: number(env, "BODY_TIMEOUT_MS", 60_000) },
     bodyWaitMs: number(env, "BODY_WAIT_MS", 30_000),
     maxImageBytes: number(env, "MAX_IMAGE_BYTES", 100 * 1024 * 1024),
+    maxOpenUploads: number(env, "MAX_OPEN_UPLOADS", 100),
     ticketTtlSeconds: number(env, "TICKET_TTL_SECONDS", 86_400),
     ticketRenewableSeconds: number(env, "TICKET_RENEWABLE_SECONDS", 7 * 86_400),
     uploadMarginSeconds: number(env, "UPLOAD_MARGIN_SECONDS", 86_400),

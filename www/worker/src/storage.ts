@@ -74,13 +74,13 @@ export async function removeObject(path: string, settings: Settings): Promise<vo
   await ask("DELETE", inBucket(path), settings).catch(() => {});
 }
 
-/** Some of a folder's objects, the oldest first. */
+/** Some of a folder's objects, those first that were written longest ago; `search` is how their names begin. */
 export async function listFolder(
   folder: string,
-  range: { limit: number; offset: number },
+  range: { limit: number; offset: number; search?: string },
   settings: Settings,
 ): Promise<StoredObject[]> {
-  const wish = { prefix: folder, ...range, sortBy: { column: "created_at", order: "asc" } };
+  const wish = { prefix: folder, ...range, sortBy: { column: "updated_at", order: "asc" } };
   const { body } = insist(await ask("POST", `list/${BUCKET}`, settings, {}, wish));
   if (!Array.isArray(body)) throw refused("a list that is none");
   // Some servers name an object by its whole path.

@@ -1,7 +1,7 @@
-import type { SyncResult } from "imagen-cloud";
+import type { SyncRequest, SyncResult } from "imagen-cloud";
 import type { User } from "./auth";
 import { MAX_JSON_BYTES, readJson } from "./body";
-import { heldPath, incomingPath } from "./incoming";
+import { heldPath, incomingPath, refuseTooMany } from "./incoming";
 import { Problem } from "./problem";
 import { isUuid, toSyncRequest, withImageId } from "./request";
 import type { Settings } from "./settings";
@@ -47,14 +47,15 @@ export async function makeTicket(request: Request, user: User, settings: Setting
   if (size > settings.maxImageBytes) {
     throw new Problem("too_large", { detail: `An image may have ${settings.maxImageBytes} bytes.` });
   }
-  const mimeType = String(fields.mimeType);
-  const sample = Object.hasOwn(SAMPLES, mimeType) ? SAMPLES[mimeType] : undefined;
-  if (sample === undefined) {
+  const { mimeType } = fields;
+  const sample = typeof mimeType === "string" && Object.hasOwn(SAMPLES, mimeType) ? SAMPLES[mimeType] : undefined;
+  if (typeof mimeType !== "string" || sample === undefined) {
     const detail = `mimeType is one of ${Object.keys(SAMPLES).join(", ")}.`;
     throw new Problem("invalid_image", { detail, field: "mimeType" });
   }
   const planned = await plan(toSyncRequest(fields, sample), user, settings);
   if (isUuid(rest.imageId)) await refuseAnothersId(planned.imageId, user, settings);
+  await refuseTooMany(planned.imageId, user, settings);
   return issue({ ...planned, size, mimeType, iat: now() }, user, settings);
 }
 
@@ -95,7 +96,7 @@ export async function commitTicket(id: string, request: Request, user: User, set
 
 /**
  * Makes the upload an image. The upload token may write another one at any time: so what is looked at, and then becomes
- * the image, is a copy that it can't reach.
+ * the image, is a copy that it can't reach. What is certain to be refused is not copied first.
  */
 async function takeIn(
   incoming: string,
@@ -107,8 +108,11 @@ async function takeIn(
   const { imageId } = ticket;
   const held = heldPath(imageId, user);
   try {
-    if (await copyObject(incoming, held, settings)) {
-      await finish(held, fields, await checkUpload(held, ticket, settings), ticket, user, settings);
+    const seen = await inspect(incoming, fields, ticket, user, settings);
+    if (seen !== undefined && (await copyObject(incoming, held, settings))) {
+      const request = await inspect(held, fields, ticket, user, settings);
+      if (request === undefined) throw new Problem("not_uploaded", { imageId });
+      await finish(held, request, ticket, user, settings);
     } else if (!(await isDone(ticket, user, settings))) {
       // If it is, another commit was faster, and has taken it away.
       throw new Problem("not_uploaded", { imageId });
@@ -118,20 +122,40 @@ async function takeIn(
   }
 }
 
-/** Copy and row, by the package: to it, the copy is the upload. */
-async function finish(
-  held: string,
+/** What was uploaded as the package's request, if it is what the ticket says; `undefined` where there is nothing. */
+async function inspect(
+  path: string,
   fields: Record<string, unknown>,
-  header: Blob,
   ticket: Ticket,
   user: User,
   settings: Settings,
-): Promise<void> {
-  const request = toSyncRequest(fields, header);
+): Promise<SyncRequest | undefined> {
+  const { imageId, size, mimeType } = ticket;
+  const found = await findObject(path, settings);
+  if (found === undefined) return undefined;
+  if (found.size !== size || found.mimeType !== mimeType) {
+    const came = `${found.size} of ${found.mimeType.slice(0, 64)}`;
+    throw new Problem("upload_mismatch", {
+      detail: `The ticket is for ${size} bytes of ${mimeType}, but ${came} came.`,
+      imageId,
+    });
+  }
+  const request = toSyncRequest(fields, await readHeader(path, settings));
   const planned = await plan(request, user, settings);
   if (planned.storagePath !== ticket.storagePath || planned.imageId !== ticket.imageId) {
     throw new Problem("invalid_request", { detail: "This is not the request that the ticket was made for." });
   }
+  return request;
+}
+
+/** Copy and row, by the package: to it, the copy is the upload. */
+async function finish(
+  held: string,
+  request: SyncRequest,
+  ticket: Ticket,
+  user: User,
+  settings: Settings,
+): Promise<void> {
   const upload: typeof fetch = (input, init) =>
     init?.method === "PUT" ? tryCopy(held, ticket.storagePath, settings) : askSupabase(input, init);
   const deadlineMs = settings.syncDeadlineMs;
@@ -146,18 +170,6 @@ async function isDone({ imageId, storagePath }: Ticket, user: User, settings: Se
   if (row === undefined) return false;
   if (row.owner !== user.id || row.storagePath !== storagePath) throw new Problem("id_taken", { imageId });
   return true;
-}
-
-/** The first bytes of what was uploaded, if it is what the ticket says. */
-async function checkUpload(path: string, ticket: Ticket, settings: Settings): Promise<Blob> {
-  const { imageId, size, mimeType } = ticket;
-  const found = await findObject(path, settings);
-  if (found === undefined) throw new Problem("not_uploaded", { imageId });
-  if (found.size !== size || found.mimeType !== mimeType) {
-    const detail = `The ticket is for ${size} bytes of ${mimeType}, but ${found.size} of ${found.mimeType} came.`;
-    throw new Problem("upload_mismatch", { detail, imageId });
-  }
-  return readHeader(path, settings);
 }
 
 function bytes(latin1: string): Uint8Array<ArrayBuffer> {
