@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { before, test } from "node:test";
 import { promisify } from "node:util";
 import { as, insert, onEveryDatabase, row, select } from "./helpers.mjs";
 
 const ROOT = new URL("../../", import.meta.url);
-const MIGRATION = await readFile(new URL("supabase/migrations/20260511000000_imagen_schema_init.sql", ROOT), "utf8");
+const MIGRATIONS = new URL("supabase/migrations/", ROOT);
+const MIGRATION = await readFile(new URL("20260511000000_imagen_schema_init.sql", MIGRATIONS), "utf8");
 
 onEveryDatabase("imagen.images", (backend) => {
   let user;
@@ -144,9 +145,21 @@ onEveryDatabase("imagen.images", (backend) => {
     assert.deepEqual(await state(), before);
   });
 
-  test("the history names it as the Supabase CLI would", async () => {
-    const history = await backend().sql("select version, name from supabase_migrations.schema_migrations");
-    assert.deepEqual(history, [{ version: "20260511000000", name: "imagen_schema_init" }]);
+  test("a_change_of_the_database_may_run_twice", async () => {
+    const policies = () => backend().sql("select * from pg_policies order by schemaname, tablename, policyname");
+    const before = await policies();
+    const files = (await readdir(MIGRATIONS)).sort();
+    assert.ok(files.length > 1);
+    for (const file of files.slice(1)) await backend().script(await readFile(new URL(file, MIGRATIONS), "utf8"));
+    assert.deepEqual(await policies(), before);
+  });
+
+  test("the history names them as the Supabase CLI would", async () => {
+    const history = await backend().sql("select version, name from supabase_migrations.schema_migrations order by 1");
+    assert.deepEqual(history, [
+      { version: "20260511000000", name: "imagen_schema_init" },
+      { version: "20260601000000", name: "imagen_owners_read" },
+    ]);
   });
 
   test("the bucket is private and takes images up to 100 MiB", async () => {
@@ -184,7 +197,7 @@ onEveryDatabase("imagen.images", (backend) => {
         [schema],
       );
     assert.deepEqual(await count("studio"), await count("imagen"));
-    assert.equal((await count("studio"))[0].storage_policies, 4);
+    assert.equal((await count("studio"))[0].storage_policies, 5);
     const [bucket] = await backend().sql("select public from storage.buckets where id = 'my-bucket'");
     assert.deepEqual(bucket, { public: false });
   });

@@ -34,6 +34,18 @@ onEveryDatabase("rows", (backend) => {
     assert.deepEqual(answer.json, [{ id: hers.id }]);
   });
 
+  test("an_owner_reads_the_row_that_a_server_wrote_without_their_folder", async () => {
+    const storage_path = `2026-05-11/server-${randomUUID()}.png`;
+    const [written] = (await insert(backend(), as.service(backend()), row(alice, { storage_path }))).json;
+    const seen = (user) => select(backend(), as.user(backend(), user), `?select=id&id=eq.${written.id}`);
+    assert.deepEqual((await seen(alice)).json, [{ id: written.id }]);
+    assert.deepEqual((await seen(bob)).json, []);
+    // Reading is all: what has not their folder is not theirs to remove.
+    const headers = { ...as.user(backend(), alice), "content-profile": "imagen", prefer: "return=representation" };
+    assert.deepEqual((await send(backend(), "DELETE", `/rest/v1/images?id=eq.${written.id}`, headers)).json, []);
+    await backend().sql("delete from imagen.images where id = $1", [written.id]);
+  });
+
   test("another user sees none of them", async () => {
     const answer = await select(backend(), as.user(backend(), bob), `?id=eq.${hers.id}`);
     assert.deepEqual(answer.json, []);
@@ -139,6 +151,53 @@ onEveryDatabase("objects", (backend) => {
     const signed = await sendJson(backend(), "POST", objectUrl(key, "object/sign"), mine, { expiresIn: 60 });
     assert.equal(signed.status, 200, signed.text);
     await put(backend(), key, mine, "hers");
+  });
+
+  test("an_owner_reads_and_signs_the_object_that_a_row_of_theirs_names_and_writes_it_not", async () => {
+    const name = `2026-05-11/server-${randomUUID()}.png`;
+    await put(backend(), name, as.service(backend()), "made by a server");
+    const answers = async (user) => {
+      const headers = as.user(backend(), user);
+      const link = await sendJson(backend(), "POST", objectUrl(name, "object/sign"), headers, { expiresIn: 60 });
+      return {
+        read: (await send(backend(), "GET", objectUrl(name), headers)).text === "made by a server",
+        info: (await send(backend(), "GET", objectUrl(name, "object/info"), headers)).status === 200,
+        signed: link.status === 200,
+      };
+    };
+    const none = { read: false, info: false, signed: false };
+    assert.deepEqual(await answers(alice), none);
+    const inserted = await insert(backend(), as.service(backend()), row(alice, { storage_path: name }));
+    assert.equal(inserted.status, 201, inserted.text);
+    assert.deepEqual(await answers(alice), { read: true, info: true, signed: true });
+    assert.deepEqual(await answers(bob), none);
+    const hers = as.user(backend(), alice);
+    assertStorageError(await write("PUT", name, hers), "403", "AccessDenied");
+    const removed = await sendJson(backend(), "DELETE", `/storage/v1/object/${BUCKET}`, hers, { prefixes: [name] });
+    assert.deepEqual(removed.json, []);
+    await backend().sql("delete from imagen.images where storage_path = $1", [name]);
+    assert.deepEqual(await answers(alice), none);
+  });
+
+  test("no_row_that_a_user_can_make_opens_another_users_object", async () => {
+    const his = as.user(backend(), bob);
+    const server = `2026-05-11/server-${randomUUID()}.png`;
+    await put(backend(), server, as.service(backend()), "nobody's");
+    for (const storage_path of [key, server, `${bob.id}/../${key}`, `${bob.id}/${key}`]) {
+      const made = await insert(backend(), his, row(bob, { storage_path }));
+      assert.ok(made.status >= 400 || storage_path === `${bob.id}/${key}`, made.text);
+    }
+    // Nor can he give a row of his own another path, or another owner.
+    const own = await insert(backend(), his, row(bob));
+    const headers = { ...his, "content-profile": "imagen", prefer: "return=representation" };
+    const target = `/rest/v1/images?id=eq.${own.json[0].id}`;
+    assert.equal((await sendJson(backend(), "PATCH", target, headers, { storage_path: key })).status, 403);
+    const merged = { query: "?on_conflict=id", prefer: "resolution=merge-duplicates,return=representation" };
+    const again = row(bob, { id: own.json[0].id, storage_path: key });
+    assert.equal((await insert(backend(), his, again, merged)).status, 403);
+    for (const name of [key, server]) {
+      assertStorageError(await send(backend(), "GET", objectUrl(name), his), "404", "NoSuchKey");
+    }
   });
 
   test("another user cannot read, ask about or sign them", async () => {
