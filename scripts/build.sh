@@ -28,6 +28,11 @@ if [[ -n ${NAMED_WASM:-} ]]; then
   exit
 fi
 
+# The package has the migrations too: an application's own project takes them from there.
+mkdir -p pkg/migrations
+rm -f pkg/migrations/*.sql
+cp supabase/migrations/*.sql pkg/migrations/
+
 # Nothing to do when no input is newer than the last output.
 inputs=(src Cargo.toml Cargo.lock scripts/build.sh package-lock.json)
 [[ ! -d .cargo ]] || inputs+=(.cargo)

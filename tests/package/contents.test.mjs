@@ -1,10 +1,12 @@
 // What the package holds when it is published: what it should, and nothing of the machine that built it.
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
-import { homedir } from "node:os";
+import { execFile } from "node:child_process";
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink } from "node:fs/promises";
+import { homedir, tmpdir } from "node:os";
 import path from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { pack } from "../packaging/environments.mjs";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -14,6 +16,7 @@ const manifest = JSON.parse(await readFile(path.join(PKG, "package.json"), "utf8
 test("the tarball holds these files and no other", async (t) => {
   const { files, remove } = await pack();
   t.after(remove);
+  const migrations = await readdir(path.join(ROOT, "supabase/migrations"));
   // The snippets' folder has a hash of the crate in its name.
   const named = files.map((file) => file.replace(/imagen-cloud-[0-9a-f]{16}/, "HASH"));
   assert.deepEqual(named.sort(), [
@@ -27,6 +30,7 @@ test("the tarball holds these files and no other", async (t) => {
     "errors.js",
     "handle.js",
     "index.d.ts",
+    ...migrations.map((file) => `migrations/${file}`),
     "node.js",
     "outbox.js",
     "package.json",
@@ -44,6 +48,28 @@ test("the tarball holds these files and no other", async (t) => {
     const text = await readFile(path.join(PKG, file), "latin1");
     assert.doesNotMatch(text, /sourceMappingURL/, `${file}: there are no source maps`);
   }
+});
+
+test("the_package_ships_the_migrations_as_they_are", async () => {
+  for (const file of await readdir(path.join(ROOT, "supabase/migrations"))) {
+    const [shipped, own] = ["pkg/migrations", "supabase/migrations"].map((folder) => path.join(ROOT, folder, file));
+    assert.equal(await readFile(shipped, "utf8"), await readFile(own, "utf8"), file);
+  }
+});
+
+test("the_readmes_way_copies_the_migrations_behind_a_projects_own_in_their_order", async (t) => {
+  const readme = await readFile(path.join(ROOT, "README.md"), "utf8");
+  const [, command] = readme.match(/^ +```sh\n( +stamp=.*?)^ +```$/ms);
+  const project = await mkdtemp(path.join(tmpdir(), "imagen-project-"));
+  t.after(() => rm(project, { recursive: true }));
+  await mkdir(path.join(project, "supabase/migrations"), { recursive: true });
+  await mkdir(path.join(project, "node_modules"));
+  await symlink(PKG, path.join(project, "node_modules/imagen-cloud"));
+  await promisify(execFile)("sh", ["-ec", command], { cwd: project });
+  const names = (files) => files.sort().map((file) => file.replace(/^\d+_/, ""));
+  const copied = await readdir(path.join(project, "supabase/migrations"));
+  assert.ok(copied.every((file) => /^\d{14}_/.test(file)));
+  assert.deepEqual(names(copied), names(await readdir(path.join(ROOT, "supabase/migrations"))));
 });
 
 test("its users need no dependency and no install script", () => {
