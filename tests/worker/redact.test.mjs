@@ -1,7 +1,12 @@
 // What the log keeps of foreign texts: not much of them, none of their keys and tokens, and at no great cost.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { clean } from "../../www/worker/src/redact.ts";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const entryPoints = [fileURLToPath(new URL("../../www/worker/src/redact.ts", import.meta.url))];
+const { outputFiles } = await build({ entryPoints, write: false, format: "esm" });
+const { clean } = await import(`data:text/javascript,${encodeURIComponent(outputFiles[0].text)}`);
 
 const KEY = "sb_secret_3kOq-Zr_example0key1example";
 const SECRET = "a secret + of/its own, with a 夜 in it";

@@ -1,12 +1,14 @@
 import { createHash } from "node:crypto";
-import { appendFile, readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { existsSync } from "node:fs";
+import { appendFile, readdir, readFile, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import { defineConfig, type Plugin } from "vite";
+import { headersFile } from "./headers.mjs";
 
 const from = (path: string) => join(import.meta.dirname, path);
 
 export default defineConfig({
-  plugins: [shell()],
+  plugins: [headers(), shell()],
   worker: { format: "es" },
   build: {
     target: "es2022",
@@ -22,13 +24,30 @@ export default defineConfig({
   },
 });
 
+/** Writes `_headers` for the static host. Where requests may go is what `public/config.json` says, if it is there. */
+function headers(): Plugin {
+  let dist: string;
+  let config: string;
+  return {
+    name: "headers",
+    configResolved({ root, build, publicDir }) {
+      dist = resolve(root, build.outDir);
+      config = join(publicDir, "config.json");
+    },
+    async closeBundle() {
+      const known = existsSync(config) ? JSON.parse(await readFile(config, "utf8")) : undefined;
+      await writeFile(join(dist, "_headers"), headersFile(known));
+    },
+  };
+}
+
 /** Tells the service worker which files make up this build. */
 function shell(): Plugin {
   let dist: string;
   return {
     name: "shell",
     configResolved(config) {
-      dist = join(config.root, config.build.outDir);
+      dist = resolve(config.root, config.build.outDir);
     },
     async closeBundle() {
       const built = await readdir(dist, { recursive: true, withFileTypes: true });
@@ -45,8 +64,8 @@ function shell(): Plugin {
   };
 }
 
-/** Fonts beyond Latin are kept once they are used. */
+/** Fonts beyond Latin are kept once they are used; the configuration is asked for each time; `_headers` is the host's. */
 function isShell(path: string): boolean {
-  if (/\.map$|^\/sw\.js$/.test(path)) return false;
+  if (/\.map$|^\/(sw\.js|config\.json|_headers)$/.test(path)) return false;
   return !/\.woff2?$/.test(path) || /-latin-(?!ext).*\.woff2$/.test(path);
 }

@@ -3,6 +3,7 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { extname, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "vite";
+import { cacheControl, securityHeaders } from "../app/headers.mjs";
 
 const APP = fileURLToPath(new URL("../app", import.meta.url));
 const PACKAGE = fileURLToPath(new URL("../../pkg", import.meta.url));
@@ -41,36 +42,10 @@ export function serveApp(files, config, request, response) {
   if (body === undefined) return response.writeHead(404, { "content-type": "text/plain" }).end("Not found\n");
   response.writeHead(200, {
     "content-type": path === "/config.json" ? "application/json" : (TYPES[extname(path)] ?? "application/octet-stream"),
-    // Names under assets/ hold a hash of their content; the others may change with the next build.
-    "cache-control": path.startsWith("/assets/") ? "max-age=31536000, immutable" : "no-cache",
-    ...securityHeaders(new URL(config.supabaseUrl).origin),
+    "cache-control": cacheControl(path),
+    ...securityHeaders(config),
   });
   response.end(request.method === "HEAD" ? undefined : body);
-}
-
-function securityHeaders(supabase) {
-  const policy = {
-    "default-src": "'none'",
-    "script-src": "'self' 'wasm-unsafe-eval'",
-    "style-src": "'self'",
-    "font-src": "'self'",
-    "img-src": `'self' blob: ${supabase}`,
-    "connect-src": `'self' ${supabase}`,
-    "worker-src": "'self'",
-    "manifest-src": "'self'",
-    "base-uri": "'none'",
-    "form-action": "'none'",
-    "frame-ancestors": "'none'",
-  };
-  return {
-    "content-security-policy": Object.entries(policy)
-      .map((directive) => directive.join(" "))
-      .join("; "),
-    "cross-origin-opener-policy": "same-origin",
-    "permissions-policy": "camera=(), geolocation=(), microphone=()",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-  };
 }
 
 /** When the newest file under a folder was written; what is built or installed there does not count. */
