@@ -10,8 +10,10 @@
 // | PUT, POST of the same key    | 500 (23505) when they meet                 | 200                                            |
 // |   at once                    |                                            |                                                |
 // | POST /object/sign/b/k        | `signedUrl`, with /storage/v1              | `signedURL`, relative to /storage/v1           |
+// | the same with , ; ? in k     | a URL that works                           | of %2C %3B %3F, which are not decoded: dead    |
 // | POST /object/sign/b          | 404: signs one object without a name       | an array; `signedURL` null where one is missing|
 // | a signed URL's bad token     | 500                                        | 400/400 InvalidJWT                             |
+// | another object's token       | 403                                        | 400/400 InvalidSignature                       |
 // | &download=name on it         | ignored                                    | Content-Disposition: attachment                |
 // | POST /object/upload/sign     | `signedUrl`                                | `url`, relative to /storage/v1                 |
 // | PUT to it                    | `Key` without the bucket                   | `Key` with it                                  |
@@ -35,7 +37,8 @@ import { mkdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { jwtVerify } from "jose";
+import { decodeJwt, jwtVerify } from "jose";
+import { signJwt } from "./keys.mjs";
 import { invalidKey, StorageError, storageError } from "./storage-errors.mjs";
 
 const PREFIX = "/storage/v1";
@@ -76,7 +79,7 @@ async function answerObjectRequest(c, next, context) {
   // Where lite reads the key from.
   c.req.path = target.path;
   if (target.writes && target.key !== undefined) checkKey(target.key);
-  if (target.token !== undefined) await checkToken(target.token, context.keys.jwtSecret);
+  if (target.token !== undefined) await checkToken(target, context.keys.jwtSecret);
 
   if (target.route === "delete") return deleteOne(c, target);
   if (target.route === "signMany") return signMany(c, target, context);
@@ -94,7 +97,7 @@ async function answerObjectRequest(c, next, context) {
 }
 
 /**
- * @returns {{ route: string, bucket: string, key?: string, path: string, token?: string,
+ * @returns {{ route: string, bucket: string, key?: string, path: string, signedName?: string, token?: string,
  *   download?: string, writes?: boolean, hasBody?: boolean }} `path` is what lite calls the request's path, with the key decoded
  */
 function parseTarget(method, url) {
@@ -102,12 +105,15 @@ function parseTarget(method, url) {
   const [, kind = "", rest] =
     /^\/storage\/v1\/object\/(upload\/sign\/|sign\/|info\/|public\/|authenticated\/)?(.*)$/.exec(pathname);
   const [bucket, ...segments] = rest.split("/").map(decode);
+  const escapedKey = rest.slice(rest.indexOf("/") + 1);
   const key = segments.length > 0 ? segments.join("/") : undefined;
   const target = { bucket, key, path: `${PREFIX}/object/${kind}${[bucket, ...segments].join("/")}` };
   const token = searchParams.get("token") ?? undefined;
   if (kind === "upload/sign/" && method === "POST") return { ...target, route: "signUpload", writes: true };
   if (kind === "upload/sign/") return { ...target, route: "putSigned", token, writes: true, hasBody: true };
-  if (kind === "sign/" && method === "POST") return { ...target, route: key === undefined ? "signMany" : "sign" };
+  if (kind === "sign/" && method === "POST" && key === undefined) return { ...target, route: "signMany" };
+  // What the real server signs: `decodeURI` leaves the escapes of `,` `;` `?` and some others as they are.
+  if (kind === "sign/" && method === "POST") return { ...target, route: "sign", signedName: decodeURI(escapedKey) };
   if (kind === "sign/") {
     return { ...target, route: "getSigned", token, download: searchParams.get("download") ?? undefined };
   }
@@ -134,16 +140,22 @@ function decode(segment) {
   }
 }
 
-async function checkToken(token, jwtSecret) {
-  try {
-    await jwtVerify(token, new TextEncoder().encode(jwtSecret), { algorithms: ["HS256"] });
-  } catch (error) {
-    throw storageError("InvalidJWT", error.message);
+async function checkToken({ route, bucket, key, token }, jwtSecret) {
+  const verified = await jwtVerify(token, new TextEncoder().encode(jwtSecret), { algorithms: ["HS256"] }).catch(
+    (error) => {
+      throw storageError("InvalidJWT", error.message);
+    },
+  );
+  const { bucket: signedBucket, sub: signedName } = verified.payload;
+  if (route === "getSigned" && (signedBucket !== bucket || signedName !== key)) {
+    throw storageError("InvalidSignature", "Invalid signature");
   }
 }
 
 const translations = {
-  sign: ({ signedUrl }, _target, { signedUrls }) => ({ signedURL: signedForm(signedUrl, signedUrls) }),
+  sign: ({ signedUrl }, { bucket, signedName }, context) => ({
+    signedURL: signedFor(`${bucket}/${signedName}`, signedUrl, context),
+  }),
 
   signUpload: ({ signedUrl, token }) => ({ url: signedUrl.slice(PREFIX.length), token }),
 
@@ -176,12 +188,17 @@ const translations = {
   }),
 };
 
-function signedForm(signedUrl, form) {
-  return form === "lite" ? signedUrl : signedUrl.slice(PREFIX.length);
+/** The real server's URL for what it takes for the object's name, made of one of lite's. */
+function signedFor(name, signedUrl, { keys, signedUrls }) {
+  if (signedUrls === "lite") return signedUrl;
+  const claims = decodeJwt(signedUrl.slice(signedUrl.lastIndexOf("?token=") + "?token=".length));
+  const token = signJwt({ ...claims, sub: name.slice(claims.bucket.length + 1) }, keys.jwtSecret);
+  return `/object/sign/${name}?token=${token}`;
 }
 
 /** lite takes this for the signing of one object without a name. */
-async function signMany(c, { bucket }, { connection }) {
+async function signMany(c, { bucket }, context) {
+  const { connection } = context;
   const { expiresIn, paths } = await c.req.json().catch(() => ({}));
   if (
     !Number.isInteger(expiresIn) ||
@@ -212,8 +229,9 @@ async function signMany(c, { bucket }, { connection }) {
       ),
     );
     const body = await response.json();
-    if (response.ok) items.push({ error: null, path: name, signedURL: body.signedURL });
-    else if (body.code === "NoSuchKey") items.push({ error: NOT_THERE, path: name, signedURL: null });
+    if (response.ok) {
+      items.push({ error: null, path: name, signedURL: signedFor(`${bucket}/${name}`, body.signedURL, context) });
+    } else if (body.code === "NoSuchKey") items.push({ error: NOT_THERE, path: name, signedURL: null });
     else throw new StorageError(body);
   }
   c.res = Response.json(items);

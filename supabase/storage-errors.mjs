@@ -7,6 +7,7 @@ const BY_CODE = {
   InvalidKey: { statusCode: "400", error: "InvalidKey" },
   InvalidMimeType: { statusCode: "415", error: "invalid_mime_type" },
   InvalidRequest: { statusCode: "400", error: "InvalidRequest" },
+  InvalidSignature: { statusCode: "400", error: "InvalidSignature" },
   KeyAlreadyExists: { statusCode: "409", error: "Duplicate" },
   NoSuchBucket: { statusCode: "404", error: "Bucket not found" },
   NoSuchKey: { statusCode: "404", error: "not_found" },
