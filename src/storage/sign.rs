@@ -1,5 +1,7 @@
 //! Signed URLs.
 
+use core::slice;
+
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::object_url;
@@ -15,8 +17,17 @@ use crate::text::{join, quote, split_once};
 const ILLEGAL: AsciiSet =
     CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`').add(b'{').add(b'|').add(b'}');
 
+/// Whether Storage signs a path rightly only in a list. Alone it signs the request's address, in which it leaves the escapes
+/// of these three as they are, and then refuses its own link: InvalidSignature.
+fn is_signed_in_a_list(path: &StoragePath) -> bool {
+    path.as_str().contains([',', ';', '?'])
+}
+
 /// Asks for a URL that works for `ttl_seconds`.
 pub fn sign<B>(config: &Config, path: &StoragePath, ttl_seconds: u32) -> Request<B> {
+    if is_signed_in_a_list(path) {
+        return sign_many(config, slice::from_ref(path), ttl_seconds);
+    }
     Request::new(Method::Post, object_url(config, "object/sign", path)).json(format!("{{\"expiresIn\":{ttl_seconds}}}"))
 }
 
@@ -61,6 +72,10 @@ pub fn read_sign(config: &Config, path: &StoragePath, response: &Response) -> Re
     if !response.is_success() {
         return Err(refusal::of_response(Stage::Sign, response));
     }
+    if is_signed_in_a_list(path) {
+        let url = read_sign_many(config, slice::from_ref(path), response)?;
+        return if url.is_empty() { Err(missing(response)) } else { Ok(url) };
+    }
     let garbled = |problem: &str| Refusal::garbled(Stage::Sign, response, problem);
     let Some(answer) = &response.json else {
         return Err(garbled("parse sign response: not JSON"));
@@ -76,6 +91,14 @@ pub fn read_sign(config: &Config, path: &StoragePath, response: &Response) -> Re
         Some(Json::Text(url)) => absolute(config, path, url).ok_or_else(|| garbled("parse sign response: no URL")),
         _ => Err(garbled("parse sign response: no signedURL")),
     }
+}
+
+/// The only path of a list is missing. Asked for alone, it is the same error.
+fn missing(response: &Response) -> Refusal {
+    let message = format!("sign {}: {}", response.status, quote(&response.body));
+    let mut error = Error::new(Stage::Sign, Code::ObjectMissing, message);
+    error.status = Some(response.status);
+    Refusal::last(error)
 }
 
 /// Makes one URL of what servers answer: the real one a path relative to `/storage/v1`, with the object's name
@@ -106,6 +129,8 @@ fn escaped(config: &Config, path: &StoragePath, url: &str) -> String {
 mod tests {
     use super::*;
     use crate::config::Options;
+    use crate::http::Payload;
+    use crate::refusal::Remedy;
     use proptest::prelude::*;
 
     fn config() -> Config {
@@ -114,10 +139,12 @@ mod tests {
         Config::new(options, false).unwrap()
     }
 
+    /// What becomes of an answer, in the shape that it has for this path.
     fn read(path: &str, signed: &str) -> Option<String> {
-        let json = Some(Json::Object(vec![("signedURL".to_owned(), Json::Text(signed.to_owned()))]));
-        let response = Response { status: 200, json, ..Response::default() };
-        read_sign(&config(), &StoragePath::parse(path).unwrap(), &response).ok()
+        let path = StoragePath::parse(path).unwrap();
+        let answer = Json::Object(vec![("signedURL".to_owned(), Json::Text(signed.to_owned()))]);
+        let json = Some(if is_signed_in_a_list(&path) { Json::Array(vec![answer]) } else { answer });
+        read_sign(&config(), &path, &Response { status: 200, json, ..Response::default() }).ok()
     }
 
     #[test]
@@ -130,6 +157,43 @@ mod tests {
             "https://x.co/storage/v1/object/sign/imagen-generated/a%20b/c%3Fd%25.png?token=t.u",
         ] {
             assert_eq!(read("a b/c?d%.png", signed).as_deref(), Some(wanted), "{signed}");
+        }
+    }
+
+    #[test]
+    fn what_is_signed_wrongly_alone_is_signed_in_a_list() {
+        for mark in ' '..='~' {
+            let Ok(path) = StoragePath::parse(&format!("a{mark}b.png")) else { continue };
+            let Request { url, payload: Payload::Json(body), .. } = sign::<()>(&config(), &path, 60) else { panic!() };
+            let list = "https://x.co/storage/v1/object/sign/imagen-generated";
+            if ",;?".contains(mark) {
+                let json = format!(r#"{{"expiresIn":60,"paths":["a{mark}b.png"]}}"#);
+                assert_eq!((url.as_str(), body), (list, json));
+            } else {
+                let json = r#"{"expiresIn":60}"#.to_owned();
+                assert_eq!((url, body), (format!("{list}/{}", path.escaped()), json));
+            }
+        }
+    }
+
+    #[test]
+    fn an_error_is_the_same_from_a_list() {
+        let path = StoragePath::parse("a,b.png").unwrap();
+        let read = |status: u16, body: &str| {
+            let json = crate::json::tests::parse(body);
+            let response = Response { status, body: body.to_owned(), json, ..Response::default() };
+            read_sign(&config(), &path, &response).map_err(|Refusal { error, remedy, .. }| (error.code, remedy))
+        };
+        for (status, body, wanted) in [
+            (200, r#"[{"error":"x","path":"a,b.png","signedURL":null}]"#, (Code::ObjectMissing, Remedy::None)),
+            (400, r#"{"statusCode":"404","code":"NoSuchKey","message":"x"}"#, (Code::ObjectMissing, Remedy::None)),
+            (400, r#"{"statusCode":"403","code":"AccessDenied"}"#, (Code::Unauthorized, Remedy::FreshToken)),
+            (400, r#"{"statusCode":"404","code":"NoSuchBucket"}"#, (Code::BucketMissing, Remedy::None)),
+            (500, "", (Code::Unavailable, Remedy::Wait)),
+            (200, "[]", (Code::BadResponse, Remedy::Wait)),
+            (200, "<html>", (Code::BadResponse, Remedy::Wait)),
+        ] {
+            assert_eq!(read(status, body), Err(wanted), "{status} {body}");
         }
     }
 

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { startBrowser } from "../support/browser.mjs";
+import { LEGAL_NAMES } from "../support/legal-names.mjs";
 import { recorder, requestOf, setUp, start as startAs, supabase } from "../support/many.mjs";
 import { sha256 } from "../support/verify.mjs";
 
@@ -99,6 +100,25 @@ for (const slug of ODD) {
     }
   });
 }
+
+test("whatever Storage takes in a name, the image is behind its URL, signed alone or with others", async (t) => {
+  const { user, sink } = await start(t);
+  const requests = LEGAL_NAMES.map((slug, seed) => requestOf(seed, { slug }));
+  const outcomes = await sink.syncMany(requests);
+  const paths = outcomes.map(
+    ({ storagePath, error }, at) => storagePath ?? assert.fail(`${LEGAL_NAMES[at]}: ${error}`),
+  );
+  assert.deepEqual(
+    paths,
+    LEGAL_NAMES.map((slug, seed) => `${user.id}/2026-05-11/${slug}-${seed}.png`),
+  );
+  const together = await sink.signedUrls(paths, 60, { download: "a,b;c?.png" });
+  for (const [index, path] of paths.entries()) {
+    for (const url of [together[index], await sink.signedUrl(path, 60)]) {
+      assert.ok((await download(url)).bytes.equals(requests[index].image), url);
+    }
+  }
+});
 
 test("download names the file", async (t) => {
   const { sink } = await start(t);

@@ -1,7 +1,7 @@
 // Every form in which a server gives a signed URL becomes one absolute, encoded URL of the same object.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SIGN, scripted, sentTo, sinkFor } from "./helpers.mjs";
+import { rejection, SIGN, scripted, sentTo, sinkFor, storageError } from "./helpers.mjs";
 
 const TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJ1cmwiOiJ4In0.a-b_c";
 const KEYS = [
@@ -34,7 +34,10 @@ const FORMS = {
 for (const [form, make] of Object.entries(FORMS)) {
   for (const key of KEYS) {
     test(`${form}: ${key}`, async (t) => {
-      const server = await scripted(t, { [SIGN]: [{ body: { signedURL: make(key, ELSEWHERE) } }] });
+      const signedURL = make(key, ELSEWHERE);
+      const isListed = /[,;?]/.test(key);
+      const body = isListed ? [{ error: null, path: key, signedURL }] : { signedURL };
+      const server = await scripted(t, { "POST /storage/v1/object/sign": [{ body }] });
       const sink = await sinkFor(t, server);
       const text = await sink.signedUrl(key, 60);
 
@@ -46,11 +49,32 @@ for (const [form, make] of Object.entries(FORMS)) {
       assert.equal(url.search, `?token=${TOKEN}`);
       assert.equal(url.hash, "");
 
-      const [{ target }] = sentTo(server, SIGN);
-      assert.equal(decodeURIComponent(target), `/storage/v1/object/sign/imagen-generated/${key}`);
+      const [{ target, body: sent }] = sentTo(server, SIGN);
+      const bucket = "/storage/v1/object/sign/imagen-generated";
+      assert.equal(decodeURIComponent(target), isListed ? bucket : `${bucket}/${key}`);
+      assert.deepEqual(JSON.parse(sent), { expiresIn: 60, ...(isListed && { paths: [key] }) });
     });
   }
 }
+
+test("an image that is missing is told alike, however its path is signed", async (t) => {
+  const missing = storageError("404", "not_found", "Object not found", "NoSuchKey");
+  const none = { body: [{ error: "Either the object does not exist or …", path: "a,b.png", signedURL: null }] };
+  for (const [path, answer] of [
+    ["ab.png", missing],
+    ["a,b.png", missing],
+    ["a,b.png", none],
+  ]) {
+    const server = await scripted(t, { "POST /storage/v1/object/sign": [answer] });
+    const sink = await sinkFor(t, server);
+    await rejection(() => sink.signedUrl(path), {
+      stage: "sign",
+      code: "object_missing",
+      retryable: false,
+      attempts: 1,
+    });
+  }
+});
 
 test("a plain path is not changed", async (t) => {
   const server = await scripted(t, {

@@ -4,6 +4,7 @@ import { randomUUID } from "node:crypto";
 import { after, before, test } from "node:test";
 import { createRelay, isImagenCloudError } from "imagen-cloud";
 import { decodeJwt } from "jose";
+import { LEGAL_NAMES } from "../support/legal-names.mjs";
 import { until } from "../support/until.mjs";
 import { BUCKET, fields, PNG, pngOf, startBench } from "./support.mjs";
 
@@ -154,6 +155,18 @@ test("who is not signed in, and another's path, are refused by name", async (t) 
   assert.equal((await refusalOf(relay.signedUrl(`${user.id}/x.png`))).code, "object_missing");
   const long = await refusalOf(relay.signedUrl(`${user.id}/x.png`, 100_000));
   assert.deepEqual([long.code, long.field], ["invalid_request", "ttl"]);
+});
+
+test("whatever Storage takes in a name goes through the Worker, and its URL works", async (t) => {
+  const relay = await relayOf(t, user, { resumableFrom: 2 * MIB });
+  const run = randomUUID();
+  const requests = LEGAL_NAMES.map((slug, seed) => wish(PNG, { slug: `${run}/${slug}`, seed }));
+  const outcomes = await relay.syncMany(requests, { concurrency: 4 });
+  for (const [index, { storagePath, error }] of outcomes.entries()) {
+    assert.equal(storagePath, `${user.id}/2026-05-11/${requests[index].slug}-${index}.png`, String(error));
+    const url = await relay.signedUrl(storagePath, 60, { download: "a,b;c?.png" });
+    assert.deepEqual(Buffer.from(await (await fetch(url)).arrayBuffer()), PNG, url);
+  }
 });
 
 test("many at once, each with its own outcome", async (t) => {
