@@ -49,9 +49,9 @@ export function load(source) {
       await init();
       return sinkOf(new Sink(options));
     },
-    createSinkFromEnv: async (env) => {
+    createSinkFromEnv: async (env, options) => {
       await init();
-      const sink = Sink.fromEnv(env);
+      const sink = Sink.fromEnv(env, options);
       return sink && sinkOf(sink);
     },
     createRelay: async (options) => {

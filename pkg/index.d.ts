@@ -11,7 +11,7 @@ export type JsonValue = null | boolean | number | string | JsonValue[] | { [key:
 
 /** How a sink reaches its Supabase project. An unknown option is an error that names it and the nearest known one. */
 export interface SinkOptions {
-  /** The project's URL, `https://abcd.supabase.co`; trailing slashes are trimmed. */
+  /** The project's URL, `https://abcd.supabase.co`; trailing slashes, and a `/rest/v1` or the like, are trimmed. */
   url: string;
   /**
    * The publishable (or legacy anon) key in a page; the secret (or service_role) key on a server. A secret key in a
@@ -25,7 +25,7 @@ export interface SinkOptions {
   ownerUserId?: string;
   /**
    * A user's JWT, sent as `Authorization: Bearer`. Asked for at every attempt, and once more after the server refused
-   * the token. Left out, the `apiKey` is sent.
+   * the token. Left out, the `apiKey` is sent. A secret key is refused in a page as one in `apiKey` is.
    */
   accessToken?: () => string | Promise<string>;
   /** The Storage bucket. Default `"imagen-generated"`. */
@@ -105,7 +105,7 @@ export interface SyncRequest {
   seed: number | bigint;
   /** The bytes; at least one. */
   image: ImageSource;
-  /** Ending of the object's name, without the dot. Default: by the image's bytes, else `"png"`. */
+  /** Ending of the object's name; a dot before it is taken off. Default: by the image's bytes, else `"png"`. */
   ext?: string;
   /** MIME type. Default: by the image's bytes, else `"image/png"`. Bytes plainly of another type are refused. */
   mimeType?: string;
@@ -251,7 +251,7 @@ export type Stage = "config" | "request" | "upload" | "insert" | "sign" | "outbo
 export type ErrorCode =
   /** An option is unknown, missing or malformed; `field` names it. */
   | "invalid_config"
-  /** A secret key in a page or one of its workers. */
+  /** A secret key in a page or one of its workers, as `apiKey` or from `accessToken`; `field` says which. */
   | "secret_key_in_browser"
   /** A field of the request is missing or malformed; `field` names it. */
   | "invalid_request"
@@ -463,10 +463,14 @@ export function init(source?: WasmSource | Promise<WasmSource>): Promise<void>;
 export function createSink(options: SinkOptions): Promise<Sink>;
 
 /**
- * A sink from `SUPABASE_URL`, a key (`SUPABASE_SERVICE_KEY`, `MAI_SUPABASE_KEY` or `SUPABASE_SECRET_KEY`, in this
- * order) and `IMAGEN_OWNER_USER_ID`. `undefined` when the URL or the key is missing: syncing is switched off. Rejects as `createSink` does.
+ * A sink from `SUPABASE_URL`, a key and `IMAGEN_OWNER_USER_ID`. The key is `SUPABASE_SERVICE_KEY`, `MAI_SUPABASE_KEY`,
+ * `SUPABASE_SECRET_KEY`, `SUPABASE_SERVICE_ROLE_KEY` or the `default` of the JSON in `SUPABASE_SECRET_KEYS`, the first that is
+ * set. `undefined` when the URL or the key is missing: syncing is switched off. With `required` it then rejects, and names
+ * what is missing. Rejects as `createSink` does.
  */
-export function createSinkFromEnv(env: object): Promise<Sink | undefined>;
+export function createSinkFromEnv(env: object, options: { required: true }): Promise<Sink>;
+/** The same where the environment may lack them. */
+export function createSinkFromEnv(env: object, options?: { required?: boolean }): Promise<Sink | undefined>;
 
 /** {@link Sink.sync} without keeping a sink. Rejects as `createSink` does, too. */
 export function sync(sink: SinkOptions, request: SyncRequest, options?: SyncOptions): Promise<SyncResult>;

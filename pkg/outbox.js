@@ -305,7 +305,7 @@ function parse(text) {
   }
 }
 
-const missing = (id) => failed("outbox", "job_missing", `outbox: no job ${id}`);
+const missing = (id) => failed("outbox", "job_missing", `outbox: no job ${String(id).slice(0, 64)}`);
 
 /** @param {() => Outbox | Promise<Outbox>} open */
 export function drainInBackground(open) {

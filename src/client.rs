@@ -497,6 +497,9 @@ impl<P: Platform> Client<P> {
                 Refusal::last(error).retryable()
             })?,
         };
+        if let Some(token) = &token {
+            self.config.check_token(token).map_err(Refusal::last)?;
+        }
         if call.owner_only && token.as_deref().is_some_and(|token| self.is_of_another_user(token)) {
             let message = format!("{}: the token is another user's", stage.label());
             return Err(Refusal::last(Error::new(stage, Code::WrongUser, message)).retryable());

@@ -3,12 +3,17 @@
 use uuid::Uuid;
 
 use crate::error::{Code, Error, Stage};
+use crate::json::Json;
 use crate::path;
 use crate::retry::Policy;
-use crate::text::{contains, is_header_safe, jwt_claims};
+use crate::text::{contains, has_bearer, is_header_safe, jwt_claims};
 
 /// The environment's names of the keys, the first that is set counts.
-pub const ENV_KEYS: [&str; 3] = ["SUPABASE_SERVICE_KEY", "MAI_SUPABASE_KEY", "SUPABASE_SECRET_KEY"];
+pub const ENV_KEYS: [&str; 4] =
+    ["SUPABASE_SERVICE_KEY", "MAI_SUPABASE_KEY", "SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY"];
+/// The environment's name of a JSON object of keys, as Supabase's own functions have it. Its `default` counts, after
+/// [`ENV_KEYS`].
+pub const ENV_KEY_RING: &str = "SUPABASE_SECRET_KEYS";
 /// The environment's name of the project's URL.
 pub const ENV_URL: &str = "SUPABASE_URL";
 /// The environment's name of the owner.
@@ -69,13 +74,15 @@ pub struct Config {
     pub chunk_size: f64,
     /// Whether `url` is the Worker's, which has the key and knows bucket and table.
     pub relay: bool,
+    /// Whether no secret key may be sent from here: whoever opens this page could read it.
+    pub must_be_public: bool,
 }
 
 impl Config {
     /// Checks the options. `in_browser` says whether this is a page or one of its workers.
     pub fn new(options: Options, in_browser: bool) -> Result<Self, Error> {
         let must_be_public = in_browser && !options.allow_secret_key_in_browser;
-        let mut config = Self::with_defaults(options);
+        let mut config = Self { must_be_public, ..Self::with_defaults(options) };
         if config.has_uuid_owners() {
             // One way of writing it, as the database and the user's token have it.
             if let Ok(owner) = Uuid::try_parse(&config.owner_user_id) {
@@ -87,8 +94,8 @@ impl Config {
             config.path_prefix = config.owner_user_id.clone();
             config.require_image = true;
         }
-        config.check(must_be_public)?;
-        config.url.truncate(config.url.trim_end_matches('/').len());
+        config.check()?;
+        config.url = project_url(&config.url, config.relay).to_owned();
         Ok(config)
     }
 
@@ -114,18 +121,20 @@ impl Config {
             resumable_from: options.resumable_from.unwrap_or(PIECE),
             chunk_size: options.chunk_size.unwrap_or(PIECE),
             relay: options.relay,
+            must_be_public: false,
         }
     }
 
-    fn check(&self, must_be_public: bool) -> Result<(), Error> {
-        if !self.relay && !is_header_safe(&self.api_key) {
-            return Err(Error::option("apiKey", "is missing, or holds characters that no key has"));
+    fn check(&self) -> Result<(), Error> {
+        if !self.relay {
+            check_key(&self.api_key).map_err(|problem| Error::option("apiKey", problem))?;
         }
-        if must_be_public && is_secret(&self.api_key) {
-            let message = "apiKey is a secret key, and whoever opens this page could read it. Use the publishable key \
-                           with accessToken, or a server (dangerouslyAllowSecretKeyInBrowser allows it all the same)";
-            return Err(Error::new(Stage::Config, Code::SecretKeyInBrowser, message).with_field("apiKey"));
-        }
+        self.check_public(
+            &self.api_key,
+            "apiKey is a secret key, and whoever opens this page could read it. Use the publishable key with accessToken, \
+             or a server (dangerouslyAllowSecretKeyInBrowser allows it all the same)",
+            "apiKey",
+        )?;
         if !self.path_prefix.is_empty() {
             path::check(&self.path_prefix)
                 .map_err(|problem| Error::option(if self.relay { "ownerUserId" } else { "pathPrefix" }, problem))?;
@@ -142,19 +151,73 @@ impl Config {
         Ok(())
     }
 
+    /// Refuses a token of the caller's that is a secret key, as a secret `apiKey`.
+    pub fn check_token(&self, token: &str) -> Result<(), Error> {
+        self.check_public(
+            token,
+            "accessToken gave a secret key, and whoever opens this page could read it. Give the signed-in user's token",
+            "accessToken",
+        )
+    }
+
+    fn check_public(&self, key: &str, message: &str, option: &str) -> Result<(), Error> {
+        match self.must_be_public && is_secret(key) {
+            true => Err(Error::new(Stage::Config, Code::SecretKeyInBrowser, message).with_field(option)),
+            false => Ok(()),
+        }
+    }
+
     /// Whether owners are `auth.users.id`, as the Worker's are and those of the table that the migration makes. A table of
     /// one's own may have others.
     pub fn has_uuid_owners(&self) -> bool {
         self.relay || self.schema == SCHEMA && self.table == TABLE
     }
 
-    /// Reads the environment through `get`. `None` when the URL or the key is missing: syncing is switched off.
-    pub fn options_from_env(get: impl Fn(&str) -> Option<String>) -> Option<Options> {
+    /// Reads the environment through `get`. The error names what is missing: URL, key or both.
+    pub fn options_from_env(
+        get: impl Fn(&str) -> Option<String>,
+        parse_json: impl Fn(&str) -> Option<Json>,
+    ) -> Result<Options, Error> {
         let get = |name: &str| get(name).filter(|value| !value.is_empty());
-        let url = get(ENV_URL).filter(|url| !url.trim_end_matches('/').is_empty())?;
-        let api_key = ENV_KEYS.into_iter().find_map(get)?;
-        Some(Options { url: Some(url), api_key: Some(api_key), owner_user_id: get(ENV_OWNER), ..Options::default() })
+        let default_key = || parse_json(&get(ENV_KEY_RING)?)?.text("default").map(str::to_owned);
+        let url = get(ENV_URL).filter(|url| !url.trim_end_matches('/').is_empty());
+        let api_key = ENV_KEYS.into_iter().find_map(get).or_else(default_key).filter(|key| !key.is_empty());
+        let no_key = "no key: SUPABASE_SERVICE_KEY, MAI_SUPABASE_KEY, SUPABASE_SECRET_KEY, SUPABASE_SERVICE_ROLE_KEY, or \
+                      the \"default\" of the JSON in SUPABASE_SECRET_KEYS";
+        let (field, missing) = match (&url, &api_key) {
+            (Some(_), Some(_)) => {
+                return Ok(Options { url, api_key, owner_user_id: get(ENV_OWNER), ..Options::default() });
+            }
+            (Some(_), None) => ("SUPABASE_SERVICE_KEY", no_key.to_owned()),
+            (None, Some(_)) => (ENV_URL, format!("no {ENV_URL}")),
+            (None, None) => (ENV_URL, format!("no {ENV_URL}, and {no_key}")),
+        };
+        Err(Error::option("env", &format!("has {missing}")).with_field(field))
     }
+}
+
+/// A project's URL without what people copy along: slashes at its end, and the path of one of its services.
+fn project_url(url: &str, relay: bool) -> &str {
+    let url = url.trim_end_matches('/');
+    let services = ["/rest/v1", "/storage/v1", "/auth/v1"];
+    match services.into_iter().find_map(|service| url.strip_suffix(service)) {
+        Some(project) if !relay => project.trim_end_matches('/'),
+        _ => url,
+    }
+}
+
+/// What is wrong with a key, and what its user probably did.
+fn check_key(key: &str) -> Result<(), &'static str> {
+    if key.is_empty() {
+        return Err("is missing");
+    }
+    if key.trim() != key {
+        return Err("has a space or a line break at its start or end. Take it off");
+    }
+    if has_bearer(key) {
+        return Err("begins with \"Bearer\", which is no part of a key. Leave it out");
+    }
+    if is_header_safe(key) { Ok(()) } else { Err("holds characters that no key has") }
 }
 
 /// `http(s)://host[:port][/path]`.
@@ -283,11 +346,10 @@ mod tests {
     #[test]
     fn the_environment_falls_back_and_switches_off() {
         let from = |pairs: &'static [(&str, &str)]| {
-            Config::options_from_env(move |name| {
-                pairs.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
-            })
+            let get = |name: &str| pairs.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+            Config::options_from_env(get, crate::json::tests::parse)
         };
-        let key = |pairs| from(pairs).and_then(|options| options.api_key);
+        let key = |pairs| from(pairs).ok().and_then(|options| options.api_key);
         assert_eq!(
             key(&[("SUPABASE_URL", "u"), ("SUPABASE_SERVICE_KEY", "a"), ("MAI_SUPABASE_KEY", "b")]).as_deref(),
             Some("a")
@@ -297,8 +359,68 @@ mod tests {
             Some("b")
         );
         assert_eq!(key(&[("SUPABASE_URL", "u"), ("SUPABASE_SECRET_KEY", "c")]).as_deref(), Some("c"));
-        assert!(from(&[("SUPABASE_URL", "//"), ("SUPABASE_SERVICE_KEY", "a")]).is_none());
-        assert!(from(&[("SUPABASE_SERVICE_KEY", "a")]).is_none());
-        assert!(from(&[("SUPABASE_URL", "u")]).is_none());
+        const RING: (&str, &str) = ("SUPABASE_SECRET_KEYS", r#"{"default":"e","other":"f"}"#);
+        assert_eq!(key(&[("SUPABASE_URL", "u"), RING, ("SUPABASE_SERVICE_ROLE_KEY", "d")]).as_deref(), Some("d"));
+        assert_eq!(key(&[("SUPABASE_URL", "u"), RING]).as_deref(), Some("e"));
+        for broken in ["{", "[]", r#"{"default":""}"#, r#"{"default":7}"#, r#"{"other":"f"}"#, "null", "sb_secret_x"] {
+            let get = |name: &str| match name {
+                "SUPABASE_URL" => Some("u".to_owned()),
+                "SUPABASE_SECRET_KEYS" => Some(broken.to_owned()),
+                _ => None,
+            };
+            assert!(Config::options_from_env(get, crate::json::tests::parse).is_err(), "{broken}");
+        }
+        for (pairs, field, missing) in [
+            (
+                &[("SUPABASE_URL", "//"), ("SUPABASE_SERVICE_KEY", "a")] as &'static [_],
+                "SUPABASE_URL",
+                "no SUPABASE_URL",
+            ),
+            (&[("SUPABASE_SERVICE_KEY", "a")], "SUPABASE_URL", "no SUPABASE_URL"),
+            (&[("SUPABASE_URL", "u")], "SUPABASE_SERVICE_KEY", "no key: SUPABASE_SERVICE_KEY, MAI"),
+            (&[], "SUPABASE_URL", "no SUPABASE_URL, and no key: SUPABASE_SERVICE_KEY, MAI"),
+        ] {
+            let error = from(pairs).unwrap_err();
+            assert_eq!((error.code, error.field.as_deref()), (Code::InvalidConfig, Some(field)));
+            assert!(error.message.contains(missing), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_services_path_is_taken_off_the_projects_url() {
+        for url in ["https://x.co/rest/v1", "https://x.co/storage/v1/", "https://x.co//auth/v1//", "https://x.co/"] {
+            assert_eq!(Config::new(options(url, "k"), false).unwrap().url, "https://x.co", "{url}");
+        }
+        let below = Config::new(options("https://x.co/db/rest/v1", "k"), false).unwrap();
+        assert_eq!(below.url, "https://x.co/db");
+        let relay = Options { relay: true, ..options("https://x.co/rest/v1", "") };
+        assert_eq!(Config::new(relay, false).unwrap().url, "https://x.co/rest/v1", "the Worker may lie anywhere");
+    }
+
+    #[test]
+    fn what_is_left_around_a_key_is_named() {
+        for (key, mistake) in [("k\n", "line break"), (" k", "space"), ("Bearer k", "Bearer"), ("", "is missing")] {
+            let error = Config::new(options("https://x", key), false).err().unwrap();
+            assert!(error.message.starts_with("option apiKey: ") && error.message.contains(mistake), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_guarded_as_the_key_is() {
+        for (token, secret) in [("sb_secret_abc".to_owned(), true), (jwt(r#"{"role":"service_role"}"#), true)]
+            .into_iter()
+            .chain([(jwt(r#"{"role":"authenticated"}"#), false), ("opaque".to_owned(), false)])
+        {
+            for relay in [true, false] {
+                let given = || Options { relay, ..options("https://x", "sb_publishable_x") };
+                let refused = |options: Options, page| Config::new(options, page).unwrap().check_token(&token).err();
+                let error = refused(given(), true);
+                assert_eq!(error.is_some(), secret, "{token}");
+                assert!(error.is_none_or(|error| error.field.as_deref() == Some("accessToken")));
+                assert!(refused(given(), false).is_none(), "a server may");
+                let allowed = Options { allow_secret_key_in_browser: true, ..given() };
+                assert!(refused(allowed, true).is_none());
+            }
+        }
     }
 }

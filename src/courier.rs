@@ -15,6 +15,7 @@ use crate::outbox::{Job, Limits, Verdict};
 use crate::platform::{Added, Platform, Store};
 use crate::race::{Racer, all_of, first_of};
 use crate::request::{SyncRequest, check_length};
+use crate::text::name;
 
 /// Who is told of every change to a job.
 pub trait Witness {
@@ -148,7 +149,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
     pub async fn retry(&self, id: &str) -> Result<(), Error> {
         let job = self.jobs().await?.into_iter().find(|job| job.id == id);
         let Some(mut job) = job else {
-            return Err(Error::new(Stage::Outbox, Code::JobMissing, format!("outbox: no job {id}")));
+            return Err(Error::new(Stage::Outbox, Code::JobMissing, format!("outbox: no job {}", name(id))));
         };
         job.retry();
         self.keep(&job).await?;

@@ -193,6 +193,8 @@ impl Job {
     pub fn fail(&mut self, error: &Error, now_ms: f64, policy: &Policy, dice: f64) -> Verdict {
         let verdict = match error.code {
             Code::TokenUnavailable | Code::Unauthorized | Code::WrongUser => Verdict::Stop(error.code),
+            // The application gave a secret key for a token: none that may be sent.
+            Code::SecretKeyInBrowser => Verdict::Stop(Code::TokenUnavailable),
             _ if error.retryable => Verdict::Later,
             _ => Verdict::Failed,
         };

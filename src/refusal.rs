@@ -6,7 +6,7 @@
 use crate::error::{Code, Error, Stage};
 use crate::http::{Failure, Response};
 use crate::json::Json;
-use crate::text::{contains, quote};
+use crate::text::{contains, name, quote};
 
 /// What may mend a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,7 +121,7 @@ impl Told {
         let code = ["code", "error"].into_iter().find_map(|name| body.text(name).filter(|code| !code.is_empty()));
         let message = body.text("message").unwrap_or_default();
         let is_problem = body.text("requestId").is_some();
-        let field = body.text("field").filter(|_| is_problem).map(quote);
+        let field = body.text("field").filter(|_| is_problem).map(name);
         Self { code: code.unwrap_or_default().to_owned(), message: message.to_owned(), status, is_problem, field }
     }
 

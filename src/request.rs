@@ -9,7 +9,7 @@ use crate::image::{self, Header};
 use crate::json::ObjectText;
 use crate::limits;
 use crate::path::StoragePath;
-use crate::text::is_header_safe;
+use crate::text::{is_header_safe, name};
 
 const IMAGE_ID: &str = "imageId";
 
@@ -152,7 +152,7 @@ impl<B> SyncRequest<B> {
             return Ok(format.mime_type().to_owned());
         }
         if !format.is_declared_by(&self.mime_type) {
-            let problem = format!("is {}, but mimeType says {}", format.mime_type(), self.mime_type);
+            let problem = format!("is {}, but mimeType says {}", format.mime_type(), name(&self.mime_type));
             return Err(Error::image(&problem));
         }
         // The registered name, whatever way of writing it was declared: the bucket compares letter by letter.

@@ -8,6 +8,9 @@ const QUOTED_BYTES: usize = 500;
 /// Bytes of it that are looked at: what a server sends is as long as it likes.
 const READ_BYTES: usize = 8 * QUOTED_BYTES;
 
+/// Characters of a name that an error tells back at most, beside the ellipsis.
+const NAMED_CHARS: usize = 63;
+
 /// No token is shorter, and few words are longer.
 const ANY_TOKEN: usize = 20;
 
@@ -29,6 +32,14 @@ pub fn quote(body: &str) -> String {
     }
     let end = text.floor_char_boundary(QUOTED_BYTES);
     format!("{}...", text.get(..end).unwrap_or_default())
+}
+
+/// A name that came from outside, for a message or a `field`: at most 64 characters of it.
+pub fn name(name: &str) -> String {
+    match name.char_indices().nth(NAMED_CHARS) {
+        None => name.to_owned(),
+        Some((end, _)) => format!("{}…", name.get(..end).unwrap_or_default()),
+    }
 }
 
 /// Takes out what looks like a key or a token: JWTs, `sb_secret_…` and `sb_publishable_…` keys, and the token of a
@@ -117,6 +128,17 @@ pub fn jwt_claims(token: &str) -> Option<String> {
     String::from_utf8(payload).ok()
 }
 
+/// Whether a token has the scheme of the header before it.
+pub fn has_bearer(token: &str) -> bool {
+    token.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer "))
+}
+
+/// A token without what people leave around it: the header's scheme, spaces, a line break.
+pub fn bare_token(token: &str) -> &str {
+    let token = token.trim();
+    if has_bearer(token) { token.get(7..).unwrap_or_default().trim_start() } else { token }
+}
+
 /// Whether a text may stand in an HTTP header: visible ASCII and inner spaces.
 pub fn is_header_safe(text: &str) -> bool {
     !text.is_empty() && text.trim() == text && text.chars().all(|c| c == ' ' || c.is_ascii_graphic())
@@ -164,6 +186,20 @@ mod tests {
             quote("a leUcode, V5S and a zYlophone of some length"),
             "a leUcode, V5S and a zYlophone of some length"
         );
+    }
+
+    #[test]
+    fn a_token_is_taken_with_what_is_left_around_it() {
+        for text in ["a.b.c", "a.b.c\n", " a.b.c\r\n", "Bearer a.b.c", "bearer  a.b.c\n"] {
+            assert_eq!(bare_token(text), "a.b.c", "{text:?}");
+        }
+        assert_eq!((bare_token("Bearer"), bare_token("Bearer \n")), ("Bearer", "Bearer"));
+    }
+
+    #[test]
+    fn a_name_is_told_back_at_64_characters_at_most() {
+        assert_eq!(name("slug"), "slug");
+        assert_eq!(name(&"ä".repeat(1000)), format!("{}…", "ä".repeat(63)));
     }
 
     #[test]

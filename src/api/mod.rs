@@ -37,15 +37,19 @@ impl Sink {
         connect(&options, false).map(|client| Self { client }).map_err(error::to_js)
     }
 
-    /// A sink from the environment's variables, or `undefined` where the URL or the key is missing.
+    /// A sink from the environment's variables, or `undefined` where the URL or the key is missing and not `required`.
     #[wasm_bindgen(js_name = fromEnv)]
-    pub fn from_env(env: JsValue) -> Result<Option<Sink>, JsValue> {
+    pub fn from_env(env: JsValue, options: JsValue) -> Result<Option<Sink>, JsValue> {
         if !env.is_object() {
             return Err(error::to_js(Error::option("env", "must be an object of variables")));
         }
-        let Some(options) = Config::options_from_env(|name| read::env(&env, name)) else {
-            return Ok(None);
-        };
+        let required = read::env_options(&options).map_err(error::to_js)?;
+        let options =
+            match Config::options_from_env(|name| read::env(&env, name), |text| Host::default().parse_json(text)) {
+                Err(missing) if required => return Err(error::to_js(missing)),
+                Err(_) => return Ok(None),
+                Ok(options) => options,
+            };
         let config = Config::new(options, in_browser()).map_err(error::to_js)?;
         Ok(Some(Self { client: Rc::new(Client::new(config, Host::default())) }))
     }

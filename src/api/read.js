@@ -8,6 +8,8 @@ const SIDECAR_DEPTH = 100;
 /** How long a list and a text may be: the WebAssembly's memory never shrinks, and running out of it is the end of it. */
 const MAX_MEMBERS = 100_000;
 const MAX_TEXT = 2 ** 22;
+/** How much of a name that a caller made up is told back. */
+const MAX_NAME = 64;
 /** What a signed URL is valid for when nothing else is said. */
 const DEFAULT_TTL_SECONDS = 3600;
 
@@ -37,6 +39,8 @@ export const options = (given) =>
     dangerouslyAllowSecretKeyInBrowser: flag,
   });
 
+export const envOptions = (given) => checked(given ?? {}, "options", { required: flag });
+
 export const relayOptions = (given) =>
   checked(given, "options", { ...connectionChecks(), accessToken: required(callback) });
 
@@ -46,7 +50,7 @@ export const syncRequest = (given) =>
     slug: text,
     seed: required(seed),
     image: (image) => image,
-    ext: text,
+    ext: ending,
     mimeType: text,
     prompt: required(text),
     backend: required(text),
@@ -101,7 +105,7 @@ export function list(given, name) {
 /** A problem with one field. */
 class Fault {
   constructor(field, problem) {
-    this.field = field;
+    this.field = cut(field);
     this.problem = problem;
   }
 }
@@ -159,6 +163,9 @@ function text(given, what = "") {
   return given;
 }
 
+/** The ending of a name; a dot before it is taken off. */
+const ending = (given) => text(given).replace(/^\./, "");
+
 /** A whole number that an `int` column and a timer can hold. */
 function integer(least) {
   return (given) => {
@@ -208,6 +215,12 @@ function seed(given) {
     check(Number.isSafeInteger(given), "a number past 2^53 is not exact: pass a bigint");
   }
   const exact = BigInt(given);
+  const isUnsigned = exact >= 2n ** 63n && exact < 2n ** 64n;
+  check(
+    !isUnsigned,
+    "is past 2^63 - 1, the largest a bigint column holds. ComfyUI's seeds are unsigned: pass \
+BigInt.asIntN(64, seed), and keep the seed's own digits as text in the sidecar",
+  );
   check(exact === BigInt.asIntN(64, exact), "does not fit in 64 bits");
   return exact;
 }
@@ -254,8 +267,37 @@ function isPlainObject(given) {
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
+/** A name for a message or a `field`. */
+const cut = (name) => (name.length > MAX_NAME ? `${name.slice(0, MAX_NAME - 1)}…` : name);
+
+/** What other libraries, and people, call an option or a field. */
+const OTHER_NAMES = {
+  url: ["supabaseUrl", "projectUrl", "baseUrl", "endpoint"],
+  apiKey: [
+    "key",
+    "supabaseKey",
+    "anonKey",
+    "supabaseAnonKey",
+    "publishableKey",
+    "secretKey",
+    "serviceKey",
+    "serviceRoleKey",
+  ],
+  accessToken: ["token", "jwt", "getAccessToken", "getToken"],
+  ownerUserId: ["owner", "ownerId", "owner_user_id", "userId", "user"],
+  bucket: ["bucketName", "bucketId"],
+  mimeType: ["contentType", "type", "mime"],
+  image: ["file", "blob", "bytes", "data", "body"],
+  imageId: ["id"],
+  sidecar: ["metadata", "meta"],
+};
+
 /** The one of `known` that `name` was probably meant to be, for a message. */
 function hint(name, known) {
+  // Nobody's slip is so long, and what follows takes steps for every letter of it.
+  if (name.length > MAX_NAME) return "";
+  const same = known.find((candidate) => OTHER_NAMES[candidate]?.includes(name));
+  if (same !== undefined) return `; did you mean ${same}?`;
   const [nearest] = known
     .map((candidate) => ({ candidate, far: distance(name.toLowerCase(), candidate.toLowerCase()) }))
     .filter(({ candidate, far }) => far <= candidate.length / 2)

@@ -27,6 +27,8 @@ extern "C" {
     fn read_sync_options(given: &JsValue) -> JsValue;
     #[wasm_bindgen(js_name = manyOptions)]
     fn read_many_options(given: &JsValue) -> JsValue;
+    #[wasm_bindgen(js_name = envOptions)]
+    fn read_env_options(given: &JsValue) -> JsValue;
     #[wasm_bindgen(js_name = list)]
     fn read_list(given: &JsValue, name: &str) -> JsValue;
     #[wasm_bindgen(js_name = outboxOptions)]
@@ -77,6 +79,11 @@ pub(super) fn options(given: &JsValue, relay: bool) -> Result<(Options, Host), E
 /// One variable of an environment; anything but a text counts as not set.
 pub(super) fn env(env: &JsValue, name: &str) -> Option<String> {
     js::text(env, name)
+}
+
+/// How an environment is read: whether it must have a URL and a key.
+pub(super) fn env_options(given: &JsValue) -> Result<bool, Error> {
+    Fields::new(read_env_options(given), Error::option).map(|fields| fields.value("required").is_truthy())
 }
 
 /// The request to sync an image.

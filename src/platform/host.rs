@@ -12,7 +12,7 @@ use super::{OnSent, Patience, Platform, js};
 use crate::error::Cause;
 use crate::http::{Failure, Payload, READ_HEADERS, Request, Response};
 use crate::json::{Json, ObjectText};
-use crate::text::is_header_safe;
+use crate::text::{bare_token, is_header_safe};
 
 /// The host, with the callbacks of one sink.
 #[derive(Clone, Debug, Default)]
@@ -81,9 +81,10 @@ impl Platform for Host {
         if let Some(problem) = js::text(&answer, "problem") {
             return Err((problem, cause(&answer)));
         }
-        match js::text(&answer, "token").filter(|token| is_header_safe(token)) {
-            Some(token) => Ok(Some(token)),
-            None => Err(("gave no token".to_owned(), None)),
+        let token = js::text(&answer, "token").unwrap_or_default();
+        match bare_token(&token) {
+            token if is_header_safe(token) => Ok(Some(token.to_owned())),
+            _ => Err(("gave no token".to_owned(), None)),
         }
     }
 

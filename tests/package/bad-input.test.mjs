@@ -31,6 +31,11 @@ const detachedView = () => {
 const badOptions = {
   "an unknown option": { bukket: "x", field: "bukket", message: /bucket/ },
   "an unknown option like no other": { zzzzzzzzzzzzzz: 1, field: "zzzzzzzzzzzzzz" },
+  "another library's name of the url": { supabaseUrl: "x", field: "supabaseUrl", message: /did you mean url\?/ },
+  "another library's name of the key": { key: "x", field: "key", message: /did you mean apiKey\?/ },
+  "yet another name of the key": { supabaseKey: "x", field: "supabaseKey", message: /did you mean apiKey\?/ },
+  "a key with a line break behind it": { apiKey: "test-key\n", message: /line break/ },
+  "a key with the header's scheme": { apiKey: "Bearer test-key", message: /Leave it out/ },
   "a missing url": { url: undefined },
   "an empty url": { url: "" },
   "a url that is a number": { url: 42 },
@@ -133,6 +138,9 @@ const badFields = {
   "a seed that is infinite": { seed: Number.POSITIVE_INFINITY },
   "a number past 2^53 as a seed": { seed: 2 ** 53, message: /bigint/i },
   "a number below -2^53 as a seed": { seed: -(2 ** 53), message: /bigint/i },
+  "ComfyUI's largest seed": { seed: 2n ** 64n - 1n, message: /ComfyUI.*BigInt\.asIntN.*sidecar/ },
+  "another name of the image": { blob: new Blob(["x"]), field: "blob", message: /did you mean image\?/ },
+  "another name of the type": { contentType: "image/png", field: "contentType", message: /did you mean mimeType\?/ },
   "a bigint above int64 as a seed": { seed: 2n ** 63n },
   "a bigint below int64 as a seed": { seed: -(2n ** 63n) - 1n },
   "a missing prompt": { prompt: undefined },
@@ -257,6 +265,39 @@ for (const ttl of [Number.NaN, "60", 1.5, Number.POSITIVE_INFINITY, 2 ** 60]) {
     assert.equal(server.requests.length, 0);
   });
 }
+
+test("a name is told back at 64 characters at most, and no step is made for the others", async () => {
+  const { min } = Math;
+  let steps = 0;
+  // The search for the nearest name takes its least of three at every step.
+  Math.min = (...numbers) => {
+    steps += 1;
+    return min(...numbers);
+  };
+  try {
+    const counted = [];
+    for (const length of [40, 2 ** 18, 2 ** 19]) {
+      steps = 0;
+      const name = "promt".repeat(length / 5 + 1).slice(0, length);
+      for (const call of [() => createSink({ ...good(), [name]: 1 }), () => sync(good(), aRequest({ [name]: 1 }))]) {
+        const error = await rejection(call, { field: length > 64 ? `${name.slice(0, 63)}…` : name });
+        assert.ok(error.message.length < 200, error.message);
+      }
+      counted.push(steps);
+    }
+    assert.ok(counted[0] > 0, "it is counted");
+    assert.deepEqual(counted.slice(1), [0, 0]);
+  } finally {
+    Math.min = min;
+  }
+  const deep = { ["k".repeat(2 ** 18)]: { ["l".repeat(2 ** 18)]: Number.NaN } };
+  const { field, message } = await rejection(() => sync(good(), aRequest({ sidecar: deep })));
+  assert.equal(field, `sidecar.${"k".repeat(55)}…`);
+  assert.ok(message.length < 200, message);
+  const mimeType = `image/${"x".repeat(2 ** 18)}`;
+  assert.ok((await rejection(() => sync(good(), aRequest({ mimeType })))).message.length < 200);
+  assert.equal(server.requests.length, 0);
+});
 
 test("a getter that throws is a rejection, not an exception", async () => {
   const request = Object.defineProperty(aRequest(), "prompt", {

@@ -39,6 +39,52 @@ test("the environment's keys are taken in their order, empty ones as missing", a
   assert.equal(await keyFrom(t, { SUPABASE_SECRET_KEY: "secret" }), "secret");
 });
 
+test("what Supabase itself injects is taken, after the other names", async (t) => {
+  const ring = { SUPABASE_SECRET_KEYS: JSON.stringify({ default: "ring", other: "x" }) };
+  assert.equal(await keyFrom(t, ring), "ring");
+  assert.equal(await keyFrom(t, { ...ring, SUPABASE_SERVICE_ROLE_KEY: "role" }), "role");
+  const all = { ...ring, SUPABASE_SERVICE_ROLE_KEY: "role", SUPABASE_SECRET_KEY: "secret" };
+  assert.equal(await keyFrom(t, all), "secret");
+  for (const broken of ["{", "[]", "null", "7", '{"default":""}', '{"other":"x"}']) {
+    assert.equal(await keyFrom(t, { SUPABASE_SECRET_KEYS: broken }), undefined, broken);
+  }
+});
+
+test("what is missing is named where it is required", async () => {
+  const [url, key] = [{ SUPABASE_URL: "https://x.supabase.co" }, { SUPABASE_SERVICE_KEY: "k" }];
+  for (const [env, field, words] of [
+    [{}, "SUPABASE_URL", /no SUPABASE_URL, and no key: SUPABASE_SERVICE_KEY, .*SUPABASE_SECRET_KEYS/],
+    [key, "SUPABASE_URL", /no SUPABASE_URL$/],
+    [url, "SUPABASE_SERVICE_KEY", /no key: SUPABASE_SERVICE_KEY/],
+  ]) {
+    const error = await rejection(() => createSinkFromEnv(env, { required: true }), { code: "invalid_config", field });
+    assert.match(error.message, words);
+    for (const options of [undefined, {}, { required: false }]) {
+      assert.equal(await createSinkFromEnv(env, options), undefined);
+    }
+  }
+  (await createSinkFromEnv({ ...url, ...key }, { required: true })).free();
+  await rejection(() => createSinkFromEnv({}, { requird: true }), { code: "invalid_config", field: "requird" });
+});
+
+test("a token is taken with what people leave around it", async (t) => {
+  for (const token of ["opaque-token", "opaque-token\n", "Bearer opaque-token", " bearer opaque-token\r\n"]) {
+    const server = await scripted(t);
+    const sink = await sinkFor(t, server, { accessToken: () => token });
+    await sink.sync(aRequest());
+    assert.equal(server.requests[0].headers.authorization, "Bearer opaque-token");
+  }
+});
+
+test("a URL is taken with the path of one of its services, an ending with its dot", async (t) => {
+  for (const service of ["/rest/v1", "/storage/v1/", "/auth/v1"]) {
+    const server = await scripted(t);
+    const sink = await sinkFor(t, server, { url: server.url + service });
+    assert.equal((await sink.sync(aRequest({ ext: ".png" }))).storagePath, PATH);
+    assert.equal(server.requests[0].target, `/storage/v1/object/imagen-generated/${PATH}`);
+  }
+});
+
 test("without a URL or a key the environment switches syncing off", async (t) => {
   const off = [{}, { SUPABASE_URL: "https://x.supabase.co" }, { SUPABASE_SERVICE_KEY: "k" }];
   off.push({ SUPABASE_URL: "", SUPABASE_SERVICE_KEY: "k" }, { SUPABASE_URL: "///", SUPABASE_SERVICE_KEY: "k" });

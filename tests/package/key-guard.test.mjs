@@ -64,6 +64,50 @@ for (const [where, globals] of Object.entries({ "a page": PAGE, "a worker of a p
   }
 }
 
+/** The code and the field of the error of a call whose token this is, and what was sent, with these globals. */
+async function outcomeOfToken(globals, token, options = {}) {
+  const script = `
+    const { exit, stdout } = process;
+    const { createRelay, createSink, init } = await import("imagen-cloud");
+    await init();
+    const define = (name, value) => Object.defineProperty(globalThis, name, { value, configurable: true });
+    ${globals}
+    const sent = [];
+    const fetch = async (url) => {
+      sent.push(url);
+      return new Response("{}", { status: 418 });
+    };
+    const { relay, ...options } = ${JSON.stringify(options)};
+    const create = relay ? createRelay : createSink;
+    const own = relay ? {} : { apiKey: "sb_publishable_x" };
+    const made = await create({ url: "http://localhost", ...own, ...options, fetch, accessToken: () => ${JSON.stringify(token)} });
+    const error = await made.signedUrl("a/b.png").catch((error) => error);
+    stdout.write(JSON.stringify([error.code, error.field, sent.length]), () => exit.call({}, 0));`;
+  const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "--eval", script], {
+    cwd: ROOT,
+  });
+  return JSON.parse(stdout);
+}
+
+for (const [where, globals] of Object.entries({ "a page": PAGE, "a worker of a page": WORKER })) {
+  for (const [name, token] of Object.entries(SECRETS)) {
+    test(`${name} that accessToken gives in ${where} is refused as apiKey's is`, async () => {
+      const refused = ["secret_key_in_browser", "accessToken", 0];
+      assert.deepEqual(await outcomeOfToken(globals, token), refused);
+      assert.deepEqual(await outcomeOfToken(globals, `Bearer ${token}\n`, { relay: true }), refused);
+      const allowed = await outcomeOfToken(globals, token, { dangerouslyAllowSecretKeyInBrowser: true });
+      assert.deepEqual(allowed, ["rejected", null, 1]);
+    });
+  }
+  test(`a user's token is sent from ${where}`, async () => {
+    assert.deepEqual(await outcomeOfToken(globals, jwt("authenticated")), ["rejected", null, 1]);
+  });
+}
+
+test("a secret key that accessToken gives on a server is sent", async () => {
+  assert.deepEqual(await outcomeOfToken(NODE, jwt("service_role")), ["rejected", null, 1]);
+});
+
 for (const [where, globals] of Object.entries({ Node: NODE, workerd: WORKERD })) {
   for (const [name, apiKey] of Object.entries(SECRETS)) {
     test(`${name} is fine in ${where}`, async () => {

@@ -119,6 +119,8 @@ export async function run(): Promise<string> {
   await sink.signedUrl(result.storagePath, 60, callOptions);
   sink.free();
   const fromEnv = await createSinkFromEnv(process.env);
+  const required: Sink = await createSinkFromEnv(process.env, { required: true });
+  required.free();
   await fromEnv?.sync(request);
   await sync(least, request, syncOptions);
   return (await signedUrl(least, storagePath, 60, callOptions)) + link + imageId;
