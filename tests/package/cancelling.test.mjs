@@ -4,7 +4,7 @@ import { execFile } from "node:child_process";
 import { getEventListeners } from "node:events";
 import { test } from "node:test";
 import { promisify } from "node:util";
-import { aRequest, PATH, POST, PUT, rejection, SIGN, scripted, sentTo, sinkFor } from "./helpers.mjs";
+import { aRequest, OWNER, PATH, POST, PUT, rejection, SIGN, scripted, sentTo, sinkFor } from "./helpers.mjs";
 
 const FAR = 3_600_000;
 const CALLS = {
@@ -162,7 +162,7 @@ const endsByItself = (body) =>
     { cwd: new URL("../..", import.meta.url), timeout: 20_000 },
   );
 
-const sinkText = (options) => `await createSink({ url: server.url, apiKey: "k", ownerUserId: "o", ${options} })`;
+const sinkText = (options) => `await createSink({ url: server.url, apiKey: "k", ownerUserId: "${OWNER}", ${options} })`;
 
 test("a process ends right after an aborted wait: no timer is left", async () => {
   await endsByItself(`

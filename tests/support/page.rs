@@ -18,7 +18,7 @@ const PRELUDE: &str = "
     if (url.includes('/sign/')) return Response.json({ signedURL: '/object/sign/a.png?token=t' });
     return Response.json([JSON.parse(init.body)], { status: 201 });
   };
-  const options = { url: 'https://x.invalid', apiKey: 'sb_publishable_x', ownerUserId: 'o', initialBackoffMs: 1, fetch };
+  const options = { url: 'https://x.invalid', apiKey: 'sb_publishable_x', ownerUserId: '7d6f2b8e-1111-4222-8333-444455556666', initialBackoffMs: 1, fetch };
   const sink = new Sink(options);
   const request = {
     date: '2026-05-11', slug: 'lighthouse', seed: 42, image: PNG, prompt: 'p', backend: 'b',
