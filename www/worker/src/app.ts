@@ -15,7 +15,6 @@ interface AppEnv {
   Bindings: Bindings;
   Variables: {
     requestId: string;
-    settings?: Settings;
     userId?: string;
     problem?: Problem;
     cors?: Record<string, string>;
@@ -112,14 +111,12 @@ app.onError((error, c) => respond(c, toProblem(error)));
 
 async function respond(c: AppContext, problem: Problem): Promise<Response> {
   c.set("problem", problem);
-  const settings = c.get("settings");
-  if (settings !== undefined) await discardBody(c.req.raw, settings.body);
+  await discardBody(c.req.raw);
   return problem.toResponse(c.get("requestId"));
 }
 
 async function signedIn(c: AppContext): Promise<{ user: User; settings: Settings }> {
   const settings = readSettings(c.env);
-  c.set("settings", settings);
   const user = await authenticate(c.req.header("authorization"), settings);
   c.set("userId", user.id);
   await limitRate(user, c.env);

@@ -10,54 +10,174 @@ export interface BodyLimits {
 /** Of JSON, which takes many times its size once it is parsed: enough for a long prompt and a large sidecar. */
 export const MAX_JSON_BYTES = 256 * 1024;
 
+/** How much is read at once: what a connection has by then, and no more than this. */
+const PIECE_BYTES = 64 * 1024;
+/** What a body has to bring in a second, over this time, or it counts as slow. */
+const LEAST_BYTES_PER_SECOND = 64_000;
+const SLOW_AFTER_MS = 3_000;
+/** How often a body that brings nothing is looked at. */
+const LOOK_MS = 250;
+
+/** What is still taken of a refused body. */
+const DISCARD: BodyLimits = { bytes: 1024 * 1024, ms: 2_000 };
+/** How many refused bodies are taken at once. */
+const MAX_DISCARDED = 8;
+
 /** How many bytes the body may turn out to have, by its own word; a longer one than allowed is refused right away. */
 export function announcedSize(request: Request, { bytes }: BodyLimits): number {
-  const length = request.headers.get("content-length");
-  if (length === null) return bytes;
-  if (Number(length) > bytes) throw tooLarge(bytes);
-  return Number(length);
-}
-
-/** Reads a body, and refuses it before, or while, it is read, where it is too long or too slow. */
-export async function readBody(request: Request, limits: BodyLimits): Promise<Blob> {
-  const chunks: Uint8Array<ArrayBuffer>[] = [];
-  await readChunks(request, limits, (chunk) => chunks.push(chunk));
-  return new Blob(chunks);
+  const length = lengthOf(request);
+  if (length === undefined) return bytes;
+  if (length > bytes) throw tooLarge(bytes);
+  return length;
 }
 
 /**
- * Reads a body that nobody has begun to read, and keeps none of it. workerd closes the connection when it answers
- * before a body is there: who is still sending then sees a broken line instead of the answer.
+ * Reads a body, and refuses it before, or while, it is read, where it is too long or too slow. `isInTheWay` says
+ * whether somebody waits for the room that it takes: then it has to be quick.
  */
-export async function discardBody(request: Request, limits: BodyLimits): Promise<void> {
-  if (request.body?.locked) return;
-  await readChunks(request, limits, () => {}).catch(() => {});
+export async function readBody(
+  request: Request,
+  limits: BodyLimits,
+  isInTheWay = () => false,
+): Promise<Uint8Array<ArrayBuffer>> {
+  announcedSize(request, limits);
+  const known = lengthOf(request);
+  let buffer = new ArrayBuffer(known ?? PIECE_BYTES);
+  let size = 0;
+  const pace = new Pace();
+  // Each piece is written to where it stays.
+  const room = () => {
+    if (size === buffer.byteLength && known === undefined) buffer = grown(buffer, limits.bytes + 1);
+    return new Uint8Array(buffer, size, Math.min(PIECE_BYTES, buffer.byteLength - size));
+  };
+  await readPieces(request, limits.ms, room, {
+    take(piece) {
+      buffer = piece.buffer;
+      size += piece.byteLength;
+      pace.count(piece.byteLength);
+      if (size > limits.bytes) throw tooLarge(limits.bytes);
+      return size === known;
+    },
+    look() {
+      if (pace.isSlow() && isInTheWay())
+        throw new Problem("too_slow", { detail: "Others wait for the room it takes." });
+    },
+  });
+  return new Uint8Array(buffer, 0, size);
 }
 
-async function readChunks(request: Request, limits: BodyLimits, take: (chunk: Uint8Array<ArrayBuffer>) => void) {
-  announcedSize(request, limits);
+/** When refused bodies are given up at the latest: an invocation whose client went away may not say that it ended. */
+const discarded = new Set<{ until: number }>();
+
+/**
+ * Reads some of a body that nobody has begun to read, and keeps none of it. workerd closes the connection when it
+ * answers before a body is there: who is still sending then sees a broken line instead of the answer. What takes longer,
+ * or is more, than that is worth has its line broken.
+ */
+export async function discardBody(request: Request): Promise<void> {
+  const { body } = request;
+  if (body === null || body.locked) return;
+  const now = Date.now();
+  for (const other of discarded) if (other.until < now) discarded.delete(other);
+  if (discarded.size >= MAX_DISCARDED) return;
+  const self = { until: now + 2 * DISCARD.ms };
+  discarded.add(self);
+  let buffer = new ArrayBuffer(PIECE_BYTES);
   let size = 0;
-  const reader = request.body?.getReader();
+  try {
+    await readPieces(request, DISCARD.ms, () => new Uint8Array(buffer), {
+      take(piece) {
+        buffer = piece.buffer;
+        size += piece.byteLength;
+        return size >= DISCARD.bytes;
+      },
+    });
+  } catch {
+    // Too slow, or gone: either way there is nobody to be kept waiting.
+  } finally {
+    discarded.delete(self);
+  }
+}
+
+interface Pieces {
+  /** Returns whether that was the last one that is wanted. */
+  take(piece: Uint8Array<ArrayBuffer>): boolean;
+  /** Called now and then, also while nothing comes. What it throws ends the reading. */
+  look?(): void;
+}
+
+/** Reads into what `room` gives, piece by piece. */
+async function readPieces(
+  request: Request,
+  withinMs: number,
+  room: () => Uint8Array<ArrayBuffer>,
+  { take, look }: Pieces,
+): Promise<void> {
+  if (request.body === null) return;
+  const until = Date.now() + withinMs;
+  const reader = request.body.getReader({ mode: "byob" });
   const timer = new AbortController();
-  const late = scheduler.wait(limits.ms, { signal: timer.signal }).then(
-    () => Promise.reject(new Problem("too_slow", { detail: `A request has to come within ${limits.ms} ms.` })),
-    () => new Promise<never>(() => {}),
-  );
+  const tick = () =>
+    scheduler.wait(LOOK_MS, { signal: timer.signal }).then(noPiece, () => new Promise<never>(() => {}));
+  let next = reader.read(room());
+  let ticking = tick();
   try {
     for (;;) {
-      const chunk = await Promise.race([reader?.read(), late]);
-      if (chunk === undefined || chunk.done) return;
-      size += chunk.value.byteLength;
-      if (size > limits.bytes) throw tooLarge(limits.bytes);
-      take(chunk.value);
+      const piece = await Promise.race([next, ticking]);
+      if (Date.now() > until) {
+        throw new Problem("too_slow", { detail: `A request has to come within ${withinMs} ms.` });
+      }
+      if (piece === undefined) {
+        look?.();
+        ticking = tick();
+        continue;
+      }
+      if (piece.done || take(piece.value as Uint8Array<ArrayBuffer>)) return;
+      next = reader.read(room());
     }
   } catch (error) {
     // The sender may be too busy to hear of it: don't wait for the cancelling.
-    reader?.cancel().catch(() => {});
+    next.catch(() => {});
+    reader.cancel().catch(() => {});
     throw error;
   } finally {
     timer.abort();
   }
+}
+
+const noPiece = () => undefined;
+
+/** How quickly a body comes, looked at over some seconds at a time. */
+class Pace {
+  #since = Date.now();
+  #bytes = 0;
+  #wasSlow = false;
+
+  count(bytes: number): void {
+    this.#bytes += bytes;
+  }
+
+  isSlow(): boolean {
+    const ms = Date.now() - this.#since;
+    if (ms >= SLOW_AFTER_MS) {
+      this.#wasSlow = this.#bytes < (LEAST_BYTES_PER_SECOND * ms) / 1000;
+      this.#since += ms;
+      this.#bytes = 0;
+    }
+    return this.#wasSlow;
+  }
+}
+
+function lengthOf(request: Request): number | undefined {
+  const length = request.headers.get("content-length");
+  return length === null ? undefined : Number(length);
+}
+
+/** Twice as large, with what is in it. */
+function grown(buffer: ArrayBuffer, most: number): ArrayBuffer {
+  const larger = new Uint8Array(Math.min(2 * buffer.byteLength, most));
+  larger.set(new Uint8Array(buffer));
+  return larger.buffer;
 }
 
 export function tooLarge(limit: number, what = "A request"): Problem {
@@ -68,14 +188,14 @@ export function tooLarge(limit: number, what = "A request"): Problem {
 export async function readJson(request: Request, limits: BodyLimits): Promise<Record<string, unknown>> {
   const type = request.headers.get("content-type") ?? "";
   if (!/^application\/json\s*(;|$)/i.test(type)) throw new Problem("unsupported_type", { detail: "Send JSON." });
-  return parseObject(await (await readBody(request, limits)).text(), "The body");
+  return parseObject(await readBody(request, limits), "The body");
 }
 
 /** `what` is what the text is called in front of the caller, `field` its name where it is one of several. */
-export function parseObject(text: string, what: string, field?: string): Record<string, unknown> {
+export function parseObject(utf8: Uint8Array, what: string, field?: string): Record<string, unknown> {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = JSON.parse(new TextDecoder().decode(utf8));
   } catch (cause) {
     throw new Problem("invalid_request", { detail: `${what} is not JSON.`, field, cause });
   }

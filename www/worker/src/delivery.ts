@@ -3,11 +3,11 @@ import { parseForm } from "./form";
 import { removeAbandoned } from "./incoming";
 import { causeOf, logStaged } from "./log";
 import { Problem } from "./problem";
-import { isUuid, toSyncRequest } from "./request";
+import { isUuid } from "./request";
 import { type Bindings, readSettings, type Settings } from "./settings";
-import { withSlot } from "./slots";
+import { deliveries } from "./slots";
 import { Staging } from "./staging";
-import { deliver } from "./sync";
+import { deliver, toImage } from "./sync";
 
 /** The longest wait between two tries. */
 const MAX_DELAY_SECONDS = 900;
@@ -80,12 +80,13 @@ async function handle(message: Message<unknown>, staging: Staging, settings: Set
 async function deliverStaged(imageId: string, staging: Staging, settings: Settings): Promise<"delivered" | "gone"> {
   const found = await staging.find(imageId);
   if (found === undefined) return "gone";
-  return withSlot(found.size, settings.bodyWaitMs, async () => {
+  const owner = { id: found.owner };
+  return deliveries.with(found.size, owner.id, settings.bodyWaitMs, async () => {
     const staged = await staging.open(imageId);
     if (staged === undefined) return "gone";
-    const { image, request } = await parseForm(staged.body, staged.contentType);
-    const owner = { id: found.owner };
-    await deliver(toSyncRequest(request, image), true, owner, settings, settings.deliveryDeadlineMs);
+    const form = parseForm(staged);
+    const image = toImage({ ...form, request: { ...form.request, imageId } });
+    await deliver(image, true, owner, settings, settings.deliveryDeadlineMs);
     await staging.release(imageId);
     return "delivered";
   });

@@ -1,12 +1,27 @@
 import { announcedSize, type BodyLimits, MAX_JSON_BYTES, parseObject, readBody, tooLarge } from "./body";
+import { boundaryOf, type Part, parseMultipart } from "./multipart";
 import { Problem } from "./problem";
 
-/** The two parts of `POST /api/sync`. */
+/** The two parts of `POST /api/sync`. The bytes of both are in one place, and stay there. */
 export interface SyncForm {
-  image: File;
+  image: Uint8Array<ArrayBuffer>;
+  /** The image's `Content-Type`, as its sender has it. */
+  imageType: string;
   /** The JSON of the part `request`. */
   request: Record<string, unknown>;
+  /** The whole of it, as it came. */
+  packed: PackedForm;
 }
+
+/** A form as it travels and is stored. */
+export interface PackedForm {
+  body: Uint8Array<ArrayBuffer>;
+  /** The `Content-Type`, boundary and all. */
+  type: string;
+}
+
+/** The parts that a form may have. */
+const PARTS = ["request", "image"];
 
 /** How many bytes the form may have; another body, and too long a one, is refused before it is read. */
 export function expectForm(request: Request, limits: BodyLimits): number {
@@ -15,53 +30,35 @@ export function expectForm(request: Request, limits: BodyLimits): number {
 }
 
 /** Reads a form that was expected. */
-export async function readForm(request: Request, limits: BodyLimits): Promise<SyncForm> {
-  return parseForm(await readBody(request, limits), typeOf(request));
+export async function readForm(request: Request, limits: BodyLimits, isInTheWay: () => boolean): Promise<SyncForm> {
+  const body = await readBody(request, limits, isInTheWay);
+  return parseForm({ body, type: `multipart/form-data; boundary="${boundaryOf(typeOf(request))}"` });
 }
 
-/** `type` is the `Content-Type`, boundary and all. */
-export async function parseForm(body: Blob | ArrayBuffer, type: string): Promise<SyncForm> {
-  const form = await parse(body, type);
-  for (const name of form.keys()) {
-    if (name !== "image" && name !== "request") throw invalid("Only the parts image and request are taken.");
-  }
-  const request = await textOf(only(form, "request"));
-  if (request.length > MAX_JSON_BYTES) throw tooLarge(MAX_JSON_BYTES, "The part request");
-  const image = only(form, "image");
-  if (typeof image === "string") throw invalid("The part image has to be a file, with a filename.", "image");
-  if (image.size === 0) throw invalid("The image is empty.", "image");
-  return { image, request: parseObject(request, "The part request", "request") };
-}
-
-/** The same two parts in one body, for {@link parseForm}. */
-export function makeForm({ image, request }: SyncForm): Response {
-  const form = new FormData();
-  form.append("request", JSON.stringify(request));
-  form.append("image", image);
-  return new Response(form);
+export function parseForm(packed: PackedForm): SyncForm {
+  const parts = parseMultipart(packed.body, packed.type, PARTS.length);
+  if (parts.some(({ name }) => !PARTS.includes(name))) throw invalid("Only the parts image and request are taken.");
+  const request = only(parts, "request");
+  if (request.bytes.length > MAX_JSON_BYTES) throw tooLarge(MAX_JSON_BYTES, "The part request");
+  const image = only(parts, "image");
+  if (!image.isFile) throw invalid("The part image has to be a file, with a filename.", "image");
+  if (image.bytes.length === 0) throw invalid("The image is empty.", "image");
+  return {
+    image: image.bytes,
+    imageType: image.type,
+    request: parseObject(request.bytes, "The part request", "request"),
+    packed,
+  };
 }
 
 function typeOf(request: Request): string {
   return request.headers.get("content-type") ?? "";
 }
 
-async function parse(body: Blob | ArrayBuffer, type: string): Promise<FormData> {
-  try {
-    return await new Response(body, { headers: { "content-type": type } }).formData();
-  } catch (cause) {
-    throw new Problem("invalid_request", { detail: "The body is no complete multipart/form-data.", cause });
-  }
-}
-
-function only(form: FormData, name: "image" | "request"): File | string {
-  const [part, ...more] = form.getAll(name);
+function only(parts: Part[], name: "image" | "request"): Part {
+  const [part, ...more] = parts.filter((part) => part.name === name);
   if (part === undefined || more.length > 0) throw invalid(`The part ${name} is needed once.`, name);
   return part;
-}
-
-/** A page may append the JSON as text, or as a Blob of type application/json. */
-async function textOf(part: File | string): Promise<string> {
-  return typeof part === "string" ? part : part.text();
 }
 
 function invalid(detail: string, field?: string): Problem {

@@ -1,51 +1,148 @@
 // How much an isolate holds in memory at once: its 128 MB are shared by all its requests, and nobody else counts.
 //
 // What is shared between requests here is plain data. A promise, a waiter or an AbortController that one request
-// makes and another one settles gets a request of workerd's killed as hung, so each waiter looks again by its own
-// timer. And an invocation whose client went away may end without its `finally`: so a slot is lent for a time.
+// makes and another one settles gets a request of workerd's killed as hung: so who waits leaves a note, whoever frees
+// room writes a slot onto the first one, and each looks at its own note by its own timer. And an invocation whose client
+// went away may end without its `finally`: so a slot is lent for a time, and a note counts while it is looked at.
 import { Problem } from "./problem";
 
-/** Bodies at once. */
-const MAX_SLOTS = 16;
-/** Bytes of bodies at once. Reading and parsing hold a body up to three times. */
-const MAX_BYTES = 32 * 1024 * 1024;
 /** Longer than any body may take to come and to be passed on. */
 const LENT_FOR_MS = 180_000;
+/** Longer than anybody who is still there leaves a note alone. */
+const NOTE_STANDS_MS = 2_000;
+
+interface Size {
+  slots: number;
+  bytes: number;
+}
 
 interface Slot {
+  user: string;
   bytes: number;
   until: number;
 }
 
-const taken = new Set<Slot>();
+interface Note {
+  user: string;
+  bytes: number;
+  seen: number;
+  slot: Slot | undefined;
+}
 
-/** Runs `work`, which holds up to `bytes` in memory, once there is room; 503 where there is none in `waitMs`. */
-export async function withSlot<T>(bytes: number, waitMs: number, work: () => Promise<T>): Promise<T> {
-  const giveUpAt = Date.now() + waitMs;
-  let slot = take(bytes);
-  // Looking is work too: who has waited for long looks more seldom.
-  for (let looks = 1; slot === undefined; looks += 1) {
-    if (Date.now() > giveUpAt) throw new Problem("busy");
-    await scheduler.wait((10 + Math.random() * 40) * Math.min(looks, 5));
-    slot = take(bytes);
+/** Room for bodies. */
+export class Room {
+  readonly #most: Size;
+  readonly #share: Size;
+  readonly #taken = new Set<Slot>();
+  /** Who waits, the longest first. */
+  readonly #notes = new Set<Note>();
+
+  /** `share` is what one user may have of it. */
+  constructor(most: Size, share: number) {
+    this.#most = most;
+    this.#share = { slots: most.slots * share, bytes: most.bytes * share };
   }
-  try {
-    return await work();
-  } finally {
-    taken.delete(slot);
+
+  /**
+   * Runs `work`, which holds up to `bytes` in memory for a user, once there is room; 503 where there is none in
+   * `waitMs`. It is given a way to ask whether somebody waits for its room.
+   */
+  async with<T>(
+    bytes: number,
+    user: string,
+    waitMs: number,
+    work: (isInTheWay: () => boolean) => Promise<T>,
+  ): Promise<T> {
+    const slot = await this.#wait({ user, bytes, seen: Date.now(), slot: undefined }, waitMs);
+    slot.until = Date.now() + LENT_FOR_MS;
+    try {
+      return await work(() => this.#isWaitedFor(slot));
+    } finally {
+      this.#taken.delete(slot);
+      this.#letIn();
+    }
+  }
+
+  async #wait(note: Note, waitMs: number): Promise<Slot> {
+    const giveUpAt = note.seen + waitMs;
+    try {
+      for (;;) {
+        note.seen = Date.now();
+        // Who was thought gone, or came too late for the room that was given, begins again.
+        this.#notes.add(note);
+        if (note.slot !== undefined && !this.#taken.has(note.slot)) note.slot = undefined;
+        this.#letIn();
+        if (note.slot !== undefined) return note.slot;
+        if (note.seen > giveUpAt) throw new Problem("busy");
+        // Looking is work too: who is far behind looks more seldom.
+        await scheduler.wait(Math.min(5 + 5 * this.#before(note), 250) * (0.5 + Math.random()));
+      }
+    } finally {
+      this.#notes.delete(note);
+    }
+  }
+
+  /** Gives room to those who wait, in their order: nobody passes another one but who waits for their own share only. */
+  #letIn(): void {
+    const now = Date.now();
+    for (const slot of this.#taken) if (slot.until < now) this.#taken.delete(slot);
+    const passed = new Set<string>();
+    for (const note of this.#notes) {
+      if (note.slot !== undefined) continue;
+      if (note.seen + NOTE_STANDS_MS < now) {
+        this.#notes.delete(note);
+      } else if (passed.has(note.user) || !this.#fitsShare(note)) {
+        passed.add(note.user);
+      } else if (this.#fits(note)) {
+        note.slot = { user: note.user, bytes: note.bytes, until: now + NOTE_STANDS_MS };
+        this.#taken.add(note.slot);
+      } else {
+        return;
+      }
+    }
+  }
+
+  /** How many are before it. */
+  #before(note: Note): number {
+    let count = 0;
+    for (const other of this.#notes) {
+      if (other === note) break;
+      count += 1;
+    }
+    return count;
+  }
+
+  #fits({ bytes }: Note): boolean {
+    return isWithin(this.#taken, bytes, this.#most);
+  }
+
+  #fitsShare({ user, bytes }: Note): boolean {
+    return isWithin(this.#of(user), bytes, this.#share);
+  }
+
+  #of(user: string): Set<Slot> {
+    return new Set([...this.#taken].filter((slot) => slot.user === user));
+  }
+
+  /** Not by those who wait for their own share only, unless it is a part of it. */
+  #isWaitedFor({ user }: Slot): boolean {
+    const now = Date.now();
+    return [...this.#notes].some(
+      (note) =>
+        note.slot === undefined && note.seen + NOTE_STANDS_MS >= now && (note.user === user || this.#fitsShare(note)),
+    );
   }
 }
 
 /** One body is let in alone, however large. */
-function take(bytes: number): Slot | undefined {
-  const now = Date.now();
+function isWithin(taken: Set<Slot>, bytes: number, most: Size): boolean {
+  if (taken.size === 0) return true;
   let used = 0;
-  for (const slot of taken) {
-    if (slot.until < now) taken.delete(slot);
-    else used += slot.bytes;
-  }
-  if (taken.size > 0 && (taken.size >= MAX_SLOTS || used + bytes > MAX_BYTES)) return undefined;
-  const slot = { bytes, until: now + LENT_FOR_MS };
-  taken.add(slot);
-  return slot;
+  for (const slot of taken) used += slot.bytes;
+  return taken.size < most.slots && used + bytes <= most.bytes;
 }
+
+/** For what users send. */
+export const uploads = new Room({ slots: 16, bytes: 32 * 1024 * 1024 }, 1 / 4);
+/** For what the queue brings, so that neither waits for the other. */
+export const deliveries = new Room({ slots: 4, bytes: 16 * 1024 * 1024 }, 1);

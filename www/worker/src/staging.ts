@@ -1,6 +1,6 @@
 import type { SyncResult } from "imagen-cloud";
 import type { User } from "./auth";
-import { makeForm, type SyncForm } from "./form";
+import type { PackedForm } from "./form";
 import { Problem } from "./problem";
 import type { Bindings, Settings } from "./settings";
 
@@ -27,7 +27,7 @@ const PATIENCE_MS = 10_000;
 
 /**
  * Images that Supabase could not take, in an R2 bucket: `staged/{imageId}` is one object, image and request together as
- * `multipart/form-data`, so that there is no half of it. Who queues it comes later, and may fail: the bucket is what
+ * the `multipart/form-data` that they came in, so that there is no half of it. Who queues it comes later, and may fail: the bucket is what
  * counts, and the cron trigger queues again what lies there for long.
  */
 export class Staging {
@@ -52,14 +52,12 @@ export class Staging {
   }
 
   /** Resolves once the image is safe. One that is staged already is left as it is, and another one's id refused. */
-  async keep(form: SyncForm, { imageId, storagePath }: SyncResult, user: User): Promise<void> {
-    const packed = makeForm(form);
-    const contentType = packed.headers.get("content-type") ?? "";
+  async keep(packed: PackedForm, { imageId, storagePath }: SyncResult, user: User): Promise<void> {
     try {
       const put = await inTime(
-        this.#bucket.put(STAGED + imageId, await packed.arrayBuffer(), {
+        this.#bucket.put(STAGED + imageId, packed.body, {
           onlyIf: new Headers({ "if-none-match": "*" }),
-          httpMetadata: { contentType },
+          httpMetadata: { contentType: packed.type },
           customMetadata: { owner: user.id, storagePath: encodeURIComponent(storagePath) },
         }),
       );
@@ -75,11 +73,11 @@ export class Staging {
     if (earlier !== undefined) refuseOther(earlier, { imageId, storagePath }, user);
   }
 
-  /** The form and its `Content-Type`, unparsed. */
-  async open(imageId: string): Promise<{ body: ArrayBuffer; contentType: string } | undefined> {
+  /** The form, unparsed. Its request may lack the `imageId` that it was given. */
+  async open(imageId: string): Promise<PackedForm | undefined> {
     const object = await this.#bucket.get(STAGED + imageId);
     if (object === null) return undefined;
-    return { body: await object.arrayBuffer(), contentType: object.httpMetadata?.contentType ?? "" };
+    return { body: new Uint8Array(await object.arrayBuffer()), type: object.httpMetadata?.contentType ?? "" };
   }
 
   /** Only for an image whose row is confirmed. */

@@ -1,12 +1,12 @@
-import { type ImagenCloudError, isImagenCloudError, type SyncRequest, type SyncResult } from "imagen-cloud";
+import { isImagenCloudError, type SyncRequest, type SyncResult } from "imagen-cloud";
 import type { User } from "./auth";
 import { expectForm, readForm, type SyncForm } from "./form";
 import { logStaged } from "./log";
 import { isUuid, toSyncRequest, withImageId } from "./request";
 import type { Bindings, Settings } from "./settings";
-import { withSlot } from "./slots";
+import { uploads } from "./slots";
 import { refuseOther, type Staged, Staging } from "./staging";
-import { refuseAnothersId, withSink } from "./supabase";
+import { askSupabase, refuseAnothersId, withSink } from "./supabase";
 
 /** Where an image landed, or will land. */
 export interface Accepted extends SyncResult {
@@ -14,14 +14,27 @@ export interface Accepted extends SyncResult {
   queued?: true;
 }
 
+/** An image on its way. */
+export interface Image {
+  /** With so much of the image as its type and size are read from. */
+  request: SyncRequest;
+  /** All of it. */
+  bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** How far into an image the package looks. */
+const HEADER_BYTES = 2 * 1024 * 1024;
+
 /**
  * Takes the image of a `POST /api/sync` to Supabase, or stages it where Supabase does not take it in time. The same
  * `imageId` again is answered alike and changes nothing.
  */
 export async function syncImage(request: Request, user: User, settings: Settings, env: Bindings): Promise<Accepted> {
-  return withSlot(expectForm(request, settings.body), settings.bodyWaitMs, async () => {
-    const { image, request: fields } = await readForm(request, settings.body);
-    return accept({ image, request: withImageId(fields) }, isUuid(fields.imageId), user, settings, env);
+  const size = expectForm(request, settings.body);
+  return uploads.with(size, user.id, settings.bodyWaitMs, async (isInTheWay) => {
+    const form = await readForm(request, settings.body, isInTheWay);
+    const isKnown = isUuid(form.request.imageId);
+    return accept({ ...form, request: withImageId(form.request) }, isKnown, user, settings, env);
   });
 }
 
@@ -33,29 +46,34 @@ async function accept(
   settings: Settings,
   env: Bindings,
 ): Promise<Accepted> {
-  const syncRequest = toSyncRequest(form.request, form.image);
+  const image = toImage(form);
   const staging = Staging.of(env, settings);
-  const imageId = String(syncRequest.imageId);
+  const imageId = String(image.request.imageId);
   const earlier = isKnown ? await findStaged(imageId, staging) : undefined;
   if (earlier !== undefined) refuseOther(earlier, { imageId }, user);
   try {
-    const done = await deliver(syncRequest, isKnown, user, settings, settings.syncDeadlineMs);
+    const done = await deliver(image, isKnown, user, settings, settings.syncDeadlineMs);
     // The queue's message will find nothing to do.
     if (earlier?.storagePath === done.storagePath) await staging?.release(done.imageId).catch(() => {});
     return done;
   } catch (error) {
-    if (staging === undefined || !mayPass(error)) throw error;
-    const place = { storagePath: error.storagePath, imageId: error.imageId };
+    const place = placeOf(error);
+    if (staging === undefined || place === undefined) throw error;
     if (earlier !== undefined) refuseOther(earlier, place, user);
-    else await staging.keep(form, place, user);
+    else await staging.keep(form.packed, place, user);
     logStaged({ event: "staged", imageId, cause: error }, env);
     return { ...place, queued: true };
   }
 }
 
-/** Object and row, unless another user has the id. */
+export function toImage({ image, imageType, request }: SyncForm): Image {
+  const header = new Blob([image.subarray(0, HEADER_BYTES)], { type: imageType });
+  return { request: toSyncRequest(request, header), bytes: image };
+}
+
+/** Object and row, unless another user has the id. To the package the header is the image; what is sent is all of it. */
 export async function deliver(
-  request: SyncRequest,
+  { request, bytes }: Image,
   isKnown: boolean,
   user: User,
   settings: Settings,
@@ -63,7 +81,10 @@ export async function deliver(
 ): Promise<SyncResult> {
   const until = Date.now() + withinMs;
   if (isKnown) await refuseAnothersId(String(request.imageId), user, settings);
-  return withSink(user, settings, (sink) => sink.sync(request, { deadlineMs: Math.max(1, until - Date.now()) }));
+  const send: typeof fetch = (input, init) =>
+    askSupabase(input, init?.method === "PUT" ? { ...init, body: bytes } : init);
+  const sync = { deadlineMs: Math.max(1, until - Date.now()) };
+  return withSink(user, settings, (sink) => sink.sync(request, sync), { fetch: send });
 }
 
 /** A bucket that does not answer keeps no image from Supabase. */
@@ -71,7 +92,9 @@ async function findStaged(imageId: string, staging: Staging | undefined): Promis
   return staging?.find(imageId).catch(() => undefined);
 }
 
-/** Whether it is Supabase's state that kept an image away, and not the image. Its path and id are fixed by then. */
-function mayPass(error: unknown): error is ImagenCloudError & SyncResult {
-  return isImagenCloudError(error) && error.retryable && error.storagePath !== undefined && error.imageId !== undefined;
+/** Where an image was to go that it was Supabase's state that kept away, and not the image. */
+function placeOf(error: unknown): SyncResult | undefined {
+  if (!isImagenCloudError(error) || !error.retryable) return undefined;
+  const { storagePath, imageId } = error;
+  return storagePath === undefined || imageId === undefined ? undefined : { storagePath, imageId };
 }

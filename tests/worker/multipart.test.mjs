@@ -1,0 +1,108 @@
+// What reads a form: the same as the platform's own reader, in a time that no sender can stretch.
+import assert from "node:assert/strict";
+import { before, test } from "node:test";
+import { importModule } from "./modules.mjs";
+
+let parseMultipart;
+before(async () => {
+  ({ parseMultipart } = await importModule("multipart.ts"));
+});
+
+const TYPE = "multipart/form-data; boundary=x";
+const bytes = (text) => Uint8Array.from(Buffer.from(text, "latin1"));
+const part = (name, body, more = "") =>
+  `--x\r\nContent-Disposition: form-data; name="${name}"${more}\r\n\r\n${body}\r\n`;
+const parse = (body, type = TYPE, most = 2) => parseMultipart(bytes(body), type, most);
+
+test("what the platform packs is read as it was", async () => {
+  const image = new Uint8Array(100_000).map((_, index) => (index * 7919) >> 3);
+  const form = new FormData();
+  form.append("request", '{"prompt":"ein Leuchtturm — 灯台"}');
+  form.append("image", new File([image], 'a "b"; name="request".png', { type: "image/png" }));
+  const packed = new Response(form);
+  const body = new Uint8Array(await packed.arrayBuffer());
+  const [request, file] = parseMultipart(body, packed.headers.get("content-type"), 2);
+  assert.equal(new TextDecoder().decode(request.bytes), '{"prompt":"ein Leuchtturm — 灯台"}');
+  assert.deepEqual(
+    [request.name, request.isFile, file.name, file.isFile, file.type],
+    ["request", false, "image", true, "image/png"],
+  );
+  assert.deepEqual(Buffer.from(file.bytes), Buffer.from(image));
+  assert.equal(file.bytes.buffer, body.buffer, "no byte was copied");
+});
+
+test("bytes that look like a boundary's beginning are an image's", () => {
+  for (const image of ["\r\n--", "\r\r\n--y\r\n-", "\r\n\r\n--\r\n--\r\n", "x--x", "\r", ""]) {
+    const [found] = parse(`${part("image", image, '; filename="a"')}--x--`);
+    assert.equal(Buffer.from(found.bytes).toString("latin1"), image);
+  }
+});
+
+test("what is before the first boundary and behind the last one is nothing", () => {
+  assert.deepEqual(
+    parse(`preamble\r\n${part("a", "1")}--x--\r\nepilogue`).map(({ name }) => name),
+    ["a"],
+  );
+  assert.deepEqual(parse("--x--\r\n"), []);
+});
+
+test("a boundary may be quoted, and blanks may follow it", () => {
+  const body = part("a", "1").replace("--x\r\n", "--a=b \t\r\n");
+  const [{ name }] = parse(`${body}--a=b--`, 'Multipart/Form-Data; charset=utf-8; BOUNDARY="a=b"');
+  assert.equal(name, "a");
+});
+
+test("a form that is none is refused", () => {
+  const bad = {
+    nothing: "",
+    "no boundary": "abc",
+    "no end": part("a", "1"),
+    "a part without headers": "--x\r\nabc\r\n--x--",
+    "a part without a name": "--x\r\nContent-Disposition: form-data\r\n\r\n1\r\n--x--",
+    "a boundary that goes on": `${part("a", "1").replace("--x", "--xy")}--x--`,
+    "headers without an end": `--x\r\nContent-Disposition: form-data; name=a; b="${"c".repeat(5_000)}"\r\n\r\n1\r\n--x--`,
+  };
+  for (const [name, body] of Object.entries(bad)) assert.throws(() => parse(body), { code: "invalid_request" }, name);
+  for (const type of ["multipart/form-data", `${TYPE}${"y".repeat(70)}`, "multipart/form-data; boundary=\u00e9"]) {
+    assert.throws(() => parse("--x--", type), { code: "invalid_request" });
+  }
+});
+
+/** Counts the bytes that are looked at, and the searches that the platform does. */
+function counted(body) {
+  const count = { steps: 0 };
+  const watched = new Proxy(body, {
+    get(target, key) {
+      const value = target[key];
+      if (typeof value === "function") {
+        if (key === "indexOf") count.steps += 1;
+        return value.bind(target);
+      }
+      if (typeof key === "string" && /^\d+$/.test(key)) count.steps += 1;
+      return value;
+    },
+  });
+  return { watched, count };
+}
+
+test("of many small parts none is looked at past the last one that may be", () => {
+  const body = bytes(`${part("a", "").repeat(20_000)}--x--`);
+  const { watched, count } = counted(body);
+  assert.throws(() => parseMultipart(watched, TYPE, 2), { code: "invalid_request" });
+  assert.ok(count.steps < 1_000, `${count.steps} steps for ${body.length} bytes`);
+});
+
+test("whatever an image consists of, twice as much of it takes twice as many steps", () => {
+  const boundary = "a".repeat(70);
+  for (const pattern of ["\r", "\r\n", "\r\n--", `\r\n--${"a".repeat(69)}`, "a", `${"b".repeat(40)}\r`]) {
+    const steps = [20_000, 40_000].map((size) => {
+      const image = pattern.repeat(Math.ceil(size / pattern.length)).slice(0, size);
+      const text = `${part("image", image, '; filename="a"')}--x--`.replaceAll("--x", `--${boundary}`);
+      const { watched, count } = counted(bytes(text));
+      assert.equal(parseMultipart(watched, `multipart/form-data; boundary=${boundary}`, 2).length, 1);
+      return count.steps;
+    });
+    assert.ok(steps[1] < 2.5 * steps[0], `${JSON.stringify(pattern)}: ${steps}`);
+    assert.ok(steps[1] < 4 * 40_000, `${JSON.stringify(pattern)}: ${steps}`);
+  }
+});
