@@ -57,8 +57,13 @@ export async function plan(request: SyncRequest, user: User, settings: Settings)
  * Throws when another user's row has this id. A sync would find out too, but only at the insert, when the bytes are
  * stored already. So this is a courtesy, and an answer that does not come is no reason to stop, nor to use up a deadline.
  */
-export async function refuseAnothersId(imageId: string, user: User, settings: Settings): Promise<void> {
-  const row = await findRow(imageId, settings, settings.syncDeadlineMs / 3).catch(() => undefined);
+export async function refuseAnothersId(
+  imageId: string,
+  user: User,
+  settings: Settings,
+  withinMs = settings.syncDeadlineMs / 3,
+): Promise<void> {
+  const row = await findRow(imageId, settings, withinMs).catch(() => undefined);
   if (row !== undefined && row.owner !== user.id) throw new Problem("id_taken", { imageId });
 }
 

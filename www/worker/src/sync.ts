@@ -2,11 +2,12 @@ import { isImagenCloudError, type SyncRequest, type SyncResult } from "imagen-cl
 import type { User } from "./auth";
 import { expectForm, readForm, type SyncForm } from "./form";
 import { logStaged } from "./log";
+import { outage, PROBE_MS } from "./outage";
 import { isUuid, toSyncRequest, withImageId } from "./request";
 import type { Bindings, Settings } from "./settings";
 import { uploads } from "./slots";
 import { refuseOther, type Staged, Staging } from "./staging";
-import { askSupabase, refuseAnothersId, withSink } from "./supabase";
+import { askSupabase, plan, refuseAnothersId, withSink } from "./supabase";
 
 /** Where an image landed, or will land. */
 export interface Accepted extends SyncResult {
@@ -51,18 +52,28 @@ async function accept(
   const imageId = String(image.request.imageId);
   const earlier = isKnown ? await findStaged(imageId, staging) : undefined;
   if (earlier !== undefined) refuseOther(earlier, { imageId }, user);
+  const advice = staging === undefined ? "try" : outage.advise();
   try {
-    const done = await deliver(image, isKnown, user, settings, settings.syncDeadlineMs);
+    if (advice === "stage") throw new Hanging(await plan(image.request, user, settings));
+    const withinMs = advice === "probe" ? Math.min(PROBE_MS, settings.syncDeadlineMs) : settings.syncDeadlineMs;
+    const done = await deliver(image, isKnown, user, settings, withinMs);
     // The queue's message will find nothing to do.
     if (earlier?.storagePath === done.storagePath) await staging?.release(done.imageId).catch(() => {});
     return done;
   } catch (error) {
-    const place = placeOf(error);
+    const place = error instanceof Hanging ? error.place : placeOf(error);
     if (staging === undefined || place === undefined) throw error;
     if (earlier !== undefined) refuseOther(earlier, place, user);
     else await staging.keep(form.packed, place, user);
     logStaged({ event: "staged", imageId, cause: error }, env);
     return { ...place, queued: true };
+  }
+}
+
+/** Nobody tries to reach Supabase now. */
+class Hanging extends Error {
+  constructor(readonly place: SyncResult) {
+    super("the last ones got no answer in time");
   }
 }
 
@@ -80,11 +91,25 @@ export async function deliver(
   withinMs: number,
 ): Promise<SyncResult> {
   const until = Date.now() + withinMs;
-  if (isKnown) await refuseAnothersId(String(request.imageId), user, settings);
+  if (isKnown) await refuseAnothersId(String(request.imageId), user, settings, withinMs / 3);
   const send: typeof fetch = (input, init) =>
     askSupabase(input, init?.method === "PUT" ? { ...init, body: bytes } : init);
   const sync = { deadlineMs: Math.max(1, until - Date.now()) };
-  return withSink(user, settings, (sink) => sink.sync(request, sync), { fetch: send });
+  try {
+    const done = await withSink(user, settings, (sink) => sink.sync(request, sync), { fetch: send });
+    outage.answered();
+    return done;
+  } catch (error) {
+    note(error, user);
+    throw error;
+  }
+}
+
+/** What an error says of Supabase. */
+function note(error: unknown, user: User): void {
+  if (!isImagenCloudError(error)) return;
+  if (error.code === "timeout" || error.code === "deadline_exceeded") outage.hung(user.id);
+  else if (error.status !== undefined) outage.answered();
 }
 
 /** A bucket that does not answer keeps no image from Supabase. */
