@@ -26,7 +26,7 @@ package-test: ## pack the package, install it, and load it in every kind of host
 lint: build ## formatters, linters, type checks, documentation
 	@scripts/lint.sh
 
-audit: ## licences, sources and known weaknesses of what this is built on
+audit: ## licences, sources and known weaknesses of what this is built on, and a list of what ships
 	@scripts/bootstrap.sh audit
 	@scripts/audit.sh
 

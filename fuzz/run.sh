@@ -20,7 +20,9 @@ export CARGO_TARGET_DIR=$PWD/target/fuzz
 mkdir -p "$CARGO_TARGET_DIR"
 # No sanitizer: there is no unsafe code to watch, and so it goes three times as fast and its memory tells of ours.
 build() { cargo fuzz "$1" --sanitizer none "${@:2}"; }
-# The fuzzers' own dependencies are not the library's: they are locked apart.
+# The fuzzers' own dependencies are not the library's: they are locked apart. cargo-fuzz takes no --locked, so the lock
+# file is held against them first.
+cargo fetch --locked --quiet --manifest-path fuzz/Cargo.toml
 build build 2>"$CARGO_TARGET_DIR.log" || { cat "$CARGO_TARGET_DIR.log" >&2; exit 1; }
 
 node fuzz/seeds.mjs target/fuzz-seeds

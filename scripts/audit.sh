@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Licences, sources and known weaknesses of everything that this is built on. The lists of weaknesses are asked of their
 # servers: what could not be asked is said at the end, and is then not checked. Status 1 where something was found.
+# target/sbom.cdx.json then lists what ships.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PATH=$PWD/.tools/bin:$PATH
@@ -17,6 +18,8 @@ npm_audit() {
     unchecked+=("weaknesses of npm packages of $folder (npm's audit service gave no report)")
   fi
 }
+
+node scripts/sbom.mjs target/sbom.cdx.json
 
 cargo-deny --offline check bans licenses sources || found+=("licences, versions or sources of crates")
 if ! said=$(cargo-deny check advisories 2>&1); then

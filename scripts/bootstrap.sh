@@ -152,7 +152,7 @@ debian_rust() {
     mkdir -p "$kept.source"
     cp -r "/usr/src/rustc-$release/library/." "$kept.source"
     # What the compiler's own build does: std's crates may use unstable features and are marked as std.
-    # Not --offline: a dev-dependency of std is not in Debian's source.
+    # Neither --offline nor --locked: not all that std's lock file names is in Debian's source.
     logged std env -C "$kept.source" RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 \
       __CARGO_DEFAULT_LIB_METADATA=stablestd CARGO_TARGET_DIR=target \
       RUSTFLAGS="-Zforce-unstable-if-unmarked -Cembed-bitcode=yes" \
@@ -175,7 +175,7 @@ debian_rust() {
 
 # need_crate CRATE VERSION PROGRAM...: the user's if it is of this version, else built into the cache.
 need_crate() {
-  local crate=$1 version=$2 dir=$cache/$1-$2 program theirs
+  local crate=$1 version=$2 dir=$cache/$1-$2 program theirs locked=()
   shift 2
   [[ -x $bin/$1 && $(readlink "$bin/$1") == "$dir/"* ]] && return
   theirs=$(users "$1")
@@ -186,11 +186,12 @@ need_crate() {
   if [[ ! -d $dir ]]; then
     say "$crate $version: cargo install (some minutes)"
     rm -rf "$dir.partial"
-    # Not --locked: the lock file of wasm-bindgen-cli names a crate version that was withdrawn.
+    # wasm-bindgen-cli is not --locked: its lock file names a crate version that was withdrawn.
+    [[ $crate == wasm-bindgen-cli ]] || locked=(--locked)
     # Lightly optimized: building them takes longer than they ever run.
     logged "$crate" env CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off \
       CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
-      cargo install "$crate" --version "$version" --root "$dir.partial" --target-dir "$dir.partial/target"
+      cargo install "${locked[@]}" "$crate" --version "$version" --root "$dir.partial" --target-dir "$dir.partial/target"
     rm -rf "$dir.partial/target"
     mv "$dir.partial" "$dir"
   fi
@@ -220,7 +221,7 @@ need_node() {
     if [[ ! -d $dir ]]; then
       say "node: $("$theirs" --version) is too old, fetching $node_version from npm"
       rm -rf "$dir.partial"
-      PATH=$search logged node npm install --prefix "$dir.partial" --no-audit --no-fund "node-$platform@$node_version"
+      PATH=$search logged node npm install --prefix "$dir.partial" --ignore-scripts --no-audit --no-fund "node-$platform@$node_version"
       mv "$dir.partial" "$dir"
     fi
     link node "$dir/node_modules/node-$platform/bin/node"
@@ -229,7 +230,7 @@ need_node() {
   say "node: $("$bin/node" --version), npm $("$bin/npm" --version)"
 }
 
-# need_npm_packages FOLDER FLAG...: what the folder's lock file names.
+# need_npm_packages FOLDER FLAG...: what the folder's lock file names. Its .npmrc lets no package run an install script.
 need_npm_packages() {
   local folder=$1
   shift
@@ -351,4 +352,4 @@ if [[ $level == test || $level == package ]]; then
   need_postgres
 fi
 # Install scripts would only copy Deno and Bun to where nobody looks for them.
-[[ $level != package ]] || need_npm_packages tests/packaging/tools --ignore-scripts
+[[ $level != package ]] || need_npm_packages tests/packaging/tools

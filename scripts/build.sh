@@ -34,7 +34,7 @@ rm -f pkg/migrations/*.sql
 cp supabase/migrations/*.sql pkg/migrations/
 
 # Nothing to do when no input is newer than the last output.
-inputs=(src Cargo.toml Cargo.lock scripts/build.sh package-lock.json)
+inputs=(src Cargo.toml Cargo.lock scripts/build.sh scripts/glue.mjs package-lock.json)
 [[ ! -d .cargo ]] || inputs+=(.cargo)
 if [[ -f $out/.built && -f $wasm && -f Cargo.lock && -z $(find "${inputs[@]}" -newer $out/.built -print -quit) ]]; then
   node scripts/sizes.mjs
@@ -49,9 +49,10 @@ echo "build: cargo, wasm-bindgen, wasm-opt"
 paths=("--remap-path-prefix=$PWD=." "--remap-path-prefix=$(rustc --print sysroot)/lib/rustlib/src/rust=rust")
 for registry in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*; do paths+=("--remap-path-prefix=$registry=crates"); done
 # Not by RUSTFLAGS, which would replace the flags in .cargo/config.toml.
-cargo build --quiet --release --target wasm32-unknown-unknown --lib \
+cargo build --locked --quiet --release --target wasm32-unknown-unknown --lib \
   --config "target.wasm32-unknown-unknown.rustflags=[$(printf '"%s",' "${paths[@]}")]"
 "${bind[@]}" --out-dir "$next"
+node scripts/glue.mjs "$next/imagen_cloud.js"
 "${optimize[@]}" --strip-debug "$next/imagen_cloud_bg.wasm" -o "$next/optimized.wasm"
 mv "$next/optimized.wasm" "$next/imagen_cloud_bg.wasm"
 # The outbox's IndexedDB wrapper comes along, so that the package needs no dependency and no bundler.

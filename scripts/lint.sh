@@ -13,9 +13,9 @@ check() {
 
 command -v cargo-fmt >/dev/null || echo "lint: rustfmt is missing; run: rustup component add rustfmt" >&2
 check rustfmt cargo fmt --check
-check clippy cargo clippy --quiet --all-targets -- -D warnings
-check clippy-wasm cargo clippy --quiet --target wasm32-unknown-unknown --lib -- -D warnings
-check rustdoc env RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps
+check clippy cargo clippy --locked --quiet --all-targets -- -D warnings
+check clippy-wasm cargo clippy --locked --quiet --target wasm32-unknown-unknown --lib -- -D warnings
+check rustdoc env RUSTDOCFLAGS="-D warnings" cargo doc --locked --quiet --no-deps
 check biome biome check
 # A page and a Worker have other globals, hence projects of their own.
 for project in tsconfig.json www/*/tsconfig.json; do

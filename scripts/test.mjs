@@ -33,7 +33,7 @@ if (!Number.isInteger(jobs) || jobs < 1) {
 // A suite: its command, whether it has tests yet, and whether its tests measure time: then all others let it go first.
 // The longest begin first, so that none is left at the end. What compiles on all cores is not beside the other that does.
 const suites = {
-  rust: { command: ["cargo", "test", "--profile", "native-tests", "--no-fail-fast"], exists: true },
+  rust: { command: ["cargo", "test", "--locked", "--profile", "native-tests", "--no-fail-fast"], exists: true },
   page: folder("page"),
   worker: folder("worker"),
   outbox: folder("outbox"),
@@ -46,7 +46,10 @@ const suites = {
   chaos: folder("chaos"),
   integration: folder("integration"),
   "browser-rust": {
-    command: "wasm-pack test --headless --chrome --mode no-install --chromedriver .tools/bin/chromedriver".split(" "),
+    command:
+      "wasm-pack test --headless --chrome --mode no-install --chromedriver .tools/bin/chromedriver . -- --locked".split(
+        " ",
+      ),
     exists: true,
   },
   types: folder("types"),

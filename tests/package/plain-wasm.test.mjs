@@ -24,6 +24,9 @@ before(async () => {
     "--no-opt",
     "--out-dir",
     fileURLToPath(OUT),
+    ".",
+    "--",
+    "--locked",
   ];
   const path = `${ROOT}.tools/bin:${process.env.PATH}`;
   await promisify(execFile)("wasm-pack", args, { cwd: ROOT, env: { ...process.env, PATH: path }, maxBuffer: 1 << 26 });

@@ -1,9 +1,14 @@
 // What this is built on: exact versions, from wherever the user's registry is, under licences that let it be passed on.
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { test } from "node:test";
+import { importOnce } from "../../scripts/glue.mjs";
+import { listShipped } from "../../scripts/sbom.mjs";
+import { buildApp } from "../../www/local/app.mjs";
+import { bundleWorker } from "../../www/local/worker.mjs";
 
-const json = async (path) => JSON.parse(await readFile(new URL(`../../${path}`, import.meta.url), "utf8"));
+const text = (path) => readFile(new URL(`../../${path}`, import.meta.url), "utf8");
+const json = async (path) => JSON.parse(await text(path));
 const FOLDERS = ["", "pkg/", "www/app/", "www/worker/", "tests/packaging/tools/"];
 const LOCKED = ["", "tests/packaging/tools/"];
 
@@ -36,4 +41,66 @@ test("what the page and the Worker pass on is under licences that allow it", asy
   for (const [path, { license }] of shipped) {
     assert.ok(["MIT", "ISC", "0BSD", "Apache-2.0", "OFL-1.1"].includes(license), `${path}: ${license}`);
   }
+});
+
+/** Packages with an install script, all of which do without it: their programs are packages of their own. */
+const SCRIPTED = ["bun", "deno", "esbuild", "fsevents", "workerd"];
+
+test("no install script runs, and a new package that has one is noticed", async () => {
+  for (const folder of LOCKED) {
+    assert.match(await text(`${folder}.npmrc`), /^ignore-scripts=true$/m, folder);
+    const { packages } = await json(`${folder}package-lock.json`);
+    for (const [path, { hasInstallScript }] of Object.entries(packages)) {
+      if (hasInstallScript) assert.ok(SCRIPTED.includes(path.replace(/^.*node_modules\//, "")), path);
+    }
+  }
+});
+
+test("cargo builds what the lock files say, or it is said why not", async () => {
+  const scripts = (await readdir(new URL("../../scripts/", import.meta.url))).map((name) => `scripts/${name}`);
+  for (const path of [...scripts, "Makefile", ".ci/run", "fuzz/run.sh"]) {
+    const lines = (await text(path)).split("\n");
+    for (const [at, line] of lines.entries()) {
+      if (!/\bcargo[" ,]+(build|test|clippy|doc|install|run|bench|fetch)\b/.test(line) || /^\s*(#|say|\/\/)/.test(line))
+        continue;
+      const isLocked = /--locked|locked\[@\]/.test(line);
+      const above = lines.slice(Math.max(0, at - 6), at).join("\n");
+      assert.ok(isLocked || /# .*--locked/.test(above), `${path}:${at + 1}: ${line}`);
+    }
+  }
+});
+
+test("the list of what ships has every package whose source is in the Worker's or the app's bundle", async () => {
+  const { components } = await listShipped();
+  const names = new Set(components.map(({ name }) => name));
+  const maps = [(await bundleWorker()).sourceMap];
+  for (const [path, body] of await buildApp()) if (path.endsWith(".map")) maps.push(body.toString());
+  const bundled = new Set(maps.flatMap((map) => JSON.parse(map).sources).flatMap(packageOf));
+  assert.ok(bundled.has("hono") && bundled.has("jose") && bundled.has("@supabase/auth-js"), [...bundled].join());
+  for (const name of bundled) assert.ok(names.has(name), name);
+  for (const name of ["idb", "wasm-bindgen", "js-sys", "sha2"]) assert.ok(names.has(name), name);
+  for (const name of ["playwright-core", "proptest", "typescript", "syn"]) assert.ok(!names.has(name), name);
+  for (const { name, version, hashes } of components) {
+    assert.match(version, /^\d+\.\d+\.\d+/, name);
+    assert.match(hashes[0].content, /^([0-9a-f]{64}|[0-9a-f]{128})$/, name);
+  }
+});
+
+function packageOf(source) {
+  const [, name] = /.*node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(source) ?? [];
+  return name === undefined || name === "vite" ? [] : [name];
+}
+
+test("the glue imports each module, and names it, once: bundlers warn of more", async () => {
+  const glue = await text("pkg/wasm/imagen_cloud.js");
+  const paths = glue.match(/^ +"\.\/snippets\/[^"]+"(?=: )/gm);
+  assert.ok(paths.length > 0);
+  assert.equal(new Set(paths).size, paths.length);
+  assert.equal(importOnce(glue), glue);
+  assert.throws(() => importOnce("import { other } from 'elsewhere'"), /another form/);
+});
+
+test("wrangler warns of nothing when it builds the Worker", async () => {
+  const { warnings } = await bundleWorker();
+  assert.deepEqual(warnings, []);
 });

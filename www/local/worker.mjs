@@ -116,7 +116,7 @@ export async function bundleWorker() {
       });
     },
   };
-  const { outputFiles } = await esbuild.build({
+  const { outputFiles, warnings } = await esbuild.build({
     entryPoints: [ENTRY],
     outfile: "index.js",
     bundle: true,
@@ -126,12 +126,10 @@ export async function bundleWorker() {
     conditions: ["workerd", "worker", "browser"],
     external: ["cloudflare:*", "node:*"],
     sourcemap: "linked",
-    // In wasm-bindgen's output.
-    logOverride: { "duplicate-object-key": "silent" },
     plugins: [keepWasm],
   });
   const text = (ending) => outputFiles.find(({ path }) => path.endsWith(ending)).text;
-  return { script: text("index.js"), sourceMap: text("index.js.map"), wasm };
+  return { script: text("index.js"), sourceMap: text("index.js.map"), wasm, warnings };
 }
 
 function toManifest({ script, sourceMap, wasm }) {
