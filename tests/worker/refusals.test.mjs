@@ -1,5 +1,6 @@
 // Requests that try to get in where they don't belong. None may write anything, whatever it is answered.
 import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
 import { connect } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { encode, fields, file, mint, PIXEL, startBench } from "./support.mjs";
@@ -38,6 +39,107 @@ async function refused(status, code, send) {
   );
   assert.equal(await bench.snapshot(), stored);
 }
+
+describe("further attacks", () => {
+  const encoded = (value) =>
+    Buffer.from(typeof value === "string" ? value : JSON.stringify(value)).toString("base64url");
+  const payload = (changes) =>
+    encoded({ sub: user.id, aud: "authenticated", role: "authenticated", exp: 4102444800, ...changes });
+  /** Signed with the project's own secret, whatever its header says. */
+  const signed = (header, body = payload()) => {
+    const text = `${encoded(header)}.${body}`;
+    return `${text}.${createHmac("sha256", bench.supabase.jwtSecret).update(text).digest("base64url")}`;
+  };
+  const hmac = { alg: "HS256", typ: "JWT" };
+
+  const unauthorized = {
+    "a key in the header": () => signed({ alg: "ES256", jwk: { kty: "oct", k: "AAAA" } }),
+    "a key's address in the header": () => signed({ alg: "RS256", jku: "https://evil.example/jwks.json", kid: "x" }),
+    "a key id that is a path": () => mint("x".repeat(32), { kid: "../../../dev/null", sub: user.id }),
+    "an algorithm that is a list": () => signed({ alg: ["HS256"] }),
+    "an algorithm in small letters": () => signed({ alg: "hs256" }),
+    "no algorithm": () => signed({ typ: "JWT" }),
+    "an unencoded payload": () => signed({ ...hmac, b64: false, crit: ["b64"] }),
+    "an empty crit": () => signed({ ...hmac, crit: [] }),
+    "a header that is text": () => signed('"HS256"'),
+    "a header with two algorithms, of which none comes last": () => signed('{"alg":"HS256","alg":"none"}'),
+    "an empty signature": () => `${encoded(hmac)}.${payload()}.`,
+    "a signature of zeros": () => `${encoded(hmac)}.${payload()}.${"A".repeat(43)}`,
+    "an end that is text": () => signed(hmac, payload({ exp: "4102444800" })),
+    "an end that is a list": () => signed(hmac, payload({ exp: [4102444800] })),
+    "an end before 1970": () => signed(hmac, payload({ exp: -1 })),
+    "an end of null": () => signed(hmac, payload({ exp: null })),
+    "a start that is text": () => signed(hmac, payload({ nbf: "0" })),
+    "an audience in capitals": () => signed(hmac, payload({ aud: "AUTHENTICATED" })),
+    "an audience that begins alike": () => signed(hmac, payload({ aud: "authenticated2" })),
+    "an audience that is an object": () => signed(hmac, payload({ aud: { authenticated: true } })),
+    "an issuer with a path behind it": () => signed(hmac, payload({ iss: `${bench.front.url}/auth/v1/../x` })),
+    "an issuer that is a list": () => signed(hmac, payload({ iss: [`${bench.front.url}/auth/v1`] })),
+    "claims that are null": () => signed(hmac, encoded("null")),
+    "claims that are no JSON": () => signed(hmac, encoded("{")),
+    "a token of 17 kB": () => signed(hmac, payload({ app_metadata: "x".repeat(12_800) })),
+    "another user's ticket": async () => (await ticketOf(other)).ticket,
+    "one's own ticket": async () => (await ticketOf(user)).ticket,
+    "a ticket's upload token": async () => (await ticketOf(user)).token,
+  };
+  for (const [name, make] of Object.entries(unauthorized)) {
+    test(`a token with ${name} is refused`, async () => {
+      const token = await make();
+      await refused(401, "unauthorized", () => bench.post(token));
+    });
+  }
+
+  const wish = (changes) => fields({ size: PIXEL.length, mimeType: "image/png", ...changes });
+  const ticketOf = async ({ accessToken }) => (await bench.send("/api/tickets", accessToken, wish())).json();
+  const tickets = {
+    "a user's access token": () => user.accessToken,
+    "the service key": () => bench.supabase.serviceKey,
+    "another user's ticket": async () => (await ticketOf(other)).ticket,
+    "a ticket whose size was raised": async () => {
+      const [header, body, signature] = (await ticketOf(user)).ticket.split(".");
+      const claims = { ...JSON.parse(Buffer.from(body, "base64url")), size: 1e9 };
+      return [header, encoded(claims), signature].join(".");
+    },
+    "a ticket of no algorithm": async () => {
+      const [, body] = (await ticketOf(user)).ticket.split(".");
+      return `${encoded({ alg: "none", typ: "imagen-ticket+jwt" })}.${body}.`;
+    },
+    "a ticket signed with the JWT secret": async () => {
+      const [, body] = (await ticketOf(user)).ticket.split(".");
+      return signed({ ...hmac, typ: "imagen-ticket+jwt" }, body);
+    },
+    "an upload token": async () => (await ticketOf(user)).token,
+    "9 kB of a ticket's beginning": () => "eyJ".repeat(3_000),
+  };
+  for (const [name, make] of Object.entries(tickets)) {
+    test(`${name} is no ticket, neither for a commit nor for another one`, async () => {
+      const id = encodeURIComponent(await make());
+      await refused(403, "ticket_invalid", () => bench.send(`/api/tickets/${id}/commit`, user.accessToken, wish()));
+      await refused(403, "ticket_invalid", () => bench.send(`/api/tickets/${id}/renew`, user.accessToken, {}));
+    });
+  }
+
+  const sizes = {
+    "of null": null,
+    "as text": "70",
+    "below one": 0,
+    "less than nothing": -1,
+    "with a half": 1.5,
+    "past 2^53": 2 ** 53,
+  };
+  for (const [name, size] of Object.entries(sizes)) {
+    test(`a ticket for a size ${name} is a bad request`, () =>
+      refused(400, "invalid_request", () => bench.send("/api/tickets", user.accessToken, wish({ size }))));
+  }
+  test("a ticket for a size that JSON calls infinite is a bad request", () => {
+    const json = JSON.stringify(wish()).replace(`"size":${PIXEL.length}`, '"size":1e999');
+    return refused(400, "invalid_request", () => bench.send("/api/tickets", user.accessToken, json));
+  });
+  for (const mimeType of ["image/svg+xml", "IMAGE/PNG", "image/png;x=y", "__proto__", "constructor", "toString", ""]) {
+    test(`a ticket for the type ${JSON.stringify(mimeType)} is refused`, () =>
+      refused(415, "invalid_image", () => bench.send("/api/tickets", user.accessToken, wish({ mimeType }))));
+  }
+});
 
 describe("texts without measure", () => {
   const encoded = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
