@@ -1,4 +1,5 @@
-import { type Context, Hono } from "hono";
+import type { Context } from "hono";
+import { Hono } from "hono/tiny";
 import { authenticate, type User } from "./auth";
 import { discardBody } from "./body";
 import { corsHeaders, PREFLIGHT_HEADERS, SECURITY_HEADERS } from "./cors";
