@@ -40,15 +40,23 @@ for (const vector of JSON.parse(readFileSync(new URL("tests/vectors/seed.json", 
 }
 
 // Images, as much of them as headers take.
+const dataFile = (name) => readFileSync(new URL(`tests/data/${name}`, root)).subarray(0, 700);
+for (const name of Object.keys(JSON.parse(readFileSync(new URL("tests/data/headers.json", root))))) {
+  add("image", dataFile(name));
+}
 for (const ending of ["png", "jpg", "webp", "avif", "gif"]) {
-  const bytes = readFileSync(new URL(`tests/data/lighthouse.${ending}`, root)).subarray(0, 700);
+  const bytes = dataFile(`lighthouse.${ending}`);
   add("image", bytes);
   add("request", fields("u", "2026-05-11", "a b", "", `image/${ending}`, "p", "b", "", "7,1,2,3", bytes));
 }
 const be16 = (number) => Buffer.from([number >> 8, number & 255]);
 const jpeg = (...segments) => Buffer.concat([Buffer.from([0xff, 0xd8]), ...segments]);
 const segment = (kind, content) => Buffer.concat([Buffer.from([0xff, kind]), be16(content.length + 2), content]);
-const frame = segment(0xc2, Buffer.concat([Buffer.from([8]), be16(240), be16(320), Buffer.alloc(10)]));
+const sampling = Buffer.from([3, 1, 0x22, 0, 2, 0x11, 1, 3, 0x11, 1]);
+const start = Buffer.from([0xff, 0xda]);
+const frame = Buffer.concat([segment(0xc2, Buffer.concat([Buffer.from([8]), be16(240), be16(320), sampling])), start]);
+const turned = segment(0xe1, Buffer.from("Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0", "latin1"));
+add("image", jpeg(turned, Buffer.from("stray"), frame));
 add("image", jpeg(segment(0xe0, Buffer.alloc(14)), segment(0xc4, Buffer.alloc(3)), frame));
 add("image", jpeg(segment(0xe0, Buffer.alloc(14)), Buffer.from([0xff, 0xff]), frame));
 const box = (kind, ...contents) => {

@@ -107,7 +107,7 @@ export interface SyncRequest {
   image: ImageSource;
   /** Ending of the object's name; a dot before it is taken off. Default: by the image's bytes, else `"png"`. */
   ext?: string;
-  /** MIME type. Default: by the image's bytes, else `"image/png"`. Bytes plainly of another type are refused. */
+  /** MIME type. Default: by the bytes, else a Blob's own `type`, else `"image/png"`. Bytes plainly of another type are refused. */
   mimeType?: string;
   /** What the image was made from; its SHA-256 goes into `prompt_hash`. Not shortened, no NUL, up to 2^22 characters. */
   prompt: string;
@@ -117,9 +117,9 @@ export interface SyncRequest {
   model?: string;
   /** A whole number of steps. Default none. */
   steps?: number;
-  /** Pixels. Default: by the image's header. */
+  /** Pixels, as shown. Default: by the image's header. */
   width?: number;
-  /** Pixels. Default: by the image's header. */
+  /** Pixels, as shown. Default: by the image's header. */
   height?: number;
   /** How long making the image took, in whole ms. Default none. */
   latencyMs?: number;

@@ -9,13 +9,13 @@ mod many;
 use crate::config::Config;
 use crate::error::{Code, Error, Stage};
 use crate::http::{Failure, Payload, Request, Response, SIGNATURE};
-use crate::image::{HEADER_BYTES, USUAL_HEADER_BYTES, is_cut};
+use crate::image::{Header, Walk};
 use crate::path::{StoragePath, is_plain_name};
 use crate::platform::{OnSent, Patience, Platform};
 use crate::race::{Racer, first_of};
 use crate::refusal::{self, Refusal};
 use crate::relay::{self, Ticket};
-use crate::request::{Shipment, SyncRequest};
+use crate::request::{Found, Shipment, SyncRequest};
 use crate::retry::{Attempts, Decision, Policy, retry_after_ms};
 use crate::row;
 use crate::storage::tus::{self, Outcome, Upload};
@@ -281,15 +281,19 @@ impl<P: Platform> Client<P> {
     pub async fn ship(&self, request: SyncRequest<P::Bytes>) -> Result<Shipment<P::Bytes>, Error> {
         request.check(&self.config)?;
         let size = self.platform.size(&request.image);
-        let mut first_bytes = Vec::new();
-        for count in [USUAL_HEADER_BYTES, HEADER_BYTES] {
-            let read = self.platform.first_bytes(&request.image, count).await;
-            first_bytes = read.map_err(|cause| Error::image("can't be read").with_cause(Some(cause)))?;
-            if !is_cut(&first_bytes) {
-                break;
-            }
+        let header = self.header(&request.image, size).await?;
+        let found = Found { size, header, own_type: self.platform.own_type(&request.image) };
+        request.ship(&self.config, &found, self.platform.random_bytes())
+    }
+
+    /// Looks into an image as far as its header needs; one piece of it is here at a time.
+    async fn header(&self, image: &P::Bytes, size: f64) -> Result<Option<Header>, Error> {
+        let mut walk = Walk::new(size);
+        while let Some(piece) = walk.wants() {
+            let read = self.platform.read(image, piece).await;
+            walk.read(&read.map_err(|cause| Error::image("can't be read").with_cause(Some(cause)))?);
         }
-        request.ship(&self.config, &first_bytes, size, self.platform.random_bytes())
+        Ok(walk.header())
     }
 
     async fn deliver(&self, shipment: &Shipment<P::Bytes>, call: &Call) -> Result<String, Error> {

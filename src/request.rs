@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::config::Config;
 use crate::error::Error;
-use crate::image::{self, Header};
+use crate::image::Header;
 use crate::json::ObjectText;
 use crate::limits;
 use crate::path::StoragePath;
@@ -35,6 +35,17 @@ pub struct SyncRequest<B> {
     /// A JSON object's text.
     pub sidecar: Option<String>,
     pub image_id: Option<String>,
+}
+
+/// What is found out about an image before it is sent.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Bytes.
+    pub size: f64,
+    /// What its bytes tell; `None` for bytes of no known format.
+    pub header: Option<Header>,
+    /// The MIME type that it has by itself, as a `Blob` has.
+    pub own_type: Option<String>,
 }
 
 /// All that two requests need: one image on its way, its path, id and row fixed.
@@ -93,20 +104,13 @@ impl<B> SyncRequest<B> {
         Ok(())
     }
 
-    /// Fixes path, id and row. `first_bytes` are the image's first [`image::HEADER_BYTES`], `size` is its length,
-    /// `random` fills a new id.
-    pub fn ship(
-        self,
-        config: &Config,
-        first_bytes: &[u8],
-        size: f64,
-        random: Option<[u8; 16]>,
-    ) -> Result<Shipment<B>, Error> {
-        if size <= 0.0 {
+    /// Fixes path, id and row. `random` fills a new id.
+    pub fn ship(self, config: &Config, found: &Found, random: Option<[u8; 16]>) -> Result<Shipment<B>, Error> {
+        if found.size <= 0.0 {
             return Err(Error::image("is empty"));
         }
-        let header = image::read_header(first_bytes);
-        let mime_type = self.mime_type(config, header)?;
+        let header = found.header;
+        let mime_type = self.mime_type(config, found)?;
         let format = header.map(|header| header.format);
         let ext = match (self.ext.as_str(), format) {
             ("", Some(format)) => format.ext(),
@@ -140,13 +144,15 @@ impl<B> SyncRequest<B> {
         })
     }
 
-    fn mime_type(&self, config: &Config, header: Option<Header>) -> Result<String, Error> {
-        let Some(Header { format, .. }) = header else {
+    fn mime_type(&self, config: &Config, found: &Found) -> Result<String, Error> {
+        let Some(Header { format, .. }) = found.header else {
             if config.require_image {
                 return Err(Error::image("is no PNG, JPEG, WebP, AVIF or GIF"));
             }
-            let declared = Some(self.mime_type.as_str()).filter(|declared| !declared.is_empty());
-            return Ok(declared.unwrap_or("image/png").to_owned());
+            // What is told of such bytes is for the bucket to judge.
+            let own = found.own_type.as_deref().filter(|own| is_mime_type(own)).unwrap_or("image/png");
+            let declared = if self.mime_type.is_empty() { own } else { &self.mime_type };
+            return Ok(declared.to_owned());
         };
         if self.mime_type.is_empty() {
             return Ok(format.mime_type().to_owned());
@@ -259,6 +265,7 @@ fn is_mime_type(text: &str) -> bool {
 mod tests {
     use super::*;
     use crate::config::Options;
+    use crate::image::read_header;
 
     const PNG: &[u8] = include_bytes!("../tests/data/lighthouse.png");
     const WEBP: &[u8] = include_bytes!("../tests/data/lighthouse.webp");
@@ -293,7 +300,11 @@ mod tests {
     }
 
     fn ship(request: SyncRequest<()>, bytes: &[u8]) -> Result<Shipment<()>, Error> {
-        request.ship(&config(), bytes, bytes.len() as f64, Some([7; 16]))
+        request.ship(&config(), &found(bytes), Some([7; 16]))
+    }
+
+    fn found(bytes: &[u8]) -> Found {
+        Found { size: bytes.len() as f64, header: read_header(bytes), own_type: None }
     }
 
     fn field_at_fault<T>(result: Result<T, Error>) -> Option<String> {
@@ -346,6 +357,23 @@ mod tests {
     }
 
     #[test]
+    fn unknown_bytes_have_the_type_that_they_came_with() {
+        for (own, declared, bytes, wanted) in [
+            ("image/heic", "", &b"unknown"[..], "image/heic"),
+            ("text/html;charset=utf-8", "", b"<html>", "text/html;charset=utf-8"),
+            ("image/heic", "image/x-raw", b"unknown", "image/x-raw"),
+            ("image/png", "", WEBP, "image/webp"),
+            ("", "", b"unknown", "image/png"),
+            ("heic", "", b"unknown", "image/png"),
+            ("image/a\r\nb", "", b"unknown", "image/png"),
+        ] {
+            let request = SyncRequest { mime_type: declared.to_owned(), ..request() };
+            let found = Found { own_type: Some(own.to_owned()), ..found(bytes) };
+            assert_eq!(request.ship(&config(), &found, None).unwrap().mime_type, wanted, "{own:?}");
+        }
+    }
+
+    #[test]
     fn bytes_of_another_type_than_declared_are_refused() {
         let declared = |mime_type: &str| SyncRequest { mime_type: mime_type.to_owned(), ..request() };
         assert_eq!(field_at_fault(ship(declared("image/jpeg"), PNG)).as_deref(), Some("image"));
@@ -356,7 +384,7 @@ mod tests {
     #[test]
     fn with_require_image_only_a_known_image_is_taken() {
         let config = config_with(Options { require_image: true, ..Options::default() });
-        let ship = |bytes: &[u8]| request().ship(&config, bytes, bytes.len() as f64, None);
+        let ship = |bytes: &[u8]| request().ship(&config, &found(bytes), None);
         assert!(ship(PNG).is_ok());
         assert_eq!(field_at_fault(ship(b"<svg/>")).as_deref(), Some("image"));
     }
@@ -377,7 +405,7 @@ mod tests {
         let without = || SyncRequest { image_id: None, ..request() };
         let made = ship(without(), PNG).unwrap().image_id;
         assert_eq!(made, "07070707-0707-4707-8707-070707070707", "a version 4 UUID");
-        let fault = field_at_fault(without().ship(&config(), PNG, 1.0, None));
+        let fault = field_at_fault(without().ship(&config(), &found(PNG), None));
         assert_eq!(fault.as_deref(), Some("imageId"), "no UUID can be made without random numbers");
     }
 
@@ -416,7 +444,7 @@ mod tests {
         for id in [OWNER.to_uppercase(), OWNER.replace('-', ""), format!("{{{OWNER}}}"), format!("urn:uuid:{OWNER}")] {
             let config = config_with(Options { owner_user_id: Some(id.clone()), ..Options::default() });
             assert_eq!(config.owner_user_id, OWNER, "{id}");
-            let shipment = SyncRequest { image_id: Some(id), ..request() }.ship(&config, PNG, 1.0, None).unwrap();
+            let shipment = SyncRequest { image_id: Some(id), ..request() }.ship(&config, &found(PNG), None).unwrap();
             assert_eq!((shipment.image_id.as_str(), shipment.owner_user_id.as_str()), (OWNER, OWNER));
             assert!(shipment.row.contains(&format!(r#""owner_user_id":"{OWNER}""#)), "{}", shipment.row);
         }
@@ -443,7 +471,7 @@ mod tests {
         let typed = SyncRequest { mime_type, ..request() };
         assert_eq!(field_at_fault(typed.check(&relay)).as_deref(), Some("mimeType"));
         let escaped = SyncRequest { prompt: "\u{1}".repeat(limits::PROMPT), ..request() };
-        let shipped = escaped.ship(&relay, PNG, 1.0, Some([7; 16]));
+        let shipped = escaped.ship(&relay, &found(PNG), Some([7; 16]));
         assert_eq!(field_at_fault(shipped).as_deref(), Some("request"), "as JSON it is six times as long");
     }
 

@@ -3,7 +3,8 @@
 use imagen_cloud::config::{Config, Options};
 use imagen_cloud::error::Code;
 use imagen_cloud::http::Payload;
-use imagen_cloud::request::SyncRequest;
+use imagen_cloud::image::read_header;
+use imagen_cloud::request::{Found, SyncRequest};
 use imagen_cloud::storage::object;
 use imagen_cloud::storage::tus::Upload;
 use serde_json::{Value, json};
@@ -43,7 +44,8 @@ pub fn holds(input: &[u8]) {
         image_id: Some(image_id.clone()).filter(|id| !id.is_empty()),
     };
     let checked = request.check(&config);
-    let shipped = request.clone().ship(&config, image_bytes, image_bytes.len() as f64, Some([7; 16]));
+    let found = Found { size: image_bytes.len() as f64, header: read_header(image_bytes), own_type: None };
+    let shipped = request.clone().ship(&config, &found, Some([7; 16]));
     let shipment = match shipped {
         Ok(shipment) => shipment,
         Err(error) => {

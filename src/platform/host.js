@@ -242,13 +242,13 @@ export const form = (request, image) =>
 export const slice = (image, from, to) =>
   attempt(() => (image instanceof Uint8Array ? image.subarray(from, to) : image.slice(from, to)));
 
-/** Those of a copy at once, those of a Blob as a promise. */
-export const firstBytes = (image, count) =>
-  image instanceof Uint8Array ? image.subarray(0, count) : firstOfBlob(image, count);
+/** A piece's bytes: of a copy at once, of a Blob as a promise. */
+export const readPiece = (image, from, to) =>
+  image instanceof Uint8Array ? image.subarray(from, to) : readBlob(image, from, to);
 
-async function firstOfBlob(blob, count) {
+async function readBlob(blob, from, to) {
   // A look-alike of a Blob may give more than it was asked for.
-  return new Uint8Array(await blob.slice(0, count).arrayBuffer()).subarray(0, count);
+  return new Uint8Array(await blob.slice(from, to).arrayBuffer()).subarray(0, to - from);
 }
 
 export const wholeImage = async (image) => (image instanceof Uint8Array ? image.buffer : image.arrayBuffer());

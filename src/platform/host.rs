@@ -1,5 +1,6 @@
 //! A page, a worker or a server that speaks JavaScript.
 
+use core::ops::Range;
 use std::rc::Rc;
 
 use js_sys::{Function, Promise, Uint8Array};
@@ -100,12 +101,16 @@ impl Platform for Host {
         HostBytes(js::slice(&bytes.0, from, to))
     }
 
-    async fn first_bytes(&self, bytes: &HostBytes, count: u32) -> Result<Vec<u8>, Cause> {
-        let first = match js::first_bytes(&bytes.0, count).dyn_into::<Promise>() {
+    fn own_type(&self, bytes: &HostBytes) -> Option<String> {
+        js::text(&bytes.0, "type")
+    }
+
+    async fn read(&self, bytes: &HostBytes, piece: Range<u32>) -> Result<Vec<u8>, Cause> {
+        let read = match js::read_piece(&bytes.0, piece.start, piece.end).dyn_into::<Promise>() {
             Ok(promise) => JsFuture::from(promise).await.map_err(|thrown| Rc::new(thrown) as Cause)?,
-            Err(first) => first,
+            Err(read) => read,
         };
-        Ok(first.unchecked_into::<Uint8Array>().to_vec())
+        Ok(read.unchecked_into::<Uint8Array>().to_vec())
     }
 
     fn now_ms(&self) -> f64 {

@@ -69,8 +69,8 @@ extern "C" {
     pub(super) fn size(image: &JsValue) -> f64;
     /// A piece, without copying a byte.
     pub(super) fn slice(image: &JsValue, from: f64, to: f64) -> JsValue;
-    #[wasm_bindgen(js_name = firstBytes)]
-    pub(super) fn first_bytes(image: &JsValue, count: u32) -> JsValue;
+    #[wasm_bindgen(js_name = readPiece)]
+    pub(super) fn read_piece(image: &JsValue, from: u32, to: u32) -> JsValue;
     /// All bytes as an `ArrayBuffer`, which every browser can store; Safari can't always store a `Blob`.
     #[wasm_bindgen(js_name = wholeImage)]
     pub(super) fn whole_image(image: &JsValue) -> Promise;

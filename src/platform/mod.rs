@@ -8,6 +8,7 @@ pub(crate) mod js;
 #[cfg(target_arch = "wasm32")]
 pub mod store;
 
+use core::ops::Range;
 use std::rc::Rc;
 
 use crate::error::{Cause, Error};
@@ -60,8 +61,11 @@ pub trait Platform {
     /// A piece of the image, as a handle of its own.
     fn slice(&self, bytes: &Self::Bytes, from: f64, to: f64) -> Self::Bytes;
 
-    /// The first bytes of the image, or why they can't be read.
-    async fn first_bytes(&self, bytes: &Self::Bytes, count: u32) -> Result<Vec<u8>, Cause>;
+    /// The MIME type that the image has by itself, as a `Blob` has, if any.
+    fn own_type(&self, bytes: &Self::Bytes) -> Option<String>;
+
+    /// The bytes of a piece of the image, as far as there are any, or why they can't be read.
+    async fn read(&self, bytes: &Self::Bytes, piece: Range<u32>) -> Result<Vec<u8>, Cause>;
 
     /// Milliseconds since 1970.
     fn now_ms(&self) -> f64;

@@ -1,6 +1,7 @@
 // Draws the images of this folder: `node tests/data/make.mjs`. Needs sharp, which miniflare brings along.
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import sharp from "sharp";
+import * as hard from "../support/images.mjs";
 
 const drawing = (
   width,
@@ -37,3 +38,17 @@ for (const [name, encode] of Object.entries(images)) {
   await writeFile(new URL(name, import.meta.url), bytes);
   console.log(`${name}: ${bytes.length} bytes`);
 }
+
+const read = (name) => readFile(new URL(name, import.meta.url));
+const [jpeg, png, avif] = await Promise.all(["lighthouse.jpg", "lighthouse.png", "plain.avif"].map(read));
+
+const made = {
+  "stray.jpg": hard.withStrayBytes(jpeg, 40),
+  "meta-to-the-end.avif": hard.withEndlessMeta(avif),
+  "long-boxes.avif": hard.withLongBoxes(avif),
+  "larger-item.avif": hard.withLargerItem(avif),
+  "cgbi.png": hard.asCgBI(png),
+  "unix-line-ends.png": hard.withUnixLineEnds(png),
+};
+
+for (const [name, bytes] of Object.entries(made)) await writeFile(new URL(name, import.meta.url), bytes);

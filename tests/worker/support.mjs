@@ -135,7 +135,7 @@ export async function startFront(target) {
     if (front.down) return request.resume().on("end", () => response.writeHead(503).end("down"));
     if (path.endsWith("/jwks.json")) return response.end(JSON.stringify(front.jwks));
     const lost = front.lose?.({ method, path }) ?? false;
-    await front.before?.({ method, path }, response);
+    await front.before?.({ method, path, headers }, response);
     if (response.writableEnded) return request.resume();
     const onward = httpRequest({ hostname, port, method, path, headers }, (answer) => {
       if (lost) return answer.resume().on("end", () => response.destroy());

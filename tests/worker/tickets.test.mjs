@@ -1,8 +1,10 @@
 // Large images: the page uploads by a ticket, and a commit makes the upload an image.
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { Upload } from "tus-js-client";
+import { withCredentials } from "../support/images.mjs";
 import { BUCKET, fields, mint, PNG, pngOf, putUpload, startBench } from "./support.mjs";
 
 let bench;
@@ -107,6 +109,56 @@ test("every type has its ending", async () => {
     const { storagePath } = await (await ask(wish({ mimeType: `image/${type}` }))).json();
     assert.match(storagePath, new RegExp(`\\.${ext}$`));
   }
+});
+
+test("an animated PNG is a PNG, and a progressive JPEG a JPEG, whatever they are called", async () => {
+  for (const [called, ext] of [
+    ["apng", "png"],
+    ["pjpeg", "jpg"],
+  ]) {
+    const { storagePath } = await (await ask(wish({ mimeType: `image/${called}` }))).json();
+    assert.match(storagePath, new RegExp(`\\.${ext}$`));
+  }
+});
+
+test("a size behind 1.8 MB of Content Credentials is found, and little of the image read", async () => {
+  const jpeg = readFileSync(new URL("../data/lighthouse.jpg", import.meta.url));
+  const bytes = withCredentials(jpeg);
+  const mimeType = "image/jpeg";
+  const { request, ticket } = await uploaded({ size: bytes.length, mimeType }, bytes);
+  const ranges = [];
+  bench.front.before = ({ method, path, headers }) => {
+    if (method !== "GET" || !headers.range) return;
+    const [from, last] = /^bytes=(\d+)-(\d+)$/.exec(headers.range).slice(1).map(Number);
+    ranges.push({ path, from, last });
+  };
+  try {
+    assert.equal((await commit(ticket, request)).status, 201);
+  } finally {
+    bench.front.before = undefined;
+  }
+  const [row] = await bench.supabase.sql("select width, height from imagen.images where id = $1", [ticket.imageId]);
+  assert.deepEqual(row, { width: 320, height: 240 });
+  // The upload is looked into, and then the copy of it that nobody else can reach.
+  for (const path of new Set(ranges.map(({ path }) => path))) {
+    const pieces = ranges.filter((range) => range.path === path);
+    assert.ok(pieces.length > 1 && pieces.length <= 40, JSON.stringify(pieces));
+    for (const { from, last } of pieces)
+      assert.ok(last - from < 64 * 1024 && last < 2 * 1024 * 1024, `${from}-${last}`);
+    assert.equal(new Set(pieces.map(({ from }) => from)).size, pieces.length, "each piece is read once");
+  }
+});
+
+test("a Storage that fails while the upload is looked at is no fault of the image", async () => {
+  const { request, ticket } = await uploaded();
+  bench.front.lose = ({ method, path }) => method === "GET" && path.startsWith(`/storage/v1/object/${BUCKET}/`);
+  try {
+    const { status, code } = await answer(await commit(ticket, request));
+    assert.deepEqual({ status, code }, { status: 503, code: "unavailable" });
+  } finally {
+    bench.front.lose = undefined;
+  }
+  assert.equal((await commit(ticket, request)).status, 201);
 });
 
 test("a second commit is answered like the first, also when both come at once", async () => {

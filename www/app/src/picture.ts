@@ -15,10 +15,13 @@ export interface Picture {
 /** What the bucket takes. */
 export const MAX_FILE_BYTES = 100 * 1024 * 1024;
 const TYPES = ["image/png", "image/jpeg", "image/webp", "image/avif", "image/gif"];
+/** What some systems call a JPEG or an animated PNG. */
+const ALIASES = ["image/apng", "image/jpg", "image/pjpeg"];
 
 /** Why a file can't be sent, or `undefined`. */
 export function problemOfFile(file: File): string | undefined {
-  if (!TYPES.includes(file.type)) return `${file.name || "This file"} is no PNG, JPEG, WebP, AVIF or GIF image.`;
+  if (![...TYPES, ...ALIASES].includes(file.type))
+    return `${file.name || "This file"} is no PNG, JPEG, WebP, AVIF or GIF image.`;
   if (file.size > MAX_FILE_BYTES) return `${file.name} is larger than ${MAX_FILE_BYTES / 1024 / 1024} MB.`;
   if (file.size === 0) return `${file.name} is empty.`;
   return undefined;

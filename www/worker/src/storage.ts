@@ -4,8 +4,8 @@ import { Problem } from "./problem";
 import type { Settings } from "./settings";
 import { askSupabase, BUCKET, keyHeaders } from "./supabase";
 
-/** How much of an image is looked at: as much as the package does. */
-const HEADER_BYTES = 64 * 1024;
+/** How much of an image is read at once: as much as the package looks at, and at least that, since a request is dear. */
+const PIECE_BYTES = 64 * 1024;
 const UPSERT = { "x-upsert": "true" };
 
 /** What is known of an object without its bytes. */
@@ -39,21 +39,65 @@ export async function findObject(path: string, settings: Settings): Promise<Obje
   return { size: Number(size), mimeType: String(mimeType) };
 }
 
-/** The first bytes, for the package to look at; a server may send more than it was asked for. */
-export async function readHeader(path: string, settings: Settings): Promise<Blob> {
-  const answer = await send("GET", inBucket(path), settings, { range: `bytes=0-${HEADER_BYTES - 1}` });
+/**
+ * An object as the package takes an image: it looks into it as into any, and only the pieces that it asks for come here,
+ * each once. Its bytes are not to be sent.
+ */
+export class StoredImage extends Blob {
+  readonly #path: string;
+  readonly #size: number;
+  readonly #settings: Settings;
+  readonly #pieces: { from: number; to: number; bytes: Promise<Blob> }[] = [];
+
+  constructor(path: string, size: number, settings: Settings) {
+    super();
+    this.#path = path;
+    this.#size = size;
+    this.#settings = settings;
+  }
+
+  override get size(): number {
+    return this.#size;
+  }
+
+  override slice(from = 0, to = this.#size): Blob {
+    const piece = () => this.#piece(from, to);
+    return Object.assign(new Blob(), { arrayBuffer: async () => (await piece()).arrayBuffer() });
+  }
+
+  async #piece(from: number, to: number): Promise<Blob> {
+    let piece = this.#pieces.find((known) => known.from <= from && to <= known.to);
+    if (piece === undefined) {
+      const end = Math.min(from + PIECE_BYTES, this.#size);
+      piece = { from, to: end, bytes: readPiece(this.#path, from, end, this.#settings) };
+      this.#pieces.push(piece);
+    }
+    return (await piece.bytes).slice(from - piece.from, to - piece.from);
+  }
+}
+
+/** A server may send more than it was asked for. */
+async function readPiece(path: string, from: number, to: number, settings: Settings): Promise<Blob> {
+  const range = `bytes=${from}-${to - 1}`;
+  const answer = await send("GET", inBucket(path), settings, { range }).catch((cause: unknown) => {
+    throw new Problem("unavailable", { cause });
+  });
   if (!answer.ok) insist(await read(answer));
+  const skipped = answer.status === 206 ? 0 : from;
+  const wanted = to - from;
   const chunks: Uint8Array<ArrayBuffer>[] = [];
-  let size = 0;
+  let [passed, size] = [0, 0];
   const reader = answer.body?.getReader();
-  while (size < HEADER_BYTES) {
+  while (size < wanted) {
     const chunk = await reader?.read();
     if (chunk === undefined || chunk.done) break;
-    chunks.push(chunk.value);
-    size += chunk.value.byteLength;
+    const useful = chunk.value.subarray(Math.max(0, skipped - passed));
+    passed += chunk.value.byteLength;
+    chunks.push(useful);
+    size += useful.byteLength;
   }
   await reader?.cancel().catch(() => {});
-  return new Blob(chunks).slice(0, HEADER_BYTES);
+  return new Blob(chunks).slice(0, wanted);
 }
 
 /** Copies what is there now. Resolves to false where nothing is. */

@@ -5,7 +5,7 @@ import { heldPath, incomingPath, refuseTooMany } from "./incoming";
 import { Problem } from "./problem";
 import { isUuid, toSyncRequest, withImageId } from "./request";
 import type { Settings } from "./settings";
-import { copyObject, findObject, readHeader, removeObject, resumableUrl, signUpload, tryCopy } from "./storage";
+import { copyObject, findObject, removeObject, resumableUrl, StoredImage, signUpload, tryCopy } from "./storage";
 import { askSupabase, BUCKET, findRow, plan, refuseAnothersId, withSink } from "./supabase";
 import { issueTicket, now, type Ticket, verifyRenewable, verifyTicket } from "./ticket";
 
@@ -37,6 +37,13 @@ const SAMPLES: Record<string, Uint8Array<ArrayBuffer>> = {
   "image/gif": bytes("GIF89a\x01\0\x01\0"),
 };
 
+/** What some systems call those types; the bucket knows the registered names only. */
+const ALIASES: Record<string, string | undefined> = {
+  "image/apng": "image/png",
+  "image/jpg": "image/jpeg",
+  "image/pjpeg": "image/jpeg",
+};
+
 /** `POST /api/tickets`: a SyncRequest without its image, but with `size` and `mimeType`. */
 export async function makeTicket(request: Request, user: User, settings: Settings): Promise<IssuedTicket> {
   const { size, ...rest } = await readJson(request, JSON_LIMITS);
@@ -47,13 +54,14 @@ export async function makeTicket(request: Request, user: User, settings: Setting
   if (size > settings.maxImageBytes) {
     throw new Problem("too_large", { detail: `An image may have ${settings.maxImageBytes} bytes.` });
   }
-  const { mimeType } = fields;
+  const named = String(fields.mimeType);
+  const mimeType = Object.hasOwn(ALIASES, named) ? String(ALIASES[named]) : fields.mimeType;
   const sample = typeof mimeType === "string" && Object.hasOwn(SAMPLES, mimeType) ? SAMPLES[mimeType] : undefined;
   if (typeof mimeType !== "string" || sample === undefined) {
     const detail = `mimeType is one of ${Object.keys(SAMPLES).join(", ")}.`;
     throw new Problem("invalid_image", { detail, field: "mimeType" });
   }
-  const planned = await plan(toSyncRequest(fields, sample), user, settings);
+  const planned = await plan(toSyncRequest({ ...fields, mimeType }, sample), user, settings);
   if (isUuid(rest.imageId)) await refuseAnothersId(planned.imageId, user, settings);
   await refuseTooMany(planned.imageId, user, settings);
   return issue({ ...planned, size, mimeType, iat: now() }, user, settings);
@@ -140,8 +148,11 @@ async function inspect(
       imageId,
     });
   }
-  const request = toSyncRequest(fields, await readHeader(path, settings));
-  const planned = await plan(request, user, settings);
+  const request = toSyncRequest(fields, new StoredImage(path, size, settings));
+  const planned = await plan(request, user, settings).catch((error: unknown) => {
+    // What kept the image from being read is no fault of the image's.
+    throw error instanceof Error && error.cause instanceof Problem ? error.cause : error;
+  });
   if (planned.storagePath !== ticket.storagePath || planned.imageId !== ticket.imageId) {
     throw new Problem("invalid_request", { detail: "This is not the request that the ticket was made for." });
   }
