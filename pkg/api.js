@@ -23,6 +23,21 @@ function snapshot(request) {
   }
 }
 
+/** What the host's own words, and where this file lies by now, say of the reason. */
+function remedyOf(cause) {
+  const says = String(cause?.message ?? cause);
+  if (/content security policy|unsafe-eval/i.test(says)) {
+    return "The page's Content-Security-Policy must allow it: script-src 'self' 'wasm-unsafe-eval'";
+  }
+  if (import.meta.url?.includes("/.vite/")) {
+    return 'In vite.config: optimizeDeps: { exclude: ["imagen-cloud"] }';
+  }
+  if (globalThis.process?.env?.NEXT_RUNTIME) {
+    return 'In next.config: serverExternalPackages: ["imagen-cloud"]';
+  }
+  return "init(url), called first, says where imagen_cloud_bg.wasm is served";
+}
+
 /**
  * The package's functions over a WebAssembly that `source` finds, read once and only when it is needed.
  * @param {() => unknown} source
@@ -37,7 +52,7 @@ export function load(source) {
       },
       (cause) => {
         loading = undefined; // the next call tries again
-        const message = `the WebAssembly could not be loaded: ${cause?.message ?? cause}`;
+        const message = `the WebAssembly could not be loaded: ${cause?.message ?? cause}. ${remedyOf(cause)}`;
         throw failed("config", "load_failed", message, { retryable: true, cause });
       },
     );

@@ -4,6 +4,11 @@ import { load } from "./api.js";
 
 export { ImagenCloudError, isImagenCloudError } from "./errors.js";
 export { drainInBackground } from "./outbox.js";
+
+/** In a server's bundle (Next.js, Vite's ssr) the address may lead nowhere, and the bytes are part of the bundle. */
+const inBundle = async () => Buffer.from((await import("./wasm/inline.js")).default, "base64");
+const file = async () => readFile(new URL("./wasm/imagen_cloud_bg.wasm", import.meta.url));
+
 export const { init, createSink, createSinkFromEnv, createRelay, createOutbox, sync, signedUrl } = load(() =>
-  readFile(new URL("./wasm/imagen_cloud_bg.wasm", import.meta.url)),
+  file().catch(inBundle),
 );

@@ -352,4 +352,6 @@ if [[ $level == test || $level == package ]]; then
   need_postgres
 fi
 # Install scripts would only copy Deno and Bun to where nobody looks for them.
-[[ $level != package ]] || need_npm_packages tests/packaging/tools
+if [[ $level == package ]]; then
+  for folder in tests/packaging/tools tests/packaging/hosts/*/; do need_npm_packages "${folder%/}"; done
+fi

@@ -59,6 +59,12 @@ mv "$next/optimized.wasm" "$next/imagen_cloud_bg.wasm"
 esbuild node_modules/idb/build/index.js --bundle --format=esm --minify --legal-comments=inline \
   --banner:js='// idb, ISC licence, https://github.com/jakearchibald/idb' --log-level=warning --outfile="$next/idb.js"
 
+# The module once more as text, for bundlers that move the loader away from the file: nothing else loads it.
+{
+  echo "// imagen_cloud_bg.wasm in base64. Only where the file itself can't be read, as in a server's bundle."
+  echo "export default \"$(base64 -w 0 "$next/imagen_cloud_bg.wasm")\";"
+} >"$next/inline.js"
+
 # Whole or not at all: a server or a test may be reading the folder.
 mkdir -p $out
 rm -rf "$out/.next"

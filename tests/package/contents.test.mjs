@@ -36,6 +36,7 @@ test("the tarball holds these files and no other", async (t) => {
     "package.json",
     "store.js",
     "wasm/idb.js",
+    "wasm/inline.js",
     "wasm/imagen_cloud.d.ts",
     "wasm/imagen_cloud.js",
     "wasm/imagen_cloud_bg.wasm",

@@ -2,8 +2,10 @@
 // sending one image to the embedded backend. Each environment loads exactly one .wasm, once.
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
-import { copyFile, cp, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { once } from "node:events";
+import { copyFile, cp, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
+import { createServer } from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { text } from "node:stream/consumers";
@@ -14,6 +16,7 @@ import { brotliCompressSync } from "node:zlib";
 import { startBrowser } from "../support/browser.mjs";
 import { startEmbedded } from "../support/embedded.mjs";
 import { startSite } from "../support/site.mjs";
+import { until } from "../support/until.mjs";
 
 const run = promisify(execFile);
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
@@ -28,7 +31,7 @@ const program = (name) => path.join(ROOT, "node_modules/.bin", name);
 
 /**
  * Every environment by its name: takes a project with the package installed and sends from it.
- * @type {Record<string, { fixture: string, send: (project: Project) => Promise<Sent> }>}
+ * @type {Record<string, { fixture: string, install?: typeof installTarball, send: (project: Project) => Promise<Sent> }>}
  * @typedef {object} Project
  * @property {string} folder
  * @property {object} given what fixtures/send.js takes
@@ -76,22 +79,17 @@ export const environments = {
       return inPage(project, "dist", askPage);
     },
   },
-  "page, Vite dev": {
+  ...Object.fromEntries(
+    ["5", "6", "7"].map((version) => [
+      `page, Vite ${version} dev`,
+      { fixture: "page", send: async (project) => inViteDev(project, version, await readmesViteOptions()) },
+    ]),
+  ),
+  "page, Vite 8 dev": { fixture: "page", send: (project) => inViteDev(project, "8") },
+  "page, Vite 8 dev, from the folder": {
     fixture: "page",
-    async send({ folder, browser, given }) {
-      const { createServer } = await import(pathToFileURL(ours.resolve("vite")));
-      const options = { root: folder, configFile: false, logLevel: "warn", cacheDir: path.join(folder, ".vite") };
-      const server = await createServer({ ...options, server: { host: "127.0.0.1", port: 0 } });
-      const requests = [];
-      try {
-        await server.listen();
-        server.httpServer.on("request", ({ url }) => requests.push(new URL(url, "http://x").pathname));
-        const { port } = server.httpServer.address();
-        return { answer: await onPage(browser, `http://127.0.0.1:${port}`, askPage, given), files: [], requests };
-      } finally {
-        await server.close();
-      }
-    },
+    install: installFromFolder,
+    send: (project) => inViteDev(project, "8"),
   },
   "module worker, no bundler": {
     fixture: "plain",
@@ -123,6 +121,48 @@ export const environments = {
   "Node, require": {
     fixture: "node",
     send: (project) => byProgram(project, process.execPath, ["require.cjs"]),
+  },
+  "Node, Vite build --ssr": {
+    fixture: "node",
+    async send(project) {
+      await run(program("vite"), ["build", "--ssr", "import.mjs", "--logLevel=warn"], { cwd: project.folder });
+      return byProgram(project, process.execPath, ["dist/import.js"]);
+    },
+  },
+  "Node, Vite build --ssr, one bundle": {
+    fixture: "node",
+    async send(project) {
+      const config = "export default { ssr: { noExternal: true } };";
+      await writeFile(path.join(project.folder, "vite.config.js"), config);
+      await run(program("vite"), ["build", "--ssr", "import.mjs", "--logLevel=warn"], { cwd: project.folder });
+      return byBundle(project, "dist/import.js");
+    },
+  },
+  ...Object.fromEntries(
+    ["node", "jsdom", "happy-dom"].map((environment) => [
+      `vitest, ${environment}`,
+      { fixture: "vitest", send: (project) => inVitest(project, environment) },
+    ]),
+  ),
+  ...Object.fromEntries(
+    ["14", "15", "16"].flatMap((version) => [
+      [
+        `Next.js ${version}, client component`,
+        { ...next(version), send: (project) => inNext(project, version, "start", askPage) },
+      ],
+      [
+        `Next.js ${version}, server action`,
+        { ...next(version), send: (project) => inNext(project, version, "start", askAction) },
+      ],
+    ]),
+  ),
+  "Next.js 16 dev, client component": {
+    ...next("16"),
+    send: (project) => inNext(project, "16", "dev", askPage),
+  },
+  "Next.js 16 dev, server action": {
+    ...next("16"),
+    send: (project) => inNext(project, "16", "dev", askAction),
   },
   "workerd, wrangler": {
     fixture: "workerd",
@@ -163,8 +203,8 @@ export function testEnvironments(names) {
 
   for (const [index, name] of names.entries()) {
     test(`the packed package sends an image: ${name}`, async () => {
-      const { fixture, send } = environments[name];
-      const project = await createProject(packed.tarball, fixture);
+      const { fixture, install, send } = environments[name];
+      const project = await createProject(packed.tarball, fixture, install);
       try {
         const { url, publishableKey: apiKey } = backend;
         const image = await readFile(IMAGE);
@@ -201,8 +241,34 @@ export async function pack() {
   };
 }
 
+// It has no dependencies: nothing is fetched. And users need no install scripts.
+const INSTALL = ["install", "--offline", "--ignore-scripts", "--no-audit", "--no-fund"];
+
+function installTarball(folder, tarball) {
+  return run("npm", [...INSTALL, tarball], { cwd: folder });
+}
+
+/** As the README says, of a clone that lies beside the project. */
+async function installFromFolder(folder) {
+  const readme = await readFile(path.join(ROOT, "README.md"), "utf8");
+  const [, flags] = readme.match(/`npm install (.*?)\.\.\/imagen-cloud\/pkg`/);
+  await run("npm", [...INSTALL, ...flags.split(" ").filter(Boolean), path.join(ROOT, "pkg")], { cwd: folder });
+}
+
+/** A framework with its packages, as a folder of tests/packaging/hosts has them installed. */
+function installBeside(host) {
+  return async (folder, tarball) => {
+    const from = path.join(TOOLS, "../hosts", host);
+    await copyFile(path.join(from, "package.json"), path.join(folder, "package.json"));
+    // Links instead of copies, where both lie on one disk: it is 300 MB.
+    const [source, target] = [path.join(from, "node_modules"), path.join(folder, "node_modules")];
+    await run("cp", ["-al", source, target]).catch(() => run("cp", ["-a", source, target]));
+    await installTarball(folder, tarball);
+  };
+}
+
 /** A new project, far from the workspace, with a copy of a fixture and the package installed from its tarball. */
-export async function createProject(tarball, fixture) {
+export async function createProject(tarball, fixture, install = installTarball) {
   const folder = await mkdtemp(path.join(os.tmpdir(), "imagen-project-"));
   const remove = () => rm(folder, { recursive: true, force: true, maxRetries: 5 });
   try {
@@ -211,9 +277,7 @@ export async function createProject(tarball, fixture) {
       await cp(path.join(FIXTURES, fixture), folder, { recursive: true });
       await copyFile(path.join(FIXTURES, "send.js"), path.join(folder, "send.js"));
     }
-    // It has no dependencies: nothing is fetched. And users need no install scripts.
-    const flags = ["--offline", "--ignore-scripts", "--no-audit", "--no-fund"];
-    await run("npm", ["install", ...flags, tarball], { cwd: folder });
+    await install(folder, tarball);
     return { folder, remove };
   } catch (error) {
     await remove();
@@ -265,15 +329,98 @@ async function onPage(browser, url, ask, given) {
   try {
     const page = await context.newPage();
     await page.goto(url);
+    // A framework's page takes a moment to have what is asked for.
+    if (ask === askPage || ask === askAction) await page.waitForFunction(() => window.send);
     return await page.evaluate(ask, given);
   } finally {
     await context.close();
   }
 }
 
+/** The line that the README gives for those versions of Vite that move the loader away from its file. */
+async function readmesViteOptions() {
+  const readme = await readFile(path.join(ROOT, "README.md"), "utf8");
+  const [, names] = readme.match(/`optimizeDeps: \{ exclude: (\[.*?\]) \}`/);
+  return { optimizeDeps: { exclude: JSON.parse(names) } };
+}
+
+/** Vite's dev server, of one of the versions that people have. */
+export async function inViteDev({ folder, browser, given }, version, options = {}) {
+  // As an ES module, which resolving as `require` does would not find.
+  const vite =
+    version === "8" ? ours.resolve("vite") : path.join(TOOLS, `node_modules/vite${version}/dist/node/index.js`);
+  const { createServer } = await import(pathToFileURL(vite));
+  const usual = { root: folder, configFile: false, logLevel: "warn", cacheDir: path.join(folder, ".vite") };
+  const server = await createServer({ ...usual, ...options, server: { host: "127.0.0.1", port: 0 } });
+  const requests = [];
+  try {
+    await server.listen();
+    server.httpServer.on("request", ({ url }) => requests.push(new URL(url, "http://x").pathname));
+    const { port } = server.httpServer.address();
+    return { answer: await onPage(browser, `http://127.0.0.1:${port}`, askPage, given), files: [], requests };
+  } finally {
+    await server.close();
+  }
+}
+
+/** A test of vitest's, in one of its environments. */
+async function inVitest({ folder, given }, environment) {
+  await writeFile(path.join(folder, "given.json"), JSON.stringify(given));
+  // The environment's package is looked for from the project on.
+  await symlink(path.join(TOOLS, "node_modules", environment), path.join(folder, "node_modules", environment)).catch(
+    ({ code }) => assert.equal(environment, "node", code),
+  );
+  const vitest = path.join(TOOLS, "node_modules/vitest/vitest.mjs");
+  await run(process.execPath, [vitest, "run", "--globals", `--environment=${environment}`], { cwd: folder });
+  const { window, ...answer } = JSON.parse(await readFile(path.join(folder, "answer.json"), "utf8"));
+  assert.equal(window, environment === "node" ? "undefined" : "object");
+  return { answer, files: await filesOfNode(folder) };
+}
+
+function next(version) {
+  return { fixture: "next", install: installBeside(`next${version}`) };
+}
+
+/** A build of Next.js that is started, or its dev server. */
+async function inNext({ folder, browser, given }, version, command, ask) {
+  const program = path.join(folder, "node_modules/next/dist/bin/next");
+  // Not Vite's, which sets NODE_ENV for all of this process.
+  const { NODE_ENV: _, ...usual } = process.env;
+  const env = { ...usual, NEXT_TELEMETRY_DISABLED: "1" };
+  if (command === "start") await run(process.execPath, [program, "build"], { cwd: folder, env });
+  const port = await freePort();
+  const args = [program, command, "--port", String(port), "--hostname", "127.0.0.1"];
+  const child = spawn(process.execPath, args, { cwd: folder, env, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+  const ended = once(child, "exit");
+  let said = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on("data", (bytes) => {
+      said += bytes;
+    });
+  }
+  try {
+    await until(() => said.includes("Ready in"), `Next.js ${version} ${command}`, 240_000);
+    return { answer: await onPage(browser, `http://127.0.0.1:${port}/`, ask, given), files: [] };
+  } finally {
+    process.kill(-child.pid, "SIGKILL");
+    await ended;
+  }
+}
+
+async function freePort() {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address();
+  await new Promise((closed) => server.close(closed));
+  return port;
+}
+
 /* Run in a page. */
 
 const askPage = (given) => window.send(given);
+
+/** On the server, by an action of the page's. */
+const askAction = (given) => window.act(given);
 
 const askWorker = (given) =>
   new Promise((resolve, reject) => {
@@ -300,6 +447,13 @@ async function byProgram({ folder, given }, command, args) {
   const [printed, complaints] = await Promise.all([text(child.stdout), text(child.stderr)]);
   assert.ok(printed.startsWith("{"), `${command}: ${printed}${complaints}`);
   return { answer: JSON.parse(printed), files: await filesOfNode(folder) };
+}
+
+/** The same of a bundle whose .wasm is nowhere any more: it has the bytes in itself. */
+async function byBundle(project, file) {
+  const files = await filesIn(project.folder);
+  await Promise.all(files.filter((name) => name.endsWith(".wasm")).map((name) => rm(name)));
+  return { ...(await byProgram(project, process.execPath, [file])), files: [] };
 }
 
 /** What the loader for Node loads, which is what Deno and Bun load. */
