@@ -54,8 +54,8 @@ export async function makeTicket(request: Request, user: User, settings: Setting
   if (size > settings.maxImageBytes) {
     throw new Problem("too_large", { detail: `An image may have ${settings.maxImageBytes} bytes.` });
   }
-  const named = String(fields.mimeType);
-  const mimeType = Object.hasOwn(ALIASES, named) ? String(ALIASES[named]) : fields.mimeType;
+  const named = typeof fields.mimeType === "string" ? fields.mimeType : "";
+  const mimeType = Object.hasOwn(ALIASES, named) ? ALIASES[named] : fields.mimeType;
   const sample = typeof mimeType === "string" && Object.hasOwn(SAMPLES, mimeType) ? SAMPLES[mimeType] : undefined;
   if (typeof mimeType !== "string" || sample === undefined) {
     const detail = `mimeType is one of ${Object.keys(SAMPLES).join(", ")}.`;
