@@ -402,7 +402,8 @@ describe("requests", () => {
     "no hyphens": (id) => id.replaceAll("-", ""),
     "hyphens elsewhere": (id) => id.replaceAll("-", "").replace(/(.{4})(?=.)/g, "$1-"),
     "white space around it": (id) => ` ${id}\n`,
-    "full-width digits": (id) => id.replaceAll("1", "１"),
+    // Every id has a digit: its version.
+    "full-width digits": (id) => id.replace(/\d/g, (digit) => "０１２３４５６７８９".charAt(Number(digit))),
   };
   for (const [name, spell] of Object.entries(spellings)) {
     test(`an imageId with ${name} is refused by name, in both ways, before anything is stored`, async () => {
