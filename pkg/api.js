@@ -53,7 +53,7 @@ export function load(source) {
       (cause) => {
         loading = undefined; // the next call tries again
         const message = `the WebAssembly could not be loaded: ${cause?.message ?? cause}. ${remedyOf(cause)}`;
-        throw failed("config", "load_failed", message, { retryable: true, cause });
+        throw failed("config", "load_failed", message, { retryable: typeof WebAssembly === "object", cause });
       },
     );
     return loading;

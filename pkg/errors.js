@@ -1,22 +1,14 @@
-// Errors that this side makes, in the form of those that the WebAssembly makes.
+// Errors that this side makes, by what makes those of the WebAssembly.
+import { failure } from "./wasm/errors.js";
 
-/** @param {unknown} error */
-export const isImagenCloudError = (error) => error instanceof Error && error.name === "ImagenCloudError";
-
-/** Rejections are made by the WebAssembly, also by another copy of it: they are known by their name. */
-export class ImagenCloudError extends Error {
-  static [Symbol.hasInstance](error) {
-    return isImagenCloudError(error);
-  }
-}
+export { ImagenCloudError, isImagenCloudError } from "./wasm/errors.js";
 
 /**
  * @param {string} stage
  * @param {string} code
  * @param {string} message
- * @param {{ retryable?: boolean, field?: string, cause?: unknown }} [details]
+ * @param {{ retryable?: boolean, attempts?: number, field?: string, cause?: unknown }} [details]
  */
-export function failed(stage, code, message, { cause, retryable = false, ...details } = {}) {
-  const error = new Error(message, cause === undefined ? undefined : { cause });
-  return Object.assign(error, { name: "ImagenCloudError", stage, code, ...details, retryable, attempts: 0 });
+export function failed(stage, code, message, { cause, ...details } = {}) {
+  return failure(JSON.stringify({ message, stage, code, attempts: 0, retryable: false, ...details }), cause);
 }

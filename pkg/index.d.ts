@@ -337,9 +337,20 @@ export class ImagenCloudError extends Error {
   readonly storagePath?: string;
   /** Set once the row's id is known. */
   readonly imageId?: string;
+  /**
+   * The error as plain data, without `cause` and `stack`. `postMessage` and `structuredClone` keep neither the name nor the
+   * code of an `Error`: a worker posts this, and {@link isImagenCloudError} knows it on the other side.
+   */
+  toJSON(): ImagenCloudErrorData;
 }
 
-/** Whether `error` was made by this package, also by another copy of it. */
+/** An {@link ImagenCloudError} as plain data: what `toJSON` gives, and what an outbox tells of a job's last failure. */
+export type ImagenCloudErrorData = Readonly<Omit<ImagenCloudError, "toJSON" | "stack" | "cause">>;
+
+/**
+ * Whether `error` was made by this package, also by another copy of it or in another realm, or is what `toJSON` gave of such
+ * an error: that has all fields but `toJSON`, `cause` and `stack`.
+ */
 export function isImagenCloudError(error: unknown): error is ImagenCloudError;
 
 /** How an outbox behaves. */
@@ -386,7 +397,7 @@ export interface OutboxJob {
   /** The server asked for that wait: no `drain` comes earlier. */
   readonly waitAsked: boolean;
   /** Why it failed last. */
-  readonly error?: { stage: Stage; code: ErrorCode; message: string; status?: number };
+  readonly error?: ImagenCloudErrorData;
 }
 
 /** What happened to one image, in this tab or in another one. `done` jobs are gone from the outbox. */

@@ -58,6 +58,10 @@ mv "$next/optimized.wasm" "$next/imagen_cloud_bg.wasm"
 # The outbox's IndexedDB wrapper comes along, so that the package needs no dependency and no bundler.
 esbuild node_modules/idb/build/index.js --bundle --format=esm --minify --legal-comments=inline \
   --banner:js='// idb, ISC licence, https://github.com/jakearchibald/idb' --log-level=warning --outfile="$next/idb.js"
+# What makes errors lies in a folder with a hash in its name: here is where the package's own JavaScript finds it.
+for host in "$next"/snippets/*/src/platform/host.js; do
+  echo "export { failure, ImagenCloudError, isImagenCloudError } from \".${host#"$next"}\";" >"$next/errors.js"
+done
 
 # The module once more as text, for bundlers that move the loader away from the file: nothing else loads it.
 {

@@ -16,7 +16,7 @@ const others = ["node.js", "workerd.js"]; // no page's
 const own = readdirSync(pkg).filter((file) => file.endsWith(".js") && ![...outbox, ...others].includes(file));
 const parts = {
   ...Object.fromEntries(generated.map((file) => [basename(file), [`wasm/${file}`]])),
-  loader: own.sort(),
+  loader: [...own.sort(), "wasm/errors.js"],
   outbox: [...outbox, "wasm/idb.js"],
 };
 

@@ -4,6 +4,8 @@ use core::any::Any;
 use core::ops::{Deref, DerefMut};
 use std::rc::Rc;
 
+use crate::json::ObjectText;
+
 /// What was being done when a call failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
@@ -209,6 +211,35 @@ impl Error {
     pub fn with_message(mut self, message: &str) -> Self {
         self.message = message.to_owned();
         self
+    }
+
+    /// What is known of it, without its cause, as a JSON object's text.
+    pub fn to_text(&self) -> String {
+        let mut json = ObjectText::default();
+        for (name, text) in [
+            ("message", Some(self.message.as_str())),
+            ("stage", Some(self.stage.as_str())),
+            ("code", Some(self.code.as_str())),
+            ("field", self.field.as_deref()),
+            ("serverCode", self.server_code.as_deref()),
+            ("storagePath", self.storage_path.as_deref()),
+            ("imageId", self.image_id.as_deref()),
+        ] {
+            if let Some(text) = text {
+                json.text(name, text);
+            }
+        }
+        for (name, number) in [
+            ("status", self.status.map(u32::from)),
+            ("retryAfterMs", self.retry_after_ms),
+            ("attempts", Some(self.attempts)),
+        ] {
+            if let Some(number) = number {
+                json.raw(name, &number.to_string());
+            }
+        }
+        json.raw("retryable", if self.retryable { "true" } else { "false" });
+        json.finish()
     }
 
     /// Adds the host's own value.

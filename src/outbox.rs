@@ -52,6 +52,11 @@ impl State {
             Self::Failed => "failed",
         }
     }
+
+    /// The state of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.as_str() == name)
+    }
 }
 
 /// One image on its way, without its bytes. Holds no key, no token and no signed URL.
@@ -199,7 +204,7 @@ impl Job {
             _ => Verdict::Failed,
         };
         self.state = self.waiting_state();
-        self.error = Some(describe(error));
+        self.error = Some(error.to_text());
         match verdict {
             Verdict::Stop(_) => {}
             Verdict::Failed => self.state = State::Failed,
@@ -274,7 +279,6 @@ impl Job {
             _ => None,
         };
         let flag = |name| json.get(name) == Some(&Json::Bool(true));
-        let state = json.text("state")?;
         Some(Self {
             id: text("id")?,
             storage_path: text("storagePath")?,
@@ -282,7 +286,7 @@ impl Job {
             size: number("size")?,
             row: text("row")?,
             request: text("request").unwrap_or_default(),
-            state: State::ALL.into_iter().find(|known| known.as_str() == state)?,
+            state: State::parse(json.text("state")?)?,
             uploaded: flag("uploaded"),
             upload_id: text("uploadId").filter(|id| is_plain_name(id)),
             ticket_upload_id: text("ticketUploadId").filter(|id| is_plain_name(id)),
@@ -291,29 +295,29 @@ impl Job {
             not_before_ms: number("notBefore")?,
             wait_set_ms: number("waitSetAt")?,
             wait_asked: flag("waitAsked"),
-            error: json.get("error").and_then(redescribe),
+            error: json.get("error").and_then(reread),
         })
     }
 }
 
-fn describe(error: &Error) -> String {
+/// An error that [`Error::to_text`] wrote, or 0.1.0, which wrote less.
+fn reread(error: &Json) -> Option<String> {
     let mut text = ObjectText::default();
-    text.text("stage", error.stage.as_str());
-    text.text("code", error.code.as_str());
-    text.text("message", &error.message);
-    if let Some(status) = error.status {
-        text.raw("status", &status.to_string());
-    }
-    text.finish()
-}
-
-fn redescribe(error: &Json) -> Option<String> {
-    let mut text = ObjectText::default();
-    for name in ["stage", "code", "message"] {
+    for name in ["message", "stage", "code"] {
         text.text(name, error.text(name)?);
     }
-    if let Some(Json::Number(status)) = error.get("status") {
-        text.raw("status", &(*status as u16).to_string());
+    for name in ["field", "serverCode", "storagePath", "imageId"] {
+        if let Some(found) = error.text(name) {
+            text.text(name, found);
+        }
+    }
+    for name in ["status", "retryAfterMs", "attempts"] {
+        if let Some(Json::Number(number)) = error.get(name) {
+            text.raw(name, &(*number as u32).to_string());
+        }
+    }
+    if let Some(Json::Bool(retryable)) = error.get("retryable") {
+        text.raw("retryable", if *retryable { "true" } else { "false" });
     }
     Some(text.finish())
 }
@@ -405,8 +409,22 @@ mod tests {
         let mut job = job();
         assert_eq!(Job::parse(&parse(&job.to_text()).unwrap()), Some(job.clone()));
         job.upload_id = Some("dGVuYW50".to_owned());
-        job.fail(&error(Code::Unavailable, true), NOW, &POLICY, 0.3);
-        assert_eq!(Job::parse(&parse(&job.to_text()).unwrap()), Some(job));
+        let mut error = error(Code::Unavailable, true).with_field("x");
+        (error.server_code, error.retry_after_ms) = (Some("57014".to_owned()), Some(3000));
+        (error.storage_path, error.image_id) = (Some("a/b".to_owned()), Some("1".to_owned()));
+        job.fail(&error, NOW, &POLICY, 0.3);
+        let read = Job::parse(&parse(&job.to_text()).unwrap()).unwrap();
+        let told = |job: &Job| parse(job.error.as_deref().unwrap()).unwrap();
+        let members = |json| match json {
+            Json::Object(mut members) => {
+                members.sort_by(|(one, _), (other, _)| one.cmp(other));
+                members
+            }
+            _ => Vec::new(),
+        };
+        assert_eq!(members(told(&read)), members(told(&job)));
+        job.error.clone_from(&read.error);
+        assert_eq!(read, job);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::client::Client;
 use crate::courier::{Courier, Drained, Stop, Witness};
 use crate::error::Error;
 use crate::json::ObjectText;
-use crate::outbox::Job;
+use crate::outbox::{Job, State};
 use crate::platform::host::Host;
 use crate::platform::js;
 use crate::platform::store::HostStore;
@@ -48,6 +48,12 @@ impl Outbox {
         let limits = read::outbox_options(&options).map_err(error::to_js)?;
         let courier = Courier::new(client, HostStore(store), limits, Rc::new(Changes(on_change)));
         Ok(Self { courier: Rc::new(courier) })
+    }
+
+    /// Whether a job's text may name such a state.
+    #[wasm_bindgen(js_name = isState)]
+    pub fn is_state(name: &str) -> bool {
+        State::parse(name).is_some()
     }
 
     /// Stores a request and its image. Resolves to `{ storagePath, imageId }`.

@@ -280,12 +280,33 @@ export function inBrowser() {
 
 export const json = (text) => attempt(() => JSON.parse(text));
 
-/** An Error with more properties than its message, from JSON. */
+const NAME = "ImagenCloudError";
+/** What is told of an error where only data can go: no `cause`, which may be anything, and no stack. */
+const TOLD = [
+  ...["name", "message", "stage", "code", "field", "status", "serverCode", "retryable", "retryAfterMs", "attempts"],
+  ...["storagePath", "imageId"],
+];
+
+/** By its name, since it may be another copy's, another realm's, or come from a worker as plain data. */
+export const isImagenCloudError = (error) =>
+  attempt(() => error.name === NAME && [error.stage, error.code].every((text) => typeof text === "string")) === true;
+
+/** Every error of the package, whichever side made it. */
+export class ImagenCloudError extends Error {
+  static [Symbol.hasInstance](error) {
+    return isImagenCloudError(error) && Object.prototype.toString.call(error) === "[object Error]";
+  }
+
+  toJSON() {
+    return Object.fromEntries(TOLD.map((name) => [name, this[name]]).filter(([, value]) => value !== undefined));
+  }
+}
+
+/** One of them, from JSON. */
 export function failure(json, cause) {
   const { message, ...details } = JSON.parse(json);
-  const error = Object.assign(new Error(message), details);
-  if (cause !== undefined) error.cause = cause;
-  return error;
+  const error = new ImagenCloudError(message, cause === undefined ? undefined : { cause });
+  return Object.assign(error, { name: NAME }, details);
 }
 
 /** Calls one of the caller's callbacks. What it throws, or rejects later, is its own affair. */

@@ -35,6 +35,7 @@ test("the tarball holds these files and no other", async (t) => {
     "outbox.js",
     "package.json",
     "store.js",
+    "wasm/errors.js",
     "wasm/idb.js",
     "wasm/imagen_cloud.d.ts",
     "wasm/imagen_cloud.js",

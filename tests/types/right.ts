@@ -9,6 +9,7 @@ import {
   drainInBackground,
   type ErrorCode,
   ImagenCloudError,
+  type ImagenCloudErrorData,
   type ImageSource,
   init,
   isImagenCloudError,
@@ -187,6 +188,12 @@ export async function hand(request: SyncRequest): Promise<Outbox> {
     console.log(await relay.signedUrl(storagePath, 60, { download: true }));
   relay.free();
   return createOutbox(relay);
+}
+
+/** What a worker posts, and what a page makes of it. */
+export function told(error: unknown, { data }: MessageEvent<unknown>): ImagenCloudErrorData | undefined {
+  if (isImagenCloudError(error)) return error.toJSON();
+  return isImagenCloudError(data) ? data : undefined;
 }
 
 /** Every code has to be listed: the union is closed. */
