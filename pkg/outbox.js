@@ -7,12 +7,16 @@ import { Outbox as Courier, Relay } from "./wasm/imagen_cloud.js";
 
 /** The tag of the Background Sync that a service worker is woken by. */
 const SYNC_TAG = "imagen-cloud-outbox";
-/** How long a drain that found nobody signed in waits before it looks again, in ms. */
+/** How long it waits after a drain that found nobody signed in, or no store, in ms. */
 const SIGNED_OUT_MS = 30_000;
+/** How long it waits where the browser calls itself offline, which is a hint and no more. */
+const OFFLINE_MS = 5000;
+/** How long it waits after a drain that left a job which is due. */
+const IDLE_MS = 1000;
 /** The longest wait that `setTimeout` knows. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
-/** The states of a job that may be read from the database. */
-const STATES = ["queued", "uploading", "uploaded", "handed-over", "failed"];
+/** What of a job is told; all else that the database holds is the outbox's own. */
+const TOLD = ["id", "storagePath", "state", "size", "mimeType", "createdAt", "attempts", "notBefore", "waitAsked"];
 
 /** What callers see, beside `onChange`. */
 const METHODS = [
@@ -42,6 +46,8 @@ export class Outbox {
   /** Aborts the drain that holds the lock. */
   #draining;
   #timer;
+  /** When the timer is due, by the clock that nobody puts back. */
+  #timerDue = Number.POSITIVE_INFINITY;
 
   /**
    * @param {import("./wasm/imagen_cloud.js").Sink | Relay} target
@@ -69,8 +75,8 @@ export class Outbox {
   }
 
   constructor(target, options) {
-    this.#name = `imagen-cloud-outbox-${target.ownerUserId}`;
-    this.#store = new Store(this.#name);
+    this.#store = new Store(target.ownerUserId);
+    this.#name = this.#store.name;
     const changed = (id, state, text) => this.#changed(id, state, text);
     this.#courier =
       target instanceof Relay
@@ -78,14 +84,14 @@ export class Outbox {
         : new Courier(target, this.#store, options, changed);
     const { automatic = true, serviceWorker } = options;
     this.#options = { automatic: automatic ?? true, serviceWorker };
-    this.#channel = new BroadcastChannel(this.#name);
-    this.#channel.addEventListener("message", ({ data }) => this.#heard(data));
+    this.#channel = openChannel(this.#name);
+    this.#channel?.addEventListener("message", ({ data }) => this.#heard(data));
   }
 
   async enqueue(request) {
     const result = await this.#open().enqueue(request);
     this.#askForDurability();
-    this.#options.serviceWorker?.sync?.register(SYNC_TAG).catch(() => undefined);
+    this.#askForSync();
     if (this.#options.automatic) this.#wake(false);
     return result;
   }
@@ -98,7 +104,7 @@ export class Outbox {
 
   async list() {
     this.#open();
-    return (await this.#store.records()).map(readJob);
+    return (await this.#store.records()).map((record) => tellOf(this.#store.read(record), record));
   }
 
   async image(id) {
@@ -163,7 +169,7 @@ export class Outbox {
     this.#draining?.abort();
     clearTimeout(this.#timer);
     this.#listeners.clear();
-    this.#channel.close();
+    this.#channel?.close();
     this.#courier.free();
     await this.#store.close();
   }
@@ -175,7 +181,7 @@ export class Outbox {
 
   #listen() {
     const { signal } = this.#closing;
-    globalThis.addEventListener?.("online", () => this.#wake(true), { signal });
+    globalThis.addEventListener?.("online", () => this.#look(true), { signal });
     globalThis.document?.addEventListener(
       "visibilitychange",
       () => {
@@ -189,8 +195,8 @@ export class Outbox {
   #letGo(records) {
     for (const { id } of records) this.#tell({ id, state: "discarded" });
     if (this.#closing.signal.aborted) return; // meanwhile: its courier is gone
-    for (const { text } of records) {
-      const { uploadId } = parse(text) ?? {};
+    for (const record of records) {
+      const { uploadId } = this.#store.read(record) ?? {};
       if (uploadId) this.#courier.abandon(String(uploadId)).catch(() => undefined);
     }
     this.#courier.lookAgain();
@@ -198,10 +204,31 @@ export class Outbox {
 
   /** Drains without anybody waiting for the outcome: every job tells of its own. */
   #wake(forced) {
-    if (this.#closing.signal.aborted || globalThis.navigator?.onLine === false) return;
+    if (this.#closing.signal.aborted) return;
+    if (globalThis.navigator?.onLine === false) this.#lookIn(OFFLINE_MS);
+    else this.#look(forced);
+  }
+
+  #look(forced) {
     // One under way here need not end first.
     this.#courier.lookAgain();
-    this.#drain(forced).catch(() => undefined);
+    this.#drain(forced).catch(() => this.#lookIn(SIGNED_OUT_MS));
+  }
+
+  /** Looks after a while, unless it does so earlier: another job may be waiting for that. */
+  #lookIn(ms) {
+    const due = performance.now() + ms;
+    if (this.#closing.signal.aborted || due >= this.#timerDue) return;
+    clearTimeout(this.#timer);
+    this.#timerDue = due;
+    this.#timer = setTimeout(
+      () => {
+        this.#timerDue = Number.POSITIVE_INFINITY;
+        this.#look(false);
+      },
+      Math.min(ms, LONGEST_TIMER_MS),
+    );
+    this.#timer.unref?.();
   }
 
   /** Drains as soon as this tab has the outbox's lock. A wish that comes while one waits for it joins that one. */
@@ -237,27 +264,32 @@ export class Outbox {
   }
 
   #schedule({ stopped, nextDue }) {
-    clearTimeout(this.#timer);
     if (!this.#options.automatic || stopped === "paused" || nextDue === undefined) return;
-    const wait = stopped ? SIGNED_OUT_MS : Math.min(Math.max(nextDue - Date.now(), 0), LONGEST_TIMER_MS);
-    this.#timer = setTimeout(() => this.#wake(false), wait);
-    this.#timer.unref?.();
+    const wait = nextDue - Date.now();
+    this.#lookIn(stopped ? SIGNED_OUT_MS : wait > 0 ? wait : IDLE_MS);
   }
 
   #changed(id, state, text) {
     if (state === "progress") return this.#tell({ id, state, ...JSON.parse(text) });
     if (text === undefined) return this.#tell({ id, state });
-    const job = readJob({ id, text });
+    const job = tellOf(JSON.parse(text), { id });
     this.#tell({ id, state, job });
     if (job.notBefore > Date.now()) this.#schedule({ nextDue: job.notBefore });
   }
 
   #tell(change) {
-    if (!this.#closing.signal.aborted) this.#channel.postMessage(change);
+    if (this.#closing.signal.aborted) return this.#announce(change);
+    try {
+      this.#channel?.postMessage(change);
+    } catch {
+      // Other tabs see it when they look.
+    }
     this.#announce(change);
   }
 
-  #heard(change) {
+  #heard(message) {
+    const change = readChange(message);
+    if (!change || this.#closing.signal.aborted) return;
     if (change.state === "paused") this.#draining?.abort();
     if (change.state === "resumed" && this.#options.automatic) this.#wake(true);
     if (["queued", "uploaded", "discarded"].includes(change.state)) this.#courier.lookAgain();
@@ -274,6 +306,14 @@ export class Outbox {
     }
   }
 
+  async #askForSync() {
+    try {
+      await this.#options.serviceWorker?.sync?.register(SYNC_TAG);
+    } catch {
+      // There is none, or the user does not allow it.
+    }
+  }
+
   /** Asks the browser once not to clear the storage when space runs short. */
   async #askForDurability() {
     try {
@@ -287,22 +327,44 @@ export class Outbox {
 }
 
 /** What is told of a job; one that is damaged can only be discarded. */
-function readJob({ id, storagePath = "", size = 0, text }) {
-  const { row, request, uploaded, uploadId, ticketUploadId, waitSetAt, ...job } = parse(text) ?? {};
-  if (typeof row === "string" && typeof job.storagePath === "string" && STATES.includes(job.state)) return job;
+function tellOf(job, { id, storagePath = "", size = 0 }) {
+  if (
+    ["id", "storagePath", "row"].every((name) => typeof job?.[name] === "string") &&
+    Courier.isState(`${job.state}`)
+  ) {
+    return { ...pick(TOLD, job), ...(job.error && { error: readError(job) }) };
+  }
   const message = "outbox: this job can't be read any more";
-  const error = { stage: "outbox", code: "job_unreadable", message };
+  const error = failed("outbox", "job_unreadable", message).toJSON();
   const blank = { mimeType: "", createdAt: 0, attempts: 0, notBefore: 0, waitAsked: false };
   return { id, storagePath, state: "failed", size, ...blank, error };
 }
 
-/** A job's text; nothing of one that is damaged. */
-function parse(text) {
+/** Without one the other tabs hear nothing, and the outbox works. */
+function openChannel(name) {
   try {
-    return JSON.parse(text);
+    return new BroadcastChannel(name);
   } catch {
     return undefined;
   }
+}
+
+/** A change, if this is what an outbox tells: anybody of this origin may write to its channel. */
+function readChange(message) {
+  const { id, state, sent, total, job } = Object(message);
+  if (state === "paused" || state === "resumed") return { state };
+  if (typeof id !== "string") return undefined;
+  if (state === "done" || state === "discarded") return { id, state };
+  if (state === "progress") return [sent, total].every(Number.isFinite) ? { id, state, sent, total } : undefined;
+  const isJob = Courier.isState(String(state)) && job?.id === id && job.state === state;
+  return isJob && typeof job.storagePath === "string" ? { id, state, job } : undefined;
+}
+
+const pick = (names, from) => Object.fromEntries(names.map((name) => [name, from[name]]));
+
+/** Why a job failed last, as `error.toJSON()` gives it. 0.1.0 kept less than that. */
+function readError({ error: { stage, code, message, ...details }, state, attempts }) {
+  return failed(stage, code, message, { retryable: state !== "failed", attempts, ...details }).toJSON();
 }
 
 const missing = (id) => failed("outbox", "job_missing", `outbox: no job ${String(id).slice(0, 64)}`);

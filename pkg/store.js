@@ -8,6 +8,11 @@ const DURABLE = { durability: "strict" };
 /** The setting with the ids of removed jobs whose copies may still be there. */
 const FORGOTTEN = "forgotten";
 
+/** How long the opening of a database is waited for. */
+const OPEN_MS = 10_000;
+/** The same of a transaction, which may stand behind many others with large images. */
+const TRANSACTION_MS = 60_000;
+
 /** A job as it is stored: what the store itself looks at, and the job's JSON text. */
 /** @typedef {{ seq?: number, id: string, storagePath: string, size: number, text: string }} JobRecord */
 
@@ -16,10 +21,24 @@ export class Store {
   #copies;
   #opening;
 
-  /** @param {string} name of the database */
-  constructor(name) {
-    this.#name = name;
-    this.#copies = new Copies(name);
+  #ownerUserId;
+
+  /** @param {string} ownerUserId whose jobs it holds */
+  constructor(ownerUserId) {
+    this.#ownerUserId = ownerUserId;
+    this.#name = `imagen-cloud-outbox-${ownerUserId}`;
+    this.#copies = new Copies(this.#name);
+  }
+
+  /** Of the database, and of the lock and the channel of those who share it. */
+  get name() {
+    return this.#name;
+  }
+
+  /** A record's job; nothing where it is damaged. @param {JobRecord} record */
+  read(record) {
+    const job = parse(record.text);
+    return agrees(job, record, this.#ownerUserId) ? job : undefined;
   }
 
   /**
@@ -37,7 +56,7 @@ export class Store {
       if (known) return known.storagePath === record.storagePath ? "known" : "id_taken";
       if (await jobs.index("storagePath").getKey(record.storagePath)) return "path_taken";
       const others = await jobs.getAll();
-      const bytes = others.reduce((sum, { size }) => sum + size, record.size);
+      const bytes = others.reduce((sum, { size }) => sum + (Number.isFinite(size) ? size : 0), record.size);
       if (others.length >= maxJobs || bytes > maxBytes) return "full";
       await put(transaction, record, image);
       return "new";
@@ -53,12 +72,17 @@ export class Store {
 
   /** All jobs' texts, the oldest first. */
   async texts() {
-    return (await this.records()).map(({ text }) => text);
+    // A text of another job than its record's can't be kept under its id, and would be tried for ever.
+    const records = (await this.records()).filter((record) => this.read(record));
+    return records.map(({ text }) => text);
   }
 
   /** @param {string} id @returns {Promise<ArrayBuffer | undefined>} */
-  image(id) {
-    return this.#transact(["images"], "readonly", (transaction) => transaction.objectStore("images").get(id));
+  async image(id) {
+    const image = await this.#transact(["images"], "readonly", (transaction) =>
+      transaction.objectStore("images").get(id),
+    );
+    return image instanceof ArrayBuffer ? image : undefined;
   }
 
   /** Stores what a job has become; false if it is gone. @param {JobRecord} record */
@@ -136,15 +160,17 @@ export class Store {
     const forget = () => {
       this.#opening = undefined;
     };
-    this.#opening ??= openDB(this.#name, VERSION, {
-      upgrade,
-      // A newer version of this package waits in another tab: let it.
-      blocking: (_current, _blocked, event) => {
-        event.target.close();
-        forget();
-      },
-      terminated: forget,
-    })
+    const open = () =>
+      openDB(this.#name, VERSION, {
+        upgrade,
+        // A newer version of this package waits in another tab: let it.
+        blocking: (_current, _blocked, event) => {
+          event.target.close();
+          forget();
+        },
+        terminated: forget,
+      });
+    this.#opening ??= opened(open())
       .then(async (database) => {
         // What can't be put back now (a full disk) stays where it is, and is tried again at the next opening.
         await this.#restore(database).catch(() => undefined);
@@ -167,13 +193,14 @@ export class Store {
         ...copied.map((id) => transaction.objectStore("jobs").index("id").getKey(id)),
       ]),
     );
+    const isForgotten = (id) => Array.isArray(forgotten) && forgotten.includes(id);
     for (const id of copied.filter((_, at) => known[at] === undefined)) {
-      if (forgotten?.includes(id)) {
+      if (isForgotten(id)) {
         await this.#copies.forget(id);
         continue;
       }
       const copy = await this.#copies.read(id);
-      if (copy?.record.id !== id) continue;
+      if (copy?.record?.id !== id || !this.read(copy.record)) continue;
       await transact(database, ["jobs", "images"], "readwrite", async (transaction) => {
         // Another tab may be as quick.
         if (await transaction.objectStore("jobs").index("id").getKey(id)) return;
@@ -189,14 +216,69 @@ export class Store {
 
 async function transact(database, stores, mode, work) {
   const transaction = database.transaction(stores, mode, mode === "readwrite" ? DURABLE : undefined);
-  const [result] = await Promise.all([work(transaction), transaction.done]);
-  return result;
+  try {
+    const [result] = await within(TRANSACTION_MS, Promise.all([work(transaction), transaction.done]));
+    return result;
+  } catch (error) {
+    abort(transaction); // what is told to have failed is not done later
+    throw error;
+  }
+}
+
+function abort(transaction) {
+  try {
+    transaction.abort();
+  } catch {
+    // it has ended
+  }
+}
+
+/** The database; one that opens when nobody waits any more is closed. */
+async function opened(opening) {
+  try {
+    return await within(OPEN_MS, opening);
+  } catch (error) {
+    opening.then(
+      (database) => database.close(),
+      () => undefined,
+    );
+    throw error;
+  }
+}
+
+/** What is waited for, but not for ever. */
+function within(ms, waiting) {
+  let timer;
+  const patience = new Promise((_, reject) => {
+    timer = setTimeout(reject, ms, new Error(`no answer within ${ms / 1000} s`));
+  });
+  return Promise.race([waiting, patience]).finally(() => clearTimeout(timer));
+}
+
+/** A job's text as an object; nothing of one that is damaged. */
+export function parse(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether a job's text, its row and what the Worker is told are about the job whose record holds them. */
+function agrees(job, record, ownerUserId) {
+  if (typeof job?.id !== "string") return false;
+  if (!["id", "storagePath", "size"].every((name) => job[name] === record[name])) return false;
+  const row = parse(job.row);
+  const isRow = row?.id === job.id && row.storage_path === job.storagePath;
+  const isOwners = String(row?.owner_user_id).toLowerCase() === ownerUserId.toLowerCase();
+  return isRow && isOwners && (!job.request || parse(job.request)?.imageId === job.id);
 }
 
 /** Notes that these jobs are gone, where their copies may not be. */
 async function remember(transaction, ids) {
   const settings = transaction.objectStore("settings");
-  await settings.put([...((await settings.get(FORGOTTEN)) ?? []), ...ids], FORGOTTEN);
+  const known = await settings.get(FORGOTTEN);
+  await settings.put([...(Array.isArray(known) ? known : []), ...ids], FORGOTTEN);
 }
 
 async function put(transaction, record, image) {

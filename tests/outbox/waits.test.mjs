@@ -1,0 +1,144 @@
+// Whatever a browser owes an answer for: the outbox does not wait for ever, and looks at its jobs when they are due.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { outboxWorld, pathOf } from "../support/outbox.mjs";
+import { until } from "../support/until.mjs";
+
+const world = outboxWorld();
+const refusal = { name: "ImagenCloudError", own: true, code: "storage_unavailable", stage: "outbox" };
+
+test("a database that never opens is told of with storage_unavailable", async (t) => {
+  const init = () => {
+    IDBFactory.prototype.open = () => {
+      window.isOpening = true;
+      return new EventTarget();
+    };
+  };
+  const tab = await world.tab(t, await world.user(), { init, open: false });
+  await tab.page.clock.install();
+  const opening = tab.open().catch((error) => error);
+  await tab.page.waitForFunction(() => window.isOpening);
+  await tab.page.clock.runFor(10_000);
+  const error = await opening;
+  assert.deepEqual({ ...error, ...refusal }, { ...error });
+});
+
+test("a transaction that never ends is told of with storage_unavailable", async (t) => {
+  const tab = await world.tab(t, await world.user());
+  await tab.page.clock.install();
+  await tab.page.evaluate(() => {
+    const { get } = IDBObjectStore.prototype;
+    IDBObjectStore.prototype.get = function (...args) {
+      window.isAsked = true;
+      // Its answer is heard by nobody, and the next question keeps the transaction alive.
+      const again = () => get.apply(this, args).addEventListener("success", again);
+      again();
+      return new EventTarget();
+    };
+  });
+  const asked = tab.isPaused().catch((error) => error);
+  await tab.page.waitForFunction(() => window.isAsked);
+  await tab.page.clock.runFor(60_000);
+  const error = await asked;
+  assert.deepEqual({ ...error, ...refusal }, { ...error });
+});
+
+test("a browser that wrongly calls itself offline sends what is enqueued", async (t) => {
+  const init = () => Object.defineProperty(Navigator.prototype, "onLine", { get: () => false });
+  const user = await world.user();
+  const tab = await world.tab(t, user, { init, options: { automatic: true } });
+  const result = await tab.enqueue(1);
+  await tab.empty();
+  await world.arrived(user, [1], [result]);
+});
+
+test("a question about durable storage that is never answered holds nobody up", async (t) => {
+  const init = () => {
+    StorageManager.prototype.persist = () => new Promise(() => {});
+  };
+  const user = await world.user();
+  const tab = await world.tab(t, user, { init });
+  const result = await tab.enqueue(1);
+  assert.equal((await tab.drain()).done, 1);
+  await world.arrived(user, [1], [result]);
+});
+
+for (const [what, init] of [
+  ["throws at every message", () => (BroadcastChannel.prototype.postMessage = () => undefined.x)],
+  ["can't be had", () => (window.BroadcastChannel = undefined)],
+]) {
+  test(`a BroadcastChannel that ${what} holds nobody up`, async (t) => {
+    const user = await world.user();
+    const tab = await world.tab(t, user, { init });
+    const result = await tab.enqueue(1);
+    assert.equal((await tab.drain()).done, 1);
+    const states = (await tab.changes()).map(({ state }) => state);
+    assert.ok(states.includes("done"), "this tab is told");
+    await world.arrived(user, [1], [result]);
+  });
+}
+
+test("a service worker whose Background Sync throws at once does not undo an enqueue", async (t) => {
+  const init = () => (SyncManager.prototype.register = () => undefined.x);
+  const user = await world.user();
+  const tab = await world.tab(t, user, { init, worker: world.worker(user) });
+  const result = await tab.enqueue(1);
+  await tab.drain();
+  await world.arrived(user, [1], [result]);
+});
+
+test("while a drain is under way, of two waits the earlier one ends first", async (t) => {
+  const user = await world.user();
+  const sink = { maxRetries: 0, initialBackoffMs: 10, maxBackoffMs: 10 };
+  const tab = await world.tab(t, user, { sink, open: false, options: { automatic: true } });
+  await tab.page.clock.install();
+  await tab.open();
+  const hold = world.recorder.hold({ method: "PUT", image: pathOf(user, 1), at: "request" });
+  await tab.enqueue(1);
+  await hold.reached;
+  // Both are told to wait: the later time comes to the page last, and must not put the earlier one off.
+  const asked = (number, seconds) =>
+    world.recorder.answer({
+      method: "PUT",
+      image: pathOf(user, number),
+      status: 429,
+      headers: { "retry-after": `${seconds}`, "access-control-expose-headers": "retry-after" },
+      body: {},
+    });
+  const relent = [asked(2, 3), asked(3, 300)];
+  const waits = async (number) =>
+    (await tab.list()).some(({ storagePath, waitAsked }) => storagePath === pathOf(user, number) && waitAsked);
+  await tab.enqueue(2);
+  await until(() => waits(2), "the first wait");
+  await tab.enqueue(3);
+  await until(() => waits(3), "the second wait");
+  for (const end of relent) end();
+  await tab.page.clock.runFor(3000);
+  const isLeft = async () => (await tab.list()).some(({ storagePath }) => storagePath === pathOf(user, 2));
+  await until(async () => !(await isLeft()), "the image whose time has come");
+  assert.equal((await tab.list()).length, 2, "one is held, one waits");
+  hold.release();
+});
+
+test("an automatic outbox whose database failed once looks again", async (t) => {
+  const user = await world.user();
+  const tab = await world.tab(t, user, { open: false, options: { automatic: true } });
+  await tab.page.clock.install();
+  await tab.open();
+  await tab.page.evaluate(() => {
+    const { getAll } = IDBObjectStore.prototype;
+    IDBObjectStore.prototype.getAll = () => {
+      IDBObjectStore.prototype.getAll = getAll;
+      window.hasFailed = true;
+      throw new DOMException("disk trouble", "UnknownError");
+    };
+  });
+  await tab.page.evaluate(() => window.dispatchEvent(new Event("online")));
+  await tab.page.waitForFunction(() => window.hasFailed);
+  const image = await world.tab(t, user, { context: tab.page.context() });
+  const result = await image.enqueue(1);
+  await image.close();
+  await tab.page.clock.runFor(30_000);
+  await tab.empty();
+  await world.arrived(user, [1], [result]);
+});
