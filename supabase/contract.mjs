@@ -6,21 +6,27 @@
 // | key with a character outside | stored                                     | 400/400 InvalidKey, before the body is read    |
 // |   the allowed ones           |                                            |                                                |
 // | `.` or `..` as a segment     | resolved                                   | 400/400 InvalidKey (file backend); server.mjs  |
-// | errors                       | no `code`; 401 for a bad token             | `code`; 400/403 for a bad token                |
+// | errors                       | no `code`; 401 for a bad token             | `code`; 400/403 for a bad token, at a GET      |
+// |                              |                                            | NoSuchBucket, without one InvalidRequest       |
+// | an unknown role              | 500 without words                          | 500 DatabaseError                              |
 // | PUT, POST of the same key    | 500 (23505) when they meet                 | 200                                            |
 // |   at once                    |                                            |                                                |
 // | POST /object/sign/b/k        | `signedUrl`, with /storage/v1              | `signedURL`, relative to /storage/v1           |
 // | the same with , ; ? in k     | a URL that works                           | of %2C %3B %3F, which are not decoded: dead    |
 // | POST /object/sign/b          | 404: signs one object without a name       | an array; `signedURL` null where one is missing|
+// |                              | 404 in a missing bucket                    | NoSuchKey there, in an array's items too       |
+// |                              | any key, any expiresIn                     | an InvalidKey; an integer from 1 on            |
 // | a signed URL's bad token     | 500                                        | 400/400 InvalidJWT                             |
 // | another object's token       | 403                                        | 400/400 InvalidSignature                       |
+// | GET by it                    | Cache-Control                              | Expires                                        |
+// | Range                        | ignored                                    | 206, 416; ranges.mjs                           |
 // | &download=name on it         | ignored                                    | Content-Disposition: attachment                |
 // | POST /object/upload/sign     | `signedUrl`                                | `url`, relative to /storage/v1                 |
 // | PUT to it                    | `Key` without the bucket                   | `Key` with it                                  |
 // | GET /object/info             | the row                                    | size, content_type, cache_control, etag, …     |
 // | POST /object/copy            | `key` without the bucket                   | `Key` with it, `Id`                            |
 // | a form in a body             | its field must be called `file`            | any name                                       |
-// | DELETE /object/b/k           | 404 route                                  | 200, or 400/404 NoSuchKey                      |
+// | DELETE /object/b/k           | 404 route                                  | 200, 400/404 NoSuchKey, 400/403 for another's  |
 // | /upload/resumable            | missing                                    | tus.mjs                                        |
 //
 // Elsewhere: PGlite's one session is shared by all requests, roles and all (pglite-queue.mjs); integers past 2^53
@@ -38,7 +44,9 @@ import path from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { decodeJwt, jwtVerify } from "jose";
+import { authenticate } from "./authenticate.mjs";
 import { signJwt } from "./keys.mjs";
+import { partOf } from "./ranges.mjs";
 import { invalidKey, StorageError, storageError } from "./storage-errors.mjs";
 
 const PREFIX = "/storage/v1";
@@ -80,16 +88,19 @@ async function answerObjectRequest(c, next, context) {
   c.req.path = target.path;
   if (target.writes && target.key !== undefined) checkKey(target.key);
   if (target.token !== undefined) await checkToken(target, context.keys.jwtSecret);
+  else if (!target.isOpen) await identify(c, target, context.keys);
 
-  if (target.route === "delete") return deleteOne(c, target);
+  if (target.route === "delete") return deleteOne(c, target, context);
+  if (target.route === "sign") await checkSigning(c, target);
   if (target.route === "signMany") return signMany(c, target, context);
   if (target.hasBody)
     await withSpooledBody(c, context.spool, () => context.locks.run(`${target.bucket}/${target.key}`, next));
   else await next();
 
+  if (target.route === "read" || target.route === "getSigned") await answerReading(c, target);
   if (target.download !== undefined && c.res.ok) c.res.headers.set("content-disposition", attachment(target.download));
   if (!(c.res.headers.get("content-type") ?? "").includes("json")) return;
-  if (c.res.status >= 400) c.res = await translateError(c.res);
+  if (c.res.status >= 400) c.res = await translateError(c.res, target);
   else if (target.route in translations) {
     const sent = target.route === "copy" ? await c.req.json() : undefined;
     c.res = Response.json(await translations[target.route](await c.res.json(), target, context, sent));
@@ -98,7 +109,8 @@ async function answerObjectRequest(c, next, context) {
 
 /**
  * @returns {{ route: string, bucket: string, key?: string, path: string, signedName?: string, token?: string,
- *   download?: string, writes?: boolean, hasBody?: boolean }} `path` is what lite calls the request's path, with the key decoded
+ *   download?: string, writes?: boolean, hasBody?: boolean, isOpen?: boolean }} `isOpen` asks for no Authorization, `path` is
+ *   what lite calls the request's path, with the key decoded
  */
 function parseTarget(method, url) {
   const { pathname, searchParams } = new URL(url);
@@ -110,12 +122,14 @@ function parseTarget(method, url) {
   const target = { bucket, key, path: `${PREFIX}/object/${kind}${[bucket, ...segments].join("/")}` };
   const token = searchParams.get("token") ?? undefined;
   if (kind === "upload/sign/" && method === "POST") return { ...target, route: "signUpload", writes: true };
-  if (kind === "upload/sign/") return { ...target, route: "putSigned", token, writes: true, hasBody: true };
+  if (kind === "upload/sign/") {
+    return { ...target, route: "putSigned", token, writes: true, hasBody: true, isOpen: true };
+  }
   if (kind === "sign/" && method === "POST" && key === undefined) return { ...target, route: "signMany" };
   // What the real server signs: `decodeURI` leaves the escapes of `,` `;` `?` and some others as they are.
   if (kind === "sign/" && method === "POST") return { ...target, route: "sign", signedName: decodeURI(escapedKey) };
   if (kind === "sign/") {
-    return { ...target, route: "getSigned", token, download: searchParams.get("download") ?? undefined };
+    return { ...target, route: "getSigned", token, isOpen: true, download: searchParams.get("download") ?? undefined };
   }
   if (kind === "info/") return { ...target, route: "info" };
   if (kind === "" && method === "POST" && target.path === `${PREFIX}/object/copy`) return { ...target, route: "copy" };
@@ -123,7 +137,38 @@ function parseTarget(method, url) {
     return { ...target, route: "write", writes: true, hasBody: true };
   }
   if (kind === "" && key !== undefined && method === "DELETE") return { ...target, route: "delete" };
-  return { ...target, route: "other" };
+  if (kind === "public/") return { ...target, route: "other", isOpen: true };
+  return { ...target, route: method === "GET" && key !== undefined ? "read" : "other" };
+}
+
+/** The real server knows who asks before anything else. A GET whose token is no good finds no bucket. */
+async function identify(c, { route }, keys) {
+  try {
+    await authenticate(c.req.raw.headers, keys);
+  } catch (error) {
+    const isHidden = error.body?.code === "AccessDenied" && (route === "info" || route === "read");
+    throw isHidden ? storageError("NoSuchBucket", "Bucket not found") : error;
+  }
+}
+
+async function checkSigning(c, { key }) {
+  checkKey(key);
+  const { expiresIn } = await c.req.raw
+    .clone()
+    .json()
+    .catch(() => ({}));
+  if (!Number.isInteger(expiresIn) || expiresIn < 1) {
+    throw storageError("InvalidRequest", "body/expiresIn must be an integer >= 1");
+  }
+}
+
+async function answerReading(c, { route, token }) {
+  const response = await partOf(c.res, c.req.raw.headers.get("range"));
+  c.res = undefined;
+  c.res = response;
+  if (route !== "getSigned" || !response.ok) return;
+  c.res.headers.delete("cache-control");
+  c.res.headers.set("expires", new Date(decodeJwt(token).exp * 1000).toUTCString());
 }
 
 /** Has browsers save an answer instead of showing it: under this name, or the URL's if it is empty. */
@@ -212,9 +257,8 @@ async function signMany(c, { bucket }, context) {
   const objects = connection.kysely.withSchema("storage").selectFrom("objects").where("bucket_id", "=", bucket);
   const there = new Set((await objects.select("name").where("name", "in", paths).execute()).map(({ name }) => name));
   const items = [];
-  for (const [index, name] of paths.entries()) {
-    // The first is asked for in any case, for who asks to be checked.
-    if (index > 0 && !there.has(name)) {
+  for (const name of paths) {
+    if (!there.has(name)) {
       items.push({ error: NOT_THERE, path: name, signedURL: null });
       continue;
     }
@@ -250,15 +294,27 @@ function jsonRequest(c, method, route, body) {
   });
 }
 
-async function deleteOne(c, { bucket, key }) {
+async function deleteOne(c, { bucket, key }, { connection }) {
   const response = await c.var.app.fetch(jsonRequest(c, "DELETE", encodeURIComponent(bucket), { prefixes: [key] }));
   if (response.status >= 400) c.res = response;
-  else if ((await response.json()).length === 0) throw storageError("NoSuchKey", "Object not found");
+  else if ((await response.json()).length === 0) throw await refusedDeletion(connection, bucket, key);
   else c.res = Response.json({ message: "Successfully deleted" });
 }
 
-async function translateError(response) {
+/** What a policy hides is another's, and not missing. */
+async function refusedDeletion(connection, bucket, key) {
+  const objects = connection.kysely.withSchema("storage").selectFrom("objects").where("bucket_id", "=", bucket);
+  const there = await objects.select("id").where("name", "=", key).executeTakeFirst();
+  return there === undefined
+    ? storageError("NoSuchKey", "Object not found")
+    : storageError("AccessDenied", "new row violates row-level security policy");
+}
+
+async function translateError(response, { route }) {
   const body = await response.json().catch(() => undefined);
+  if (route === "sign" && body?.error === "Bucket not found") {
+    return storageError("NoSuchKey", "Object not found").toResponse();
+  }
   if (typeof body?.statusCode !== "string") return Response.json(body, { status: response.status });
   return StorageError.fromLite(body).toResponse();
 }

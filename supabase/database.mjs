@@ -8,6 +8,7 @@ import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { App, getAuthSchemaSql, getStorageSchemaSql, SUPABASE_AUTH_HELPERS_SQL } from "@supabase/lite";
+import { answerCheckViolations } from "./check-violations.mjs";
 import { serialised } from "./pglite-queue.mjs";
 import { quietly } from "./quiet.mjs";
 
@@ -40,6 +41,19 @@ alter default privileges in schema public grant all on tables to anon, authentic
 /** The types whose arrays a query may answer with. */
 const ARRAYS =
   "bool char date float4 float8 int2 int4 int8 json jsonb name numeric oid text timestamp timestamptz uuid varchar";
+
+// As on the real server, where nobody chooses the time of an object's last change. (It keeps no time of the last reading.)
+const UPDATED_AT = `
+create or replace function storage.update_updated_at_column() returns trigger language plpgsql as $$
+begin
+  new.updated_at = now();
+  return new;
+end $$;
+drop trigger if exists update_objects_updated_at on storage.objects;
+create trigger update_objects_updated_at before update on storage.objects
+  for each row when (old.last_accessed_at is not distinct from new.last_accessed_at)
+  execute function storage.update_updated_at_column();
+`;
 
 const HISTORY = `
 create schema if not exists supabase_migrations;
@@ -77,6 +91,7 @@ export async function openDatabase({ databaseUrl, dataDir, migrations = MIGRATIO
   // The roles are there with their rights: lite has nothing to grant.
   connection.rlsState = "active";
   keepBigints(connection);
+  answerCheckViolations(connection);
   return connection;
 }
 
@@ -174,7 +189,7 @@ async function pgliteTemplate(migrations) {
 async function templateVersion(migrations) {
   const hash = createHash("sha256");
   const schemas = [getAuthSchemaSql(), SUPABASE_AUTH_HELPERS_SQL, getStorageSchemaSql()];
-  const parts = [pgliteVersion(), ...schemas, ROLES, HISTORY, ...SLIM];
+  const parts = [pgliteVersion(), ...schemas, ROLES, UPDATED_AT, HISTORY, ...SLIM];
   for (const migration of await listMigrations(migrations)) parts.push(migration.sql);
   for (const part of parts) hash.update(part).update("\0");
   return hash.digest("hex").slice(0, 16);
@@ -209,6 +224,7 @@ async function installSupabase(connection) {
   await quietly(() => app.init());
   await runScript(connection, connection.config.baseSchema);
   await runScript(connection, ROLES);
+  await runScript(connection, UPDATED_AT);
   await runScript(connection, HISTORY);
 }
 

@@ -12,7 +12,6 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { App, setExperimental } from "@supabase/lite";
 import { parse as parseToml } from "smol-toml";
-import { checkViolations } from "./check-violations.mjs";
 import { claim } from "./claim.mjs";
 import { storageContract } from "./contract.mjs";
 import { openDatabase } from "./database.mjs";
@@ -110,7 +109,7 @@ async function createApp({ connection, keys, objects, locks, spool, signedUrls, 
     options: {
       server: {
         apiKeys: { resolver: keyResolver(keys) },
-        middlewares: [exactIntegers, checkViolations, storageContract({ connection, keys, locks, signedUrls, spool })],
+        middlewares: [exactIntegers, storageContract({ connection, keys, locks, signedUrls, spool })],
       },
     },
   });

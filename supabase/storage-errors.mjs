@@ -2,6 +2,7 @@
 
 const BY_CODE = {
   AccessDenied: { statusCode: "403", error: "Unauthorized" },
+  DatabaseError: { statusCode: "500", error: "DatabaseError" },
   EntityTooLarge: { statusCode: "413", error: "Payload too large" },
   InvalidJWT: { statusCode: "400", error: "InvalidJWT" },
   InvalidKey: { statusCode: "400", error: "InvalidKey" },
@@ -9,6 +10,7 @@ const BY_CODE = {
   InvalidRequest: { statusCode: "400", error: "InvalidRequest" },
   InvalidSignature: { statusCode: "400", error: "InvalidSignature" },
   KeyAlreadyExists: { statusCode: "409", error: "Duplicate" },
+  NoRelatedResource: { statusCode: "404", error: "InvalidRequest", code: "InvalidRequest" },
   NoSuchBucket: { statusCode: "404", error: "Bucket not found" },
   NoSuchKey: { statusCode: "404", error: "not_found" },
 };
@@ -19,7 +21,7 @@ const CODE_OF_LITE = {
   "401 InvalidJWT": "AccessDenied",
   "403 Unauthorized": "AccessDenied",
   "404 Bucket not found": "NoSuchBucket",
-  "404 InvalidRequest": "NoSuchBucket",
+  "404 InvalidRequest": "NoRelatedResource",
   "404 not_found": "NoSuchKey",
   "409 Duplicate": "KeyAlreadyExists",
   "413 Payload too large": "EntityTooLarge",
@@ -39,7 +41,7 @@ export class StorageError extends Error {
   }
 
   toResponse() {
-    return Response.json(this.body, { status: 400 });
+    return Response.json(this.body, { status: this.body.statusCode === "500" ? 500 : 400 });
   }
 }
 
@@ -48,7 +50,7 @@ export class StorageError extends Error {
  * @param {string} message
  */
 export function storageError(code, message) {
-  return new StorageError({ ...BY_CODE[code], message, code });
+  return new StorageError({ message, code, ...BY_CODE[code] });
 }
 
 /** @param {string} key */

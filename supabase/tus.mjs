@@ -18,6 +18,7 @@ import { StorageError } from "./storage-errors.mjs";
 const ROUTE = "/storage/v1/upload/resumable";
 const TENANT = "local";
 const ALREADY_EXISTS = { status_code: 409, body: "The resource already exists" };
+const ALREADY_COMPLETED = { status_code: 400, body: "Cannot terminate an already completed upload" };
 const NOT_FOUND = { status_code: 404, body: "The file for this url was not found\n" };
 
 /**
@@ -54,6 +55,8 @@ export function resumableUploads(context) {
     try {
       const isSigned = isSignedRoute(request);
       if (request.method !== "OPTIONS" && !isSigned) await uploads.identify(request);
+      const isOfOne = request.method !== "OPTIONS" && request.method !== "POST";
+      if (isOfOne && uploads.version(request) === undefined) return new Response("Invalid upload id", { status: 400 });
       return await (isSigned ? signed : plain).handleWeb(request);
     } catch (error) {
       if (error instanceof StorageError) return error.toResponse();
@@ -112,12 +115,14 @@ class Uploads {
     if (request.method !== "POST") await this.#load(request, version);
     state.upsert = request.headers.get("x-upsert") === "true";
     await this.#bucket(request);
-    const exists = isSignedRoute(request) ? await this.#checkSignature(request) : await this.#checkPolicies(request);
+    if (isSignedRoute(request)) state.exists = await this.#checkSignature(request);
+    // Whoever has a valid token may ask how far it got.
+    else if (request.method !== "HEAD") state.exists = await this.#checkPolicies(request);
     if (request.method === "POST") {
-      if (exists && !state.upsert) throw ALREADY_EXISTS;
-    } else if (await this.#isFinished(version)) {
-      // Only its offset can still be asked for, by one who may overwrite what it made.
-      if (request.method !== "HEAD" || !state.upsert) throw ALREADY_EXISTS;
+      if (state.exists && !state.upsert) throw ALREADY_EXISTS;
+    } else if (request.method !== "HEAD" && (await this.#isFinished(version))) {
+      if (!state.upsert) throw ALREADY_EXISTS;
+      if (request.method === "DELETE") throw ALREADY_COMPLETED;
     }
   }
 
@@ -133,6 +138,8 @@ class Uploads {
   /** Makes the object of a received upload. */
   async finish(request, { id: version, metadata }) {
     const { bucket, key, upsert, auth, owner } = this.#of(request);
+    // A PATCH after the end.
+    if (await this.#isFinished(version)) return { headers: { "Tus-Complete": "1" } };
     await this.locks.run(`${bucket}/${key}`, async () => {
       const before = await this.table.find(bucket, key);
       if (before !== undefined && !upsert) throw ALREADY_EXISTS;

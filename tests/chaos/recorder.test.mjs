@@ -55,6 +55,26 @@ test("a request is held before the server sees it, or after it has done it", asy
   }
 });
 
+test("a resumable upload's image is known by its creation, whatever its id looks like", async (t) => {
+  const server = await startScripted([
+    { status: 201, headers: { location: "https://other/upload/resumable/an-id?x=1" } },
+  ]);
+  const recorder = await startRecorder({ target: server.url });
+  t.after(async () => {
+    await recorder.close();
+    await server.close();
+  });
+  const resumable = `${recorder.url}/storage/v1/upload/resumable`;
+  const metadata = `bucketName ${btoa("b")},objectName ${btoa("u/x-1.png")}`;
+  await fetch(resumable, { method: "POST", headers: { "upload-metadata": metadata } });
+  await fetch(`${resumable}/an-id`, { method: "PATCH", body: "bytes" });
+  await fetch(`${resumable}/another`, { method: "PATCH", body: "bytes" });
+  assert.deepEqual(
+    recorder.requests.map(({ image }) => image),
+    [undefined, "u/x-1.png", undefined],
+  );
+});
+
 test("offline, every connection is lost and the server sees nothing", async (t) => {
   const { server, recorder, ask } = await behind(t);
   recorder.offline(true);

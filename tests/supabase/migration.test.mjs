@@ -81,6 +81,20 @@ onEveryDatabase("imagen.images", (backend) => {
     });
   }
 
+  test("a refused row is quoted to who passes the policies, and to nobody else", async () => {
+    const refused = row(user, { steps: -1, prompt: "a secret lighthouse" });
+    const told = await insert(backend(), as.service(backend()), refused);
+    assert.deepEqual([told.status, told.json.code], [400, "23514"]);
+    assert.match(told.json.message, /violates check constraint "images_steps_not_negative"/);
+    assert.match(told.json.details, /^Failing row contains \(.*a secret lighthouse.*\)/);
+    const hidden = await insert(backend(), as.user(backend(), user), refused);
+    assert.deepEqual([hidden.status, hidden.json.code, hidden.json.details], [400, "23514", null]);
+    const { prompt: _, ...incomplete } = refused;
+    const lacking = await insert(backend(), as.service(backend()), incomplete);
+    assert.deepEqual([lacking.status, lacking.json.code], [400, "23502"]);
+    assert.match(lacking.json.details, /^Failing row contains \(/);
+  });
+
   test("takes dots inside a name", async () => {
     for (const storage_path of ["a/..b.png", "a/b..png", ".hidden/c.png", "a/..."]) {
       const answer = await insert(backend(), as.service(backend()), row(user, { storage_path }));

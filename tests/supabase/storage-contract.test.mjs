@@ -95,6 +95,102 @@ onEveryDatabase("an object", (backend) => {
     }
   });
 
+  test("a bad or expired token finds no bucket where it reads, and none at all is no request", async () => {
+    await put(backend(), "there.png", service);
+    const expired = signJwt({ role: "service_role", exp: 1 }, backend().jwtSecret);
+    for (const token of ["no-jwt", expired]) {
+      const headers = { apikey: backend().anonKey, authorization: `Bearer ${token}` };
+      for (const route of ["object", "object/info"]) {
+        assertStorageError(await send(backend(), "GET", objectUrl("there.png", route), headers), "404", "NoSuchBucket");
+      }
+      const signing = await sendJson(backend(), "POST", objectUrl("there.png", "object/sign"), headers, {
+        expiresIn: 9,
+      });
+      assertStorageError(signing, "403", "AccessDenied");
+    }
+    for (const route of ["object", "object/info"]) {
+      assertStorageError(await send(backend(), "GET", objectUrl("there.png", route)), "400", "InvalidRequest");
+    }
+  });
+
+  test("a role that there is not is an error of the database", async () => {
+    const token = signJwt({ role: "nobody", exp: 9e9 }, backend().jwtSecret);
+    const headers = { apikey: backend().anonKey, authorization: `Bearer ${token}` };
+    const answer = await send(backend(), "GET", objectUrl("there.png", "object/info"), headers);
+    assert.deepEqual([answer.status, answer.json.code], [500, "DatabaseError"]);
+  });
+
+  test("signing tells a missing bucket from an illegal name, and asks for a whole second at least", async () => {
+    const sign = (target, body = { expiresIn: 60 }) => sendJson(backend(), "POST", target, service, body);
+    assertStorageError(await sign("/storage/v1/object/sign/nowhere/a.png"), "404", "NoSuchKey");
+    assertStorageError(await sign(objectUrl("ü.png", "object/sign")), "400", "InvalidKey");
+    const many = await sign("/storage/v1/object/sign/nowhere", { expiresIn: 60, paths: ["a.png", "b.png"] });
+    assert.equal(many.status, 200, many.text);
+    assert.deepEqual(
+      many.json.map(({ path, signedURL, error }) => [path, signedURL, typeof error]),
+      ["a.png", "b.png"].map((path) => [path, null, "string"]),
+    );
+    await put(backend(), "brief.png", service);
+    for (const expiresIn of [0, 1.5, -1]) {
+      const answer = await sign(objectUrl("brief.png", "object/sign"), { expiresIn });
+      assertStorageError(answer, "400", "InvalidRequest");
+    }
+    const upload = await send(backend(), "POST", "/storage/v1/object/upload/sign/nowhere/a.png", service);
+    assertStorageError(upload, "404", "InvalidRequest");
+    assert.equal(upload.json.message, "The related resource does not exist");
+  });
+
+  test("an upload token with upsert is taken again and again", async () => {
+    const target = objectUrl("again.png", "object/upload/sign");
+    const { json } = await send(backend(), "POST", target, { ...service, "x-upsert": "true" });
+    for (const bytes of ["one", "two"]) {
+      const headers = { "content-type": "image/png" };
+      assert.equal((await send(backend(), "PUT", `/storage/v1${json.url}`, headers, bytes)).status, 200);
+    }
+    assert.equal((await send(backend(), "GET", objectUrl("again.png"), service)).text, "two");
+  });
+
+  test("a signed URL answers Expires, no Cache-Control, and the part that is asked for", async () => {
+    const headers = { ...service, "content-type": "image/png", "cache-control": "max-age=3600" };
+    await send(backend(), "PUT", objectUrl("parts.png"), headers, "0123456789");
+    const target = objectUrl("parts.png", "object/sign");
+    const { json } = await sendJson(backend(), "POST", target, service, { expiresIn: 60 });
+    const get = (range) => send(backend(), "GET", `/storage/v1${json.signedURL}`, range === undefined ? {} : { range });
+    const whole = await get();
+    assert.deepEqual([whole.status, whole.text, whole.headers.get("cache-control")], [200, "0123456789", null]);
+    assert.ok(Date.parse(whole.headers.get("expires")) > Date.now());
+    for (const [range, text, said] of [
+      ["bytes=2-4", "234", "bytes 2-4/10"],
+      ["bytes=8-99", "89", "bytes 8-9/10"],
+      ["bytes=7-", "789", "bytes 7-9/10"],
+    ]) {
+      const part = await get(range);
+      assert.deepEqual([part.status, part.text, part.headers.get("content-range")], [206, text, said]);
+    }
+    assert.equal((await get("bytes=10-")).status, 416);
+    const direct = await send(backend(), "GET", objectUrl("parts.png"), { ...service, range: "bytes=2-4" });
+    assert.deepEqual([direct.status, direct.text], [206, "234"]);
+  });
+
+  test("another user's is not deleted by name", async () => {
+    const user = await backend().createUser();
+    await put(backend(), "not yours.png", service);
+    const deletion = await send(backend(), "DELETE", objectUrl("not yours.png"), as.user(backend(), user));
+    assertStorageError(deletion, "403", "AccessDenied");
+    assert.equal((await send(backend(), "GET", objectUrl("not yours.png"), service)).status, 200);
+  });
+
+  test("the time of its last change is the server's, whatever is written there, and reading is no change", async () => {
+    await put(backend(), "dated.png", service);
+    const times = "select created_at::text, updated_at::text from storage.objects where name = 'dated.png'";
+    const [before] = await backend().sql(times);
+    await send(backend(), "GET", objectUrl("dated.png"), service);
+    assert.deepEqual(await backend().sql(times), [before]);
+    await backend().sql("update storage.objects set updated_at = '2001-01-01' where name = 'dated.png'");
+    const [{ updated_at: after }] = await backend().sql(times);
+    assert.ok(new Date(after) >= new Date(before.updated_at), after);
+  });
+
   test("is not there when its PUT was cut", async () => {
     const body = new ReadableStream({
       start(controller) {

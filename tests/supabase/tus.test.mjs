@@ -150,11 +150,41 @@ onEveryDatabase("a resumable upload", (backend) => {
   test("answers 404 to an id it does not know, and to one with another's path", async () => {
     const url = await begin(newKey(), 3);
     const version = Buffer.from(url.split("/").pop(), "base64url").toString().split("/").pop();
-    for (const name of [`local/${BUCKET}/${newKey()}/${randomUUID()}`, `local/${BUCKET}/${newKey()}/${version}`, "?"]) {
+    for (const name of [`local/${BUCKET}/${newKey()}/${randomUUID()}`, `local/${BUCKET}/${newKey()}/${version}`]) {
       const unknown = `${RESUMABLE}/${Buffer.from(name).toString("base64url")}`;
       assert.equal((await hers.head(unknown)).status, 404);
       assert.equal((await hers.patch(unknown, 0, "abc")).status, 404);
     }
+  });
+
+  test("answers 400 to what is no id", async () => {
+    assert.equal((await hers.head(`${RESUMABLE}/junk`)).status, 400);
+    assert.equal((await hers.patch(`${RESUMABLE}/junk`, 0, "abc")).status, 400);
+    assert.equal((await hers.remove(`${RESUMABLE}/junk`)).status, 400);
+  });
+
+  test("tells its offset to whoever has a valid token, before and after its end", async () => {
+    const url = await begin(newKey(), 3);
+    const state = async (who) => {
+      const answer = await who.head(url);
+      return [answer.status, offset(answer), answer.headers.get("upload-length")];
+    };
+    assert.deepEqual(await state(his), [200, "0", "3"]);
+    await hers.patch(url, 0, "abc");
+    for (const who of [hers, his]) assert.deepEqual(await state(who), [200, "3", "3"]);
+  });
+
+  test("that is finished answers a PATCH at its end and a DELETE by whether they may overwrite", async () => {
+    const key = newKey();
+    const url = await begin(key, 3, { more: UPSERT });
+    await hers.patch(url, 0, "abc", UPSERT);
+    const again = await hers.patch(url, 3, "", UPSERT);
+    assert.deepEqual([again.status, offset(again), isComplete(again)], [204, "3", true]);
+    const removal = await hers.remove(url, UPSERT);
+    assert.deepEqual([removal.status, removal.text], [400, "Cannot terminate an already completed upload"]);
+    assert.equal((await hers.patch(url, 3, "")).status, 409);
+    assert.equal((await hers.remove(url)).status, 409);
+    assert.equal((await hers.read(key)).text, "abc");
   });
 
   test("answers a wrong offset 409 and closes the connection", async () => {
@@ -195,7 +225,6 @@ onEveryDatabase("a resumable upload", (backend) => {
   test("has its policies checked on each request", async () => {
     const url = await begin(newKey(), 3);
     assert.equal((await his.patch(url, 0, "abc")).status, 403);
-    assert.equal((await his.head(url)).status, 403);
     assert.equal((await his.remove(url)).status, 403);
     assert.equal((await hers.patch(url, 0, "abc")).status, 204);
   });

@@ -23,6 +23,7 @@ export async function startRecorder({ target }) {
   const holds = new Set();
   const answers = new Set();
   const pathsById = new Map();
+  const pathsByUpload = new Map();
   let isOffline = false;
 
   async function handle(incoming, outgoing) {
@@ -40,13 +41,14 @@ export async function startRecorder({ target }) {
       return; // the client went away
     }
     const body = Buffer.concat(chunks);
-    request.image = imageOf(request, body, pathsById);
+    request.image = imageOf(request, body, pathsById, pathsByUpload);
 
     await pass("request", request);
     if (isOffline || outgoing.destroyed) return void outgoing.destroy();
     const answer = answerOf(request) ?? (await forward(target, request, body).catch(() => undefined));
     request.status = answer?.status;
     request.answerHeaders = answer?.headers;
+    rememberUpload(request, pathsByUpload);
     await pass("answer", request);
     // From here on the client may know, and come again.
     end(request);
@@ -146,14 +148,24 @@ const fits =
     (method ?? request.method) === request.method &&
     (target === undefined ? request.image?.includes(image) : request.target.includes(target));
 
+const RESUMABLE = /^\/storage\/v1\/upload\/resumable(\/|$)/;
+
+const lastPart = (pathname) => pathname.slice(pathname.lastIndexOf("/") + 1);
+
+/** A resumable upload's path stands in its creation's metadata, its id in the answer's Location. */
+function rememberUpload({ method, target, headers, answerHeaders }, pathsByUpload) {
+  if (method !== "POST" || !RESUMABLE.test(target) || answerHeaders?.location === undefined) return;
+  const [, name] = /\bobjectName ([\w+/=]+)/.exec(headers["upload-metadata"] ?? "") ?? [];
+  const path = Buffer.from(name ?? "", "base64").toString();
+  pathsByUpload.set(lastPart(new URL(answerHeaders.location, "http://x").pathname), path);
+}
+
 /** An upload names the path in its target, an insert in its row; a look at a row names its id. */
-function imageOf({ method, target }, body, pathsById) {
+function imageOf({ method, target }, body, pathsById, pathsByUpload) {
   const url = new URL(target, "http://x");
   const [, path] = /^\/storage\/v1\/object\/imagen-generated\/(.*)$/.exec(url.pathname) ?? [];
   if (path) return decodeURIComponent(path);
-  // A resumable upload's name is `tenant/bucket/path/version` in base64url.
-  const [, id] = /^\/storage\/v1\/upload\/resumable\/(.+)$/.exec(url.pathname) ?? [];
-  if (id) return Buffer.from(id, "base64url").toString().split("/").slice(2, -1).join("/");
+  if (RESUMABLE.test(url.pathname)) return pathsByUpload.get(lastPart(url.pathname));
   if (!url.pathname.startsWith("/rest/v1/images")) return undefined;
   if (method === "GET") return pathsById.get(/[0-9a-f-]{36}/.exec(url.search)?.[0]);
   try {
