@@ -281,7 +281,7 @@ for (const [what, first, then] of [
     const next = await world.tab(t, user, settings);
     await shiftClock(next, then);
     await next.open();
-    await next.empty(5_000);
+    await next.empty(); // it would be hours else
     await world.arrived(user, [1]);
   });
 }

@@ -113,6 +113,7 @@ const ANSWERS = {
  * @param {string[]} [options.ignore] Texts that do not count when requests are told apart.
  * @param {number} [options.blackoutMs] How long a drawn blackout lasts.
  * @param {{ afterRequests: number, ms: number }[]} [options.blackouts] Blackouts at fixed points, beside drawn ones.
+ * @param {() => number} [options.now] The clock of blackouts.
  * @param {number} [options.delayMs] How late a delayed answer is.
  * @param {number} [options.retryAfterSeconds] What a 429 asks for.
  */
@@ -126,6 +127,7 @@ export async function startChaos({
   ignore = [],
   blackoutMs = 300,
   blackouts = [],
+  now = () => performance.now(),
   delayMs = 100,
   retryAfterSeconds = 1,
 }) {
@@ -138,7 +140,7 @@ export async function startChaos({
   let counted = 0;
 
   const goDark = (ms) => {
-    darkUntil = Math.max(darkUntil, performance.now() + ms);
+    darkUntil = Math.max(darkUntil, now() + ms);
   };
   const later = (ms, work) => {
     const timer = setTimeout(() => {
@@ -174,7 +176,7 @@ export async function startChaos({
     }
     stats.requests += 1;
     for (const { afterRequests, ms } of blackouts) if (afterRequests === stats.requests) goDark(ms);
-    if (performance.now() < darkUntil) {
+    if (now() < darkUntil) {
       record(request, "in-blackout");
       return void outgoing.destroy();
     }

@@ -53,7 +53,7 @@ test("200 images through an outage are all 201 or 202, and all arrive, once", as
     await new Promise((resolve) => setTimeout(resolve, 500));
     return (await bucket.list({ prefix: "staged/" })).objects.length === 0;
   };
-  await until(isDelivered, "all to be delivered", 60_000);
+  await until(isDelivered, "all to be delivered", 120_000);
   t.diagnostic(`${staged} of ${IMAGES} staged, delivered ${((performance.now() - started) / 1000).toFixed(1)} s after`);
 
   const report = await verify({ url: bench.supabase.url, serviceKey: bench.supabase.serviceKey, beliefs });
