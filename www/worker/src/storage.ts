@@ -65,6 +65,11 @@ export class StoredImage extends Blob {
     return Object.assign(new Blob(), { arrayBuffer: async () => (await piece()).arrayBuffer() });
   }
 
+  /** Its first bytes alone, which tell the type. */
+  head(): Promise<Blob> {
+    return this.#piece(0, Math.min(PIECE_BYTES, this.#size));
+  }
+
   async #piece(from: number, to: number): Promise<Blob> {
     let piece = this.#pieces.find((known) => known.from <= from && to <= known.to);
     if (piece === undefined) {

@@ -116,9 +116,9 @@ async function takeIn(
   const { imageId } = ticket;
   const held = heldPath(imageId, user);
   try {
-    const seen = await inspect(incoming, fields, ticket, user, settings);
+    const seen = await inspect(incoming, "its head", fields, ticket, user, settings);
     if (seen !== undefined && (await copyObject(incoming, held, settings))) {
-      const request = await inspect(held, fields, ticket, user, settings);
+      const request = await inspect(held, "all of it", fields, ticket, user, settings);
       if (request === undefined) throw new Problem("not_uploaded", { imageId });
       await finish(held, request, ticket, user, settings);
     } else if (!(await isDone(ticket, user, settings))) {
@@ -130,9 +130,13 @@ async function takeIn(
   }
 }
 
-/** What was uploaded as the package's request, if it is what the ticket says; `undefined` where there is nothing. */
+/**
+ * What was uploaded as the package's request, if it is what the ticket says; `undefined` where there is nothing. To look for
+ * an image's size may take dozens of requests, of the 50 that a Worker may make: so that is done once, with the copy.
+ */
 async function inspect(
   path: string,
+  seen: "its head" | "all of it",
   fields: Record<string, unknown>,
   ticket: Ticket,
   user: User,
@@ -148,7 +152,8 @@ async function inspect(
       imageId,
     });
   }
-  const request = toSyncRequest(fields, new StoredImage(path, size, settings));
+  const stored = new StoredImage(path, size, settings);
+  const request = toSyncRequest(fields, seen === "its head" ? await stored.head() : stored);
   const planned = await plan(request, user, settings).catch((error: unknown) => {
     // What kept the image from being read is no fault of the image's.
     throw error instanceof Error && error.cause instanceof Problem ? error.cause : error;
