@@ -230,14 +230,14 @@ need_node() {
   say "node: $("$bin/node" --version), npm $("$bin/npm" --version)"
 }
 
-# need_npm_packages FOLDER FLAG...: what the folder's lock file names. Its .npmrc lets no package run an install script.
+# need_npm_packages FOLDER FLAG...: what the folder's lock file names. No package runs an install script.
 need_npm_packages() {
   local folder=$1
   shift
   # A copy of the lock file tells which one the folder was made from.
   cmp -s "$folder/package-lock.json" "$folder/node_modules/.installed-lock.json" && return
   say "npm ci${*:+ $*} in $folder"
-  (cd "$folder" && logged npm-ci npm ci "$@")
+  (cd "$folder" && logged npm-ci npm ci --ignore-scripts "$@")
   cp "$folder/package-lock.json" "$folder/node_modules/.installed-lock.json"
 }
 

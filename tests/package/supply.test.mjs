@@ -11,6 +11,7 @@ const text = (path) => readFile(new URL(`../../${path}`, import.meta.url), "utf8
 const json = async (path) => JSON.parse(await text(path));
 const FOLDERS = ["", "pkg/", "www/app/", "www/worker/", "tests/packaging/tools/"];
 const LOCKED = ["", "tests/packaging/tools/"];
+const HOSTS = await readdir(new URL("../packaging/hosts/", import.meta.url));
 
 for (const folder of FOLDERS) {
   test(`${folder}package.json names exact versions`, async () => {
@@ -47,8 +48,9 @@ test("what the page and the Worker pass on is under licences that allow it", asy
 const SCRIPTED = ["bun", "deno", "esbuild", "fsevents", "workerd"];
 
 test("no install script runs, and a new package that has one is noticed", async () => {
-  for (const folder of LOCKED) {
-    assert.match(await text(`${folder}.npmrc`), /^ignore-scripts=true$/m, folder);
+  for (const folder of LOCKED) assert.match(await text(`${folder}.npmrc`), /^ignore-scripts=true$/m, folder);
+  assert.match(await text("scripts/bootstrap.sh"), /npm ci --ignore-scripts/);
+  for (const folder of [...LOCKED, ...HOSTS.map((name) => `tests/packaging/hosts/${name}/`)]) {
     const { packages } = await json(`${folder}package-lock.json`);
     for (const [path, { hasInstallScript }] of Object.entries(packages)) {
       if (hasInstallScript) assert.ok(SCRIPTED.includes(path.replace(/^.*node_modules\//, "")), path);
