@@ -175,7 +175,9 @@ async function finish(
   const upload: typeof fetch = (input, init) =>
     init?.method === "PUT" ? tryCopy(held, ticket.storagePath, settings) : askSupabase(input, init);
   const deadlineMs = settings.syncDeadlineMs;
-  await withSink(user, settings, (sink) => sink.sync(request, { deadlineMs }), { fetch: upload });
+  // However large, it is copied whole: there are no pieces to be sent.
+  const options = { fetch: upload, resumableFrom: settings.maxImageBytes + 1 };
+  await withSink(user, settings, (sink) => sink.sync(request, { deadlineMs }), options);
 }
 
 /** Whether an earlier commit brought the row. */
