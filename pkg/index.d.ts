@@ -291,7 +291,7 @@ export type ErrorCode =
   | "id_taken"
   /** Too many requests. */
   | "rate_limited"
-  /** The server could not do it now. */
+  /** The server could not do it now; or a firewall or captive portal answered in its place, with a 401 or 403 of its own. */
   | "unavailable"
   /** The token belongs to another user than the outbox: its jobs are left alone until their owner is back. */
   | "wrong_user"
@@ -415,8 +415,11 @@ export interface Drained {
   failed: number;
   /** Images that wait for another try. */
   waiting: number;
-  /** Why it stopped before every image was tried: nobody is signed in, somebody else is, or the outbox is paused. */
-  stopped?: "token_unavailable" | "unauthorized" | "wrong_user" | "paused";
+  /**
+   * Why it stopped before every image was tried: nobody is signed in, somebody else is, the outbox is paused, or a gateway
+   * lets nobody through (`unavailable`).
+   */
+  stopped?: "token_unavailable" | "unauthorized" | "wrong_user" | "paused" | "unavailable";
 }
 
 /**

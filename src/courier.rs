@@ -45,9 +45,14 @@ pub struct Drained {
 pub enum Stop {
     /// The user's token is gone, refused, or another user's.
     Token(Code),
+    /// A gateway lets nobody through.
+    TurnedAway,
     /// The caller wants a pause.
     Paused,
 }
+
+/// Jobs that a gateway turns away in a row before it counts as one that lets nobody through, such as a captive portal.
+const TURNED_AWAY_IN_A_ROW: usize = 3;
 
 /// The outbox of one user on one host.
 pub struct Courier<P: Platform, S> {
@@ -185,15 +190,32 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
     async fn read(&self, round: &Round) -> Result<(), Error> {
         // Nothing is taken in hand while this reads; what is put down meanwhile may be another than it was read.
         let in_hand = round.in_hand.borrow().clone();
-        let jobs = self.jobs().await;
+        let read = self.read_and_blame(round, &in_hand).await;
         round.reading.set(false);
-        let mut jobs = jobs?;
+        let mut jobs = read?;
         let now_ms = self.client.platform().now_ms();
         let is_gone = |id: &&String| !jobs.iter().any(|job| job.id == **id);
         round.discarded.replace(in_hand.iter().filter(is_gone).cloned().collect());
         jobs.retain(|job| !in_hand.contains(&job.id) && job.is_due(now_ms, job.wait_set_ms <= round.forced_until_ms));
-        round.queue.replace(jobs.into_iter());
+        round.queue.replace(in_turn(jobs).into_iter());
         Ok(())
+    }
+
+    /// The jobs, those among them that were turned away where others got through since held against them.
+    async fn read_and_blame(&self, round: &Round, in_hand: &[String]) -> Result<Vec<Job>, Error> {
+        let mut jobs = self.jobs().await?;
+        let blamed = round.blamed.take();
+        for job in jobs.iter_mut().filter(|job| job.is_suspect && !in_hand.contains(&job.id)) {
+            if !blamed.contains(&job.id) {
+                round.suspect(&job.id);
+                continue;
+            }
+            if job.blame() {
+                round.failed.set(round.failed.get() + 1);
+            }
+            self.keep(job).await?;
+        }
+        Ok(jobs)
     }
 
     /// Takes one job as far as it goes. The error is the store's.
@@ -206,12 +228,14 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
             Ok(Sent::Confirmed) => {
                 self.store.remove(&job.id).await?;
                 round.done.set(round.done.get() + 1);
+                round.got_through();
                 self.witness.done(&job.id);
             }
             Ok(Sent::HandedOver) => {
                 let platform = self.client.platform();
                 job.hand_over(platform.now_ms(), self.client.policy(), platform.dice());
                 self.keep(&job).await?;
+                round.got_through();
             }
             Ok(Sent::Discarded) => {}
             Err(Trouble::Store(error)) => return Err(error),
@@ -219,6 +243,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
                 let platform = self.client.platform();
                 let verdict = job.fail(&error, platform.now_ms(), self.client.policy(), platform.dice());
                 match verdict {
+                    Verdict::Later if error.turned_away => round.turned_away(&job.id),
                     Verdict::Later => {}
                     Verdict::Failed => round.failed.set(round.failed.get() + 1),
                     Verdict::Stop(code) => round.stopped.set(Some(Stop::Token(code))),
@@ -321,6 +346,12 @@ struct Round {
     in_hand: RefCell<Vec<String>>,
     /// Those of them that were discarded.
     discarded: RefCell<Vec<String>>,
+    /// Jobs that a gateway has turned away since one got through, in this drain.
+    turned_away: RefCell<Vec<String>>,
+    /// The same and those of earlier drains: the next that gets through holds it against them.
+    suspects: RefCell<Vec<String>>,
+    /// Those against whom it is held.
+    blamed: RefCell<Vec<String>>,
     waker: Cell<Option<Waker>>,
     done: Cell<u32>,
     failed: Cell<u32>,
@@ -352,7 +383,11 @@ impl Round {
         };
         match &next {
             None if self.reading.get() || !self.in_hand.borrow().is_empty() => return self.wait(context),
-            Some(Next::Carry(job)) => self.in_hand.borrow_mut().push(job.id.clone()),
+            Some(Next::Carry(job)) => {
+                // Its next answer is waited for.
+                self.suspects.borrow_mut().retain(|id| *id != job.id);
+                self.in_hand.borrow_mut().push(job.id.clone());
+            }
             None | Some(Next::Read) => {}
         }
         Poll::Ready(next)
@@ -361,6 +396,30 @@ impl Round {
     /// Ends when the job was discarded.
     fn is_discarded<T>(&self, id: &String, context: &Context<'_>) -> Poll<Option<T>> {
         if self.discarded.borrow().contains(id) { Poll::Ready(None) } else { self.wait(context) }
+    }
+
+    fn suspect(&self, id: &str) {
+        note(&mut self.suspects.borrow_mut(), id);
+    }
+
+    /// A gateway turned the job away. That it turns everybody away is the more likely the more there are.
+    fn turned_away(&self, id: &str) {
+        self.suspect(id);
+        let mut turned_away = self.turned_away.borrow_mut();
+        note(&mut turned_away, id);
+        if turned_away.len() >= TURNED_AWAY_IN_A_ROW {
+            self.stopped.set(Some(Stop::TurnedAway));
+        }
+    }
+
+    /// A job got through: so the gateway turned away those before it for what they are.
+    fn got_through(&self) {
+        self.turned_away.take();
+        let blamed = self.suspects.take();
+        if !blamed.is_empty() {
+            self.blamed.borrow_mut().extend(blamed);
+            self.unread.set(true);
+        }
     }
 
     fn wait<T>(&self, context: &Context<'_>) -> Poll<T> {
@@ -372,6 +431,23 @@ impl Round {
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
+    }
+}
+
+/// Who was turned away comes after those who were not, so that it can't keep them from being tried; and among those the
+/// next after the last that was tried.
+fn in_turn(jobs: Vec<Job>) -> Vec<Job> {
+    let (mut before, mut turned_away): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|job| !job.was_turned_away());
+    let tried = turned_away.iter().enumerate().max_by(|(_, a), (_, b)| a.wait_set_ms.total_cmp(&b.wait_set_ms));
+    let next = tried.map_or(0, |(at, _)| at + 1);
+    before.extend(turned_away.split_off(next));
+    before.extend(turned_away);
+    before
+}
+
+fn note(ids: &mut Vec<String>, id: &str) {
+    if !ids.iter().any(|known| known == id) {
+        ids.push(id.to_owned());
     }
 }
 

@@ -158,6 +158,8 @@ pub struct Details {
     pub server_code: Option<String>,
     /// Whether the same call may succeed later.
     pub retryable: bool,
+    /// A gateway answered so in the service's place: no word on the token, and perhaps on these bytes.
+    pub turned_away: bool,
     /// How long the server asked to wait, in ms.
     pub retry_after_ms: Option<u32>,
     /// Requests sent for the failed stage.
@@ -178,6 +180,7 @@ impl Error {
             status: None,
             server_code: None,
             retryable: false,
+            turned_away: false,
             retry_after_ms: None,
             attempts: 0,
             storage_path: None,

@@ -92,7 +92,7 @@ impl<B> Request<B> {
 pub const SIGNATURE: &str = "x-signature";
 
 /// The headers that a platform copies from an answer.
-pub const READ_HEADERS: [&str; 4] = ["retry-after", "date", "location", "upload-offset"];
+pub const READ_HEADERS: [&str; 5] = ["content-type", "retry-after", "date", "location", "upload-offset"];
 
 /// An answer, read to its end.
 #[derive(Clone, Debug, Default)]
@@ -110,6 +110,12 @@ impl Response {
     /// Whether the status is 2xx.
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
+    }
+
+    /// Whether it is a problem (RFC 9457), by its type.
+    pub fn is_problem(&self) -> bool {
+        let essence = self.header("content-type").and_then(|value| value.split([';']).next()).unwrap_or_default();
+        essence.trim().eq_ignore_ascii_case("application/problem+json")
     }
 
     /// The value of a header of [`READ_HEADERS`].

@@ -38,6 +38,7 @@ pub mod relay;
 pub mod request;
 pub mod retry;
 pub mod row;
+pub mod sqlstate;
 #[cfg(test)]
 #[path = "../tests/support/host.rs"]
 mod stand_in;

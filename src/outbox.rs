@@ -92,9 +92,16 @@ pub struct Job {
     pub wait_set_ms: f64,
     /// The server asked for that wait.
     pub wait_asked: bool,
+    /// How often a gateway turned it away and then let another job through.
+    pub turned_away: u32,
+    /// A gateway turned it away last, and has let no other through since.
+    pub is_suspect: bool,
     /// Why it failed last, as a JSON object's text.
     pub error: Option<String>,
 }
+
+/// How often a gateway may turn a job away, while it lets others through, before the job itself is to blame.
+const TURNED_AWAY_AT_MOST: u32 = 5;
 
 /// What a failure means for the job and for those behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,6 +133,8 @@ impl Job {
             not_before_ms: 0.0,
             wait_set_ms: 0.0,
             wait_asked: false,
+            turned_away: 0,
+            is_suspect: false,
             error: None,
         }
     }
@@ -205,6 +214,7 @@ impl Job {
         };
         self.state = self.waiting_state();
         self.error = Some(error.to_text());
+        self.is_suspect |= error.turned_away;
         match verdict {
             Verdict::Stop(_) => {}
             Verdict::Failed => self.state = State::Failed,
@@ -215,6 +225,24 @@ impl Job {
             }
         }
         verdict
+    }
+
+    /// Another job got through where this one was turned away. Whether that was once too often: then it is kept for its user
+    /// to decide.
+    pub fn blame(&mut self) -> bool {
+        if core::mem::take(&mut self.is_suspect) {
+            self.turned_away = self.turned_away.saturating_add(1);
+        }
+        let is_too_often = self.turned_away >= TURNED_AWAY_AT_MOST;
+        if is_too_often {
+            self.state = State::Failed;
+        }
+        is_too_often
+    }
+
+    /// Whether a gateway has turned it away so far.
+    pub fn was_turned_away(&self) -> bool {
+        self.is_suspect || self.turned_away > 0
     }
 
     fn wait(&mut self, now_ms: f64, wait_ms: u32, asked: bool) {
@@ -229,6 +257,7 @@ impl Job {
         self.state = self.waiting_state();
         self.not_before_ms = 0.0;
         self.wait_asked = false;
+        (self.turned_away, self.is_suspect) = (0, false);
     }
 
     fn waiting_state(&self) -> State {
@@ -247,7 +276,9 @@ impl Job {
         text.text("row", &self.row);
         text.text("request", &self.request);
         text.text("state", self.state.as_str());
-        for (name, flag) in [("uploaded", self.uploaded), ("waitAsked", self.wait_asked)] {
+        for (name, flag) in
+            [("uploaded", self.uploaded), ("waitAsked", self.wait_asked), ("isSuspect", self.is_suspect)]
+        {
             text.raw(name, if flag { "true" } else { "false" });
         }
         for (name, number) in [
@@ -256,6 +287,7 @@ impl Job {
             ("attempts", f64::from(self.attempts)),
             ("notBefore", self.not_before_ms),
             ("waitSetAt", self.wait_set_ms),
+            ("turnedAway", f64::from(self.turned_away)),
         ] {
             // Whole numbers, all of them: an integer's digits need no float formatting.
             text.raw(name, &(number as i64).to_string());
@@ -295,6 +327,8 @@ impl Job {
             not_before_ms: number("notBefore")?,
             wait_set_ms: number("waitSetAt")?,
             wait_asked: flag("waitAsked"),
+            turned_away: number("turnedAway").unwrap_or_default() as u32,
+            is_suspect: flag("isSuspect"),
             error: json.get("error").and_then(reread),
         })
     }
@@ -402,6 +436,32 @@ mod tests {
         assert!(!job.is_due(NOW + 2999.0, true));
         assert!(job.is_due(NOW + 3000.0, false));
         assert!(job.is_due(NOW - 1.0, false), "the clock was put back");
+    }
+
+    #[test]
+    fn a_job_is_to_blame_when_others_got_through_five_times_where_it_was_turned_away() {
+        let mut job = job();
+        let mut away = error(Code::Unavailable, true);
+        away.turned_away = true;
+        for nth in 1..=5 {
+            // A gateway that lets nobody through says nothing of the job, however often.
+            for _ in 0..7 {
+                assert_eq!(job.fail(&away, NOW, &POLICY, 0.0), Verdict::Later);
+            }
+            job = Job::parse(&parse(&job.to_text()).unwrap()).unwrap();
+            assert_eq!(job.blame(), nth == 5, "{nth}");
+            assert_eq!(job.blame(), nth == 5, "another success says no more");
+        }
+        assert_eq!(job.state, State::Failed);
+        job.retry();
+        assert_eq!((job.state, job.turned_away, job.blame()), (State::Queued, 0, false));
+    }
+
+    #[test]
+    fn a_job_of_an_earlier_version_was_never_turned_away() {
+        let text = job().to_text().replace(r#","isSuspect":false"#, "").replace(r#","turnedAway":0"#, "");
+        assert!(!text.contains("uspect") && !text.contains("turned"));
+        assert_eq!(Job::parse(&parse(&text).unwrap()), Some(job()));
     }
 
     #[test]

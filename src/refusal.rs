@@ -5,8 +5,9 @@
 
 use crate::error::{Code, Error, Stage};
 use crate::http::{Failure, Response};
-use crate::json::Json;
-use crate::text::{contains, name, quote};
+use crate::json::{self, Json};
+use crate::sqlstate;
+use crate::text::{contains, name, quote, split_once};
 
 /// What may mend a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +47,15 @@ impl Refusal {
         self
     }
 
+    /// A refusal of the token in words that speak of something else.
+    pub fn of_token(stage: Stage, response: &Response) -> Self {
+        let mut refusal = of_response(stage, response);
+        refusal.error.code = Code::Unauthorized;
+        refusal.error.message =
+            format!("{}: {}: the token was refused ({})", stage.label(), response.status, words(response));
+        Self { remedy: Remedy::FreshToken, ..refusal }
+    }
+
     /// Answers that can't all be true.
     pub fn contradictory(stage: Stage, problem: &str) -> Self {
         Self::new(Error::new(stage, Code::BadResponse, format!("{}: {problem}", stage.label())), Remedy::Wait)
@@ -71,14 +81,29 @@ pub fn of_failure(stage: Stage, failure: Failure) -> Refusal {
     Refusal::new(Error::new(stage, code, message).with_cause(cause), Remedy::Wait)
 }
 
-/// The attempt got an answer whose status is not 2xx.
+/// The attempt got an answer of Supabase's, or of a gateway before it, whose status is not 2xx.
 pub fn of_response(stage: Stage, response: &Response) -> Refusal {
-    let told = Told::read(response);
+    judged(stage, response, Told::read(response))
+}
+
+/// The same of the Worker, whose word is known by its type (RFC 9457). Anything else is a gateway's.
+pub fn of_worker(stage: Stage, response: &Response) -> Refusal {
+    let told = if response.is_problem() { Told::read(response) } else { Told::default() };
+    judged(stage, response, told)
+}
+
+fn judged(stage: Stage, response: &Response, told: Told) -> Refusal {
     // Storage's real status would be in the part of the body that is missing.
     let is_cut = response.status == 400 && response.json.is_none() && response.body.starts_with('{');
-    let (code, remedy) = if is_cut { (Code::BadResponse, Remedy::Wait) } else { judge(stage, response.status, &told) };
+    let turned_away = !told.is_service && turns_away(response.status);
+    let (code, remedy) = match (is_cut, turned_away) {
+        (true, _) => (Code::BadResponse, Remedy::Wait),
+        // It may pass, but not within a call: whoever dislikes the bytes, or waits for a login, does so a second later too.
+        (_, true) => (Code::Unavailable, Remedy::None),
+        _ => judge(stage, response.status, &told),
+    };
     let separator = if stage == Stage::Sign { " " } else { ": " };
-    let mut message = format!("{}{separator}{}: {}", stage.label(), response.status, quote(&response.body));
+    let mut message = format!("{}{separator}{}: {}", stage.label(), response.status, words(response));
     if let Some(advice) = advice(stage, code, &told) {
         message.push_str(". ");
         message.push_str(advice);
@@ -87,11 +112,37 @@ pub fn of_response(stage: Stage, response: &Response) -> Refusal {
     error.field = told.field.clone();
     error.status = Some(response.status);
     error.server_code = Some(quote(&told.code)).filter(|code| !code.is_empty());
+    error.turned_away = turned_away;
     let mut refusal = Refusal::new(error, remedy);
+    refusal.error.retryable |= turned_away;
     refusal.retry_after = response
         .header("retry-after")
         .map(|value| Box::new((value.to_owned(), response.header("date").map(str::to_owned))));
     refusal
+}
+
+/// Whether a gateway, a firewall or a captive portal answers so of itself: without the service's JSON it is no word on the
+/// token or a policy.
+fn turns_away(status: u16) -> bool {
+    matches!(status, 401 | 403 | 406 | 407 | 451)
+}
+
+/// An error's body for its message. PostgREST's `details` and `hint` quote the row that failed, prompt and all, and other
+/// rows' values: of its errors only code and message are told.
+fn words(response: &Response) -> String {
+    let quotes_rows = |name| response.json.as_ref().is_some_and(|body| body.get(name).is_some());
+    match response.json.as_ref().and_then(|body| body.text("code")) {
+        Some(code) if quotes_rows("details") || quotes_rows("hint") => {
+            let message = response.json.as_ref().and_then(|body| body.text("message")).unwrap_or_default();
+            quote(&format!("{{\"code\":{},\"message\":{}}}", json::quote(code), json::quote(message)))
+        }
+        // Cut short, with `details` before the cut.
+        None if response.json.is_none() && response.body.starts_with('{') => {
+            let before = split_once(&response.body, "\"details\"").map_or(response.body.as_str(), |(before, _)| before);
+            quote(before)
+        }
+        _ => quote(&response.body),
+    }
 }
 
 /// What the body of an error says.
@@ -104,6 +155,8 @@ struct Told {
     status: Option<u16>,
     /// Whether the Worker says so (RFC 9457): its codes are its own.
     is_problem: bool,
+    /// Whether one of the services says so, by a JSON object that tells why.
+    is_service: bool,
     /// The field of the request at fault, if it is one's.
     field: Option<String>,
 }
@@ -120,13 +173,31 @@ impl Told {
         };
         let code = ["code", "error"].into_iter().find_map(|name| body.text(name).filter(|code| !code.is_empty()));
         let message = body.text("message").unwrap_or_default();
-        let is_problem = body.text("requestId").is_some();
+        let is_problem = response.is_problem();
+        let is_service = is_problem || code.is_some() || !message.is_empty();
         let field = body.text("field").filter(|_| is_problem).map(name);
-        Self { code: code.unwrap_or_default().to_owned(), message: message.to_owned(), status, is_problem, field }
+        Self {
+            code: code.unwrap_or_default().to_owned(),
+            message: message.to_owned(),
+            status,
+            is_problem,
+            is_service,
+            field,
+        }
     }
 
     fn says(&self, words: &str) -> bool {
         contains(&self.message.to_ascii_lowercase(), words)
+    }
+
+    /// Whether the server's clock is behind that of who signed the token, by a moment: PostgREST's words, then Storage's.
+    fn is_too_early(&self) -> bool {
+        ["issued at future", "not yet valid", "\"nbf\" claim", "\"iat\" claim"].iter().any(|words| self.says(words))
+    }
+
+    /// Whether a policy reads the table that it is for, which no try will mend.
+    fn is_circular_policy(&self) -> bool {
+        self.code == "42P17" || self.says("infinite recursion detected in policy")
     }
 }
 
@@ -144,22 +215,31 @@ fn judge(stage: Stage, http_status: u16, told: &Told) -> (Code, Remedy) {
             _ => {}
         }
     }
+    if told.is_circular_policy() {
+        return (Code::Rejected, Remedy::None);
+    }
     match code {
         "PGRST106" => return (Code::SchemaNotExposed, Remedy::None),
         "PGRST205" | "42P01" => return (Code::TableMissing, Remedy::None),
+        "PGRST301" | "PGRST302" | "PGRST303" if told.is_too_early() => return (Code::Unauthorized, Remedy::Wait),
         "PGRST301" | "PGRST302" | "PGRST303" => return (Code::Unauthorized, Remedy::FreshToken),
         "23505" => return (Code::IdTaken, Remedy::None),
         "42501" => return (Code::Forbidden, Remedy::None),
         "NoSuchBucket" => return (Code::BucketMissing, Remedy::None),
         "LockTimeout" | "DatabaseReadOnly" | "SlowDown" => return (Code::Unavailable, Remedy::Wait),
-        _ if is_passing_database_error(code) => return (Code::Unavailable, Remedy::Wait),
         _ => {}
+    }
+    match sqlstate::passes(code, &told.message.to_ascii_lowercase()) {
+        Some(true) => return (Code::Unavailable, Remedy::Wait),
+        Some(false) => return (Code::Rejected, Remedy::None),
+        None => {}
     }
     match status {
         429 => (Code::RateLimited, Remedy::Wait),
         408 | 425 | 500.. => (Code::Unavailable, Remedy::Wait),
         409 if stage == Stage::Insert && code.is_empty() => (Code::IdTaken, Remedy::None),
         401 if told.says("api key") => (Code::Unauthorized, Remedy::None),
+        401 | 403 if told.is_too_early() => (Code::Unauthorized, Remedy::Wait),
         401 => (Code::Unauthorized, Remedy::FreshToken),
         403 if stage == Stage::Insert || told.says("row-level security") => (Code::Forbidden, Remedy::None),
         // Storage refuses a bad token and a bad policy with the same status; only the messages differ.
@@ -174,13 +254,6 @@ fn judge(stage: Stage, http_status: u16, told: &Told) -> (Code, Remedy) {
     }
 }
 
-/// Connection trouble, lack of resources, rollbacks and shutdowns: PostgREST's own codes and SQLSTATE classes.
-fn is_passing_database_error(code: &str) -> bool {
-    let sqlstate = code.len() == 5;
-    matches!(code, "PGRST000" | "PGRST001" | "PGRST002" | "PGRST003" | "57014")
-        || sqlstate && ["08", "40", "53", "57P"].iter().any(|class| code.starts_with(class))
-}
-
 /// What to do about the usual mistakes of setting up.
 fn advice(stage: Stage, code: Code, told: &Told) -> Option<&'static str> {
     Some(match code {
@@ -192,12 +265,18 @@ fn advice(stage: Stage, code: Code, told: &Told) -> Option<&'static str> {
         }
         Code::TableMissing => "Run the migration in supabase/migrations, or check the options schema and table",
         Code::BucketMissing => "Run the migration in supabase/migrations, or check the option bucket",
+        Code::Unauthorized if told.is_too_early() => {
+            "The token begins in the server's future: wait a moment, or look at the clock of whoever signs it"
+        }
         Code::Unauthorized => "The server refused the token: is it expired, or of another project?",
         Code::Forbidden => {
             "A policy or a missing grant refuses: pathPrefix and ownerUserId must both be the signed-in user's id"
         }
         Code::TooLarge => "The bucket's or the project's size limit is lower than the image",
         Code::TypeNotAllowed => "The bucket's list of MIME types does not hold this one",
+        Code::Rejected if told.is_circular_policy() => {
+            "A policy reads the table that it is for: have it ask a security definer function instead"
+        }
         Code::Rejected if told.code == "PGRST204" => {
             "The table lacks a column: run the migration in supabase/migrations"
         }
@@ -288,8 +367,6 @@ mod tests {
     fn a_status_alone_is_enough() {
         use Remedy::*;
         for (status, wanted) in [
-            (401, (Code::Unauthorized, FreshToken)),
-            (403, (Code::Forbidden, None)),
             (404, (Code::Rejected, None)),
             (408, (Code::Unavailable, Wait)),
             (425, (Code::Unavailable, Wait)),
@@ -303,6 +380,99 @@ mod tests {
         }
         let unknown_key = refusal(Stage::Upload, 401, r#"{"message":"Invalid API key"}"#);
         assert_eq!((unknown_key.error.code, unknown_key.remedy), (Code::Unauthorized, None));
+    }
+
+    #[test]
+    fn each_of_the_databases_errors_passes_or_is_final() {
+        for (status, code, message, passes) in sqlstate::tests::DATABASE_ERRORS {
+            let body = format!(r#"{{"code":"{code}","message":{},"details":null,"hint":null}}"#, json::quote(message));
+            let refusal = refusal(Stage::Insert, *status, &body);
+            let wanted = if *passes { Remedy::Wait } else { Remedy::None };
+            assert_eq!((refusal.remedy, refusal.error.retryable), (wanted, *passes), "{code} {message}");
+            assert_eq!(refusal.error.code == Code::Unavailable, *passes, "{code} {message}");
+        }
+    }
+
+    #[test]
+    fn a_policy_that_calls_itself_is_final_with_advice() {
+        let words = r#"infinite recursion detected in policy for relation \"images\""#;
+        for (stage, body) in [
+            (Stage::Insert, format!(r#"{{"code":"42P17","message":"{words}","details":null,"hint":null}}"#)),
+            (Stage::Upload, storage("500", "DatabaseError", words)),
+        ] {
+            let refusal = refusal(stage, 500, &body);
+            assert_eq!((refusal.error.code, refusal.remedy), (Code::Rejected, Remedy::None));
+            assert!(refusal.error.message.contains("security definer"), "{}", refusal.error.message);
+        }
+    }
+
+    #[test]
+    fn a_token_of_the_servers_future_is_waited_for() {
+        for (stage, status, body) in [
+            (Stage::Insert, 401, r#"{"code":"PGRST303","message":"JWT issued at future"}"#.to_owned()),
+            (Stage::Insert, 401, r#"{"code":"PGRST301","message":"JWT issued at future"}"#.to_owned()),
+            (Stage::Insert, 401, r#"{"code":"PGRST303","message":"JWT not yet valid"}"#.to_owned()),
+            (Stage::Upload, 400, storage("403", "AccessDenied", r#"\"nbf\" claim timestamp check failed"#)),
+        ] {
+            let refusal = refusal(stage, status, &body);
+            assert_eq!((refusal.error.code, refusal.remedy), (Code::Unauthorized, Remedy::Wait), "{body}");
+            assert!(refusal.error.retryable && refusal.error.message.contains("clock"), "{}", refusal.error.message);
+        }
+    }
+
+    #[test]
+    fn a_gateways_own_refusal_is_no_word_on_the_token() {
+        for stage in [Stage::Upload, Stage::Insert, Stage::Sign] {
+            for status in [401, 403, 406, 407, 451] {
+                for body in ["<html>Blocked</html>", "", "Forbidden", "[]", "{}", r#"{"error":{"id":1}}"#, "null"] {
+                    let refusal = refusal(stage, status, body);
+                    let told = (refusal.error.code, refusal.remedy, refusal.error.retryable);
+                    assert_eq!(told, (Code::Unavailable, Remedy::None, true), "{status} {body}");
+                    assert!(refusal.error.turned_away && refusal.error.server_code.is_none());
+                }
+            }
+        }
+        for body in [r#"{"message":"Unauthorized"}"#, r#"{"code":"x"}"#, r#"{"error":"x"}"#] {
+            let refusal = refusal(Stage::Upload, 401, body);
+            assert_eq!((refusal.error.code, refusal.error.turned_away), (Code::Unauthorized, false), "{body}");
+        }
+    }
+
+    #[test]
+    fn only_a_problem_is_the_workers_word() {
+        let body = r#"{"code":"id_taken","detail":"x","field":"imageId","requestId":"r"}"#;
+        let json = crate::json::tests::parse(body);
+        let answer = |status, content_type: &str| Response {
+            status,
+            headers: vec![("content-type", content_type.to_owned())],
+            body: body.to_owned(),
+            json: json.clone(),
+        };
+        for content_type in ["application/problem+json", "Application/Problem+JSON; charset=utf-8"] {
+            let error = of_worker(Stage::Upload, &answer(409, content_type)).error;
+            assert_eq!((error.code, error.field.as_deref()), (Code::IdTaken, Some("imageId")), "{content_type}");
+        }
+        for content_type in ["application/json", "application/problem+json-seq", "text/html", ""] {
+            let error = of_worker(Stage::Upload, &answer(409, content_type)).error;
+            assert_eq!((error.code, error.field.as_deref()), (Code::Rejected, Option::None), "{content_type}");
+            let error = of_worker(Stage::Upload, &answer(401, content_type)).error;
+            assert_eq!((error.code, error.turned_away), (Code::Unavailable, true), "{content_type}");
+        }
+    }
+
+    #[test]
+    fn what_quotes_a_row_is_in_no_message() {
+        let whole = r#"{"code":"23514","details":"Failing row contains (1, a secret prompt).","hint":"a secret","message":"violates \"c\""}"#;
+        let message = &refusal(Stage::Insert, 400, whole).error.message;
+        assert_eq!(message, r#"db insert: 400: {"code":"23514","message":"violates \"c\""}"#);
+        for end in 1..whole.len() {
+            let message = &refusal(Stage::Insert, 400, &whole[..end]).error.message;
+            assert!(!message.contains("secret"), "{message}");
+        }
+        for other in [r#"{"message":"x", "hint":"Double check"}"#, r#"{"statusCode":"400","error":"x","message":"y"}"#]
+        {
+            assert_eq!(refusal(Stage::Insert, 400, other).error.message, format!("db insert: 400: {other}"));
+        }
     }
 
     #[test]

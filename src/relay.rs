@@ -55,7 +55,7 @@ pub fn ask_ticket<B>(config: &Config, shipment: &Shipment<B>, size: f64) -> Requ
 /// The ticket. What an answer without one says is not quoted: it may hold half of one.
 pub fn read_ticket(response: &Response) -> Result<Ticket, Refusal> {
     if !response.is_success() {
-        return Err(refusal::of_response(Stage::Upload, response));
+        return Err(refusal::of_worker(Stage::Upload, response));
     }
     let garbled = || Refusal::contradictory(Stage::Upload, "parse ticket response: no ticket");
     let mut ticket = Ticket::default();
@@ -122,7 +122,7 @@ fn with_size<B>(shipment: &Shipment<B>, size: f64) -> String {
 
 fn read_text(stage: Stage, response: &Response, name: &str) -> Result<String, Refusal> {
     if !response.is_success() {
-        return Err(refusal::of_response(stage, response));
+        return Err(refusal::of_worker(stage, response));
     }
     let text = response.json.as_ref().and_then(|answer| answer.text(name));
     let problem = || Refusal::garbled(stage, response, &format!("{}: no {name}", stage.label()));
@@ -131,7 +131,7 @@ fn read_text(stage: Stage, response: &Response, name: &str) -> Result<String, Re
 
 /// The Worker's word for what it refuses.
 fn code_of(response: &Response) -> Option<&str> {
-    response.json.as_ref().filter(|_| !response.is_success())?.text("code")
+    response.json.as_ref().filter(|_| !response.is_success() && response.is_problem())?.text("code")
 }
 
 #[cfg(test)]

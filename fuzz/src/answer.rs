@@ -49,7 +49,9 @@ pub fn check_refusal(stage: Stage, response: &Response, refusal: &Refusal) {
     let error = &refusal.error;
     assert_eq!(error.stage, stage);
     assert_eq!(error.status, Some(response.status));
-    assert_eq!(error.retryable, refusal.remedy == Remedy::Wait, "{response:?}");
+    // A gateway's own word is not tried again within a call.
+    assert!(!error.turned_away || (error.retryable && refusal.remedy == Remedy::None), "{response:?}");
+    assert_eq!(error.retryable, error.turned_away || refusal.remedy == Remedy::Wait, "{response:?}");
     assert!(error.message.starts_with(stage.label()) || stage == Stage::Sign, "{}", error.message);
     assert!(error.message.len() <= 800, "{} bytes", error.message.len());
     let server_code = error.server_code.as_deref().unwrap_or_default();

@@ -8,7 +8,7 @@ use wasm_bindgen::prelude::*;
 use super::{Relay, Sink, error, promise, read, synced_to_js};
 use crate::client::Client;
 use crate::courier::{Courier, Drained, Stop, Witness};
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::json::ObjectText;
 use crate::outbox::{Job, State};
 use crate::platform::host::Host;
@@ -98,6 +98,7 @@ fn drained_to_js(drained: Drained) -> JsValue {
     }
     let stopped = drained.stopped.map(|stop| match stop {
         Stop::Token(code) => code.as_str(),
+        Stop::TurnedAway => Code::Unavailable.as_str(),
         Stop::Paused => "paused",
     });
     if let Some(stopped) = stopped {

@@ -17,6 +17,8 @@ use crate::text::join;
 
 /// Rows of one insert at most.
 const ROWS_AT_ONCE: usize = 500;
+/// Inserts in a row that a gateway may turn away: as many as it takes to find one row by halves.
+const TURNED_AWAY_AT_MOST: u32 = 10;
 /// Ids of one read-back at most: they stand in its URL.
 const IDS_AT_ONCE: usize = 100;
 
@@ -81,8 +83,16 @@ impl<P: Platform> Client<P> {
         while uploaded.len() > 0 {
             groups.insert(0, uploaded.by_ref().take(ROWS_AT_ONCE).collect());
         }
+        let mut turned_away = 0;
         while let Some(mut group) = groups.pop() {
-            match self.insert_group(&group, call).await {
+            let inserted = self.insert_group(&group, call).await;
+            let is_turned_away = inserted.as_ref().is_err_and(|error| error.turned_away);
+            turned_away = if is_turned_away { turned_away + 1 } else { 0 };
+            match inserted {
+                Err(error) if turned_away > TURNED_AWAY_AT_MOST => {
+                    let rest = groups.drain(..).flatten().chain(group);
+                    rest.for_each(|(index, _)| batch.settle(index, Err(error.clone())));
+                }
                 Ok(confirmed) => {
                     for (index, shipment) in group {
                         let is_confirmed = confirmed.contains(&shipment.image_id);
@@ -134,7 +144,8 @@ impl<P: Platform> Client<P> {
     }
 }
 
-/// Whether another row of the same insert might be welcome. Not so when nobody could be heard.
+/// Whether another row of the same insert might be welcome. Not so when nobody could be heard. A gateway may dislike one
+/// row's words.
 fn may_be_one_rows_fault(error: &Error) -> bool {
     let everybodys = [
         Code::Unauthorized,
@@ -144,7 +155,7 @@ fn may_be_one_rows_fault(error: &Error) -> bool {
         Code::SchemaNotExposed,
         Code::TableMissing,
     ];
-    !error.retryable && !everybodys.contains(&error.code)
+    (!error.retryable || error.turned_away) && !everybodys.contains(&error.code)
 }
 
 /// Requests by their place in the call; one that could not be read has its error.

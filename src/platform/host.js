@@ -175,7 +175,7 @@ async function readAnswer(response) {
 }
 
 /** `READ_HEADERS` of the Rust side. */
-const READ_HEADERS = ["retry-after", "date", "location", "upload-offset"];
+const READ_HEADERS = ["content-type", "retry-after", "date", "location", "upload-offset"];
 
 /** An answer as one text: its status, a line each for the headers that are read, and its body. */
 function answerText(status, headers, body) {

@@ -189,8 +189,8 @@ impl Upload {
         let offset = offset_of(response);
         match response.status {
             404 | 409 | 410 => self.look_up_or_start_anew(),
-            // An answer to HEAD has no body to say why: a refused token, or a lock. The next question's answer has one.
-            400 if response.body.is_empty() => self.doubt = Doubt::End,
+            // An answer to HEAD has no body to say why: a refused token, a lock, a gateway. The next question's answer has one.
+            400 | 401 | 403 if response.body.is_empty() => self.doubt = Doubt::End,
             _ if !response.is_success() => return Err(refused(response)),
             _ => match offset {
                 Some(offset) if offset < self.total => {
@@ -213,7 +213,8 @@ impl Upload {
         }
     }
 
-    /// The object is this upload's if its version is; a server that tells none is believed by the size.
+    /// The object is this upload's if its version is; a server that tells none is believed by the size. To a token that it
+    /// refuses it says that there is no bucket; but it has taken the upload, into that bucket.
     fn read_info(&mut self, response: &Response) -> Result<Outcome, Refusal> {
         if response.is_success() {
             let size = response.json.as_ref().and_then(|info| info.get("size"));
@@ -230,6 +231,8 @@ impl Upload {
             }
         } else if !is_missing(response) {
             return Err(refused(response));
+        } else if has_no_bucket(response) {
+            return Err(Refusal::of_token(Stage::Upload, response));
         }
         (self.doubt, self.unfinished) = (Doubt::Offset, true);
         Ok(Outcome::Known)
@@ -315,18 +318,24 @@ fn is_missing(response: &Response) -> bool {
     response.status == 404 || (response.status == 400 && is_404)
 }
 
+fn has_no_bucket(response: &Response) -> bool {
+    let told = |name| response.json.as_ref().and_then(|body| body.text(name)).unwrap_or_default();
+    told("code") == "NoSuchBucket" || contains(&told("message").to_ascii_lowercase(), "bucket not found")
+}
+
 /// Past its check of the token, the protocol answers real statuses with texts for bodies.
 fn refused(response: &Response) -> Refusal {
     let mut refusal = refusal::of_response(Stage::Upload, response);
     let (code, remedy) = match response.status {
         423 => (Code::Unavailable, Remedy::Wait),
         400 if contains(&response.body, "lock acquired") => (Code::Unavailable, Remedy::Wait),
-        403 if response.json.is_none() => (Code::Forbidden, Remedy::None),
+        403 if contains(&response.body, "row-level security") => (Code::Forbidden, Remedy::None),
         404 if response.json.is_none() => (Code::BucketMissing, Remedy::None),
         _ => return refusal,
     };
     refusal.error.code = code;
     refusal.error.retryable = remedy == Remedy::Wait;
+    refusal.error.turned_away = false;
     refusal.remedy = remedy;
     refusal
 }
@@ -598,6 +607,35 @@ mod tests {
         let mut upload = Upload::new(13.0 * MIB, 6.0 * MIB, None, false);
         let refusal = upload.read(&answer(404, &[], "Bucket not found")).unwrap_err();
         assert_eq!((refusal.error.code, refusal.remedy), (Code::BucketMissing, Remedy::None));
+    }
+
+    #[test]
+    fn a_missing_bucket_is_a_refused_token_where_the_server_has_taken_the_upload() {
+        let body =
+            r#"{"statusCode":"404","error":"Bucket not found","message":"Bucket not found","code":"NoSuchBucket"}"#;
+        let older = r#"{"statusCode":"404","error":"Bucket not found","message":"Bucket not found"}"#;
+        for body in [body, older] {
+            let mut upload = at_the_end();
+            upload.interrupted();
+            let refusal = upload.read(&answer(400, &[], body)).unwrap_err();
+            assert_eq!((refusal.error.code, refusal.remedy), (Code::Unauthorized, Remedy::FreshToken));
+            assert!(refusal.error.message.contains("the token was refused"), "{}", refusal.error.message);
+            assert_eq!(next(&upload), info(), "asked again with another");
+            assert_eq!(upload.read(&answer(400, &[], MISSING)).unwrap(), Outcome::Known);
+        }
+    }
+
+    #[test]
+    fn a_gateways_refusal_leaves_the_upload_as_it_is() {
+        for status in [401, 403] {
+            let mut upload = half_way();
+            let refusal = upload.read(&answer(status, &[], "<html>Blocked</html>")).unwrap_err();
+            assert_eq!((refusal.error.code, refusal.error.turned_away), (Code::Unavailable, true), "{status}");
+            assert_eq!(next(&upload), head());
+            assert_eq!(upload.read(&answer(status, &[], "")).unwrap(), Outcome::Known, "HEAD tells nothing of why");
+            assert_eq!(next(&upload), info());
+            assert!(upload.read(&answer(status, &[], "<html>")).unwrap_err().error.turned_away);
+        }
     }
 
     #[test]

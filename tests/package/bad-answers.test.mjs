@@ -119,6 +119,20 @@ const MISTAKES = {
     expected: { code: "forbidden", stage: "insert", status: 401, serverCode: "42501" },
     advice: /policy|accessToken/i,
   },
+  "a policy that calls itself": {
+    route: POST,
+    reply: {
+      status: 500,
+      body: {
+        code: "42P17",
+        message: 'infinite recursion detected in policy for relation "images"',
+        details: null,
+        hint: null,
+      },
+    },
+    expected: { code: "rejected", stage: "insert", status: 500, serverCode: "42P17" },
+    advice: /policy.*security definer/i,
+  },
   "a grant that is missing": {
     route: POST,
     reply: {
@@ -142,18 +156,58 @@ const MISTAKES = {
   },
 };
 
+/** Of PostgREST's errors: its other members quote rows. */
+const told = (body) => (body.details === undefined ? body : { code: body.code, message: body.message });
+
 for (const [name, { route, reply, expected, advice }] of Object.entries(MISTAKES)) {
   test(`${name} gets its code and advice`, async (t) => {
     const server = await scripted(t, { [route]: [reply] });
     const sink = await sinkFor(t, server);
     const error = await rejection(() => sink.sync(aRequest()), { ...expected, retryable: false, attempts: 1 });
     const [start] = error.message.split(": ");
-    const own = `${start}: ${reply.status}: ${JSON.stringify(reply.body)}`;
+    const own = `${start}: ${reply.status}: ${JSON.stringify(told(reply.body))}`;
     assert.ok(error.message.startsWith(own), `${error.message} starts with the server's own words`);
     const rest = error.message.slice(own.length);
     assert.match(rest, advice);
     assert.ok(rest.trim().length > 20, `${rest} says what to do`);
   });
+}
+
+const QUOTED = "Failing row contains (492a7ae8, a prompt that is nobody's business).";
+
+test("what quotes a row is in no error, also where the answer is cut", async (t) => {
+  const body = {
+    code: "23514",
+    details: QUOTED,
+    hint: QUOTED,
+    message: 'violates check constraint "images_steps_check"',
+  };
+  for (const sent of [body, JSON.stringify(body).slice(0, 80)]) {
+    const server = await scripted(t, { [POST]: [{ status: 400, body: sent }] });
+    const sink = await sinkFor(t, server, { maxRetries: 0 });
+    const error = await rejection(() => sink.sync(aRequest()), { stage: "insert", status: 400 });
+    assert.doesNotMatch(JSON.stringify({ ...error, message: error.message }), /Failing|prompt that/);
+    assert.match(error.message, /23514/);
+  }
+});
+
+for (const [stage, { route, call }] of Object.entries(STAGES)) {
+  const html = { headers: { "content-type": "text/html" }, body: "<html>Blocked. Ray 8f2</html>" };
+  for (const [name, reply] of Object.entries({ HTML: html, nothing: { body: "" }, text: { body: "Forbidden" } })) {
+    test(`${stage} answered with a 401 or 403 of ${name} is a gateway's word, and none on the token`, async (t) => {
+      for (const status of [401, 403]) {
+        const server = await scripted(t, { [route]: [{ ...reply, status }] });
+        let asked = 0;
+        const accessToken = () => {
+          asked += 1;
+          return `token-${asked}`;
+        };
+        const sink = await sinkFor(t, server, { accessToken });
+        await rejection(() => call(sink), { code: "unavailable", stage, status, retryable: true, attempts: 1 });
+        assert.equal(sentTo(server, route).length, 1, "whoever dislikes it does so a second later too");
+      }
+    });
+  }
 }
 
 const REFUSALS = {

@@ -16,7 +16,7 @@ const TUS = "/storage/v1/upload/resumable/sign";
 const landed = { status: 201, body: { storagePath: PLACE, imageId: IMAGE_ID } };
 const problem = (status, code, more = {}) => ({
   status,
-  headers: more.headers,
+  headers: { "content-type": "application/problem+json", ...more.headers },
   body: { type: "about:blank", title: "x", status, detail: "why", code, requestId: "r", ...more.body },
 });
 

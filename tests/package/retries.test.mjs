@@ -57,6 +57,10 @@ const AT_POSTGREST = {
   "a deadlock": postgrest(500, "40P01"),
   "a statement timeout": postgrest(500, "57014"),
   "a database that is starting": postgrest(503, "57P03"),
+  "a read-only database": postgrest(405, "25006"),
+  "a lock that another has": postgrest(500, "55P03"),
+  "a disk that is full": postgrest(503, "53100"),
+  "an inner error": postgrest(500, "XX000"),
   PGRST000: postgrest(503, "PGRST000"),
   PGRST001: postgrest(503, "PGRST001"),
   PGRST002: postgrest(503, "PGRST002"),
@@ -85,7 +89,13 @@ for (const [stage, replies] of Object.entries(TRANSIENT)) {
 
 const FINAL = {
   upload: ["400", "401", "403", "404", "409", "413", "415"].map((code) => storageError(code, "Error", "no")),
-  insert: [postgrest(400, "PGRST204"), postgrest(404, "PGRST205"), postgrest(403, "42501"), postgrest(409, "23503")],
+  insert: [
+    postgrest(400, "PGRST204"),
+    postgrest(404, "PGRST205"),
+    postgrest(403, "42501"),
+    postgrest(409, "23503"),
+    postgrest(500, "P0004"),
+  ],
   sign: ["400", "404"].map((code) => storageError(code, "Error", "no")),
 };
 

@@ -89,6 +89,35 @@ for (const [stage, route, refusals, well, call] of REFUSED) {
   }
 }
 
+const EARLY = [
+  [POST, { status: 401, body: { code: "PGRST303", message: "JWT issued at future", details: null, hint: null } }],
+  [POST, { status: 401, body: { code: "PGRST301", message: "JWT issued at future", details: null, hint: null } }],
+  [PUT, storageError("403", "Unauthorized", '"nbf" claim timestamp check failed', "AccessDenied")],
+];
+
+for (const [route, early] of EARLY) {
+  for (const accessToken of [undefined, counting()]) {
+    const name = `${route} refused for a token of the future, ${accessToken ? "with" : "without"} accessToken`;
+    test(`${name}, is tried again after a wait`, async (t) => {
+      const server = await scripted(t, { [route]: [early, early, route === PUT ? uploaded : inserted] });
+      const sink = await sinkFor(t, server, { accessToken, maxRetries: 2 });
+      const waits = [];
+      await sink.sync(aRequest(), { onRetry: ({ code, waitMs }) => waits.push([code, waitMs >= 0]) });
+      assert.deepEqual(waits, [
+        ["unauthorized", true],
+        ["unauthorized", true],
+      ]);
+      assert.equal(sentTo(server, route).length, 3);
+    });
+
+    test(`${name}, and again and again, is unauthorized, and may be right later`, async (t) => {
+      const server = await scripted(t, { [route]: [early] });
+      const sink = await sinkFor(t, server, { accessToken, maxRetries: 1 });
+      await rejection(() => sink.sync(aRequest()), { code: "unauthorized", attempts: 2, retryable: true });
+    });
+  }
+}
+
 test("a refusal by a policy does not ask for another token", async (t) => {
   const policy = storageError("403", "Unauthorized", "new row violates row-level security policy", "AccessDenied");
   const server = await scripted(t, { [PUT]: [policy] });

@@ -58,6 +58,7 @@ impl Oracle {
             };
             let (wait_ms, asked_ms) = match fault.verdict {
                 Verdict::Final => return failed(false, None),
+                Verdict::Later => return failed(true, None),
                 Verdict::FreshToken if self.can_refresh && !refreshed => {
                     refreshed = true;
                     continue;

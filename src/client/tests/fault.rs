@@ -17,6 +17,8 @@ pub(crate) enum Verdict {
     TooLong(u32),
     /// Try again with another token.
     FreshToken,
+    /// Give up, but the next call may succeed.
+    Later,
     /// Give up.
     Final,
 }
@@ -32,6 +34,8 @@ pub(crate) enum Break {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum At {
     Anywhere,
+    /// Not before the Worker, whose word has a type of its own.
+    Supabase,
     Storage,
     Database,
     Resumable,
@@ -103,6 +107,7 @@ impl Case {
     fn is_for(&self, step: Step) -> bool {
         match self.at {
             At::Anywhere => true,
+            At::Supabase => !matches!(step, Step::Hand | Step::Ticket | Step::Commit | Step::Link),
             At::Storage => {
                 matches!(step, Step::Upload | Step::Sign | Step::SignMany | Step::Info) || is_resumable(step)
             }
@@ -147,7 +152,7 @@ pub(crate) fn faults_at(step: Step) -> Vec<Fault> {
 
 /// The faults that can happen anywhere.
 pub(crate) fn weather() -> Vec<Fault> {
-    FAULTS.iter().filter(|fault| fault.at == At::Anywhere).collect()
+    FAULTS.iter().filter(|fault| matches!(fault.at, At::Anywhere | At::Supabase)).collect()
 }
 
 /// The fault of that name.
@@ -237,6 +242,8 @@ const FAULTS: &[Case] = faults! {
     "40P01": Database, lost, Status(500, r#"{"code":"40P01","message":"deadlock detected"}"#) => Again, Unavailable;
     "57014": Database, lost, Status(500, r#"{"code":"57014","message":"statement timeout"}"#) => Again, Unavailable;
     "57014 after it arrived": Database, kept, Status(500, r#"{"code":"57014","message":"x"}"#) => Again, Unavailable;
+    "25006": Database, lost, Status(405, r#"{"code":"25006","message":"read-only transaction"}"#) => Again, Unavailable;
+    "55P03": Database, lost, Status(500, r#"{"code":"55P03","message":"could not obtain lock"}"#) => Again, Unavailable;
     "57P01": Database, lost, Status(503, r#"{"code":"57P01","message":"shutting down"}"#) => Again, Unavailable;
     "53300": Database, lost, Status(503, r#"{"code":"53300","message":"too many connections"}"#) => Again, Unavailable;
     "08006": Database, kept, Status(503, r#"{"code":"08006","message":"connection failure"}"#) => Again, Unavailable;
@@ -245,14 +252,21 @@ const FAULTS: &[Case] = faults! {
     "PGRST002": Database, lost, Status(503, r#"{"code":"PGRST002","message":"no schema cache"}"#) => Again, Unavailable;
     "PGRST003": Database, lost, Status(504, r#"{"code":"PGRST003","message":"pool timeout"}"#) => Again, Unavailable;
     // A token that is refused.
-    "401": Anywhere, lost, Status(401, "") => FreshToken, Unauthorized;
+    "401": Supabase, lost, Status(401, "{\"message\":\"Unauthorized\"}") => FreshToken, Unauthorized;
     "PGRST301": Database, lost, Status(401, r#"{"code":"PGRST301","message":"JWSError"}"#) => FreshToken, Unauthorized;
     "PGRST303": Database, lost, Status(401, r#"{"code":"PGRST303","message":"JWT expired"}"#) => FreshToken, Unauthorized;
     "storage 403 of a token": Storage, lost,
         Status(400, r#"{"statusCode":"403","error":"Unauthorized","message":"\"exp\" claim timestamp check failed","code":"AccessDenied"}"#)
         => FreshToken, Unauthorized;
+    "issued at future": Database, lost, Status(401, r#"{"code":"PGRST303","message":"JWT issued at future"}"#) => Again, Unauthorized;
+    "storage's nbf": Storage, lost,
+        Status(400, r#"{"statusCode":"403","error":"Unauthorized","message":"\"nbf\" claim timestamp check failed","code":"AccessDenied"}"#)
+        => Again, Unauthorized;
+    // Who stands before the services.
+    "403 of a firewall": Anywhere, lost, Status(403, "<html>Forbidden</html>") => Later, Unavailable;
+    "401 of a portal": Anywhere, lost, Status(401, "") => Later, Unavailable;
     // What is final.
-    "unknown key": Anywhere, lost, Status(401, r#"{"message":"Invalid API key"}"#) => Final, Unauthorized;
+    "unknown key": Supabase, lost, Status(401, r#"{"message":"Invalid API key"}"#) => Final, Unauthorized;
     "400": Anywhere, lost, Status(400, "") => Final, Rejected;
     "cut, with the secrets": Anywhere, lost, CutEcho => Again, Network;
     "echo": Anywhere, lost, Echo => Final, Rejected;
@@ -265,7 +279,7 @@ const FAULTS: &[Case] = faults! {
         => Final, Forbidden;
     "no bucket": Storage, lost, Status(400, r#"{"statusCode":"404","error":"x","message":"Bucket not found","code":"NoSuchBucket"}"#) => Final, BucketMissing;
     "42501": Database, lost, Status(403, r#"{"code":"42501","message":"row-level security"}"#) => Final, Forbidden;
-    "403": Database, lost, Status(403, "<html>Forbidden</html>") => Final, Forbidden;
+    "42P17": Database, lost, Status(500, r#"{"code":"42P17","message":"infinite recursion detected in policy"}"#) => Final, Rejected;
     "23503": Database, lost, Status(409, r#"{"code":"23503","message":"foreign key"}"#) => Final, Rejected;
     "PGRST204": Database, lost, Status(400, r#"{"code":"PGRST204","message":"no column"}"#) => Final, Rejected;
     "PGRST205": Database, lost, Status(404, r#"{"code":"PGRST205","message":"no table"}"#) => Final, TableMissing;

@@ -326,7 +326,7 @@ fn check_one(step: Step, fault: Fault, max_retries: u32) {
         Verdict::Again | Verdict::After(_) => max_retries > 0,
         Verdict::FreshToken => true,
         // Halves that are inserted on their own are another try.
-        Verdict::Final => {
+        Verdict::Final | Verdict::Later => {
             step == MANY && !matches!(fault.code, Code::Unauthorized | Code::SchemaNotExposed | Code::TableMissing)
         }
         Verdict::TooLong(_) => false,
@@ -374,6 +374,25 @@ fn a_database_that_answers_nobody_is_not_asked_for_each_row() {
     world.plan(MANY, &[fault("502"); 300]);
     assert!(sync_many(&world, all(100)).iter().all(|outcome| outcome.as_ref().is_err_and(|error| error.retryable)));
     assert_eq!(count(&world, MANY), 3);
+}
+
+#[test]
+fn a_row_that_a_firewall_dislikes_keeps_no_other_away_and_a_portal_is_not_asked_for_each_row() {
+    let blocked = || world::answer_of(403, "<html>Blocked</html>");
+    for bad in [0, 41, 99] {
+        let world = World::new();
+        let client = client(&world, options());
+        world.rejects.replace(vec![format!(r#""storage_path":"{}""#, path_of(bad))]);
+        let (outcomes, _) = sync_many_of(&world, &client, all(100), 2);
+        let failed: Vec<_> = (0..100).filter(|at| outcomes[*at].is_err()).collect();
+        assert_eq!(failed, [bad]);
+        let error = outcomes[bad].as_ref().unwrap_err();
+        assert_eq!((error.code, error.status, error.retryable), (Code::Unavailable, Some(403), true));
+    }
+    let world = World::new();
+    world.lie.replace(Some(Rc::new(move |step, response| if step == MANY { blocked() } else { response })));
+    assert!(sync_many(&world, all(100)).iter().all(|outcome| outcome.as_ref().is_err_and(|error| error.retryable)));
+    assert!(count(&world, MANY) <= 11, "{}", count(&world, MANY));
 }
 
 proptest! {
@@ -512,7 +531,10 @@ fn a_fault_at_a_batch_is_mended_or_told() {
                 }
                 Err(error) => {
                     assert_eq!((error.stage, error.code), (Stage::Sign, fault.code));
-                    assert!(matches!(fault.verdict, Verdict::Final | Verdict::TooLong(_)), "{fault:?}");
+                    assert!(
+                        matches!(fault.verdict, Verdict::Final | Verdict::Later | Verdict::TooLong(_)),
+                        "{fault:?}"
+                    );
                     assert_no_secret(&error, &[KEY, "token-of-the-user", "eyJ"]);
                 }
             }

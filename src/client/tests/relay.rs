@@ -126,9 +126,10 @@ fn every_fault_at_every_step_is_survived_or_told() {
             let renews =
                 matches!(step, Step::Create | Step::Piece) && matches!(fault.status(step), Some(400 | 401 | 403));
             match fault.verdict {
-                Verdict::Final | Verdict::TooLong(_) if !renews => {
+                Verdict::Final | Verdict::Later | Verdict::TooLong(_) if !renews => {
                     let error = result.unwrap_err();
-                    assert_eq!(error.retryable, matches!(fault.verdict, Verdict::TooLong(_)), "{fault:?} at {step:?}");
+                    let is_final = fault.verdict == Verdict::Final;
+                    assert_eq!(error.retryable, !is_final, "{fault:?} at {step:?}");
                     assert_no_secret(&error, &[TOKEN, "eyJticket", "eyJtoken"]);
                 }
                 _ => {
@@ -258,10 +259,36 @@ fn a_refused_token_is_refreshed_once() {
     for step in [HAND, Step::Ticket, Step::Commit] {
         let world = world();
         let client = if step == HAND { relay(&world) } else { relay_with(&world, large()) };
-        world.plan(step, &[fault("401")]);
+        let left = Rc::new(Cell::new(0));
+        let refuse = left.clone();
+        world.lie.replace(Some(Rc::new(move |at, response| {
+            if at != step || refuse.get() == 0 {
+                return response;
+            }
+            refuse.set(refuse.get() - 1);
+            problem(401, "unauthorized")
+        })));
+        left.set(1);
         assert_eq!(sync(&world, &client, request()).unwrap(), landed());
-        world.plan(step, &[fault("401"), fault("401")]);
+        left.set(2);
         assert_eq!(sync(&world, &client, request()).unwrap_err().code, Code::Unauthorized);
+    }
+}
+
+#[test]
+fn who_stands_before_the_worker_says_nothing_of_the_token() {
+    let body = r#"{"message":"Forbidden","code":"id_taken","requestId":"r"}"#;
+    for step in [HAND, Step::Ticket, Step::Commit] {
+        for status in [401, 403] {
+            let world = world();
+            let client = if step == HAND { relay(&world) } else { relay_with(&world, large()) };
+            world.lie.replace(Some(Rc::new(move |at, response| match at == step {
+                true => world::answer_of(status, body),
+                false => response,
+            })));
+            let error = sync(&world, &client, request()).unwrap_err();
+            assert_eq!((error.code, error.retryable), (Code::Unavailable, true), "{step:?} {status}");
+        }
     }
 }
 

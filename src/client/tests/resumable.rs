@@ -35,11 +35,7 @@ fn run(world: &World, max_retries: i32) -> Result<Synced, Error> {
         }
     }
     let uploads = hits.iter().filter(|(step, _)| *step != IN && *step != BACK).count();
-    let is_lost = |(step, trouble): &&(Step, Trouble)| match trouble {
-        // Whoever says that there is no such object has it sent again.
-        Trouble::Fault(fault) => *step == Step::Info && fault.code == Code::BucketMissing,
-        trouble => matches!(trouble, Trouble::Forgotten(_)),
-    };
+    let is_lost = |(_, trouble): &&(Step, Trouble)| matches!(trouble, Trouble::Forgotten(_));
     let lost = hits.iter().filter(is_lost).count();
     let bytes = world.bytes_sent();
     assert!(bytes <= PNG.len() * (1 + lost) + CHUNK * uploads, "{bytes} bytes after {hits:?}: {:?}", world.steps());
@@ -60,11 +56,10 @@ fn is_final(step: Step, trouble: Trouble) -> bool {
         return false;
     };
     match (step, fault.own_status()) {
-        (Step::Offset, Some(400 | 404)) => false,
-        (Step::Offset, Some(401)) => false,
-        // A bucket that is missing has no object either.
+        (Step::Offset, Some(400 | 401 | 403 | 404)) => false,
+        // A token that is refused: the server has taken the upload, so the bucket is there.
         (Step::Info, _) if fault.code == Code::BucketMissing => false,
-        _ => matches!(fault.verdict, Verdict::Final | Verdict::TooLong(_)),
+        _ => matches!(fault.verdict, Verdict::Final | Verdict::Later | Verdict::TooLong(_)),
     }
 }
 
@@ -74,8 +69,9 @@ fn may_be_final(step: Step, trouble: Trouble) -> bool {
 }
 
 fn wants_a_token(step: Step, trouble: Trouble) -> bool {
-    matches!(trouble, Trouble::Fault(fault)
-        if fault.verdict == Verdict::FreshToken || (step == Step::Offset && fault.own_status() == Some(401)))
+    // HEAD tells nothing of why.
+    matches!(trouble, Trouble::Fault(fault) if step != Step::Offset
+        && (fault.verdict == Verdict::FreshToken || (step == Step::Info && fault.code == Code::BucketMissing)))
 }
 
 fn special() -> Vec<Trouble> {
@@ -196,6 +192,40 @@ fn a_token_that_expires_midway_is_refreshed_and_the_upload_goes_on() {
         let refused = if uses > 5 { 0 } else { world.steps().len() - 5 };
         assert!(world.bytes_sent() <= PNG.len() + CHUNK * refused);
     }
+}
+
+#[test]
+fn a_token_that_stays_refused_midway_is_unauthorized_after_few_requests() {
+    // From the nth use on every token is refused: at a piece, while it is asked how far it got, at the object.
+    for uses in 1..5 {
+        for lost in [false, true] {
+            let world = World::new();
+            world.token_uses.set(Some(uses));
+            world.is_signed_out.set(true);
+            if lost {
+                world.troubles.replace([(uses as usize, Trouble::Stored(1.0))].into());
+            }
+            let error = run_in_any_weather(&world, 2).unwrap_err();
+            let told = (error.stage, error.code, error.retryable, error.server_code.is_some());
+            let wanted_stage = if uses == 4 { Stage::Insert } else { Stage::Upload };
+            assert_eq!(told, (wanted_stage, Code::Unauthorized, false, true), "{uses} {lost}: {:?}", world.steps());
+            let vain = world.sent.borrow().len() - uses as usize;
+            assert!(vain <= 4 + usize::from(lost), "{vain} requests in vain: {:?}", world.steps());
+            assert!(world.bytes_sent() <= PNG.len() + CHUNK, "what the server has is not sent again");
+        }
+    }
+}
+
+#[test]
+fn a_bucket_that_seems_missing_while_the_token_is_refused_costs_one_refresh() {
+    // The last answer is lost, and the token has ended by then: what is there is found, and nothing is sent again.
+    let world = World::new();
+    give_tokens(&world, &["old", "old", "old", "old", "old", "token-new"]);
+    world.troubles.replace([(3, Trouble::Stored(1.0)), (4, Trouble::Fault(fault("no bucket")))].into());
+    run(&world, 2).unwrap();
+    assert_eq!(world.steps()[3..], [Step::Piece, Step::Info, Step::Info, IN]);
+    assert_eq!(bearers(&world)[4..6], ["old", "token-new"]);
+    assert_eq!(world.bytes_sent(), PNG.len());
 }
 
 #[test]

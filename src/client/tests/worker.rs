@@ -38,7 +38,8 @@ impl Worker {
 pub(crate) fn problem(status: u16, code: &str) -> Response {
     let body = json!({ "type": "about:blank", "title": "x", "status": status, "detail": "why", "code": code,
         "requestId": "r" });
-    answer_of(status, &body.to_string())
+    let headers = vec![("content-type", "application/problem+json".to_owned())];
+    Response { headers, ..answer_of(status, &body.to_string()) }
 }
 
 /// The number in `….7.…`.

@@ -120,6 +120,8 @@ pub(crate) struct State {
     pub(crate) hits: RefCell<Vec<(Step, Trouble)>>,
     /// Changes every answer.
     pub(crate) lie: RefCell<Option<Lie>>,
+    /// A firewall before the servers turns away what has one of these texts in its address or its JSON.
+    pub(crate) rejects: RefCell<Vec<String>>,
     pub(crate) uploads: Uploads,
     pub(crate) worker: Worker,
     /// How often an upload in pieces came to its end, by path.
@@ -128,6 +130,8 @@ pub(crate) struct State {
     /// After how many requests a bearer is refused; then `accessToken` gives another one.
     pub(crate) token_uses: Cell<Option<u32>>,
     uses: RefCell<BTreeMap<String, u32>>,
+    /// Then it gives the same one again, as when the user has signed out.
+    pub(crate) is_signed_out: Cell<bool>,
     /// A kill: at this one of the moments before and after each commit everything stops.
     pub(crate) kill_at: Cell<Option<u32>>,
     pub(crate) moments: Cell<u32>,
@@ -280,7 +284,13 @@ impl World {
         let latency_ms = self.latency_ms.get();
         self.pass(latency_ms / 2).await;
         self.moment().await;
-        let serve = || self.serve_by_token(step, &request, &bearer);
+        let is_rejected = self.rejects.borrow().iter().any(|text| {
+            request.url.contains(text) || matches!(&request.payload, Payload::Json(json) if json.contains(text))
+        });
+        let serve = || match is_rejected {
+            true => answer_of(403, "<html>Blocked</html>"),
+            false => self.serve_by_token(step, &request, &bearer),
+        };
         let mut cut = None;
         let served = match trouble {
             Some(Trouble::Fault(fault)) if !fault.arrives() => None,
@@ -330,6 +340,9 @@ impl World {
             if *used > most {
                 if request.url.contains("/rest/v1/") {
                     return answer_of(401, r#"{"code":"PGRST303","message":"JWT expired"}"#);
+                }
+                if step == Step::Info {
+                    return storage_error("404", "NoSuchBucket", "Bucket not found");
                 }
                 let expired = "\"exp\" claim timestamp check failed";
                 return storage_error("403", "AccessDenied", expired);
@@ -568,7 +581,7 @@ impl Platform for World {
         if let Some(most) = self.token_uses.get() {
             // A session that is refreshed when a token was refused, and not a moment before.
             self.tokens_asked.set(self.tokens_asked.get() + 1);
-            let refused = self.uses.borrow().values().filter(|used| **used > most).count();
+            let refused = self.uses.borrow().values().filter(|used| **used > most && !self.is_signed_out.get()).count();
             return Ok(Some(format!("token-{refused}.of-the-session")));
         }
         let mut tokens = self.tokens.borrow_mut();
