@@ -333,22 +333,30 @@ describe("refused, and nothing written:", () => {
     await refused(409, "not_uploaded", () => commit(ticket, request));
   });
 
-  test("an upload of another size or type than the ticket's", async () => {
+  /** Refused for what was uploaded, which does not stay. */
+  async function refusedAndRemoved(status, code, ticket, request) {
+    const parse = async () => JSON.parse(await bench.snapshot());
+    const before = await parse();
+    assert.deepEqual(await answer(await commit(ticket, request)), { status, code });
+    assert.deepEqual(await parse(), { ...before, objects: before.objects.filter(({ name }) => name !== ticket.path) });
+  }
+
+  test("an upload of another size or type than the ticket's is removed at once", async () => {
     const longer = await uploaded({}, pngOf(PNG.length + 1));
-    await refused(409, "upload_mismatch", () => commit(longer.ticket, longer.request));
+    await refusedAndRemoved(409, "upload_mismatch", longer.ticket, longer.request);
     const request = wish();
     const ticket = await (await ask(request)).json();
     await putUpload(ticket, PNG, "image/gif");
-    await refused(409, "upload_mismatch", () => commit(ticket, request));
+    await refusedAndRemoved(409, "upload_mismatch", ticket, request);
   });
 
-  test("an upload that is no image, or one of another type than it says", async () => {
+  test("an upload that is no image, or one of another type than it says, is removed at once", async () => {
     for (const [mimeType, bytes] of [
       ["image/png", Buffer.from("<!doctype html><script>alert(1)</script>")],
       ["image/webp", PNG],
     ]) {
       const { request, ticket } = await uploaded({ mimeType, size: bytes.length }, bytes);
-      await refused(415, "invalid_image", () => commit(ticket, request));
+      await refusedAndRemoved(415, "invalid_image", ticket, request);
     }
   });
 

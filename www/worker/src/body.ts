@@ -1,3 +1,4 @@
+import limits from "../../../src/limits.json";
 import { Problem } from "./problem";
 
 /** What a body may be. */
@@ -8,7 +9,7 @@ export interface BodyLimits {
 }
 
 /** Of JSON, which takes many times its size once it is parsed: enough for a long prompt and a large sidecar. */
-export const MAX_JSON_BYTES = 256 * 1024;
+export const MAX_JSON_BYTES = limits.request;
 
 /** How much is read at once: what a connection has by then, and no more than this. */
 const PIECE_BYTES = 64 * 1024;

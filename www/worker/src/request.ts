@@ -1,4 +1,5 @@
 import type { ImageSource, SyncRequest } from "imagen-cloud";
+import limits from "../../../src/limits.json";
 import { Problem } from "./problem";
 
 /** The fields' own checks are the package's; here is only what the package can't know. */
@@ -9,7 +10,26 @@ export function toSyncRequest(fields: Record<string, unknown>, image: ImageSourc
   if (Object.hasOwn(fields, "image")) {
     throw new Problem("invalid_request", { detail: "The image's bytes are no part of the JSON.", field: "image" });
   }
+  refuseTooLong(fields);
   return { ...fields, seed: toSeed(fields.seed), image } as unknown as SyncRequest;
+}
+
+/** In bytes of UTF-8. The path's own limit is the package's to check, and so is what is no text. */
+function refuseTooLong(fields: Record<string, unknown>): void {
+  for (const field of ["ext", "mimeType", "model", "backend", "prompt", "sidecar"] as const) {
+    const text = field === "sidecar" ? jsonOf(fields[field]) : fields[field];
+    if (typeof text !== "string" || new TextEncoder().encode(text).length <= limits[field]) continue;
+    throw new Problem("invalid_request", { detail: `${field} may have ${limits[field]} bytes.`, field });
+  }
+}
+
+/** `undefined` for what is nested too deep to be written. */
+function jsonOf(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return undefined;
+  }
 }
 
 /**

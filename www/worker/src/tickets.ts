@@ -2,7 +2,7 @@ import type { SyncRequest, SyncResult } from "imagen-cloud";
 import type { User } from "./auth";
 import { MAX_JSON_BYTES, readJson } from "./body";
 import { heldPath, incomingPath, refuseTooMany } from "./incoming";
-import { Problem } from "./problem";
+import { Problem, type ProblemCode, toProblem } from "./problem";
 import { isUuid, toSyncRequest, withImageId } from "./request";
 import type { Settings } from "./settings";
 import { copyObject, findObject, removeObject, resumableUrl, StoredImage, signUpload, tryCopy } from "./storage";
@@ -43,6 +43,9 @@ const ALIASES: Record<string, string | undefined> = {
   "image/jpg": "image/jpeg",
   "image/pjpeg": "image/jpeg",
 };
+
+/** For what no commit takes an upload, whatever else it says. Another upload may come by the same ticket. */
+const UPLOADS_FAULT: ReadonlySet<ProblemCode> = new Set(["upload_mismatch", "invalid_image", "too_large"]);
 
 /** `POST /api/tickets`: a SyncRequest without its image, but with `size` and `mimeType`. */
 export async function makeTicket(request: Request, user: User, settings: Settings): Promise<IssuedTicket> {
@@ -125,6 +128,9 @@ async function takeIn(
       // If it is, another commit was faster, and has taken it away.
       throw new Problem("not_uploaded", { imageId });
     }
+  } catch (error) {
+    if (UPLOADS_FAULT.has(toProblem(error).code)) await removeObject(incoming, settings);
+    throw error;
   } finally {
     await removeObject(held, settings);
   }
