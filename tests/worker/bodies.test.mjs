@@ -11,7 +11,12 @@ const MIB = 1024 * 1024;
 let bench;
 let victim;
 before(async () => {
-  bench = await startBench({ ALLOWED_ORIGINS: "https://app.example", SYNC_BACKOFF_MS: "5", RETRY_DELAY_SECONDS: "1" });
+  bench = await startBench({
+    ALLOWED_ORIGINS: "https://app.example",
+    SYNC_BACKOFF_MS: "5",
+    SYNC_DEADLINE_MS: "60000",
+    RETRY_DELAY_SECONDS: "1",
+  });
   victim = await bench.supabase.createUser();
 });
 after(() => bench?.close());
