@@ -211,7 +211,7 @@ test("an upload that is replaced before it is looked at is what is looked at, an
   };
   assert.deepEqual(await answer(await commit(ticket, request)), { status: 415, code: "invalid_image" });
   assert.deepEqual(await stored(ticket.storagePath), PNG);
-  assert.deepEqual(await objects(".incoming/"), [ticket.path]);
+  assert.deepEqual(await objects(".incoming/"), [], "it is removed at once");
 });
 
 test("a commit that loses every other answer arrives all the same, once", async () => {
