@@ -77,6 +77,10 @@ async function answer(request) {
       body: JSON.stringify({ statusCode: "404", error: "not_found", message: "Object not found" }),
     };
   }
+  if (pathname.startsWith("/storage/v1/object/sign/")) {
+    await drained(request);
+    return { body: JSON.stringify({ signedURL: `${pathname.slice("/storage/v1".length)}?token=none` }) };
+  }
   if (pathname.startsWith("/storage/v1/object/")) {
     await drained(request);
     const Key = decodeURIComponent(pathname.slice("/storage/v1/object/".length));

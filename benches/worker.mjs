@@ -1,0 +1,286 @@
+// What a request costs the Worker, beside two that do the least: raw fetches or supabase-js, and jose.
+import { randomUUID } from "node:crypto";
+import { request as httpRequest } from "node:http";
+import { SignJWT } from "jose";
+import { inspect } from "../tests/worker/inspector.mjs";
+import { bundleWorker } from "../www/local/worker.mjs";
+import { fakePng } from "./contenders.mjs";
+import { bundle, startServer } from "./host.mjs";
+import { figure, median, shuffled } from "./support.mjs";
+import { startWorkerd, writeWorker } from "./workerd.mjs";
+
+export const title = "worker: CPU time of workerd's process, a request";
+export const notes = [
+  "Each Worker has a process of workerd to itself, and a server that answers at once. A sample is the mean of some requests in a row, one at a time, by the CPU time of all of the process's threads.",
+  "The peers check the user's token by jose and send image and row, or ask for a signed URL; ours does all that the Worker does, but for the rate limit and the bucket, which are services of the platform.",
+  "A first request is the first of a new process, from when it listens.",
+  "A burst is so many forms of 200 kB at once, of 20 users. The live memory is the isolate's heap and buffers after a collection, the most of some samples, while the server takes a second to answer.",
+  "The slow senders are 16 of one user, which announce 1 MB each and bring a byte a second; the upload is another user's.",
+];
+
+const SECRET = "a-secret-of-the-bench-that-is-long-enough-for-it";
+const RAW = "raw + jose";
+const KB = 1_000;
+const MB = 1_000_000;
+const ROUNDS = 8;
+
+/** What is measured: name, how often in a row, limit beside the raw Worker, and the request. */
+const requests = [
+  ["GET signed-url", 100, 1.3, (user) => ({ path: `/api/signed-url?path=${user.id}/2026-05-11/a-1.png`, user })],
+  ["POST 200 kB", 50, undefined, (user) => post(user, 200 * KB)],
+  ["POST 1 MB", 20, 1.3, (user) => post(user, MB)],
+  ["POST 10 MB", 4, 1.3, (user) => post(user, 10 * MB)],
+];
+
+export async function run() {
+  const server = await startServer();
+  const slow = await startServer({ answerAfterMs: 1_000 });
+  const written = {};
+  try {
+    const env = (url) => ({ SUPABASE_URL: url, SUPABASE_SERVICE_KEY: "bench-key", SUPABASE_JWT_SECRET: SECRET });
+    const ours = await bundleWorker();
+    written.ours = await writeWorker(ours, env(server.url));
+    for (const [name, of] of [
+      [RAW, "raw"],
+      ["supabase-js + jose", "supabase"],
+    ]) {
+      const script = await bundle(`export { ${of} as default } from "./benches/worker-peers.mjs";`, {
+        conditions: ["workerd", "worker", "browser"],
+      });
+      written[name] = await writeWorker({ script }, env(server.url));
+    }
+    written["ours, slowly answered"] = await writeWorker(ours, env(slow.url));
+    const { "ours, slowly answered": slowly, ...all } = written;
+    return [
+      ...(await perRequest(all)),
+      ...(await firstRequests(all)),
+      ...(await bursts(written.ours)),
+      ...(await memory(slowly)),
+      ...(await besideSlowSenders(written.ours)),
+    ];
+  } finally {
+    server.close();
+    slow.close();
+    for (const worker of Object.values(written)) await worker.remove();
+  }
+}
+
+async function perRequest(all) {
+  const user = await someUser();
+  const running = {};
+  try {
+    for (const [name, worker] of Object.entries(all)) running[name] = await startWorkerd(worker);
+    const figures = [];
+    for (const [what, batch, limit, make] of requests) {
+      const samples = Object.fromEntries(Object.keys(running).map((name) => [name, []]));
+      for (let round = -2; round < ROUNDS; round += 1) {
+        for (const name of shuffled(Object.keys(running))) {
+          const ms = await cpuOf(running[name], make(user), batch);
+          if (round >= 0) samples[name].push(ms / batch);
+        }
+      }
+      figures.push(...beside(what, samples, limit));
+    }
+    return figures;
+  } finally {
+    for (const worker of Object.values(running)) await worker.close();
+  }
+}
+
+async function firstRequests(all) {
+  const user = await someUser();
+  const figures = [];
+  for (const [what, , , make] of requests.slice(0, 2)) {
+    const samples = Object.fromEntries(Object.keys(all).map((name) => [name, []]));
+    for (let round = 0; round < ROUNDS; round += 1) {
+      for (const name of shuffled(Object.keys(all))) {
+        const worker = await startWorkerd(all[name]);
+        try {
+          samples[name].push(await cpuOf(worker, make(user), 1));
+        } finally {
+          await worker.close();
+        }
+      }
+    }
+    figures.push(...beside(`first ${what}`, samples));
+  }
+  return figures;
+}
+
+async function cpuOf(worker, request, count) {
+  const before = await worker.cpuMs();
+  for (let i = 0; i < count; i += 1) await insist(worker.url, request);
+  return (await worker.cpuMs()) - before;
+}
+
+function beside(what, samples, limit) {
+  return Object.keys(samples).map((name) =>
+    figure({
+      what: `${what}: ${name}`,
+      unit: "ms",
+      samples: samples[name],
+      beside: name === RAW ? undefined : { name: RAW, samples: samples[RAW] },
+      limit: name === "ours" ? limit : undefined,
+    }),
+  );
+}
+
+/** Nobody may be refused. */
+async function bursts(ours) {
+  const users = await Promise.all(Array.from({ length: 20 }, someUser));
+  const figures = [];
+  for (const count of [50, 100, 200, 500, 1_000]) {
+    const worker = await startWorkerd(ours);
+    try {
+      await insist(worker.url, post(users[0], KB));
+      const started = performance.now();
+      const took = await Promise.all(
+        Array.from({ length: count }, async (_, index) => {
+          const { status } = await ask(worker.url, post(users[index % users.length], 200 * KB));
+          return { status, ms: performance.now() - started };
+        }),
+      );
+      const done = took.filter(({ status }) => status === 201);
+      const what = `a burst of ${count}: ours, ${count - done.length} refused`;
+      figures.push(figure({ what, unit: "ms", samples: done.map(({ ms }) => ms) }));
+    } finally {
+      await worker.close();
+    }
+  }
+  return figures;
+}
+
+async function memory(ours) {
+  const figures = [];
+  for (const [count, size, limit] of [
+    [1, 25 * MB, 64 * 2 ** 20],
+    [3, 10 * MB, undefined],
+  ]) {
+    const worker = await startWorkerd(ours, { inspect: true });
+    try {
+      await insist(worker.url, post(await someUser(), KB));
+      const isolate = await inspect(worker.inspector);
+      const users = await Promise.all(Array.from({ length: count }, someUser));
+      let isDone = false;
+      const sending = Promise.all(users.map((user) => insist(worker.url, post(user, size)))).finally(() => {
+        isDone = true;
+      });
+      const samples = [];
+      while (!isDone) {
+        const { heap, buffers } = await isolate.liveBytes();
+        samples.push(heap + buffers);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      await sending;
+      isolate.close();
+      const what = `live at most, ${count} × ${size / MB} MB: ours`;
+      figures.push(figure({ what, unit: "MB", samples: [Math.max(...samples)], limit }));
+    } finally {
+      await worker.close();
+    }
+  }
+  return figures;
+}
+
+async function besideSlowSenders(ours) {
+  const worker = await startWorkerd(ours);
+  const slow = [];
+  try {
+    const [attacker, user] = [await someUser(), await someUser()];
+    const timed = async () => {
+      const started = performance.now();
+      await insist(worker.url, post(user, 200 * KB));
+      return performance.now() - started;
+    };
+    const uploads = async () => {
+      const samples = [];
+      for (let i = 0; i < 40; i += 1) samples.push(await timed());
+      return samples.slice(10);
+    };
+    const without = await uploads();
+    for (let i = 0; i < 16; i += 1) slow.push(sendSlowly(worker.url, post(attacker, MB)));
+    await timed();
+    const among = await uploads();
+    return [
+      figure({ what: "an upload without slow senders: ours", unit: "ms", samples: without }),
+      figure({
+        what: "an upload beside 16 slow senders: ours",
+        unit: "ms",
+        samples: [median(among)],
+        beside: { name: "without", samples: [median(without)] },
+        limit: 2,
+      }),
+    ];
+  } finally {
+    for (const sender of slow) sender.stop();
+    await worker.close();
+  }
+}
+
+async function someUser() {
+  const id = randomUUID();
+  const token = await new SignJWT({ aud: "authenticated", role: "authenticated" })
+    .setProtectedHeader({ alg: "HS256" })
+    .setSubject(id)
+    .setExpirationTime("2h")
+    .sign(new TextEncoder().encode(SECRET));
+  return { id, token };
+}
+
+const images = new Map();
+
+/** A form, in pieces: all requests share the image's. */
+function post(user, size) {
+  if (!images.has(size)) images.set(size, Buffer.from(fakePng(size)));
+  const fields = { date: "2026-05-11", slug: "bench", seed: 1, prompt: "a lighthouse", backend: "bench" };
+  const lines = [
+    "--bench",
+    'Content-Disposition: form-data; name="request"',
+    "",
+    JSON.stringify(fields),
+    "--bench",
+    'Content-Disposition: form-data; name="image"; filename="a.png"',
+    "Content-Type: image/png",
+    "",
+    "",
+  ];
+  const body = [Buffer.from(lines.join("\r\n")), images.get(size), Buffer.from("\r\n--bench--\r\n")];
+  return { path: "/api/sync", user, body };
+}
+
+function open(url, { path, user, body }) {
+  const headers = { authorization: `Bearer ${user.token}` };
+  if (body !== undefined) {
+    headers["content-type"] = "multipart/form-data; boundary=bench";
+    headers["content-length"] = body.reduce((sum, { length }) => sum + length, 0);
+  }
+  return httpRequest(url + path, { method: body === undefined ? "GET" : "POST", headers, agent: false });
+}
+
+function ask(url, request) {
+  return new Promise((resolve, reject) => {
+    const sent = open(url, request).once("error", reject);
+    sent.once("response", async (answer) => {
+      resolve({ status: answer.statusCode, text: (await answer.toArray()).join("") });
+    });
+    for (const piece of request.body ?? []) sent.write(piece);
+    sent.end();
+  });
+}
+
+async function insist(url, request) {
+  const { status, text } = await ask(url, request);
+  if (status >= 300) throw new Error(`the Worker answered ${status}: ${text.slice(0, 300)}`);
+}
+
+function sendSlowly(url, request) {
+  const sent = open(url, request).on("error", () => {});
+  sent.write(request.body[0]);
+  const more = setInterval(() => sent.write("x"), 1_000);
+  return {
+    stop() {
+      clearInterval(more);
+      sent.destroy();
+    },
+  };
+}
