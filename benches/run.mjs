@@ -10,11 +10,12 @@ import * as many from "./many.mjs";
 import * as memory from "./memory.mjs";
 import * as size from "./size.mjs";
 import { table } from "./support.mjs";
+import * as thousands from "./thousands.mjs";
 import * as tus from "./tus.mjs";
 import * as worker from "./worker.mjs";
 
 /** A part has `title`, `notes` (how it measures, one text a line) and `run()`, which resolves to its figures. */
-const parts = { size, features, calls, many, tus, cold, worker, memory };
+const parts = { size, features, calls, many, thousands, tus, cold, worker, memory };
 
 const chosen = process.argv.slice(2);
 const unknown = chosen.filter((name) => !Object.hasOwn(parts, name));

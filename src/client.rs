@@ -20,7 +20,7 @@ use crate::retry::{Attempts, Decision, Policy, retry_after_ms};
 use crate::row;
 use crate::storage::tus::{self, Outcome, Upload};
 use crate::storage::{object, sign};
-use crate::text::{join, jwt_claims, redact};
+use crate::text::{jwt_claims, redact};
 
 /// The slowest line an upload is given time for, where its progress can't be seen.
 const SLOWEST_BYTES_PER_SECOND: f64 = 16.0 * 1024.0;
@@ -225,25 +225,28 @@ impl<P: Platform> Client<P> {
         self.within_deadline(call, Box::pin(self.until_answered(call, Stage::Sign, &build, &read))).await
     }
 
-    /// URLs of many objects, in the paths' order; `None` for an object that is missing.
+    /// Tells `each` the URLs of many objects, in the paths' order; an empty one for an object that is missing. Of paths and
+    /// URLs no more are here at once than one request is about.
     pub async fn signed_urls(
         &self,
-        paths: &[String],
+        paths: &mut dyn Iterator<Item = StoragePath>,
         ttl_seconds: u32,
         call: &Call,
-    ) -> Result<Vec<Option<String>>, Error> {
-        let paths: Vec<StoragePath> = paths.iter().map(|path| StoragePath::parse(path)).collect::<Result<_, _>>()?;
+        each: &dyn Fn(&str),
+    ) -> Result<(), Error> {
         let work = async {
-            let mut urls = Vec::new();
-            for some in paths.chunks(PATHS_AT_ONCE) {
-                let build = || sign::sign_many(&self.config, some, ttl_seconds);
-                let read = |response: &Response| sign::read_sign_many(&self.config, some, response);
-                urls.push(self.until_answered(call, Stage::Sign, &build, &read).await?);
+            loop {
+                let some: Vec<StoragePath> = paths.take(PATHS_AT_ONCE).collect();
+                if some.is_empty() {
+                    return Ok(String::new());
+                }
+                let build = || sign::sign_many(&self.config, &some, ttl_seconds);
+                let read = |response: &Response| sign::read_sign_many(&self.config, &some, response);
+                let urls = self.until_answered(call, Stage::Sign, &build, &read).await?;
+                urls.split(['\n']).for_each(each);
             }
-            Ok(join(urls, '\n'))
         };
-        let urls = self.within_deadline(call, Box::pin(work)).await?;
-        Ok(urls.split(['\n']).take(paths.len()).map(|url| Some(url.to_owned()).filter(|url| !url.is_empty())).collect())
+        self.within_deadline(call, Box::pin(work)).await.map(|_| ())
     }
 
     async fn within_deadline(&self, call: &Call, work: Work<'_, String>) -> Result<String, Error> {
@@ -282,7 +285,8 @@ impl<P: Platform> Client<P> {
         request.check(&self.config)?;
         let size = self.platform.size(&request.image);
         let header = self.header(&request.image, size).await?;
-        let found = Found { size, header, own_type: self.platform.own_type(&request.image) };
+        let own_type = if header.is_none() { self.platform.own_type(&request.image) } else { None };
+        let found = Found { size, header, own_type };
         request.ship(&self.config, &found, self.platform.random_bytes())
     }
 

@@ -44,7 +44,7 @@ pub struct Found {
     pub size: f64,
     /// What its bytes tell; `None` for bytes of no known format.
     pub header: Option<Header>,
-    /// The MIME type that it has by itself, as a `Blob` has.
+    /// The MIME type that it has by itself, as a `Blob` has. Of interest only where its bytes tell nothing.
     pub own_type: Option<String>,
 }
 

@@ -15,6 +15,7 @@ use crate::client::{Call, Client, Observer, Progress, Retrying, Synced, Work};
 use crate::config::Config;
 use crate::error::{Code, Error};
 use crate::json::ObjectText;
+use crate::path::StoragePath;
 use crate::platform::Platform;
 use crate::platform::host::{Host, HostBytes, in_browser};
 use crate::platform::js;
@@ -168,6 +169,7 @@ fn start_sync_many(client: Rc<Client<Host>>, requests: &JsValue, options: &JsVal
         Err(error) => refuse(error),
         Ok((requests, (concurrency, options))) => {
             let call = call(&options, FRAME_MS);
+            make_room(requests.length());
             let requests = requests.iter().map(|request| read_request(&request, &call, &options)).collect();
             promise(Box::pin(async move {
                 let stopped = Box::pin(stop_of(&call, &options));
@@ -179,6 +181,23 @@ fn start_sync_many(client: Rc<Client<Host>>, requests: &JsValue, options: &JsVal
                 Ok(outcomes.into_iter().map(outcome).collect::<Array>().into())
             }))
         }
+    }
+}
+
+/// What a request of many takes, with its outcome: rather less than in fact.
+const BYTES_A_REQUEST: usize = 512;
+/// Fewer requests find room enough as they come.
+const MANY_REQUESTS: usize = 1000;
+
+/// Takes the memory for many requests from the host at once. The allocator takes 64 KiB at a time, and each time the host
+/// collects its garbage, as if all of the memory were new.
+fn make_room(requests: u32) {
+    let requests = requests as usize;
+    if requests > MANY_REQUESTS {
+        let mut room = Vec::<u8>::new();
+        // Where there is no room, the call itself will say so.
+        let _ = room.try_reserve_exact(requests * BYTES_A_REQUEST);
+        core::hint::black_box(&room);
     }
 }
 
@@ -205,25 +224,33 @@ fn start_signed_url(client: Connected, path: &JsValue, ttl_seconds: &JsValue, op
 
 fn start_signed_urls(client: Rc<Client<Host>>, paths: &JsValue, ttl_seconds: &JsValue, options: &JsValue) -> Promise {
     let read = || {
-        let paths = read::list(paths, "storagePaths")?;
-        let path = |path: JsValue| read::sign_request(&path, ttl_seconds);
-        let read: Vec<(String, u32)> = paths.iter().map(path).collect::<Result<_, Error>>()?;
-        Ok((read, read::sign_options(options)?))
+        let (paths, checked) = (read::list(paths, "storagePaths")?, Array::new());
+        let mut seconds = 0;
+        for given in paths.iter() {
+            let (path, ttl_seconds) = read::sign_request(&given, ttl_seconds)?;
+            StoragePath::parse(&path)?;
+            seconds = ttl_seconds;
+            checked.push(&given);
+        }
+        Ok((checked, seconds, read::sign_options(options)?))
     };
     match read() {
         Err(error) => refuse(error),
-        Ok((read, (download, options))) => {
-            let ttl_seconds = read.first().map(|(_, ttl_seconds)| *ttl_seconds).unwrap_or_default();
-            let paths: Vec<String> = read.into_iter().map(|(path, _)| path).collect();
+        // They stay on JavaScript's side, paths and URLs, until it is their turn.
+        Ok((paths, ttl_seconds, (download, options))) => {
             let call = call(&options, 0.0);
             let running = call.clone();
             let work = async move {
-                let urls = client.signed_urls(&paths, ttl_seconds, &running).await?;
-                let url = |url: Option<String>| match url {
-                    Some(url) => with_download(url, download.as_deref()).into(),
-                    None => JsValue::NULL,
+                let urls = Array::new();
+                let each = |url: &str| {
+                    let url = Some(url).filter(|url| !url.is_empty());
+                    urls.push(
+                        &url.map_or(JsValue::NULL, |url| with_download(url.to_owned(), download.as_deref()).into()),
+                    );
                 };
-                Ok(urls.into_iter().map(url).collect::<Array>().into())
+                let path = |path: JsValue| StoragePath::parse(&path.as_string().unwrap_or_default()).ok();
+                client.signed_urls(&mut paths.iter().filter_map(path), ttl_seconds, &running, &each).await?;
+                Ok(urls.into())
             };
             start(call, options.signal, Box::pin(work))
         }

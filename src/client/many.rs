@@ -1,11 +1,16 @@
 //! Many images in one call: uploads overlap, rows go in bulk, and nobody's failure is a neighbour's.
 
 use core::cell::{Cell, RefCell};
+use core::future::poll_fn;
 use core::iter::Enumerate;
+use core::task::{Context, Poll, Waker};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::vec::IntoIter;
 
+mod group;
+
+use self::group::{Group, Kept};
 use super::{Call, Client, Meter, Observer, Progress, Retrying, Synced, Unkept};
 use crate::error::{Code, Error, Stage};
 use crate::json::Json;
@@ -23,8 +28,8 @@ const TURNED_AWAY_AT_MOST: u32 = 10;
 const IDS_AT_ONCE: usize = 100;
 
 impl<P: Platform> Client<P> {
-    /// Uploads all images, `concurrency` at once, and inserts their rows in bulk. The outcomes are in the requests'
-    /// order. When `stopped` ends first, its error is that of all that has not arrived by then.
+    /// Uploads all images, `concurrency` at once, and inserts their rows in bulk, as soon as there are enough of them. The
+    /// outcomes are in the requests' order. When `stopped` ends first, its error is that of all that has not arrived by then.
     pub async fn sync_many(
         &self,
         requests: Vec<Result<SyncRequest<P::Bytes>, Error>>,
@@ -32,15 +37,14 @@ impl<P: Platform> Client<P> {
         call: &Call,
         stopped: Racer<'_, Error>,
     ) -> Vec<Result<Synced, Error>> {
-        let mut batch = Batch::new(requests, &self.platform);
+        let mut batch = Batch::new(requests, concurrency, &self.platform);
         batch.knows_paths = !self.config.relay || !self.config.owner_user_id.is_empty();
         call.meter.total.set(batch.total);
         call.meter.reach("upload", 0.0);
         let work = async {
-            let workers = (0..concurrency).map(|_| Box::pin(self.upload_some(&batch, call)) as Racer<'_, ()>).collect();
-            all_of(workers).await;
-            call.meter.reach("insert", batch.total);
-            self.insert_all(&batch, call).await;
+            let lanes =
+                (0..concurrency.saturating_mul(2)).map(|_| Box::pin(self.work_on(&batch, call)) as Racer<'_, ()>);
+            all_of(lanes.collect()).await;
             call.meter.reach("done", batch.total);
             None
         };
@@ -50,72 +54,82 @@ impl<P: Platform> Client<P> {
         batch.outcomes(&unfinished)
     }
 
-    async fn upload_some(&self, batch: &Batch<P::Bytes>, call: &Call) {
-        loop {
-            let next = batch.queue.borrow_mut().next();
-            let Some((index, request)) = next else {
-                return;
-            };
-            let outcome = async {
-                let shipment = self.ship(request?).await?;
-                batch.claim(index, &shipment)?;
-                let part = Rc::new(Part::new(call.meter.clone(), batch.sent.clone()));
-                let own = Call::new(part.clone(), None);
-                let uploaded = self.upload(&shipment, &own, &Unkept).await;
-                part.reach(self.platform.size(&shipment.image));
-                uploaded.map(|storage_path| (shipment, storage_path, own.is_queued()))
-            };
-            match outcome.await {
-                Ok((Shipment { image_id, .. }, storage_path, queued)) if self.config.relay => {
-                    batch.land(index, Synced { storage_path, image_id, queued });
+    /// Does what there is to do, until there is nothing more.
+    async fn work_on(&self, batch: &Batch<P::Bytes>, call: &Call) {
+        while let Some(task) = poll_fn(|context| batch.next_task(call, context)).await {
+            match task {
+                Task::Upload => {
+                    let next = batch.queue.borrow_mut().next();
+                    if let Some((index, request)) = next {
+                        self.upload_one(index, request, batch, call).await;
+                    }
+                    batch.end_of(&batch.uploading);
                 }
-                Ok((shipment, ..)) => batch.keep(index, shipment),
-                Err(error) => batch.settle(index, Err(error)),
+                Task::Insert(group) => {
+                    self.insert_one(group, batch, call).await;
+                    batch.end_of(&batch.inserting);
+                }
             }
         }
     }
 
-    /// Inserts what was uploaded; rows that the database refuses are found by splitting in halves.
-    async fn insert_all(&self, batch: &Batch<P::Bytes>, call: &Call) {
-        let mut uploaded = batch.uploaded().into_iter();
-        // The first group stands last.
-        let mut groups: Vec<Vec<(usize, Shipment<P::Bytes>)>> = Vec::new();
-        while uploaded.len() > 0 {
-            groups.insert(0, uploaded.by_ref().take(ROWS_AT_ONCE).collect());
+    async fn upload_one(
+        &self,
+        index: usize,
+        request: Result<SyncRequest<P::Bytes>, Error>,
+        batch: &Batch<P::Bytes>,
+        call: &Call,
+    ) {
+        let outcome = async {
+            let shipment = self.ship(request?).await?;
+            batch.claim(index, &shipment)?;
+            let part = Rc::new(Part::new(call.meter.clone(), batch.sent.clone()));
+            let own = Call::new(part.clone(), None);
+            let uploaded = self.upload(&shipment, &own, &Unkept).await;
+            part.reach(self.platform.size(&shipment.image));
+            uploaded.map(|storage_path| (shipment, storage_path, own.is_queued()))
+        };
+        match outcome.await {
+            Ok((Shipment { image_id, .. }, storage_path, queued)) if self.config.relay => {
+                batch.land(index, Synced { storage_path, image_id, queued });
+            }
+            Ok((shipment, ..)) => batch.keep(index, shipment),
+            Err(error) => batch.settle(index, Err(error)),
         }
-        let mut turned_away = 0;
-        while let Some(mut group) = groups.pop() {
-            let inserted = self.insert_group(&group, call).await;
-            let is_turned_away = inserted.as_ref().is_err_and(|error| error.turned_away);
-            turned_away = if is_turned_away { turned_away + 1 } else { 0 };
-            match inserted {
-                Err(error) if turned_away > TURNED_AWAY_AT_MOST => {
-                    let rest = groups.drain(..).flatten().chain(group);
-                    rest.for_each(|(index, _)| batch.settle(index, Err(error.clone())));
+    }
+
+    /// Inserts a group of rows. What the database refuses is found in its parts.
+    async fn insert_one(&self, group: Group<P::Bytes>, batch: &Batch<P::Bytes>, call: &Call) {
+        let own = Call::new(Rc::new(Part::new(call.meter.clone(), batch.sent.clone())), None);
+        let inserted = self.insert_group(&group.rows, &own).await;
+        match inserted {
+            Err(error) if batch.turns_all_away(Some(&error)) => {
+                batch.add(vec![group]);
+                batch.give_up_rows(&error);
+            }
+            Ok(confirmed) => {
+                batch.turns_all_away(None);
+                group.note(false);
+                for (index, shipment) in &group.rows {
+                    let is_confirmed = confirmed.contains(&shipment.image_id);
+                    batch.settle(*index, if is_confirmed { Ok(()) } else { Err(row::id_taken(shipment)) });
                 }
-                Ok(confirmed) => {
-                    for (index, shipment) in group {
-                        let is_confirmed = confirmed.contains(&shipment.image_id);
-                        batch.settle(index, if is_confirmed { Ok(()) } else { Err(row::id_taken(&shipment)) });
-                    }
-                }
-                Err(error) if group.len() > 1 && may_be_one_rows_fault(&error) => {
-                    let second = group.split_off(group.len() / 2);
-                    groups.push(second);
-                    groups.push(group);
-                }
-                Err(error) => group.iter().for_each(|(index, _)| batch.settle(*index, Err(error.clone()))),
+            }
+            Err(error) if group.rows.len() > 1 && may_be_one_rows_fault(&error) => batch.add(group.parts()),
+            Err(error) => {
+                group.note(true);
+                group.rows.iter().for_each(|(index, _)| batch.settle(*index, Err(error.clone())));
             }
         }
     }
 
     /// The ids whose rows are there now and are ours.
-    async fn insert_group(&self, group: &[(usize, Shipment<P::Bytes>)], call: &Call) -> Result<Vec<String>, Error> {
+    async fn insert_group(&self, group: &[Kept<P::Bytes>], call: &Call) -> Result<BTreeSet<String>, Error> {
         let rows: Vec<&str> = group.iter().map(|(_, shipment)| shipment.row.as_str()).collect();
         let columns = self.columns(&rows);
         let build = || row::insert_many(&self.config, &rows, &columns);
         let inserted = self.until_answered(call, Stage::Insert, &build, &row::read_ids).await?;
-        let mut confirmed: Vec<String> = inserted.split([',']).map(str::to_owned).collect();
+        let mut confirmed: BTreeSet<String> = inserted.split([',']).map(str::to_owned).collect();
         // Left out of the answer is a row whose id was there before: an earlier attempt's, or another one's.
         let missing: Vec<&Shipment<P::Bytes>> = group
             .iter()
@@ -158,14 +172,34 @@ fn may_be_one_rows_fault(error: &Error) -> bool {
     (!error.retryable || error.turned_away) && !everybodys.contains(&error.code)
 }
 
+/// What a lane does next.
+enum Task<B> {
+    /// Of the next request.
+    Upload,
+    Insert(Group<B>),
+}
+
 /// Requests by their place in the call; one that could not be read has its error.
 type Queue<B> = Enumerate<IntoIter<Result<SyncRequest<B>, Error>>>;
 
 /// One call's images and what has become of them.
 struct Batch<B> {
     queue: RefCell<Queue<B>>,
+    /// How many images are uploaded at once at most. Rows are small: as many inserts may go beside them.
+    lanes: u32,
+    uploading: Cell<u32>,
+    inserting: Cell<u32>,
+    /// Uploaded, and not yet enough for an insert.
+    uploaded: RefCell<Vec<Kept<B>>>,
+    /// The next one stands last.
+    groups: RefCell<Vec<Group<B>>>,
+    is_uploaded: Cell<bool>,
+    /// The last inserts that a gateway turned away, without another one between them.
+    turned_away: Cell<u32>,
+    /// Who waits for something to do.
+    idle: RefCell<Option<Waker>>,
     /// In the requests' order.
-    slots: RefCell<Vec<Slot<B>>>,
+    slots: RefCell<Vec<Slot>>,
     taken: Taken<String>,
     /// Bytes that are sent, or of images that failed.
     sent: Rc<Cell<f64>>,
@@ -224,19 +258,25 @@ impl Observer for Part {
 }
 
 /// What is known of one request.
-struct Slot<B> {
+struct Slot {
     fixed: Option<Synced>,
-    /// Uploaded, its row not yet inserted.
-    uploaded: Option<Shipment<B>>,
     outcome: Option<Result<(), Error>>,
 }
 
 impl<B> Batch<B> {
-    fn new(requests: Vec<Result<SyncRequest<B>, Error>>, platform: &impl Platform<Bytes = B>) -> Self {
+    fn new(requests: Vec<Result<SyncRequest<B>, Error>>, lanes: u32, platform: &impl Platform<Bytes = B>) -> Self {
         let total = requests.iter().flatten().map(|request| platform.size(&request.image)).sum();
-        let slots = requests.iter().map(|_| Slot { fixed: None, uploaded: None, outcome: None }).collect();
+        let slots = requests.iter().map(|_| Slot { fixed: None, outcome: None }).collect();
         Self {
             queue: RefCell::new(requests.into_iter().enumerate()),
+            lanes,
+            uploading: Cell::new(0),
+            inserting: Cell::new(0),
+            uploaded: RefCell::default(),
+            groups: RefCell::default(),
+            is_uploaded: Cell::new(false),
+            turned_away: Cell::new(0),
+            idle: RefCell::default(),
             slots: RefCell::new(slots),
             taken: Taken::default(),
             sent: Rc::new(Cell::new(0.0)),
@@ -269,10 +309,72 @@ impl<B> Batch<B> {
         }
     }
 
-    fn keep(&self, index: usize, shipment: Shipment<B>) {
-        if let Some(slot) = self.slots.borrow_mut().get_mut(index) {
-            slot.uploaded = Some(shipment);
+    /// Gives a lane something to do; `None` when all is done, or soon will be by others.
+    fn next_task(&self, call: &Call, context: &Context<'_>) -> Poll<Option<Task<B>>> {
+        if let Some(group) = self.next_group(call) {
+            self.inserting.set(self.inserting.get() + 1);
+            return Poll::Ready(Some(Task::Insert(group)));
         }
+        if self.uploading.get() < self.lanes && self.queue.borrow().len() > 0 {
+            self.uploading.set(self.uploading.get() + 1);
+            return Poll::Ready(Some(Task::Upload));
+        }
+        if self.uploading.get() + self.inserting.get() == 0 {
+            return Poll::Ready(None);
+        }
+        // One is enough: all lanes are of one task.
+        self.idle.replace(Some(context.waker().clone()));
+        Poll::Pending
+    }
+
+    fn next_group(&self, call: &Call) -> Option<Group<B>> {
+        let is_over = self.uploading.get() == 0 && self.queue.borrow().len() == 0;
+        if is_over && !self.is_uploaded.replace(true) {
+            call.enter(Stage::Insert);
+            call.meter.reach("insert", self.total);
+        }
+        // After one that a gateway turned away they go one by one: side by side they would soon be too many in a row.
+        if self.turned_away.get() > 0 && self.inserting.get() > 0 {
+            return None;
+        }
+        let waiting = self.uploaded.borrow().len();
+        if waiting >= ROWS_AT_ONCE || (is_over && waiting > 0) {
+            return Some(Group::new(self.uploaded.take()));
+        }
+        self.groups.borrow_mut().pop()
+    }
+
+    /// Counts an upload or insert that is done. What it brought may be for others.
+    fn end_of(&self, kind: &Cell<u32>) {
+        kind.set(kind.get() - 1);
+        self.wake();
+    }
+
+    /// Whether a gateway lets no insert through any more, after one more of them.
+    fn turns_all_away(&self, error: Option<&Error>) -> bool {
+        let is_one_more = error.is_some_and(|error| error.turned_away);
+        self.turned_away.set(if is_one_more { self.turned_away.get() + 1 } else { 0 });
+        self.turned_away.get() > TURNED_AWAY_AT_MOST
+    }
+
+    /// Ends all that waits to be inserted.
+    fn give_up_rows(&self, error: &Error) {
+        let rows = self.groups.take().into_iter().flat_map(|group| group.rows).chain(self.uploaded.take());
+        rows.for_each(|(index, _)| self.settle(index, Err(error.clone())));
+    }
+
+    fn add(&self, parts: Vec<Group<B>>) {
+        self.groups.borrow_mut().extend(parts);
+    }
+
+    fn wake(&self) {
+        if let Some(idle) = self.idle.take() {
+            idle.wake();
+        }
+    }
+
+    fn keep(&self, index: usize, shipment: Shipment<B>) {
+        self.uploaded.borrow_mut().push((index, shipment));
     }
 
     /// The Worker has taken an image, and has said where it goes.
@@ -283,12 +385,6 @@ impl<B> Batch<B> {
         }
     }
 
-    /// What has been uploaded, in the requests' order.
-    fn uploaded(&self) -> Vec<(usize, Shipment<B>)> {
-        let take = |(index, slot): (usize, &mut Slot<B>)| Some((index, slot.uploaded.take()?));
-        self.slots.borrow_mut().iter_mut().enumerate().filter_map(take).collect()
-    }
-
     fn settle(&self, index: usize, outcome: Result<(), Error>) {
         if let Some(slot) = self.slots.borrow_mut().get_mut(index) {
             slot.outcome = Some(outcome);
@@ -296,7 +392,7 @@ impl<B> Batch<B> {
     }
 
     fn outcomes(self, unfinished: &Error) -> Vec<Result<Synced, Error>> {
-        let settle = |Slot { fixed, outcome, .. }: Slot<B>| match (outcome, fixed) {
+        let settle = |Slot { fixed, outcome }: Slot| match (outcome, fixed) {
             (Some(Ok(())), Some(synced)) => Ok(synced),
             (outcome, fixed) => {
                 let mut error = outcome.and_then(Result::err).unwrap_or_else(|| unfinished.clone());

@@ -169,6 +169,41 @@ fn rows_that_the_database_refuses_are_found_by_halving() {
 }
 
 #[test]
+fn refused_rows_are_looked_for_side_by_side_and_singly_where_most_are_refused() {
+    const LATENCY_MS: u32 = 20;
+    // How many of 1000 are refused, how many inserts that takes at most, and how long with 6 images at once.
+    for (share, most_inserts, most_ms) in [(1, 30, 3700), (10, 250, 4200), (500, 1300, 5900), (1000, 1300, 5900)] {
+        let world = World::new();
+        world.latency_ms.set(LATENCY_MS);
+        let is_bad = |number: usize| number * 7919 % 1000 < share;
+        let mut requests = all(1000);
+        for number in (0..1000).filter(|number| is_bad(*number)) {
+            requests[number] = Ok(SyncRequest { prompt: "refused-row".to_owned(), ..numbered(number) });
+        }
+        let began = world.now_ms();
+        let (outcomes, _) = sync_many_of(&world, &client(&world, options()), requests, 6);
+        let (inserts, took) = (count(&world, MANY), world.now_ms() - began);
+        for (number, outcome) in outcomes.iter().enumerate() {
+            assert_eq!(outcome.is_err(), is_bad(number), "{number} of {share}");
+        }
+        assert_eq!(world.rows.borrow().len(), 1000 - share);
+        assert!(inserts <= most_inserts, "{share} refused: {inserts} inserts");
+        assert!(took <= f64::from(most_ms), "{share} refused: {took} ms");
+    }
+}
+
+#[test]
+fn rows_go_in_while_other_images_are_uploaded_and_few_are_kept() {
+    let world = World::new();
+    world.latency_ms.set(10);
+    let outcomes = sync_many(&world, all(1200));
+    assert!(outcomes.iter().all(Result::is_ok));
+    assert_eq!(count(&world, MANY), 3);
+    let first_insert = world.steps().iter().position(|step| *step == MANY).unwrap();
+    assert!(first_insert < 520, "at request {first_insert}");
+}
+
+#[test]
 fn rows_that_were_there_before_are_told_from_anothers() {
     let world = World::new();
     sync(&world, &client(&world, options()), numbered(1)).unwrap();
@@ -432,7 +467,11 @@ proptest! {
 }
 
 fn sign_many(world: &World, client: &Client<World>, paths: &[String]) -> Result<Vec<Option<String>>, Error> {
-    world.run(client.signed_urls(paths, 60, &call(None).0))
+    let paths: Vec<StoragePath> = paths.iter().map(|path| StoragePath::parse(path)).collect::<Result<_, _>>()?;
+    let urls: RefCell<Vec<Option<String>>> = RefCell::default();
+    let each = |url: &str| urls.borrow_mut().push(Some(url.to_owned()).filter(|url| !url.is_empty()));
+    world.run(client.signed_urls(&mut paths.into_iter(), 60, &call(None).0, &each))?;
+    Ok(urls.take())
 }
 
 #[test]
