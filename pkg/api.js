@@ -5,7 +5,7 @@ import { Outbox } from "./outbox.js";
 import initWasm, { signedUrl as callSignedUrl, sync as callSync, Relay, Sink } from "./wasm/imagen_cloud.js";
 
 const CALLS = ["sync", "syncMany", "signedUrl"];
-const sinkOf = (target) => freeable("sink", [...CALLS, "signedUrls"], target);
+const sinkOf = (target) => freeable("sink", [...CALLS, "signedUrls", "prepare", "insert"], target);
 
 /** What was given, whatever the caller does with the object or the buffer while the WebAssembly loads. */
 function snapshot(request) {

@@ -221,8 +221,30 @@ export interface Sink {
   syncMany(requests: SyncRequest[], options?: SyncManyOptions): Promise<SyncOutcome[]>;
   /** URLs of many images, in the paths' order, `null` for one that is missing. Signs up to 1000 with one request. */
   signedUrls(storagePaths: string[], ttlSeconds?: number, options?: SignOptions): Promise<(string | null)[]>;
+  /**
+   * Checks a request and fixes what a `sync` of it would send: path, id, type and row. Sends nothing. The image may be left
+   * out where `mimeType` says what it will be; then the row has no size but the one that is given.
+   */
+  prepare(request: Omit<SyncRequest, "image"> & Partial<Pick<SyncRequest, "image">>): Promise<PreparedImage>;
+  /**
+   * Inserts the row of an image that is in its place already, brought there by somebody else. It may be repeated, as a
+   * `sync` may: a row that an earlier attempt brought is recognised. Whether the object is there is not asked.
+   */
+  insert(prepared: PreparedImage, options?: SyncOptions): Promise<SyncResult>;
   /** Gives the sink's memory back. Calls under way end normally. */
   free(): void;
+}
+
+/** What a `sync` would send. Plain data: it may be kept, cloned and sent elsewhere. */
+export interface PreparedImage {
+  /** Where the object belongs in the bucket. */
+  storagePath: string;
+  /** The row's id. */
+  imageId: string;
+  /** Of the object, as the bucket compares it. */
+  mimeType: string;
+  /** The row as JSON text: so a seed of 64 bits keeps all its digits. */
+  row: string;
 }
 
 /** A configured connection to the Worker. Safe to use for any number of calls at once. */

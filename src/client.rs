@@ -15,7 +15,7 @@ use crate::platform::{OnSent, Patience, Platform};
 use crate::race::{Racer, first_of};
 use crate::refusal::{self, Refusal};
 use crate::relay::{self, Ticket};
-use crate::request::{Found, Shipment, SyncRequest};
+use crate::request::{Found, Prepared, Shipment, SyncRequest};
 use crate::retry::{Attempts, Decision, Policy, retry_after_ms};
 use crate::row;
 use crate::storage::tus::{self, Outcome, Upload};
@@ -283,11 +283,36 @@ impl<P: Platform> Client<P> {
     /// Checks the request and fixes path, id and row.
     pub async fn ship(&self, request: SyncRequest<P::Bytes>) -> Result<Shipment<P::Bytes>, Error> {
         request.check(&self.config)?;
-        let size = self.platform.size(&request.image);
-        let header = self.header(&request.image, size).await?;
-        let own_type = if header.is_none() { self.platform.own_type(&request.image) } else { None };
-        let found = Found { size, header, own_type };
+        let found = self.look_at(&request.image).await?;
         request.ship(&self.config, &found, self.platform.random_bytes())
+    }
+
+    /// The same for an image that somebody else will bring, or has brought. Without it, its MIME type has to be given.
+    pub async fn prepare(&self, request: SyncRequest<Option<P::Bytes>>) -> Result<Shipment<Option<P::Bytes>>, Error> {
+        request.check(&self.config)?;
+        let found = match &request.image {
+            Some(image) => self.look_at(image).await?,
+            None => Found::promised(&request.mime_type),
+        };
+        request.ship(&self.config, &found, self.platform.random_bytes())
+    }
+
+    /// Inserts the row of an image that is in its place already.
+    pub async fn insert_prepared(&self, prepared: Prepared, call: &Call) -> Result<Synced, Error> {
+        let row = self.platform.parse_json(&prepared.row);
+        let shipment = prepared.check(&self.config, row.as_ref())?;
+        let storage_path = shipment.storage_path.as_str().to_owned();
+        call.shipped.replace(Some((storage_path.clone(), shipment.image_id.clone())));
+        let work = async { self.insert(&shipment, call).await.map_err(|error| call.located(error)) };
+        let image_id = self.within_deadline(call, Box::pin(work)).await?;
+        Ok(Synced { storage_path, image_id, queued: false })
+    }
+
+    async fn look_at(&self, image: &P::Bytes) -> Result<Found, Error> {
+        let size = self.platform.size(image);
+        let header = self.header(image, size).await?;
+        let own_type = if header.is_none() { self.platform.own_type(image) } else { None };
+        Ok(Found { size, header, own_type })
     }
 
     /// Looks into an image as far as its header needs; one piece of it is here at a time.

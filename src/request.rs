@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use crate::config::Config;
 use crate::error::Error;
-use crate::image::Header;
-use crate::json::ObjectText;
+use crate::image::{Format, Header};
+use crate::json::{Json, ObjectText};
 use crate::limits;
 use crate::path::StoragePath;
 use crate::text::{is_header_safe, name};
@@ -46,6 +46,50 @@ pub struct Found {
     pub header: Option<Header>,
     /// The MIME type that it has by itself, as a `Blob` has. Of interest only where its bytes tell nothing.
     pub own_type: Option<String>,
+}
+
+impl Found {
+    /// What is known of an image that is still to come: only the type that its sender says it will have.
+    pub fn promised(mime_type: &str) -> Self {
+        let header = Format::declared_by(mime_type).map(|format| Header { format, size: None });
+        Self { size: 1.0, header, own_type: None }
+    }
+}
+
+/// An image that is in its place already, and what goes into its row.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Prepared {
+    pub storage_path: String,
+    pub image_id: String,
+    /// A JSON object's text.
+    pub row: String,
+}
+
+impl Prepared {
+    /// What is to be inserted, if the row, here as it was parsed, is this image's and of this configuration's owner.
+    pub fn check(self, config: &Config, row: Option<&Json>) -> Result<Shipment<()>, Error> {
+        if !is_uuid(&self.image_id) {
+            return Err(Error::field(IMAGE_ID, "is no UUID"));
+        }
+        let storage_path = StoragePath::parse(&self.storage_path)?;
+        let says = |column, value: &str| row.and_then(|row| row.text(column)) == Some(value);
+        let is_its = says("id", &self.image_id)
+            && says("storage_path", &self.storage_path)
+            && says("owner_user_id", &config.owner_user_id);
+        if !is_its {
+            return Err(Error::field("row", "is not the one that was prepared for this image and this owner"));
+        }
+        Ok(Shipment {
+            storage_path,
+            image_id: self.image_id,
+            owner_user_id: config.owner_user_id.clone(),
+            image: (),
+            mime_type: String::new(),
+            row: self.row,
+            request: String::new(),
+        })
+    }
 }
 
 /// All that two requests need: one image on its way, its path, id and row fixed.

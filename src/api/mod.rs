@@ -20,7 +20,7 @@ use crate::platform::Platform;
 use crate::platform::host::{Host, HostBytes, in_browser};
 use crate::platform::js;
 use crate::race::{Racer, first_of};
-use crate::request::SyncRequest;
+use crate::request::{Shipment, SyncRequest};
 use crate::storage::sign::as_download;
 use read::CallOptions;
 
@@ -77,6 +77,29 @@ impl Sink {
     #[wasm_bindgen(js_name = signedUrl)]
     pub fn signed_url(&self, storage_path: JsValue, ttl_seconds: JsValue, options: JsValue) -> Promise {
         start_signed_url(Ok(self.client.clone()), &storage_path, &ttl_seconds, &options)
+    }
+
+    /// Checks a request and fixes path, id and row; sends nothing. Resolves to `{ storagePath, imageId, mimeType, row }`.
+    pub fn prepare(&self, request: JsValue) -> Promise {
+        let client = self.client.clone();
+        let request = read::promised_request(&request);
+        promise(Box::pin(async move { client.prepare(request?).await.map(|shipment| prepared_to_js(&shipment)) }))
+    }
+
+    /// Inserts the row of an image that is in its place already. Resolves to `{ storagePath, imageId }`.
+    pub fn insert(&self, prepared: JsValue, options: JsValue) -> Promise {
+        let client = self.client.clone();
+        let read = || Ok((read::prepared(&prepared)?, read::sync_options(&options)?));
+        match read() {
+            Err(error) => refuse(error),
+            Ok((prepared, options)) => {
+                let call = call(&options, 0.0);
+                let running = call.clone();
+                let work =
+                    async move { client.insert_prepared(prepared, &running).await.map(|synced| synced_to_js(&synced)) };
+                start(call, options.signal, Box::pin(work))
+            }
+        }
     }
 
     /// The same for many paths. Resolves to a URL each, or null for one that is missing.
@@ -361,6 +384,15 @@ impl Observer for Callbacks {
         event.raw("waitMs", &retrying.wait_ms.to_string());
         js::tell(&self.on_retry, js::json(&event.finish()));
     }
+}
+
+fn prepared_to_js<B>(shipment: &Shipment<B>) -> JsValue {
+    let mut result = ObjectText::default();
+    result.text("storagePath", shipment.storage_path.as_str());
+    result.text("imageId", &shipment.image_id);
+    result.text("mimeType", &shipment.mime_type);
+    result.text("row", &shipment.row);
+    js::json(&result.finish())
 }
 
 fn synced_to_js(synced: &Synced) -> JsValue {

@@ -64,6 +64,14 @@ export const syncRequest = (given) =>
     imageId: text,
   });
 
+export const prepared = (given) =>
+  checked(given, "prepared", {
+    storagePath: required(text),
+    imageId: required(text),
+    mimeType: text,
+    row: required(text),
+  });
+
 export const signRequest = (storagePath, ttlSeconds) =>
   checked({ storagePath, ttlSeconds: ttlSeconds ?? DEFAULT_TTL_SECONDS }, "request", {
     storagePath: required(text),

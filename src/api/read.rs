@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::outbox::Limits;
 use crate::platform::host::{Host, HostBytes};
 use crate::platform::js;
-use crate::request::SyncRequest;
+use crate::request::{Prepared, SyncRequest};
 
 #[wasm_bindgen(module = "/src/api/read.js")]
 extern "C" {
@@ -19,6 +19,8 @@ extern "C" {
     fn read_relay_options(given: &JsValue) -> JsValue;
     #[wasm_bindgen(js_name = syncRequest)]
     fn read_sync_request(given: &JsValue) -> JsValue;
+    #[wasm_bindgen(js_name = prepared)]
+    fn read_prepared(given: &JsValue) -> JsValue;
     #[wasm_bindgen(js_name = signRequest)]
     fn read_sign_request(storage_path: &JsValue, ttl_seconds: &JsValue) -> JsValue;
     #[wasm_bindgen(js_name = signOptions)]
@@ -88,8 +90,28 @@ pub(super) fn env_options(given: &JsValue) -> Result<bool, Error> {
 
 /// The request to sync an image.
 pub(super) fn sync_request(given: &JsValue) -> Result<SyncRequest<HostBytes>, Error> {
+    request(given, image)
+}
+
+/// The same where the image may be left out.
+pub(super) fn promised_request(given: &JsValue) -> Result<SyncRequest<Option<HostBytes>>, Error> {
+    request(given, |given| if given.is_undefined() { Ok(None) } else { image(given).map(Some) })
+}
+
+/// An image in its place and its row, as they were prepared.
+pub(super) fn prepared(given: &JsValue) -> Result<Prepared, Error> {
+    let fields = Fields::new(read_prepared(given), Error::field)?;
+    let text = |name| fields.text(name).unwrap_or_default();
+    Ok(Prepared { storage_path: text("storagePath"), image_id: text("imageId"), row: text("row") })
+}
+
+fn image(given: &JsValue) -> Result<HostBytes, Error> {
+    HostBytes::new(given).map_err(|problem| Error::image(&problem))
+}
+
+fn request<B>(given: &JsValue, image: impl FnOnce(&JsValue) -> Result<B, Error>) -> Result<SyncRequest<B>, Error> {
     let fields = Fields::new(read_sync_request(given), Error::field)?;
-    let image = HostBytes::new(&fields.value("image")).map_err(|problem| Error::image(&problem))?;
+    let image = image(&fields.value("image"))?;
     let text = |name| fields.text(name).unwrap_or_default();
     let count = |name| fields.count(name).unwrap_or_default();
     Ok(SyncRequest {

@@ -53,6 +53,13 @@ impl Format {
         }
     }
 
+    /// The format that a declared MIME type means.
+    pub fn declared_by(mime_type: &str) -> Option<Self> {
+        [Self::Png, Self::Jpeg, Self::Webp, Self::Avif, Self::Gif]
+            .into_iter()
+            .find(|format| format.is_declared_by(mime_type))
+    }
+
     /// Whether a declared MIME type means this format. Parameters don't count; `image/jpg` is a common slip, and others are
     /// what some systems call a JPEG or an animated PNG.
     pub fn is_declared_by(self, mime_type: &str) -> bool {

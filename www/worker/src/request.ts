@@ -3,7 +3,7 @@ import limits from "../../../src/limits.json";
 import { Problem } from "./problem";
 
 /** The fields' own checks are the package's; here is only what the package can't know. */
-export function toSyncRequest(fields: Record<string, unknown>, image: ImageSource): SyncRequest {
+export function toSyncRequest(fields: Record<string, unknown>, image?: ImageSource): SyncRequest {
   for (const field of ["ownerUserId", "owner_user_id", "pathPrefix"]) {
     if (Object.hasOwn(fields, field)) throw new Problem("owner_not_allowed", { field });
   }
@@ -11,7 +11,7 @@ export function toSyncRequest(fields: Record<string, unknown>, image: ImageSourc
     throw new Problem("invalid_request", { detail: "The image's bytes are no part of the JSON.", field: "image" });
   }
   refuseTooLong(fields);
-  return { ...fields, seed: toSeed(fields.seed), image } as unknown as SyncRequest;
+  return { ...fields, seed: toSeed(fields.seed), ...(image && { image }) } as unknown as SyncRequest;
 }
 
 /** In bytes of UTF-8. The path's own limit is the package's to check, and so is what is no text. */

@@ -107,15 +107,14 @@ async function readPiece(path: string, from: number, to: number, settings: Setti
 
 /** Copies what is there now. Resolves to false where nothing is. */
 export async function copyObject(from: string, to: string, settings: Settings): Promise<boolean> {
-  const answer = await ask("POST", "copy", settings, UPSERT, copyBody(from, to));
+  const answer = await ask("POST", "copy", settings, UPSERT, {
+    bucketId: BUCKET,
+    sourceKey: from,
+    destinationKey: to,
+  });
   if (answer.status === 404) return false;
   insist(answer);
   return true;
-}
-
-/** One try, and the server's own answer: the package decides about it. */
-export function tryCopy(from: string, to: string, settings: Settings): Promise<Response> {
-  return send("POST", "copy", settings, UPSERT, copyBody(from, to));
 }
 
 /** Best effort: what is left lies where nobody reads, and is cleared away one day. */
@@ -147,10 +146,6 @@ export async function unlinkObjects(paths: string[], settings: Settings): Promis
 function latest(times: unknown[]): number | undefined {
   const known = times.map((time) => Date.parse(String(time))).filter((time) => !Number.isNaN(time));
   return known.length > 0 ? Math.max(...known) : undefined;
-}
-
-function copyBody(from: string, to: string): object {
-  return { bucketId: BUCKET, sourceKey: from, destinationKey: to };
 }
 
 export function resumableUrl(settings: Settings): string {

@@ -1,11 +1,4 @@
-import {
-  createSink,
-  isImagenCloudError,
-  type Sink,
-  type SinkOptions,
-  type SyncRequest,
-  type SyncResult,
-} from "imagen-cloud";
+import { createSink, type PreparedImage, type Sink, type SinkOptions } from "imagen-cloud";
 import type { User } from "./auth";
 import { Problem } from "./problem";
 import type { Settings } from "./settings";
@@ -40,17 +33,9 @@ export async function withSink<T>(
   }
 }
 
-/** Where the image would go, once the package has found nothing wrong with the request. Sends nothing. */
-export async function plan(request: SyncRequest, user: User, settings: Settings): Promise<SyncResult> {
-  const offline = () => Promise.reject(new Error("only planned"));
-  try {
-    return await withSink(user, settings, (sink) => sink.sync(request), { maxRetries: 0, fetch: offline });
-  } catch (error) {
-    if (isImagenCloudError(error) && error.stage === "upload" && error.storagePath && error.imageId) {
-      return { storagePath: error.storagePath, imageId: error.imageId };
-    }
-    throw error;
-  }
+/** Where the image would go, and its row, once the package has found nothing wrong with the request. Sends nothing. */
+export function plan(request: Parameters<Sink["prepare"]>[0], user: User, settings: Settings): Promise<PreparedImage> {
+  return withSink(user, settings, (sink) => sink.prepare(request));
 }
 
 /**
