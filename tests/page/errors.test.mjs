@@ -83,7 +83,7 @@ test("a file that is no image is refused with a reason, before anything is sent"
 test("an empty prompt and a seed that is none are pointed out where they are", async () => {
   await press(page, { prompt: "a lake", seed: "forty-two" });
   assert.equal(await page.locator("#seed").evaluate((input) => input === document.activeElement), true);
-  assert.match(await page.locator("#file-message").textContent(), /whole number/);
+  assert.match(await page.locator("#seed-message").textContent(), /whole number/);
   await press(page, { seed: "1", prompt: " " });
   assert.equal(await page.locator("#prompt").evaluate((input) => input === document.activeElement), true);
   await send(page, { prompt: "a lake" });

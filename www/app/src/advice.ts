@@ -23,6 +23,8 @@ const FULL = [
   "Let the pictures in the outbox go out, or discard some. Your picture is still here.",
 ];
 
+const UNKNOWN = ["That didn't work", "Send it again; it can't arrive twice."];
+
 /** Title and hint by the package's codes. */
 const BY_CODE: Record<string, string[]> = {
   network: OFFLINE,
@@ -54,11 +56,15 @@ const BY_CODE: Record<string, string[]> = {
 };
 
 export function adviceFor(error: unknown): Advice {
-  const [title = "", hint = ""] = BY_CODE[codeOf(error)] ?? [
-    "That didn't work",
-    "Send it again; it can't arrive twice.",
-  ];
+  const [title = "", hint = ""] = BY_CODE[codeOf(error)] ?? UNKNOWN;
   return { title, hint, detail: messageOf(error) };
+}
+
+/** What to say where pictures could not be read, by the failure's code. */
+export function readingAdviceFor(code: string): string {
+  if (code === "network") return "The server can't be reached. Your pictures are safe there.";
+  const [, hint] = BY_CODE[code] ?? UNKNOWN;
+  return hint ?? "";
 }
 
 export function isAborted(error: unknown): boolean {
@@ -72,7 +78,7 @@ function messageOf(error: unknown): string {
 }
 
 /** Of an error, or of what an outbox keeps of one. */
-function codeOf(error: unknown): string {
+export function codeOf(error: unknown): string {
   const told = error as { code?: unknown } | undefined;
   if (isImagenCloudError(error) || !(error instanceof Error)) {
     return typeof told?.code === "string" ? told.code : "";

@@ -1,8 +1,8 @@
-import { byId, element } from "./dom";
+import { state } from "./state";
+
+let count = 0;
 
 /** Tells those who listen instead of look. What was said a while ago is dropped. */
 export function announce(message: string): void {
-  const log = byId("announce");
-  log.append(element("p", {}, message));
-  while (log.childElementCount > 4) log.firstElementChild?.remove();
+  state.said.value = [...state.said.value, { id: count++, message }].slice(-4);
 }

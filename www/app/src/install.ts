@@ -1,4 +1,4 @@
-import { byId, show } from "./dom";
+import { type InstallPrompt, state } from "./state";
 
 /** How long a browser may take to look after its service worker before the page goes on without, in ms. */
 const PATIENCE_MS = 3000;
@@ -10,22 +10,19 @@ export async function registerWorker(): Promise<ServiceWorkerRegistration | unde
   return Promise.race([registered, new Promise<undefined>((resolve) => setTimeout(resolve, PATIENCE_MS))]);
 }
 
-/** What Chromium tells of a page that can be installed. */
-interface InstallPrompt extends Event {
-  prompt(): Promise<unknown>;
-}
-
-/** A button, while the browser offers to install the app. */
-export function offerInstall(): void {
-  let offer: InstallPrompt | undefined;
+/** Keeps the browser's offer to install the app. */
+export function watchInstallOffer(): void {
   addEventListener("beforeinstallprompt", (event) => {
     event.preventDefault();
-    offer = event as InstallPrompt;
-    show("install", true);
+    state.installOffer.value = event as InstallPrompt;
   });
-  addEventListener("appinstalled", () => show("install", false));
-  byId("install").addEventListener("click", () => {
-    show("install", false);
-    offer?.prompt();
+  addEventListener("appinstalled", () => {
+    state.installOffer.value = undefined;
   });
+}
+
+export function install(): void {
+  const offer = state.installOffer.value;
+  state.installOffer.value = undefined;
+  offer?.prompt();
 }

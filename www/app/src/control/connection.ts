@@ -1,15 +1,14 @@
 import { announce } from "../announce";
-import { show } from "../dom";
+import { state } from "../state";
 
-/** A banner while there is no connection. */
+/** Knows whether there is a connection. */
 export function watchConnection(): void {
-  show("offline", !navigator.onLine);
   addEventListener("offline", () => {
-    show("offline", true);
+    state.isOnline.value = false;
     announce("You're offline. What you send waits in the outbox.");
   });
   addEventListener("online", () => {
-    show("offline", false);
+    state.isOnline.value = true;
     announce("You're online again.");
   });
 }

@@ -1,0 +1,161 @@
+import type { Sink } from "imagen-cloud";
+import { codeOf, readingAdviceFor } from "../advice";
+import { focusOn } from "../focus";
+import { PAGE, RENEW_AFTER_MS, type Row, readRows, signRows } from "../gallery";
+import type { Session } from "../session";
+import { type GalleryStatus, state, type Tile } from "../state";
+
+const { status, tiles, hasMore, isReadingMore, hint } = state.gallery;
+
+/** Arrivals within this time are read together, in ms. */
+const GATHER_MS = 100;
+
+/** The id of a picture's button in the gallery. */
+export const tileId = (id: string) => `tile-${id}`;
+
+/** The user's pictures, the newest first, page by page. */
+export class Gallery {
+  #sink: Promise<Sink> | undefined;
+  #reading: Promise<void> | undefined;
+  #isStale = false;
+  #gathering: ReturnType<typeof setTimeout> | undefined;
+  #renewal: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(private readonly session: Session) {
+    addEventListener("online", () => this.refresh());
+    addEventListener("offline", () => {
+      if (status.value === "failed") status.value = "offline";
+    });
+    document.addEventListener("visibilitychange", () => {
+      // A sleeping device's timers sleep too.
+      if (document.visibilityState === "visible") this.#renew();
+    });
+  }
+
+  /** Shows the pictures that this sink signs, from now on. */
+  open(sink: Promise<Sink>): void {
+    this.close();
+    this.#sink = sink;
+    status.value = "loading";
+    this.refresh();
+  }
+
+  close(): void {
+    this.#sink = undefined;
+    this.#reading = undefined;
+    clearTimeout(this.#gathering);
+    clearTimeout(this.#renewal);
+    tiles.value = [];
+    hasMore.value = false;
+    status.value = "shown";
+  }
+
+  /** Something arrived; more may follow at once. */
+  arrived(): void {
+    clearTimeout(this.#gathering);
+    this.#gathering = setTimeout(() => this.refresh(), GATHER_MS);
+  }
+
+  /** Looks for newer pictures. */
+  async refresh(): Promise<void> {
+    // What arrives while the rows are read may be missing among them.
+    this.#isStale = true;
+    this.#reading ??= this.#readUntilFresh();
+    await this.#reading;
+  }
+
+  async more(): Promise<void> {
+    const sink = this.#sink;
+    const last = tiles.value.at(-1);
+    if (!sink || !last || isReadingMore.value) return;
+    isReadingMore.value = true;
+    try {
+      await this.#read(sink, last.row);
+      // On with the first of the new ones, or the keyboard would be at the end again.
+      const next = tiles.value[tiles.value.indexOf(last) + 1];
+      if (next) focusOn(tileId(next.row.id));
+    } catch (error) {
+      if (sink === this.#sink) this.#failed(error);
+    } finally {
+      isReadingMore.value = false;
+    }
+  }
+
+  /** This picture's link, good for a while longer: signed anew only where it has to be. */
+  async linkOf({ row, link }: Tile): Promise<string | undefined> {
+    if (Date.now() - link.signedAt < RENEW_AFTER_MS) return link.url;
+    const [fresh] = this.#sink ? await signRows(await this.#sink, [row]) : [];
+    if (fresh) this.#relink(new Map([[row.id, fresh]]));
+    return fresh?.url;
+  }
+
+  async #readUntilFresh(): Promise<void> {
+    const sink = this.#sink;
+    try {
+      while (this.#isStale && sink && sink === this.#sink) {
+        this.#isStale = false;
+        if (tiles.value.length === 0 && status.value !== "empty") status.value = "loading";
+        await this.#read(sink, undefined);
+      }
+    } catch (error) {
+      if (sink === this.#sink) this.#failed(error);
+    } finally {
+      if (sink === this.#sink) this.#reading = undefined;
+    }
+  }
+
+  /** The newest page, or the one after a row. */
+  async #read(sink: Promise<Sink>, after: Row | undefined): Promise<void> {
+    const page = await readRows(this.session, after);
+    const known = new Set(tiles.value.map(({ row }) => row.id));
+    const news = page.rows.filter(({ id }) => !known.has(id));
+    const links = await signRows(await sink, news);
+    if (sink !== this.#sink) return;
+    const read = news.map((row, i) => ({ row, link: links[i] ?? { url: undefined, signedAt: 0 } }));
+    // A whole page of new ones: what lies between them and the older ones is not known, so those are read again.
+    const isGap = !after && known.size > 0 && news.length === PAGE;
+    if (after) tiles.value = [...tiles.value, ...read];
+    else tiles.value = isGap ? read : [...read, ...tiles.value];
+    if (after || known.size === 0 || isGap) hasMore.value = page.hasMore;
+    status.value = tiles.value.length === 0 ? "empty" : "shown";
+    this.#planRenewal();
+  }
+
+  #failed(error: unknown): void {
+    hint.value = readingAdviceFor(codeOf(error));
+    status.value = this.#statusAfterFailure();
+  }
+
+  #statusAfterFailure(): GalleryStatus {
+    if (state.isOnline.value) return "failed";
+    return tiles.value.length > 0 ? "shown" : "offline";
+  }
+
+  #planRenewal(): void {
+    clearTimeout(this.#renewal);
+    if (tiles.value.length === 0) return;
+    const oldest = Math.min(...tiles.value.map(({ link }) => link.signedAt));
+    this.#renewal = setTimeout(() => this.#renew(), Math.max(1000, oldest + RENEW_AFTER_MS - Date.now()));
+  }
+
+  /** Replaces the links that are about to end. */
+  async #renew(): Promise<void> {
+    const sink = this.#sink;
+    const due = tiles.value.filter(({ link }) => Date.now() - link.signedAt >= RENEW_AFTER_MS);
+    if (!sink || due.length === 0) return;
+    try {
+      const rows = due.map(({ row }) => row);
+      const links = await signRows(await sink, rows);
+      if (sink !== this.#sink) return;
+      this.#relink(new Map(rows.map(({ id }, i) => [id, links[i]])));
+      this.#planRenewal();
+    } catch {
+      // Offline, perhaps: the next look at the page tries again.
+      if (sink === this.#sink) this.#renewal = setTimeout(() => this.#renew(), 60_000);
+    }
+  }
+
+  #relink(links: ReadonlyMap<string, Tile["link"] | undefined>): void {
+    tiles.value = tiles.value.map(({ row, link }) => ({ row, link: links.get(row.id) ?? link }));
+  }
+}

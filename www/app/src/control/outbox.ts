@@ -1,0 +1,196 @@
+import type { Outbox, OutboxChange, OutboxJob } from "imagen-cloud";
+import { adviceFor } from "../advice";
+import { announce } from "../announce";
+import { focusOn } from "../focus";
+import { quoted, wordsOf } from "../name";
+import { edit, type Item, state } from "../state";
+
+const { isOpen, isPaused, items, problem, now } = state.outbox;
+
+/** How long a first click on "Discard" waits for the second one, in ms. */
+const SURE_MS = 5000;
+
+/** The id of a picture's "Discard", where the keyboard goes on when a neighbour is gone. */
+export const discardId = (id: string) => `discard-${id}`;
+
+/** The pictures that are on their way, from this tab or another one. */
+export class OutboxList {
+  /** What this tab has sent, by id: only the outbox's slug remembers the words of the others. */
+  #titles = new Map<string, string>();
+  #outbox: Outbox | undefined;
+  #stopListening: (() => void) | undefined;
+  #sure = new Map<string, ReturnType<typeof setTimeout>>();
+  #clock: ReturnType<typeof setInterval> | undefined;
+
+  /** `onArrived` hears of every arrival; `isOwn`, whether this tab sent it. */
+  constructor(private readonly onArrived: (job: OutboxJob, title: string, isOwn: boolean) => void) {}
+
+  /** Shows this outbox from now on. */
+  async open(outbox: Outbox): Promise<void> {
+    this.#leave();
+    this.#outbox = outbox;
+    isOpen.value = true;
+    this.#stopListening = outbox.onChange((change) => this.#changed(change));
+    const [jobs, paused] = await Promise.all([outbox.list(), outbox.isPaused()]);
+    if (this.#outbox !== outbox) return;
+    isPaused.value = paused;
+    for (const job of jobs) if (!items.value.has(job.id)) this.#put(job);
+    // Those that left while the list was read.
+    const left = new Set((await outbox.list()).map(({ id }) => id));
+    if (this.#outbox !== outbox) return;
+    for (const id of items.value.keys()) if (!left.has(id)) this.#take(id);
+    this.#tick();
+  }
+
+  close(): void {
+    this.#leave();
+    this.#titles.clear();
+    this.#tick();
+  }
+
+  /** The words of a picture that this tab is about to put in. */
+  remember(id: string, title: string): void {
+    this.#titles.set(id, title);
+  }
+
+  togglePause(): void {
+    this.#act((outbox) => (isPaused.value ? outbox.resume() : outbox.pause()));
+  }
+
+  retry(id: string): void {
+    this.#act((outbox) => outbox.retry(id));
+  }
+
+  /** A picture that is discarded is lost: one click is not enough. */
+  discard(id: string): void {
+    if (items.value.get(id)?.isAsked) {
+      this.#ask(id, false);
+      this.#act((outbox) => outbox.discard(id));
+    } else {
+      this.#ask(id, true);
+      this.#sure.set(
+        id,
+        setTimeout(() => this.#ask(id, false), SURE_MS),
+      );
+    }
+  }
+
+  #ask(id: string, isAsked: boolean): void {
+    clearTimeout(this.#sure.get(id));
+    this.#sure.delete(id);
+    this.#change(id, { isAsked });
+  }
+
+  #leave(): void {
+    this.#stopListening?.();
+    this.#outbox = undefined;
+    for (const id of items.value.keys()) this.#forget(id);
+    items.value = new Map();
+    isOpen.value = false;
+    isPaused.value = false;
+    problem.value = "";
+  }
+
+  #changed(change: OutboxChange): void {
+    switch (change.state) {
+      case "paused":
+      case "resumed":
+        isPaused.value = change.state === "paused";
+        break;
+      case "progress":
+        this.#change(change.id, { sent: change.sent });
+        break;
+      case "done":
+        this.#arrived(change.id);
+        break;
+      case "discarded":
+        this.#take(change.id);
+        break;
+      default:
+        this.#put(change.job);
+    }
+    this.#tick();
+  }
+
+  #arrived(id: string): void {
+    const item = items.value.get(id);
+    const isOwn = this.#titles.delete(id);
+    this.#take(id);
+    if (!item) return;
+    announce(`${quoted(item.title)} arrived.`);
+    this.onArrived(item.job, item.title, isOwn);
+  }
+
+  #put(job: OutboxJob): void {
+    const known = items.value.get(job.id);
+    if (!known) {
+      this.#add(job);
+      return;
+    }
+    if (job.state === "failed" && known.job.state !== "failed") {
+      announce(`${quoted(known.title)} could not be sent: ${adviceFor(job.error).title}.`);
+    }
+    if (job.state === "handed-over" && known.job.state !== "handed-over") {
+      announce(`${quoted(known.title)} is safe with the Worker.`);
+    }
+    // Bytes that were sent in vain are sent again.
+    this.#change(job.id, job.state === "queued" ? { job, sent: undefined } : { job });
+  }
+
+  #add(job: OutboxJob): void {
+    const title = this.#titles.get(job.id) ?? wordsOf(job.storagePath);
+    edit(items, (copy) => copy.set(job.id, { job, title, sent: undefined, url: undefined, isAsked: false }));
+    this.#outbox?.image(job.id).then(
+      (image) => {
+        if (items.value.has(job.id)) this.#change(job.id, { url: URL.createObjectURL(image) });
+      },
+      () => undefined, // damaged, or gone already
+    );
+  }
+
+  #change(id: string, fields: Partial<Item>): void {
+    const known = items.value.get(id);
+    if (known) edit(items, (copy) => copy.set(id, { ...known, ...fields }));
+  }
+
+  #take(id: string): void {
+    if (!items.value.has(id)) return;
+    const hadFocus = document.activeElement?.closest("[data-job]")?.getAttribute("data-job") === id;
+    const order = [...items.value.keys()];
+    const next = order[order.indexOf(id) + 1] ?? order[order.indexOf(id) - 1];
+    this.#forget(id);
+    edit(items, (copy) => copy.delete(id));
+    if (hadFocus) focusOn(next === undefined ? "outbox-title" : discardId(next));
+  }
+
+  /** What is kept outside of the state for a picture. */
+  #forget(id: string): void {
+    clearTimeout(this.#sure.get(id));
+    this.#sure.delete(id);
+    const url = items.value.get(id)?.url;
+    if (url !== undefined) URL.revokeObjectURL(url);
+  }
+
+  async #act(work: (outbox: Outbox) => Promise<void>): Promise<void> {
+    if (!this.#outbox) return;
+    problem.value = "";
+    try {
+      await work(this.#outbox);
+    } catch (error) {
+      // Gone meanwhile, by another tab: its own change tells.
+      if ((error as { code?: string }).code === "job_missing") return;
+      problem.value = adviceFor(error).title;
+    }
+  }
+
+  /** The clock goes while somebody counts the seconds. */
+  #tick(): void {
+    now.value = Date.now();
+    if (![...items.value.values()].some(({ job }) => job.notBefore > now.value)) {
+      clearInterval(this.#clock);
+      this.#clock = undefined;
+    } else {
+      this.#clock ??= setInterval(() => this.#tick(), 1000);
+    }
+  }
+}

@@ -1,0 +1,123 @@
+import type { OutboxJob, Sink } from "imagen-cloud";
+import { render } from "preact";
+import { adviceFor } from "./advice";
+import { loadConfig } from "./config";
+import { watchConnection } from "./control/connection";
+import { Delivery } from "./control/delivery";
+import { Details } from "./control/details";
+import { Gallery } from "./control/gallery";
+import { OutboxList } from "./control/outbox";
+import { Stage } from "./control/stage";
+import { Welcome } from "./control/welcome";
+import { registerWorker, watchInstallOffer } from "./install";
+import { Painter } from "./painter";
+import { type Account, Session } from "./session";
+import { state } from "./state";
+import { keepRoute, openRelay, openSink, openTransport, type Route, readRoute, type Transport } from "./transport";
+import { App, Fatal } from "./view/app";
+import type { Controls } from "./view/controls";
+
+const root = document.getElementById("app") as HTMLElement;
+
+async function start(): Promise<void> {
+  const worker = registerWorker();
+  watchConnection();
+  watchInstallOffer();
+  const config = await loadConfig();
+  const session = new Session(config);
+  const painter = new Painter(config.pictureSide);
+  state.welcome.hasDemo.value = config.demo;
+  state.route.value = await readRoute();
+  let sink: Promise<Sink> | undefined;
+  let transport: Transport | undefined;
+
+  const gallery = new Gallery(session);
+  const details = new Details(gallery, () => sink);
+  const delivery = new Delivery({
+    way: () => transport,
+    onEnqueue: (id, prompt) => outbox.remember(id, prompt),
+    onArrived: () => gallery.arrived(),
+  });
+  const stage = new Stage(painter, () => delivery.forgetFailure());
+  const outbox = new OutboxList((job, title, isOwn) => {
+    gallery.arrived();
+    if (transport && isOwn) showArrival(delivery, transport, job, title);
+  });
+
+  /** Goes by the chosen way from now on, with what waits in the outbox too. */
+  function travel(account: Account): void {
+    const route = state.route.value;
+    if (!sink || transport?.route === route) return;
+    transport?.close();
+    const isRelay = route === "worker";
+    transport = openTransport(route, isRelay ? openRelay(config, session, account) : sink, isRelay, worker);
+    openOutboxList(transport);
+  }
+
+  async function openOutboxList(by: Transport): Promise<void> {
+    state.outbox.problem.value = "";
+    try {
+      const opened = await by.outbox;
+      if (by === transport) await outbox.open(opened);
+    } catch (error) {
+      if (by !== transport) return;
+      const { title, hint } = adviceFor(error);
+      state.outbox.problem.value = `${title}. ${hint}`;
+    }
+  }
+
+  /** The sink is freed when nothing uses it any more. */
+  async function leave(): Promise<void> {
+    const [open, used] = [transport, sink];
+    transport = undefined;
+    sink = undefined;
+    await open?.close();
+    await used?.then((made) => made.free()).catch(() => {});
+  }
+
+  await session.onChange((account) => {
+    delivery.reset();
+    details.close();
+    gallery.close();
+    outbox.close();
+    leave();
+    state.account.value = account;
+    if (!account) return;
+    sink = openSink(config, session, account);
+    sink.catch(() => {});
+    stage.clear();
+    gallery.open(sink);
+    travel(account);
+  });
+
+  const controls: Controls = {
+    painter,
+    welcome: new Welcome(session),
+    stage,
+    delivery,
+    outbox,
+    gallery,
+    details,
+    send: () => delivery.send(() => stage.picture()),
+    travelBy: (route: Route) => {
+      state.route.value = route;
+      if (state.account.value) travel(state.account.value);
+      keepRoute(route);
+    },
+    signOut: () => session.signOut(),
+  };
+  render(<App controls={controls} />, root);
+}
+
+async function showArrival(delivery: Delivery, { target }: Transport, { id, storagePath }: OutboxJob, title: string) {
+  try {
+    await delivery.arrivedByOutbox(title, storagePath, id, await (await target).signedUrl(storagePath));
+  } catch {
+    // The gallery shows it, and tells what is wrong.
+  }
+}
+
+start().catch((error) => {
+  render(<Fatal />, root);
+  console.error(error);
+});

@@ -1,0 +1,111 @@
+import { computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
+import type { OutboxJob } from "imagen-cloud";
+import type { Advice } from "./advice";
+import type { Drawing } from "./drawing";
+import type { Link, Row } from "./gallery";
+import type { Account } from "./session";
+import type { Route } from "./transport";
+
+/** What Chromium tells of a page that can be installed. */
+export interface InstallPrompt extends Event {
+  prompt(): Promise<unknown>;
+}
+
+/** An image file on the stage. */
+export interface ChosenFile {
+  file: File;
+  /** Shows it, for as long as it is on the stage. */
+  url: string;
+}
+
+/** A picture that has come to its place, or is kept by the Worker until it can. */
+export interface Arrival {
+  prompt: string;
+  storagePath: string;
+  imageId: string;
+  /** What shows it: its signed URL, or one of this page's own while there is none. */
+  picture: string;
+  /** Missing while the Worker keeps it. */
+  link: string | undefined;
+}
+
+/** What the panel tells of the picture that was sent last. */
+export type Delivered =
+  | { kind: "nothing" }
+  | { kind: "sending"; step: "upload" | "sign"; percent: number | undefined }
+  | { kind: "failed"; advice: Advice }
+  | { kind: "arrived"; arrival: Arrival };
+
+/** A picture in the outbox. */
+export interface Item {
+  job: OutboxJob;
+  title: string;
+  /** Bytes sent, once some have been. */
+  sent: number | undefined;
+  /** Shows it, once it has been read. */
+  url: string | undefined;
+  /** "Discard" was pressed once. */
+  isAsked: boolean;
+}
+
+/** A picture in the gallery. */
+export interface Tile {
+  row: Row;
+  link: Link;
+}
+
+export type GalleryStatus = "loading" | "empty" | "failed" | "offline" | "shown";
+
+/** All that the page shows. Controls write it, views read it, and nothing is read back from what they drew. */
+export const state = {
+  isOnline: signal(navigator.onLine),
+  installOffer: signal<InstallPrompt | undefined>(undefined),
+  /** What was told last to those who listen instead of look. */
+  said: signal<readonly { id: number; message: string }[]>([]),
+  account: signal<Account | undefined>(undefined),
+  route: signal<Route>("direct"),
+  welcome: { hasDemo: signal(false), isBusy: signal(false), message: signal("") },
+  stage: {
+    prompt: signal(""),
+    seed: signal(""),
+    chosen: signal<ChosenFile | undefined>(undefined),
+    drawing: signal<Drawing | undefined>(undefined),
+    isDraggedOver: signal(false),
+    promptProblem: signal(""),
+    seedProblem: signal(""),
+    fileProblem: signal(""),
+  },
+  delivery: {
+    shown: signal<Delivered>({ kind: "nothing" }),
+    /** A picture goes out at once, and the page waits for it. */
+    isBusy: signal(false),
+  },
+  outbox: {
+    isOpen: signal(false),
+    isPaused: signal(false),
+    items: signal<ReadonlyMap<string, Item>>(new Map()),
+    problem: signal(""),
+    /** Milliseconds since 1970; goes on while somebody counts the seconds. */
+    now: signal(Date.now()),
+  },
+  gallery: {
+    status: signal<GalleryStatus>("shown"),
+    tiles: signal<readonly Tile[]>([]),
+    hasMore: signal(false),
+    isReadingMore: signal(false),
+    hint: signal(""),
+  },
+  details: { id: signal<string | undefined>(undefined), message: signal("") },
+};
+
+/** The picture whose details are open. */
+export const openTile: ReadonlySignal<Tile | undefined> = computed(() =>
+  state.gallery.tiles.value.find(({ row }) => row.id === state.details.id.value),
+);
+
+/** Changes a signal's map in a copy, so that its readers hear of it. */
+export function edit<K, V>(map: Signal<ReadonlyMap<K, V>>, change: (copy: Map<K, V>) => void): void {
+  const copy = new Map(map.value);
+  change(copy);
+  map.value = copy;
+}

@@ -1,0 +1,91 @@
+import { install } from "../install";
+import { state } from "../state";
+import type { Controls } from "./controls";
+import { DetailsDialog } from "./details";
+import { Studio } from "./studio";
+import { WelcomePage } from "./welcome";
+
+/** The whole page. */
+export function App({ controls }: { controls: Controls }) {
+  const isSignedIn = state.account.value !== undefined;
+  return (
+    <>
+      <SkipLink />
+      <Bar onSignOut={controls.signOut} />
+      <main id="main" tabIndex={-1}>
+        <p className="banner" id="offline" hidden={state.isOnline.value}>
+          <strong>You're offline.</strong> What you send waits in the outbox and goes out by itself.
+        </p>
+        {isSignedIn ? <Studio controls={controls} /> : <WelcomePage controls={controls} />}
+      </main>
+      {isSignedIn && <DetailsDialog control={controls.details} />}
+      <div className="visually-hidden" id="announce" role="log" aria-label="What happened">
+        {state.said.value.map(({ id, message }) => (
+          <p key={id}>{message}</p>
+        ))}
+      </div>
+      <Foot />
+    </>
+  );
+}
+
+/** What is there when nothing else can be. */
+export function Fatal() {
+  return (
+    <>
+      <SkipLink />
+      <Bar />
+      <main id="main" tabIndex={-1}>
+        <div className="notice" id="fatal" role="alert">
+          This page could not start: its configuration can't be loaded. Reload it in a moment.
+        </div>
+      </main>
+      <Foot />
+    </>
+  );
+}
+
+function SkipLink() {
+  return (
+    <a className="skip" href="#main">
+      Skip to content
+    </a>
+  );
+}
+
+function Bar({ onSignOut }: { onSignOut?: () => void }) {
+  const account = state.account.value;
+  return (
+    <header className="bar">
+      <a className="brand" href="/">
+        <img src="/favicon.svg" alt="" width={28} height={28} />
+        imagen-cloud
+      </a>
+      <div className="bar-end">
+        {state.installOffer.value && (
+          <button className="button quiet" type="button" id="install" onClick={install}>
+            Install
+          </button>
+        )}
+        {account && (
+          <div className="account" id="account">
+            <span className="account-email" id="account-email">
+              {account.email}
+            </span>
+            <button className="button quiet" type="button" id="sign-out" onClick={onSignOut}>
+              Sign out
+            </button>
+          </div>
+        )}
+      </div>
+    </header>
+  );
+}
+
+function Foot() {
+  return (
+    <footer className="foot">
+      <p>Storage object, database row and signed URL: one unit, exactly once.</p>
+    </footer>
+  );
+}

@@ -1,0 +1,22 @@
+import type { Delivery } from "../control/delivery";
+import type { Details } from "../control/details";
+import type { Gallery } from "../control/gallery";
+import type { OutboxList } from "../control/outbox";
+import type { Stage } from "../control/stage";
+import type { Welcome } from "../control/welcome";
+import type { Painter } from "../painter";
+import type { Route } from "../transport";
+
+/** What the page can be asked to do. */
+export interface Controls {
+  painter: Painter;
+  welcome: Welcome;
+  stage: Stage;
+  delivery: Delivery;
+  outbox: OutboxList;
+  gallery: Gallery;
+  details: Details;
+  send(): void;
+  travelBy(route: Route): void;
+  signOut(): void;
+}

@@ -1,0 +1,112 @@
+import type { Delivery } from "../control/delivery";
+import { type Arrival, type Delivered, state } from "../state";
+
+/** How the picture fares that was sent last: one card, or none. */
+export function DeliveryCards({ control }: { control: Delivery }) {
+  const shown = state.delivery.shown.value;
+  switch (shown.kind) {
+    case "nothing":
+      return null;
+    case "sending":
+      return <Sending {...shown} onCancel={() => control.cancel()} />;
+    case "failed":
+      return <Failure {...shown} onRetry={() => control.retry()} />;
+    case "arrived":
+      return <Arrived {...shown.arrival} />;
+  }
+}
+
+type Of<K extends Delivered["kind"]> = Extract<Delivered, { kind: K }>;
+
+const STEPS = [
+  { step: "upload", title: "Sending it", text: "Upload the bytes, insert the row" },
+  { step: "sign", title: "Signing a link", text: "Sign a link" },
+] as const;
+
+function Sending({ step, percent, onCancel }: Of<"sending"> & { onCancel: () => void }) {
+  const current = STEPS.findIndex((one) => one.step === step);
+  return (
+    <div className="card delivery" id="delivery">
+      <div className="delivery-head">
+        <h2 id="delivery-title">{STEPS[current]?.title}</h2>
+        <button className="button quiet" type="button" id="cancel" onClick={onCancel}>
+          Cancel
+        </button>
+      </div>
+      <Bar id="progress" percent={percent} labelledBy="delivery-title" />
+      <ol className="steps" id="steps">
+        {STEPS.map((one, i) => (
+          <li
+            key={one.step}
+            data-step={one.step}
+            data-state={i < current ? "done" : i === current ? "current" : "open"}
+          >
+            {one.text}
+          </li>
+        ))}
+      </ol>
+    </div>
+  );
+}
+
+interface BarOptions {
+  id?: string;
+  /** Without it the bar shows that something is at work, not how far. */
+  percent: number | undefined;
+  label?: string;
+  labelledBy?: string;
+}
+
+export function Bar({ id, percent, label, labelledBy }: BarOptions) {
+  const names = { id, "aria-label": label, "aria-labelledby": labelledBy };
+  // An element of its own: once it has a value, a bar can't be told to have none.
+  return percent === undefined ? (
+    <progress key="unknown" max={100} {...names} />
+  ) : (
+    <progress key="known" max={100} value={percent} {...names} />
+  );
+}
+
+function Failure({ advice: { title, hint, detail }, onRetry }: Of<"failed"> & { onRetry: () => void }) {
+  return (
+    <div className="card failure" id="failure" role="alert">
+      <h2 id="failure-title">{title}</h2>
+      <p id="failure-hint">{hint}</p>
+      <details>
+        <summary>What the server said</summary>
+        <code id="failure-detail">{detail}</code>
+      </details>
+      <button className="button" type="button" id="retry" onClick={onRetry}>
+        Send again
+      </button>
+    </div>
+  );
+}
+
+function Arrived({ prompt, storagePath, imageId, picture, link }: Arrival) {
+  return (
+    <article className="card arrival" id="arrival" aria-labelledby="arrival-title">
+      <img id="arrival-image" src={picture} alt={prompt} width={112} height={112} />
+      <div className="arrival-text">
+        <h2 id="arrival-title" tabIndex={-1}>
+          {link === undefined ? "It's in safe hands" : "It arrived"}
+        </h2>
+        <dl>
+          <dt>Storage path</dt>
+          <dd id="arrival-path">{storagePath}</dd>
+          <dt>Image id</dt>
+          <dd id="arrival-id">{imageId}</dd>
+        </dl>
+        <p id="arrival-open">
+          {link === undefined ? (
+            "Supabase can't take it now: the Worker keeps it until then."
+          ) : (
+            <a href={link} target="_blank" rel="noreferrer">
+              Open its signed URL
+            </a>
+          )}
+        </p>
+      </div>
+    </article>
+  );
+}

@@ -1,0 +1,125 @@
+import { discardId, type OutboxList } from "../control/outbox";
+import { tell } from "../job";
+import { type Item, state } from "../state";
+import { Bar } from "./delivery";
+
+const { isOpen, isPaused, items, now, problem } = state.outbox;
+
+/** The pictures that are on their way. */
+export function OutboxCard({ control }: { control: OutboxList }) {
+  const waiting = [...items.value.values()];
+  return (
+    <section className="card outbox" aria-labelledby="outbox-title">
+      <div className="outbox-head">
+        <h2 id="outbox-title" tabIndex={-1}>
+          Outbox
+        </h2>
+        <span className="meta" id="outbox-count">
+          {waiting.length > 0 && waiting.length}
+        </span>
+        {(waiting.length > 0 || isPaused.value) && (
+          <button
+            className="button quiet small"
+            type="button"
+            id="pause"
+            aria-describedby="outbox-title"
+            onClick={() => control.togglePause()}
+          >
+            {isPaused.value ? "Resume" : "Pause"}
+          </button>
+        )}
+      </div>
+      <p className="form-message" id="outbox-failed" role="alert">
+        {problem.value}
+      </p>
+      {/* Where there is no outbox, there is something else to be said. */}
+      {waiting.length === 0 && isOpen.value && (
+        <p className="hint" id="outbox-empty">
+          {isPaused.value
+            ? "Paused. What you send waits here until you resume."
+            : "Nothing is waiting. What you send passes through here, also while you're offline."}
+        </p>
+      )}
+      <ul className="jobs" id="jobs" aria-labelledby="outbox-title">
+        {waiting.map((item) => (
+          <Job key={item.job.id} item={item} control={control} />
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function Job({ item, control }: { item: Item; control: OutboxList }) {
+  const { job, title, sent, url } = item;
+  const told = tell(job, {
+    online: state.isOnline.value,
+    paused: isPaused.value,
+    now: now.value,
+    ...(sent !== undefined && { sent }),
+  });
+  return (
+    <li className="job" data-job={job.id} data-look={told.look} data-can-retry={told.canRetry ? "" : undefined}>
+      <div className="job-frame">{url !== undefined && <Thumb key={url} url={url} />}</div>
+      <div className="job-text">
+        <p className="job-title">{title}</p>
+        <p className="job-state">{told.state}</p>
+        {told.look === "sending" && <Bar percent={percentOf(told.fraction)} label={`Upload of ${title}`} />}
+        {told.hint !== undefined && <p className="job-hint">{told.hint}</p>}
+        {told.detail !== undefined && (
+          <details>
+            <summary>What the server said</summary>
+            <code>{told.detail}</code>
+          </details>
+        )}
+      </div>
+      <JobActions item={item} canRetry={told.canRetry} isSafe={told.look === "safe"} control={control} />
+    </li>
+  );
+}
+
+function percentOf(fraction: number | undefined): number | undefined {
+  return fraction ? Math.round(fraction * 100) : undefined;
+}
+
+function Thumb({ url }: { url: string }) {
+  // A file that the browser can't show has an empty frame.
+  const hide = ({ currentTarget }: { currentTarget: HTMLImageElement }) => {
+    currentTarget.hidden = true;
+  };
+  return <img className="job-thumb" src={url} alt="" decoding="async" onError={hide} />;
+}
+
+interface JobOptions {
+  item: Item;
+  canRetry: boolean;
+  isSafe: boolean;
+  control: OutboxList;
+}
+
+function JobActions({ item: { job, title, isAsked }, canRetry, isSafe, control }: JobOptions) {
+  const retry = isSafe ? "Check now" : "Retry";
+  const discard = isAsked ? "Discard for good?" : "Discard";
+  return (
+    <div className="job-actions">
+      {canRetry && (
+        <button
+          type="button"
+          className="button small"
+          aria-label={`${retry}: ${title}`}
+          onClick={() => control.retry(job.id)}
+        >
+          {retry}
+        </button>
+      )}
+      <button
+        type="button"
+        className="button quiet small"
+        id={discardId(job.id)}
+        aria-label={`${discard} ${title}`}
+        onClick={() => control.discard(job.id)}
+      >
+        {discard}
+      </button>
+    </div>
+  );
+}

@@ -1,0 +1,22 @@
+import { Compose } from "./compose";
+import type { Controls } from "./controls";
+import { DeliveryCards } from "./delivery";
+import { GallerySection } from "./gallery";
+import { OutboxCard } from "./outbox";
+import { StageSection } from "./stage";
+
+/** What who is signed in works with. */
+export function Studio({ controls }: { controls: Controls }) {
+  return (
+    <div className="studio" id="studio">
+      <h1 className="visually-hidden">Make and send a picture</h1>
+      <StageSection control={controls.stage} />
+      <section className="panel" aria-label="Send">
+        <Compose controls={controls} />
+        <DeliveryCards control={controls.delivery} />
+        <OutboxCard control={controls.outbox} />
+      </section>
+      <GallerySection controls={controls} />
+    </div>
+  );
+}
