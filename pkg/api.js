@@ -7,15 +7,19 @@ import initWasm, { signedUrl as callSignedUrl, sync as callSync, Relay, Sink } f
 const CALLS = ["sync", "syncMany", "signedUrl"];
 const sinkOf = (target) => freeable("sink", [...CALLS, "signedUrls", "prepare", "insert"], target);
 
+/** Says that a copy is nobody else's, so that it is not copied again. */
+const COPIED = Symbol.for("imagen-cloud.copied");
+
 /** What was given, whatever the caller does with the object or the buffer while the WebAssembly loads. */
 function snapshot(request) {
   try {
     const given = Object.assign(Object.create(Object.getPrototypeOf(request)), request);
     const { image } = given;
-    if (ArrayBuffer.isView(image)) {
-      given.image = new Uint8Array(image.buffer, image.byteOffset, image.byteLength).slice();
-    } else if (image instanceof ArrayBuffer) {
-      given.image = image.slice(0);
+    const buffer = ArrayBuffer.isView(image) ? image.buffer : image;
+    // By its name, since a buffer may be shared, or come from another realm.
+    if (["[object ArrayBuffer]", "[object SharedArrayBuffer]"].includes(Object.prototype.toString.call(buffer))) {
+      given.image = new Uint8Array(buffer, image.byteOffset, image.byteLength).slice();
+      given.image[COPIED] = true;
     }
     return given;
   } catch {
@@ -52,8 +56,10 @@ export function load(source) {
       },
       (cause) => {
         loading = undefined; // the next call tries again
-        const message = `the WebAssembly could not be loaded: ${cause?.message ?? cause}. ${remedyOf(cause)}`;
-        throw failed("config", "load_failed", message, { retryable: typeof WebAssembly === "object", cause });
+        const retryable = typeof WebAssembly === "object"; // a browser may have it switched off
+        const problem = retryable ? `${cause?.message ?? cause}. ${remedyOf(cause)}` : "this host has no WebAssembly";
+        const message = `the WebAssembly could not be loaded: ${problem}`;
+        throw failed("config", "load_failed", message, { retryable, cause });
       },
     );
     return loading;

@@ -1,9 +1,13 @@
 /**
  * imagen-cloud: moves a freshly generated image into Supabase, the bytes into Storage and one row into
- * `imagen.images`, and hands out signed URLs. Every promise that is rejected carries an {@link ImagenCloudError}.
+ * `imagen.images`, and hands out signed URLs. Every promise that is rejected carries an {@link ImagenCloudError},
+ * but for what Next.js and React throw to have a page rendered otherwise: that comes out as it is.
  */
 
-/** The bytes of an image. A `Blob` is passed on by reference; a buffer or view is copied once, when the call is made. */
+/**
+ * The bytes of an image. A `Blob` is passed on by reference where it is the host's own, otherwise read by its `arrayBuffer()`;
+ * a buffer or view, shared, resizable or of another realm too, is copied once, when the call is made.
+ */
 export type ImageSource = Blob | ArrayBuffer | SharedArrayBuffer | ArrayBufferView;
 
 /** What JSON can hold. */
@@ -55,7 +59,7 @@ export interface SinkOptions {
   cacheControl?: string;
   /** Refuse bytes that are no PNG, JPEG, WebP, AVIF or GIF. Default false. */
   requireImage?: boolean;
-  /** Used instead of the global `fetch`. */
+  /** Used instead of the global `fetch`. In Node it is given bytes, never a Blob, and nowhere a FormData. */
   fetch?: typeof globalThis.fetch;
   /** Allow a secret key in a page: whoever opens the page then owns the project's data. Default false. */
   dangerouslyAllowSecretKeyInBrowser?: boolean;
@@ -277,7 +281,7 @@ export type ErrorCode =
   | "secret_key_in_browser"
   /** A field of the request is missing or malformed; `field` names it. */
   | "invalid_request"
-  /** The image is empty, unreadable, no image though `requireImage`, or plainly of another type than declared. */
+  /** The image is empty, unreadable, changed since it was given (a file), no image though `requireImage`, or plainly of another type than declared. */
   | "invalid_image"
   /** The WebAssembly could not be loaded: not found, or not allowed by the page's CSP (`wasm-unsafe-eval`). */
   | "load_failed"
@@ -289,7 +293,7 @@ export type ErrorCode =
   | "timeout"
   /** `deadlineMs` ran out. */
   | "deadline_exceeded"
-  /** An answer that is not what the service answers: HTML, half a JSON, a wrong shape. */
+  /** An answer that is not what the service answers: HTML, half a JSON, a wrong shape; a redirect, which is final. */
   | "bad_response"
   /** `accessToken` threw or gave no token; `cause` is what it threw. */
   | "token_unavailable"

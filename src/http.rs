@@ -50,12 +50,21 @@ pub struct Request<B> {
     pub url: String,
     pub headers: Vec<(&'static str, String)>,
     pub payload: Payload<B>,
+    /// Whether its answer is read for what holds now, so that no cache may come between. Never of an upload: the headers
+    /// that say so would be stored with the object.
+    pub fresh: bool,
 }
 
 impl<B> Request<B> {
     /// A request without a payload.
     pub fn new(method: Method, url: String) -> Self {
-        Self { method, url, headers: Vec::new(), payload: Payload::Empty }
+        Self { method, url, headers: Vec::new(), payload: Payload::Empty, fresh: false }
+    }
+
+    /// Has no cache come between.
+    pub fn fresh(mut self) -> Self {
+        self.fresh = true;
+        self
     }
 
     /// Adds a header.
@@ -131,4 +140,10 @@ pub enum Failure {
     Network(String, Option<Cause>),
     /// The attempt was cut for want of progress.
     Timeout,
+    /// The answer is a redirect; where the host can't be kept from following, that of its target, which counts as none.
+    Redirect,
+    /// The image can't be read any more, or is no more what it was.
+    Image(String, Option<Cause>),
+    /// The host's framework wants the caller's work to end with what it threw.
+    CalledOff(Option<Cause>),
 }

@@ -76,9 +76,22 @@ pub fn of_failure(stage: Stage, failure: Failure) -> Refusal {
     let (code, problem, cause) = match failure {
         Failure::Network(problem, cause) => (Code::Network, quote(&problem), cause),
         Failure::Timeout => (Code::Timeout, "no answer in time".to_owned(), None),
+        Failure::Redirect => (Code::BadResponse, format!("{REDIRECT}. {REDIRECT_ADVICE}"), None),
+        Failure::Image(problem, cause) => return Refusal::last(Error::image(&quote(&problem)).with_cause(cause)),
+        Failure::CalledOff(cause) => (Code::Aborted, "the host's framework has ended it".to_owned(), cause),
     };
     let message = format!("{}: {problem}", stage.label());
-    Refusal::new(Error::new(stage, code, message).with_cause(cause), Remedy::Wait)
+    let is_passing = matches!(code, Code::Network | Code::Timeout);
+    let remedy = if is_passing { Remedy::Wait } else { Remedy::None };
+    Refusal::new(Error::new(stage, code, message).with_cause(cause), remedy)
+}
+
+const REDIRECT: &str = "the answer is a redirect, which is not followed";
+/// A project's own services answer no redirects: it is a proxy before them, a captive portal, or another host altogether.
+const REDIRECT_ADVICE: &str = "Is `url` the project's own address?";
+
+fn is_redirect(status: u16) -> bool {
+    (300..400).contains(&status)
 }
 
 /// The attempt got an answer of Supabase's, or of a gateway before it, whose status is not 2xx.
@@ -103,8 +116,10 @@ fn judged(stage: Stage, response: &Response, told: Told) -> Refusal {
         _ => judge(stage, response.status, &told),
     };
     let separator = if stage == Stage::Sign { " " } else { ": " };
-    let mut message = format!("{}{separator}{}: {}", stage.label(), response.status, words(response));
-    if let Some(advice) = advice(stage, code, &told) {
+    let said = if is_redirect(response.status) { REDIRECT.to_owned() } else { words(response) };
+    let mut message = format!("{}{separator}{}: {said}", stage.label(), response.status);
+    let advice = if is_redirect(response.status) { Some(REDIRECT_ADVICE) } else { advice(stage, code, &told) };
+    if let Some(advice) = advice {
         message.push_str(". ");
         message.push_str(advice);
     }
@@ -249,7 +264,8 @@ fn judge(stage: Stage, http_status: u16, told: &Told) -> (Code, Remedy) {
         413 => (Code::TooLarge, Remedy::None),
         415 => (Code::TypeNotAllowed, Remedy::None),
         400..500 => (Code::Rejected, Remedy::None),
-        // An informational answer or a redirect that nobody followed.
+        300..400 => (Code::BadResponse, Remedy::None),
+        // An informational answer.
         _ => (Code::BadResponse, Remedy::Wait),
     }
 }
@@ -291,6 +307,28 @@ fn advice(stage: Stage, code: Code, told: &Told) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_redirect_is_final_and_asks_for_the_address() {
+        let seen = of_failure(Stage::Upload, Failure::Redirect);
+        let read = refusal(Stage::Upload, 307, "<a href=\"https://elsewhere.example\">moved</a>");
+        for (found, status) in [(seen, None), (read, Some(307))] {
+            assert_eq!((found.error.code, found.error.status, found.remedy), (Code::BadResponse, status, Remedy::None));
+            assert!(
+                !found.error.retryable && found.error.message.ends_with(REDIRECT_ADVICE),
+                "{}",
+                found.error.message
+            );
+        }
+    }
+
+    #[test]
+    fn an_image_that_changed_and_a_call_that_is_called_off_are_not_tried_again() {
+        let changed = of_failure(Stage::Upload, Failure::Image("has changed".to_owned(), None));
+        assert_eq!((changed.error.code, changed.error.field.as_deref()), (Code::InvalidImage, Some("image")));
+        let called_off = of_failure(Stage::Insert, Failure::CalledOff(None));
+        assert_eq!((changed.remedy, called_off.remedy), (Remedy::None, Remedy::None));
+    }
 
     fn refusal(stage: Stage, status: u16, body: &str) -> Refusal {
         let json = crate::json::tests::parse(body);
@@ -373,7 +411,7 @@ mod tests {
             (429, (Code::RateLimited, Wait)),
             (500, (Code::Unavailable, Wait)),
             (544, (Code::Unavailable, Wait)),
-            (304, (Code::BadResponse, Wait)),
+            (304, (Code::BadResponse, None)),
         ] {
             let refusal = refusal(Stage::Insert, status, "<html>");
             assert_eq!((refusal.error.code, refusal.remedy), wanted, "{status}");

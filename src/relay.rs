@@ -49,7 +49,7 @@ pub fn read_sync(response: &Response, queued: &Cell<bool>) -> Result<String, Ref
 
 /// Asks for a ticket. For the same id it is one for the same upload, whatever became of an earlier one.
 pub fn ask_ticket<B>(config: &Config, shipment: &Shipment<B>, size: f64) -> Request<B> {
-    post(config, "tickets").json(with_size(shipment, size))
+    post(config, "tickets").json(with_size(shipment, size)).fresh()
 }
 
 /// The ticket. What an answer without one says is not quoted: it may hold half of one.
@@ -81,7 +81,7 @@ pub fn read_ticket(response: &Response) -> Result<Ticket, Refusal> {
 
 /// Has the upload made an image. Answered alike for an image that is one already.
 pub fn commit<B>(config: &Config, ticket: &Ticket, shipment: &Shipment<B>, size: f64) -> Request<B> {
-    post(config, &format!("tickets/{}/commit", ticket.ticket)).json(with_size(shipment, size))
+    post(config, &format!("tickets/{}/commit", ticket.ticket)).json(with_size(shipment, size)).fresh()
 }
 
 /// Whether the upload is an image now; false if it is not complete.
@@ -104,7 +104,7 @@ pub fn wants_ticket(response: &Response, signed: bool) -> bool {
 /// Asks for a URL of one of the user's images.
 pub fn sign<B>(config: &Config, path: &StoragePath, ttl_seconds: u32) -> Request<B> {
     let path = escape_query(path.as_str());
-    Request::new(Method::Get, format!("{}/api/signed-url?path={path}&ttl={ttl_seconds}", config.url))
+    Request::new(Method::Get, format!("{}/api/signed-url?path={path}&ttl={ttl_seconds}", config.url)).fresh()
 }
 
 /// The URL. Nothing that a page might run instead of show.

@@ -20,6 +20,7 @@ fn table_url(config: &Config) -> String {
 fn post<B>(config: &Config, url: String, json: String, prefer: &str) -> Request<B> {
     Request::new(Method::Post, url)
         .json(json)
+        .fresh()
         .header("Accept-Profile", config.schema.as_str())
         .header("Content-Profile", config.schema.as_str())
         .header("Prefer", prefer)
@@ -28,7 +29,7 @@ fn post<B>(config: &Config, url: String, json: String, prefer: &str) -> Request<
 /// Asks for what tells whose a row is, of those whose id fits.
 fn look_up<B>(config: &Config, id: &str) -> Request<B> {
     let url = format!("{}?id={id}&select=id,owner_user_id,storage_path", table_url(config));
-    Request::new(Method::Get, url).header("Accept-Profile", config.schema.as_str())
+    Request::new(Method::Get, url).fresh().header("Accept-Profile", config.schema.as_str())
 }
 
 /// The rows of an answer to `what`.

@@ -5,8 +5,17 @@ use wasm_bindgen::JsValue;
 use crate::error::Error;
 use crate::platform::js;
 
-/// An `Error` named `ImagenCloudError`, with what is known of it as properties.
+fn cause(error: &Error) -> Option<&JsValue> {
+    error.cause.as_ref()?.downcast_ref()
+}
+
+/// Whether a framework threw what is behind it, to go on otherwise: it has to get that back.
+pub(super) fn is_called_off(error: &Error) -> bool {
+    cause(error).is_some_and(js::is_control_flow)
+}
+
+/// An `Error` named `ImagenCloudError`, with what is known of it as properties; or what a framework threw.
 pub(super) fn to_js(error: Error) -> JsValue {
-    let cause = error.cause.as_ref().and_then(|cause| cause.downcast_ref::<JsValue>());
-    js::failure(&error.to_text(), cause.cloned().unwrap_or_default())
+    let cause = cause(&error).cloned().unwrap_or_default();
+    if js::is_control_flow(&cause) { cause } else { js::failure(&error.to_text(), cause) }
 }

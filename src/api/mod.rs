@@ -197,6 +197,11 @@ fn start_sync_many(client: Rc<Client<Host>>, requests: &JsValue, options: &JsVal
             promise(Box::pin(async move {
                 let stopped = Box::pin(stop_of(&call, &options));
                 let outcomes = client.sync_many(requests, concurrency, &call, stopped).await;
+                if let Some(Err(error)) =
+                    outcomes.iter().find(|outcome| outcome.as_ref().is_err_and(error::is_called_off))
+                {
+                    return Err(error.clone());
+                }
                 let outcome = |outcome: Result<Synced, Error>| match outcome {
                     Ok(synced) => js::outcome(&synced_text(&synced), JsValue::UNDEFINED),
                     Err(error) => js::outcome("", error::to_js(error)),

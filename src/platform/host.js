@@ -2,44 +2,11 @@
 //
 // Nothing here throws. An exception would cross the WebAssembly's frames and leave them half done, and a getter, a
 // callback or a foreign object may throw at any time.
+import { bodyOf, checkImage, ImageFault } from "./image.js";
+import { attempt, isObject, messageOf, text, value } from "./safe.js";
 
 /** The longest wait that setTimeout knows; a longer one would end at once. */
 const LONGEST_MS = 2 ** 31 - 1;
-
-/** The longest text that is read: WebAssembly's memory never shrinks. An answer of 500 rows, 64 KiB each, is shorter. */
-const LONGEST_TEXT = 2 ** 25;
-/** As much of an error's message as anybody reads. */
-const MESSAGE_LENGTH = 1000;
-
-/** What `run` gives; `undefined` if it throws. */
-function attempt(run) {
-  try {
-    return run();
-  } catch {
-    return undefined;
-  }
-}
-
-const isObject = (value) => typeof value === "object" && value !== null;
-
-/** What an error says, for a message. */
-export function messageOf(thrown) {
-  const message = attempt(() => thrown.message);
-  const text = [message, thrown].find((text) => typeof text === "string") ?? "unknown error";
-  return text.slice(0, MESSAGE_LENGTH);
-}
-
-export const value = (target, name) => attempt(() => target[name]);
-
-export function text(target, name) {
-  const found = value(target, name);
-  return typeof found === "string" && found.length <= LONGEST_TEXT ? found : undefined;
-}
-
-export function number(target, name) {
-  const found = value(target, name);
-  return typeof found === "number" ? found : undefined;
-}
 
 /**
  * Something that goes on until it settles or is stopped: `start` is given the one and returns the other.
@@ -93,69 +60,165 @@ export const askForToken = (ask, patienceMs) =>
 
 /**
  * No redirect is followed, since the keys would go along. Node then also keeps no copy of a body, which it does for the sake
- * of redirects and windows. workerd knows no such error, and gives the redirect as the answer.
+ * of redirects and windows. Other hosts give the redirect as the answer, pages as one of which nothing can be read.
  */
-const unfollowed = { redirect: "error", window: null };
-/** Asked when it is needed: it has Node load all of its fetch. */
-let direct;
+const redirects = () => (isNode() ? { redirect: "error", window: null } : { redirect: "manual" });
 
-/** Gives an answer's text, `{ problem, thrown }`, or `{}` when it took too long. `headers` is JSON. */
-export const exchange = (fetch, method, url, headers, body, patienceMs) =>
+const isNode = () => isServer() && !["Deno", "Bun", "document"].some((other) => isObject(value(globalThis, other)));
+
+/** Node, or what passes for it: workerd may have a `process` too. */
+const isServer = () => attempt(() => process.versions.node) !== undefined && !isWorkerd();
+
+const isWorkerd = () => attempt(() => navigator.userAgent) === "Cloudflare-Workers";
+
+/** No cache may answer instead of the server, or keep its answer: frameworks have caches of their own in `fetch`. */
+const NO_STORE = { cache: "no-store" };
+
+/** Asked when they are needed: it has Node load all of its fetch. workerd of 2024 knows no `cache`. */
+let direct;
+let uncached;
+
+/** Gives an answer's text or what `failureOf` does; `{}` when it took too long. `headers` is JSON. */
+export const exchange = (fetch, method, url, headers, payload, fresh, patienceMs) =>
   within(patienceMs, {}, (settle) => {
-    direct ??= attempt(() => new Request("http://x", unfollowed)) ? unfollowed : { redirect: "manual" };
+    direct ??= redirects();
+    uncached ??= attempt(() => new Request("http://x", NO_STORE)) ? NO_STORE : {};
     const controller = attempt(() => new AbortController());
-    const init = { ...direct, method, signal: controller?.signal, headers: JSON.parse(headers), body };
     let isOver = false;
-    const send = async () => {
-      try {
-        settle(await readAnswer(await (fetch ? fetch(url, init) : globalThis.fetch(url, init))));
-      } catch (thrown) {
-        settle({ problem: reasonOf(thrown), thrown });
-      }
+    const send = async ({ body, type }) => {
+      if (isOver) return undefined;
+      const init = { ...direct, ...(fresh && uncached), method, signal: controller?.signal, body };
+      init.headers = { ...JSON.parse(headers), ...(type && { "Content-Type": type }) };
+      return readAnswer(await (fetch ? callersFetch(fetch, url, init) : globalThis.fetch(url, init)));
+    };
+    // A caller's fetch in a page or in workerd ends in the host's own, which knows its Blobs; in Node it may be anybody's.
+    exchanged(payload, fetch !== undefined && isServer(), send).then((answer) => {
+      isOver = true;
+      settle(answer);
+    });
+    return () => {
+      if (!isOver) controller?.abort();
       isOver = true;
     };
-    send();
-    return () => isOver || controller?.abort();
   });
+
+/** What callers gave as `fetch` and what then refused `cache`. */
+const refusesCache = new WeakSet();
+
+async function callersFetch(fetch, url, { cache, ...init }) {
+  if (cache === undefined || refusesCache.has(fetch)) return fetch(url, init);
+  try {
+    return await fetch(url, { ...init, cache });
+  } catch (thrown) {
+    if (isControlFlow(thrown) || !/\bcache\b/i.test(messageOf(thrown))) throw thrown;
+    refusesCache.add(fetch);
+    return fetch(url, init);
+  }
+}
+
+/**
+ * What came of sending a payload. Its image is looked at before and after: in Firefox a file that was replaced meanwhile would
+ * be sent as it is now, and one that became shorter would never have been sent.
+ */
+async function exchanged(payload, bytesOnly, send) {
+  try {
+    await checkImage(payload);
+    const body = await bodyOf(payload, bytesOnly);
+    try {
+      return await send(body);
+    } finally {
+      await checkImage(payload);
+    }
+  } catch (thrown) {
+    return failureOf(thrown);
+  }
+}
+
+class Redirected extends Error {}
+
+/** What Node, Bun, Deno and node-fetch say of a redirect that they are told not to follow. */
+const REDIRECT_WORDS = /unexpected ?redirect|redirect mode is set to error|encountered redirect/i;
+
+/** `{ problem, thrown }`, with a `kind` where it is not the network that failed. */
+function failureOf(thrown) {
+  const isA = (kind) => attempt(() => thrown instanceof kind) === true;
+  if (isA(ImageFault)) return { kind: "image", problem: thrown.message, thrown: thrown.cause };
+  if (isControlFlow(thrown)) return { kind: "called off", problem: "", thrown };
+  const problem = reasonOf(thrown);
+  if (isA(Redirected) || REDIRECT_WORDS.test(problem)) return { kind: "redirect", problem };
+  return { problem, thrown };
+}
+
+/**
+ * Whether somebody threw to have its framework do something else, and not because anything failed: Next.js while it
+ * prerenders, and React. It marks what it throws with a digest, or as a postponement.
+ */
+export const isControlFlow = (thrown) =>
+  isObject(thrown) && (typeof value(thrown, "digest") === "string" || value(thrown, "$$typeof") !== undefined);
 
 /** fetch tells nothing of a request's bytes; XMLHttpRequest does, where there is one: not in service workers and servers. */
 export const seesProgress = () => typeof XMLHttpRequest === "function";
+
+/** What lies between two events of one request, as in the standard of XMLHttpRequest. WebKit has one for every 8 KiB. */
+const PACE_MS = 50;
 
 /**
  * The same by XMLHttpRequest, which tells `onSent` of the bytes. It is cut after `idleMs` without a sign of life. Of bytes
  * that the system has taken, and may still be sending, nothing is seen: once it has all of them, they get `lineMs` more.
  */
-export const exchangeSeen = (method, url, headers, body, idleMs, lineMs, onSent) =>
+export const exchangeSeen = (method, url, headers, payload, idleMs, lineMs, onSent) =>
   task((settle) => {
     const request = new XMLHttpRequest();
     let timer;
-    const stop = () => {
-      clearTimeout(timer);
-      request.abort();
-    };
+    let isOver = false;
+    let toldMs = Number.NEGATIVE_INFINITY;
     const waitOn = (ms) => {
       clearTimeout(timer);
       timer = setTimeout(() => settle({}), Math.min(ms, LONGEST_MS));
     };
-    // Read at once: stopping the task empties the request.
-    const answer = () => answerText(request.status, headersOf(request), request.responseText);
-    const lost = (thrown) => settle({ problem: messageOf(thrown), thrown });
     request.upload.onprogress = ({ loaded, total }) => {
       waitOn(loaded < total ? idleMs : idleMs + lineMs);
+      const nowMs = performance.now();
+      if (loaded < total && nowMs - toldMs < PACE_MS) return;
+      toldMs = nowMs;
       onSent(loaded);
     };
-    request.onload = () => settle(answer());
-    request.onerror = () => lost(new TypeError("the connection failed or broke"));
-    try {
-      request.open(method, url);
-      for (const [name, value] of Object.entries(JSON.parse(headers))) request.setRequestHeader(name, value);
-      waitOn(idleMs);
-      request.send(body);
-    } catch (thrown) {
-      lost(thrown);
-    }
-    return stop;
+    const send = ({ body, type }) =>
+      new Promise((resolve, reject) => {
+        if (isOver) return resolve();
+        // Read at once: stopping the task empties the request.
+        request.onload = () => {
+          const answer = answerText(request.status, headersOf(request), request.responseText);
+          const isDirect = isSameAddress(request.responseURL, url);
+          if (isDirect) resolve(answer);
+          else reject(new Redirected("a redirect was followed"));
+        };
+        request.onerror = () => reject(new TypeError("the connection failed or broke"));
+        request.open(method, url);
+        for (const [name, value] of Object.entries(JSON.parse(headers))) request.setRequestHeader(name, value);
+        if (type) request.setRequestHeader("Content-Type", type);
+        request.send(body);
+      });
+    waitOn(idleMs);
+    exchanged(payload, false, send).then(settle);
+    return () => {
+      isOver = true;
+      clearTimeout(timer);
+      request.abort();
+    };
   });
+
+/**
+ * XMLHttpRequest can't be kept from following a redirect, but says where the answer came from. Browsers write one address in
+ * several ways: escapes are decoded before they are compared. One that says nothing has followed nothing.
+ */
+function isSameAddress(answered, asked) {
+  const parts = (address) => {
+    const { origin, pathname, search } = new URL(address);
+    return [origin, pathname, search].map((part) => attempt(() => decodeURIComponent(part)) ?? part).join("\n");
+  };
+  return !answered || attempt(() => parts(answered) === parts(asked)) === true;
+}
 
 /** Those that may be read here; asking for another one by its name has browsers complain on the console. */
 const headersOf = (request) =>
@@ -170,6 +233,7 @@ const headersOf = (request) =>
 
 async function readAnswer(response) {
   const { status, headers } = response;
+  if (response.type === "opaqueredirect" || response.redirected === true) throw new Redirected("it is a redirect");
   if (typeof status !== "number") throw new TypeError("fetch gave no Response");
   return answerText(status, headers, await response.text());
 }
@@ -192,67 +256,6 @@ function reasonOf(thrown) {
   return isObject(cause) ? `${messageOf(thrown)} (${messageOf(cause)})` : messageOf(thrown);
 }
 
-const NO_IMAGE = "must be a Blob, an ArrayBuffer or a view of one";
-
-/**
- * An image's bytes: a Blob as it is; a copy of a buffer or view, since a caller may reuse its own while a retry waits.
- * A text is the problem with what was given.
- */
-export function takeImage(image) {
-  try {
-    if (isBuffer(image)) return copied(image, new Uint8Array(image));
-    if (ArrayBuffer.isView(image)) {
-      return copied(image.buffer, new Uint8Array(image.buffer, image.byteOffset, image.byteLength));
-    }
-    return isBlob(image) ? image : NO_IMAGE;
-  } catch (thrown) {
-    return messageOf(thrown);
-  }
-}
-
-const isBuffer = (image) =>
-  image instanceof ArrayBuffer || (typeof SharedArrayBuffer === "function" && image instanceof SharedArrayBuffer);
-
-/** By its methods, since a Blob may come from another realm or a polyfill. */
-const isBlob = (image) =>
-  isObject(image) &&
-  typeof image.slice === "function" &&
-  typeof image.arrayBuffer === "function" &&
-  typeof image.size === "number";
-
-/** From here on a copy is a Blob, whose pieces hosts send without copying them once more. */
-const LARGE_BYTES = 6 * 1024 * 1024;
-
-function copied(buffer, view) {
-  if (view.length === 0 && buffer.detached) return "its buffer is detached";
-  return view.length < LARGE_BYTES ? view.slice() : new Blob([view]);
-}
-
-export const size = (image) => (image instanceof Uint8Array ? image.length : (number(image, "size") ?? 0));
-
-/** A body of two parts. The image's bytes stay where they are. */
-export const form = (request, image) =>
-  attempt(() => {
-    const parts = new FormData();
-    parts.append("request", request);
-    parts.append("image", new Blob([image]), "image");
-    return parts;
-  });
-
-export const slice = (image, from, to) =>
-  attempt(() => (image instanceof Uint8Array ? image.subarray(from, to) : image.slice(from, to)));
-
-/** A piece's bytes: of a copy at once, of a Blob as a promise. */
-export const readPiece = (image, from, to) =>
-  image instanceof Uint8Array ? image.subarray(from, to) : readBlob(image, from, to);
-
-async function readBlob(blob, from, to) {
-  // A look-alike of a Blob may give more than it was asked for.
-  return new Uint8Array(await blob.slice(from, to).arrayBuffer()).subarray(0, to - from);
-}
-
-export const wholeImage = async (image) => (image instanceof Uint8Array ? image.buffer : image.arrayBuffer());
-
 /** Many at once: asking for a few takes as long. */
 let pool = [];
 
@@ -271,7 +274,7 @@ export const randomBytes = (count) =>
 export function inBrowser() {
   const host = globalThis;
   const onServer =
-    attempt(() => host.navigator.userAgent) === "Cloudflare-Workers" ||
+    isWorkerd() ||
     attempt(() => host.process.versions.node) ||
     attempt(() => host.Deno.version) ||
     attempt(() => host.Bun.version);
@@ -311,7 +314,12 @@ export function failure(json, cause) {
 
 /** Calls one of the caller's callbacks. What it throws, or rejects later, is its own affair. */
 export function tell(callback, ...args) {
-  if (callback !== undefined) attempt(() => callback(...args)?.catch?.(() => {}));
+  if (callback !== undefined) attempt(() => ignore(callback(...args)));
+}
+
+/** Whatever has a `then` may be rejected later, and would be reported as nobody's. */
+function ignore(given) {
+  if (typeof given?.then === "function") given.then(undefined, () => {});
 }
 
 /** What became of one image of many: JSON of where it landed, or why not. */

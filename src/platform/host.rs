@@ -30,7 +30,7 @@ pub struct HostBytes(pub JsValue);
 
 impl HostBytes {
     /// Takes what a caller passes as an image. The error is the problem with it.
-    pub(crate) fn new(image: &JsValue) -> Result<Self, String> {
+    pub fn new(image: &JsValue) -> Result<Self, String> {
         let taken = js::take_image(image);
         taken.as_string().map_or(Ok(Self(taken)), Err)
     }
@@ -49,7 +49,8 @@ impl Platform for Host {
         for (name, value) in &request.headers {
             headers.text(name, value);
         }
-        let body = match request.payload {
+        let fresh = request.fresh;
+        let payload = match request.payload {
             Payload::Empty => JsValue::UNDEFINED,
             Payload::Json(text) => text.into(),
             Payload::Image(HostBytes(image)) => image,
@@ -60,11 +61,12 @@ impl Platform for Host {
             Some(on_sent) => {
                 let on_sent = Closure::new(move |sent| on_sent(sent));
                 let Patience { idle_ms, line_ms } = patience;
-                js::end_of(js::exchange_seen(method, url, &headers, body, idle_ms, line_ms, &on_sent)).await
+                js::end_of(js::exchange_seen(method, url, &headers, payload, idle_ms, line_ms, &on_sent)).await
             }
             None => {
                 let patience_ms = patience.idle_ms.saturating_add(patience.line_ms);
-                js::end_of(js::exchange(self.fetch.clone(), method, url, &headers, body, patience_ms)).await
+                let fetch = self.fetch.clone();
+                js::end_of(js::exchange(fetch, method, url, &headers, payload, fresh, patience_ms)).await
             }
         };
         read(&answer)
@@ -106,11 +108,15 @@ impl Platform for Host {
     }
 
     async fn read(&self, bytes: &HostBytes, piece: Range<u32>) -> Result<Vec<u8>, Cause> {
-        let read = match js::read_piece(&bytes.0, piece.start, piece.end).dyn_into::<Promise>() {
-            Ok(promise) => JsFuture::from(promise).await.map_err(|thrown| Rc::new(thrown) as Cause)?,
-            Err(read) => read,
+        let read = match js::read_piece(&bytes.0, piece.start, piece.end).dyn_into::<Uint8Array>() {
+            Ok(read) => read,
+            // Whatever has a `then`: what is a Promise here need not be one to its host.
+            Err(promise) => {
+                let read = JsFuture::from(promise.unchecked_into::<Promise>()).await;
+                read.map_err(|thrown| Rc::new(thrown) as Cause)?.unchecked_into()
+            }
         };
-        Ok(read.unchecked_into::<Uint8Array>().to_vec())
+        Ok(read.to_vec())
     }
 
     fn now_ms(&self) -> f64 {
@@ -143,9 +149,14 @@ fn read(answer: &JsValue) -> Result<Response, Failure> {
         let body = lines.next().unwrap_or_default().to_owned();
         return Ok(Response { status, headers, json: js::parse_json(&body), body });
     }
-    Err(match js::text(answer, "problem") {
-        Some(problem) => Failure::Network(problem, cause(answer)),
-        None => Failure::Timeout,
+    let Some(problem) = js::text(answer, "problem") else {
+        return Err(Failure::Timeout);
+    };
+    Err(match js::text(answer, "kind").as_deref() {
+        Some("image") => Failure::Image(problem, cause(answer)),
+        Some("redirect") => Failure::Redirect,
+        Some("called off") => Failure::CalledOff(cause(answer)),
+        _ => Failure::Network(problem, cause(answer)),
     })
 }
 

@@ -1,4 +1,4 @@
-//! What `host.js` does for us. None of it throws.
+//! What `safe.js`, `host.js` and `image.js` do for us. None of it throws.
 
 use js_sys::{Array, Function, Object, Promise, Uint8Array};
 use wasm_bindgen::prelude::*;
@@ -6,7 +6,7 @@ use wasm_bindgen_futures::JsFuture;
 
 use crate::json::Json;
 
-#[wasm_bindgen(module = "/src/platform/host.js")]
+#[wasm_bindgen(module = "/src/platform/safe.js")]
 extern "C" {
     /// A property; `undefined` if it can't be read.
     pub(crate) fn value(target: &JsValue, name: &str) -> JsValue;
@@ -17,6 +17,13 @@ extern "C" {
     /// A property that is a bigint.
     #[wasm_bindgen(js_name = value)]
     pub(crate) fn long(target: &JsValue, name: &str) -> i64;
+    /// What an error says.
+    #[wasm_bindgen(js_name = messageOf)]
+    pub(super) fn message_of(thrown: &JsValue) -> String;
+}
+
+#[wasm_bindgen(module = "/src/platform/host.js")]
+extern "C" {
     /// What JSON says; `undefined` for a text that is none.
     pub(crate) fn json(text: &str) -> JsValue;
     /// An `Error` from JSON.
@@ -45,7 +52,8 @@ extern "C" {
         method: &str,
         url: &str,
         headers: &str,
-        body: JsValue,
+        payload: JsValue,
+        fresh: bool,
         patience_ms: u32,
     ) -> Task;
     /// Whether this host can watch the bytes of a request.
@@ -56,12 +64,26 @@ extern "C" {
         method: &str,
         url: &str,
         headers: &str,
-        body: JsValue,
+        payload: JsValue,
         idle_ms: u32,
         line_ms: u32,
         on_sent: &Closure<dyn Fn(f64)>,
     ) -> Task;
 
+    #[wasm_bindgen(js_name = randomBytes)]
+    pub(super) fn random_bytes(count: u32) -> Option<Uint8Array>;
+    /// Whether others than the key's owner can look into this place: a page, or one of its workers.
+    #[wasm_bindgen(js_name = inBrowser)]
+    pub fn in_browser() -> bool;
+    /// Calls a method of the outbox's store.
+    pub(super) fn ask(store: &JsValue, method: &str, arguments: Array) -> Promise;
+    /// Whether a framework threw it to go on otherwise.
+    #[wasm_bindgen(js_name = isControlFlow)]
+    pub(crate) fn is_control_flow(thrown: &JsValue) -> bool;
+}
+
+#[wasm_bindgen(module = "/src/platform/image.js")]
+extern "C" {
     /// The body of a form.
     pub(super) fn form(request: &str, image: &JsValue) -> JsValue;
     #[wasm_bindgen(js_name = takeImage)]
@@ -74,16 +96,6 @@ extern "C" {
     /// All bytes as an `ArrayBuffer`, which every browser can store; Safari can't always store a `Blob`.
     #[wasm_bindgen(js_name = wholeImage)]
     pub(super) fn whole_image(image: &JsValue) -> Promise;
-    #[wasm_bindgen(js_name = randomBytes)]
-    pub(super) fn random_bytes(count: u32) -> Option<Uint8Array>;
-    /// Whether others than the key's owner can look into this place: a page, or one of its workers.
-    #[wasm_bindgen(js_name = inBrowser)]
-    pub fn in_browser() -> bool;
-    /// Calls a method of the outbox's store.
-    pub(super) fn ask(store: &JsValue, method: &str, arguments: Array) -> Promise;
-    /// What an error says.
-    #[wasm_bindgen(js_name = messageOf)]
-    pub(super) fn message_of(thrown: &JsValue) -> String;
 }
 
 /// Waits for a task, and stops it when dropped.

@@ -28,14 +28,16 @@ pub fn sign<B>(config: &Config, path: &StoragePath, ttl_seconds: u32) -> Request
     if is_signed_in_a_list(path) {
         return sign_many(config, slice::from_ref(path), ttl_seconds);
     }
-    Request::new(Method::Post, object_url(config, "object/sign", path)).json(format!("{{\"expiresIn\":{ttl_seconds}}}"))
+    Request::new(Method::Post, object_url(config, "object/sign", path))
+        .json(format!("{{\"expiresIn\":{ttl_seconds}}}"))
+        .fresh()
 }
 
 /// Asks for the URLs of up to 1000 objects.
 pub fn sign_many<B>(config: &Config, paths: &[StoragePath], ttl_seconds: u32) -> Request<B> {
     let url = format!("{}/storage/v1/object/sign/{}", config.url, escape_segment(&config.bucket));
     let paths = join(paths.iter().map(|path| json::quote(path.as_str())), ',');
-    Request::new(Method::Post, url).json(format!("{{\"expiresIn\":{ttl_seconds},\"paths\":[{paths}]}}"))
+    Request::new(Method::Post, url).json(format!("{{\"expiresIn\":{ttl_seconds},\"paths\":[{paths}]}}")).fresh()
 }
 
 /// The signed URLs in the paths' order, with line breaks between them; nothing for an object that is missing.

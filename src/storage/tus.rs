@@ -119,10 +119,12 @@ impl Upload {
                 let request = start(Method::Patch, format!("{endpoint}/{id}"));
                 piece(request.header("Upload-Offset", (self.offset as u64).to_string()))
             }
-            (Some(id), Doubt::Offset) => start(Method::Head, format!("{endpoint}/{id}")).header("x-upsert", "true"),
+            (Some(id), Doubt::Offset) => {
+                start(Method::Head, format!("{endpoint}/{id}")).fresh().header("x-upsert", "true")
+            }
             (Some(_), Doubt::End) => match ticket {
                 Some(ticket) => relay::commit(config, ticket, shipment, self.total),
-                None => Request::new(Method::Get, object_url(config, "object/info", &shipment.storage_path)),
+                None => Request::new(Method::Get, object_url(config, "object/info", &shipment.storage_path)).fresh(),
             },
         }
     }

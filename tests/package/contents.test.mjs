@@ -44,6 +44,8 @@ test("the tarball holds these files and no other", async (t) => {
     "wasm/inline.js",
     "wasm/snippets/HASH/src/api/read.js",
     "wasm/snippets/HASH/src/platform/host.js",
+    "wasm/snippets/HASH/src/platform/image.js",
+    "wasm/snippets/HASH/src/platform/safe.js",
     "workerd.js",
   ]);
   for (const file of files) {

@@ -6,7 +6,7 @@ import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { createInterface } from "node:readline";
-import { Builder, Capabilities } from "selenium-webdriver";
+import { Builder, By, Capabilities } from "selenium-webdriver";
 import { until } from "./until.mjs";
 
 const driverPath = process.env.WEBKIT_DRIVER ?? "/usr/bin/WebKitWebDriver";
@@ -115,6 +115,8 @@ function pageOf(driver, turns, handle) {
       if ("error" in ended) throw new Error(ended.error);
       return ended.value === null && ended.isUndefined ? undefined : ended.value;
     },
+    /** Picks a file as a user does. */
+    pickFile: (selector, file) => inTab(() => driver.findElement(By.css(selector)).sendKeys(file)),
     waitForFunction: (test) => until(() => page.evaluate(`() => Boolean((${test})())`), String(test)),
     locator: (selector) => ({
       click: () => page.evaluate(CLICK, selector),

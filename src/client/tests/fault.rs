@@ -203,7 +203,7 @@ const FAULTS: &[Case] = faults! {
     "408": Anywhere, lost, Status(408, "") => Again, Unavailable;
     "425": Anywhere, lost, Status(425, "") => Again, Unavailable;
     "429": Anywhere, lost, Status(429, "{\"message\":\"slow down\"}") => Again, RateLimited;
-    "302": Anywhere, lost, Status(302, "") => Again, BadResponse;
+    "302": Anywhere, lost, Status(302, "") => Final, BadResponse;
     "503 for 2 s": Anywhere, lost, StatusAndHeaders(503, &[("retry-after", "2")]) => After(2000), Unavailable;
     "503 for no time": Anywhere, lost, StatusAndHeaders(503, &[("retry-after", "0")]) => After(0), Unavailable;
     "503 until a date": Anywhere, lost,
