@@ -61,9 +61,9 @@ test("the_package_ships_the_migrations_as_they_are", async () => {
   }
 });
 
-test("the_readmes_way_copies_the_migrations_behind_a_projects_own_in_their_order", async (t) => {
-  const readme = await readFile(path.join(ROOT, "README.md"), "utf8");
-  const [, command] = readme.match(/^ +```sh\n( +stamp=.*?)^ +```$/ms);
+test("the_documented_way_copies_the_migrations_behind_a_projects_own_in_their_order", async (t) => {
+  const page = await readFile(path.join(ROOT, "docs/supabase.md"), "utf8");
+  const [, command] = page.match(/^```sh\n(stamp=.*?)^```$/ms);
   const project = await mkdtemp(path.join(tmpdir(), "imagen-project-"));
   t.after(() => rm(project, { recursive: true }));
   await mkdir(path.join(project, "supabase/migrations"), { recursive: true });

@@ -82,7 +82,7 @@ export const environments = {
   ...Object.fromEntries(
     ["5", "6", "7"].map((version) => [
       `page, Vite ${version} dev`,
-      { fixture: "page", send: async (project) => inViteDev(project, version, await readmesViteOptions()) },
+      { fixture: "page", send: async (project) => inViteDev(project, version, await documentedViteOptions()) },
     ]),
   ),
   "page, Vite 8 dev": { fixture: "page", send: (project) => inViteDev(project, "8") },
@@ -301,10 +301,10 @@ async function esbuild(project, entry, ...flags) {
   await copyWasm(project);
 }
 
-/** The step that the README gives for bundlers that leave the file where it is; and the page. */
+/** The step that docs/hosts.md gives for bundlers that leave the file where it is; and the page. */
 async function copyWasm({ folder }) {
-  const readme = await readFile(path.join(ROOT, "README.md"), "utf8");
-  const [, step] = readme.match(/^```sh\n(.* cp node_modules\/imagen-cloud\/.*)\n```$/m);
+  const hosts = await readFile(path.join(ROOT, "docs/hosts.md"), "utf8");
+  const [, step] = hosts.match(/^```sh\n(.* cp node_modules\/imagen-cloud\/.*)\n```$/m);
   await run("sh", ["-c", step], { cwd: folder });
   await copyFile(path.join(folder, "index.html"), path.join(folder, "dist/index.html"));
 }
@@ -337,10 +337,10 @@ async function onPage(browser, url, ask, given) {
   }
 }
 
-/** The line that the README gives for those versions of Vite that move the loader away from its file. */
-async function readmesViteOptions() {
-  const readme = await readFile(path.join(ROOT, "README.md"), "utf8");
-  const [, names] = readme.match(/`optimizeDeps: \{ exclude: (\[.*?\]) \}`/);
+/** The line that docs/hosts.md gives for those versions of Vite that move the loader away from its file. */
+async function documentedViteOptions() {
+  const hosts = await readFile(path.join(ROOT, "docs/hosts.md"), "utf8");
+  const [, names] = hosts.match(/`optimizeDeps: \{ exclude: (\[.*?\]) \}`/);
   return { optimizeDeps: { exclude: JSON.parse(names) } };
 }
 

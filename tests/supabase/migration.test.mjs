@@ -198,9 +198,9 @@ onEveryDatabase("imagen.images", (backend) => {
     assert.deepEqual(await backend().sql(bucket), [{ public: false, unlimited: false }]);
   });
 
-  test("the README's way to other names makes the same again beside it", async () => {
-    const readme = await readFile(new URL("README.md", ROOT), "utf8");
-    const [, command] = readme.match(/^```sh\n(sed .*?) > my-migration\.sql\n```/ms);
+  test("the documented way to other names makes the same again beside it", async () => {
+    const page = await readFile(new URL("docs/supabase.md", ROOT), "utf8");
+    const [, command] = page.match(/^```sh\n(sed .*?) > my-migration\.sql\n```/ms);
     const { stdout } = await promisify(execFile)("sh", ["-c", command], { cwd: ROOT });
     await backend().script(stdout);
     const count = (schema) =>

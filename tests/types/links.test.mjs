@@ -5,7 +5,13 @@ import { test } from "node:test";
 
 const ROOT = new URL("../../", import.meta.url);
 const markdown = async (folder) => (await readdir(new URL(folder, ROOT))).filter((name) => name.endsWith(".md"));
-const PAGES = [...(await markdown("./")), ...(await markdown("docs/")).map((name) => `docs/${name}`), "pkg/README.md"];
+const PAGES = [
+  ...(await markdown("./")),
+  ...(await markdown("docs/")).map((name) => `docs/${name}`),
+  "pkg/README.md",
+  "fuzz/README.md",
+  "www/worker/README.md",
+];
 
 /** What GitHub makes of a heading. */
 const anchor = (heading) =>
@@ -32,3 +38,19 @@ for (const page of PAGES) {
     }
   });
 }
+
+test("the_readme_names_the_two_commands_on_its_first_screen_and_fits_200_lines", async () => {
+  const lines = (await readFile(new URL("README.md", ROOT), "utf8")).trimEnd().split("\n");
+  assert.ok(lines.length <= 200, `${lines.length} lines`);
+  for (const command of ["make demo", "make test"]) {
+    assert.ok(
+      lines.slice(0, 15).some((line) => line.startsWith(command)),
+      command,
+    );
+  }
+});
+
+test("the_readme_leads_to_every_page_of_docs", async () => {
+  const readme = await readFile(new URL("README.md", ROOT), "utf8");
+  for (const page of await markdown("docs/")) assert.ok(readme.includes(`](docs/${page})`), page);
+});

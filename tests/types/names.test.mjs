@@ -5,11 +5,11 @@ import { test } from "node:test";
 import * as read from "../../src/api/read.js";
 
 const source = (path) => readFile(new URL(`../../${path}`, import.meta.url), "utf8");
-const [types, reference, readme, errors, jobs, readRs, ...loaders] = await Promise.all(
+const [types, reference, errorsPage, errors, jobs, readRs, ...loaders] = await Promise.all(
   [
     "pkg/index.d.ts",
     "docs/reference.md",
-    "README.md",
+    "docs/errors.md",
     "src/error.rs",
     "src/outbox.rs",
     "src/api/read.rs",
@@ -24,7 +24,7 @@ const interfaces = readInterfaces(types);
 const READERS = {
   SinkOptions: { js: read.options, rust: "options", section: "Options of a sink" },
   RelayOptions: { js: read.relayOptions, section: "Options of a relay" },
-  SyncRequest: { js: read.syncRequest, rust: "sync_request", section: "A request" },
+  SyncRequest: { js: read.syncRequest, rust: "request", section: "A request" },
   OutboxOptions: { js: read.outboxOptions, rust: "outbox_options", section: "Options of an outbox" },
   SyncOptions: { js: read.syncOptions, rust: "sync_options" },
   SyncManyOptions: { js: read.manyOptions, rust: "many_options" },
@@ -50,13 +50,13 @@ test("docs/reference.md lists the options of all calls", () => {
   assert.deepEqual(sorted(namesInTable(reference, "Options of a call")), sorted(new Set(all)));
 });
 
-test("the error codes and stages are those of the code, and the README explains each", () => {
+test("the error codes and stages are those of the code, and docs/errors.md explains each", () => {
   const made = loaders
     .flatMap((text) => [...text.matchAll(/\bfailed\(\s*"[a-z]+",\s*"([a-z_]+)"/g)])
     .map(([, code]) => code);
   const codes = new Set([...literals(errors, "Code"), ...made]);
   assert.deepEqual(sorted(unionOf("ErrorCode")), sorted(codes));
-  assert.deepEqual(sorted(namesInTable(readme, "Errors")), sorted(codes));
+  assert.deepEqual(sorted(namesInTable(errorsPage, "Codes")), sorted(codes));
   assert.deepEqual(sorted(unionOf("Stage")), sorted(literals(errors, "Stage")));
 });
 
@@ -104,9 +104,9 @@ function namesReadBy(reader) {
 
 /** The fields that a function of read.rs takes over. */
 function namesInRust(name) {
-  const body = (start) => readRs.slice(readRs.indexOf(start)).split(/^ {0,4}\}$/m)[0];
-  const own = body(`pub(super) fn ${name}(`);
-  const all = own.includes("CallOptions::new") ? own + body("fn new(fields: Fields)") : own;
+  const body = (start) => readRs.slice(readRs.search(start)).split(/^ {0,4}\}$/m)[0];
+  const own = body(new RegExp(`fn ${name}[(<]`));
+  const all = own.includes("CallOptions::new") ? own + body(/fn new\(fields: Fields\)/) : own;
   return [...all.matchAll(/"(\w+)"/g)].map(([, field]) => field);
 }
 
