@@ -122,7 +122,7 @@ export async function press(page, { prompt, seed, route } = {}) {
   if (prompt !== undefined) await page.locator("#prompt").fill(prompt);
   if (seed !== undefined) await page.locator("#seed").fill(seed);
   if (route !== undefined) await page.locator(`input[value=${route}]`).check();
-  await page.getByRole("button", { name: "Send to Supabase" }).click();
+  await page.locator("#send").click();
 }
 
 /** Sends what is on the stage and resolves to where it landed, as the page says. */

@@ -10,12 +10,14 @@ export function Studio({ controls }: { controls: Controls }) {
   return (
     <div className="studio" id="studio">
       <h1 className="visually-hidden">Make and send a picture</h1>
-      <StageSection control={controls.stage} />
-      <section className="panel" aria-label="Send">
-        <Compose controls={controls} />
-        <DeliveryCards control={controls.delivery} />
-        <OutboxCard control={controls.outbox} />
-      </section>
+      <div className="workbench">
+        <StageSection control={controls.stage} />
+        <section className="panel" aria-label="Send">
+          <Compose controls={controls} />
+          <DeliveryCards control={controls.delivery} />
+          <OutboxCard control={controls.outbox} />
+        </section>
+      </div>
       <GallerySection controls={controls} />
     </div>
   );
