@@ -1,7 +1,7 @@
 // What the page promises whoever works with it.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { enter, send, startSite } from "./support.mjs";
+import { enter, press, send, startSite } from "./support.mjs";
 
 let site;
 let page;
@@ -31,3 +31,46 @@ test("every tile of the gallery can be clicked, at three sizes", async () => {
   }
   await page.setViewportSize({ width: 1280, height: 900 });
 });
+
+test("Send answers in itself, until something else is on the stage", async () => {
+  const button = page.locator("#send");
+  const hold = site.recorder.hold({ method: "PUT", image: "an-answer", at: "request" });
+  await press(page, { prompt: "an answer" });
+  await hold.reached;
+  await button.getByText("In the outbox ✓").waitFor();
+  await button.getByText("Send another copy").waitFor();
+  assert.equal(await page.locator("#under-way").textContent(), "1 on its way");
+  // It stays in view, wherever one looks.
+  await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight));
+  assert.equal(await isInView(page.locator("#under-way")), true);
+  hold.release();
+  await button.getByText("Arrived ✓").waitFor();
+  await page.locator("#under-way").waitFor({ state: "detached" });
+
+  const seed = await page.locator("#seed").inputValue();
+  await page.locator("#seed").fill("7");
+  await page.getByRole("button", { name: "Send to Supabase", exact: true }).waitFor();
+  await page.locator("#seed").fill(seed);
+  await button.getByText("Arrived ✓").waitFor();
+});
+
+test("on a phone Send is in reach without scrolling", async () => {
+  for (const [width, height] of [
+    [390, 844],
+    [360, 640],
+  ]) {
+    await page.setViewportSize({ width, height });
+    await page.evaluate(() => scrollTo(0, 0));
+    assert.equal(await isInView(page.locator("#send")), true, `${width} × ${height}`);
+  }
+  await page.setViewportSize({ width: 1280, height: 900 });
+});
+
+/** Whether all of it can be seen, and nothing lies over it. */
+function isInView(locator) {
+  return locator.evaluate((element) => {
+    const { top, bottom, left, width } = element.getBoundingClientRect();
+    const onTop = document.elementFromPoint(left + width / 2, (top + bottom) / 2);
+    return top >= 0 && bottom <= innerHeight && element.contains(onTop);
+  });
+}

@@ -41,6 +41,7 @@ async function start(): Promise<void> {
   const stage = new Stage(painter, () => delivery.forgetFailure());
   const outbox = new OutboxList((job, title, isOwn) => {
     gallery.arrived();
+    delivery.noteArrival(job.id);
     if (transport && isOwn) showArrival(delivery, transport, job, title);
   });
 

@@ -36,6 +36,15 @@ export type Delivered =
   | { kind: "failed"; advice: Advice }
   | { kind: "arrived"; arrival: Arrival };
 
+/** What became of the picture that was sent last. */
+export interface Sent {
+  /** What was on the stage then: see `onStage`. */
+  what: string;
+  imageId: string;
+  /** `leaving`: it is not safe yet. `kept`: by the outbox, or by the Worker. */
+  state: "leaving" | "kept" | "arrived";
+}
+
 /** A picture in the outbox. */
 export interface Item {
   job: OutboxJob;
@@ -79,6 +88,7 @@ export const state = {
     shown: signal<Delivered>({ kind: "nothing" }),
     /** A picture goes out at once, and the page waits for it. */
     isBusy: signal(false),
+    last: signal<Sent | undefined>(undefined),
   },
   outbox: {
     isOpen: signal(false),
@@ -101,6 +111,23 @@ export const state = {
 /** The picture whose details are open. */
 export const openTile: ReadonlySignal<Tile | undefined> = computed(() =>
   state.gallery.tiles.value.find(({ row }) => row.id === state.details.id.value),
+);
+
+/** Tells one picture on the stage from another: by its words, and its seed or its file. */
+export const onStage: ReadonlySignal<string> = computed(() => {
+  const { chosen, prompt, seed } = state.stage;
+  return JSON.stringify([prompt.value.trim(), chosen.value?.url ?? seed.value.trim()]);
+});
+
+/** Where the very picture is that is on the stage, if it was sent last. */
+export const sentFromStage: ReadonlySignal<Exclude<Sent["state"], "leaving"> | undefined> = computed(() => {
+  const last = state.delivery.last.value;
+  return last?.what === onStage.value && last.state !== "leaving" ? last.state : undefined;
+});
+
+/** How many pictures go on by themselves. */
+export const underWay: ReadonlySignal<number> = computed(
+  () => [...state.outbox.items.value.values()].filter(({ job }) => job.state !== "failed").length,
 );
 
 /** Changes a signal's map in a copy, so that its readers hear of it. */

@@ -4,10 +4,10 @@ import { announce } from "../announce";
 import { focusOn } from "../focus";
 import { quoted, slugFor, today } from "../name";
 import type { Picture } from "../picture";
-import { type Arrival, type Delivered, state } from "../state";
+import { type Arrival, type Delivered, onStage, state } from "../state";
 import type { Transport } from "../transport";
 
-const { shown, isBusy } = state.delivery;
+const { shown, isBusy, last } = state.delivery;
 
 export interface Surroundings {
   /** The way that is chosen now; none while nobody is signed in. */
@@ -25,6 +25,8 @@ type Landed = SyncResult & { prompt: string };
 export class Delivery {
   /** On its way, with a name and an id that every attempt keeps. */
   #request: SyncRequest | undefined;
+  /** What was on the stage when it was sent. */
+  #what = "";
   #abort: AbortController | undefined;
   #isTaking = false;
   /** Another one for another user. */
@@ -43,6 +45,7 @@ export class Delivery {
     this.#show({ kind: "nothing" });
     this.#isTaking = true;
     const visit = this.#visit;
+    this.#what = onStage.value;
     const picture = await take().finally(() => {
       this.#isTaking = false;
     });
@@ -58,6 +61,7 @@ export class Delivery {
     if (!request || !way || this.#isAtWork) return;
     const abort = new AbortController();
     this.#abort = abort;
+    last.value = { what: this.#what, imageId: request.imageId ?? "", state: "leaving" };
     try {
       await this.#by(way, request, abort.signal);
       this.#request = undefined;
@@ -78,12 +82,18 @@ export class Delivery {
     this.cancel();
     this.#visit = {};
     this.#request = undefined;
+    last.value = undefined;
     this.#show({ kind: "nothing" });
   }
 
   /** For another picture: what failed is not to be sent again in its place. */
   forgetFailure(): void {
     if (!this.#isAtWork && shown.value.kind === "failed") this.#show({ kind: "nothing" });
+  }
+
+  /** Hears of every picture that has come to its place. */
+  noteArrival(imageId: string): void {
+    if (last.value?.imageId === imageId) last.value = { ...last.value, state: "arrived" };
   }
 
   /** Shows what the outbox has brought to its place, unless there is something else to be told. */
@@ -125,6 +135,9 @@ export class Delivery {
     const { imageId = "", prompt } = request;
     this.around.onEnqueue(imageId, prompt);
     await outbox.enqueue(request);
+    // It may have arrived meanwhile.
+    if (last.value?.imageId === imageId && last.value.state === "leaving")
+      last.value = { ...last.value, state: "kept" };
     announce(`${quoted(prompt)} is in the outbox.`);
   }
 
@@ -151,6 +164,7 @@ export class Delivery {
       this.#show({ kind: "arrived", arrival: { ...landed, picture: link, link } });
       announce(`${quoted(request.prompt)} arrived.`);
     }
+    last.value = { what: this.#what, imageId: accepted.imageId, state: accepted.queued ? "kept" : "arrived" };
     focusOn("arrival-title");
     queueMicrotask(() => document.getElementById("arrival")?.scrollIntoView({ block: "nearest" }));
     this.around.onArrived();

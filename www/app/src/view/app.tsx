@@ -1,5 +1,5 @@
 import { install } from "../install";
-import { state } from "../state";
+import { state, underWay } from "../state";
 import type { Controls } from "./controls";
 import { DetailsDialog } from "./details";
 import { Studio } from "./studio";
@@ -62,6 +62,11 @@ function Bar({ onSignOut }: { onSignOut?: () => void }) {
         imagen-cloud
       </a>
       <div className="bar-end">
+        {underWay.value > 0 && (
+          <p className="under-way" id="under-way">
+            {underWay.value} on {underWay.value === 1 ? "its" : "their"} way
+          </p>
+        )}
         {state.installOffer.value && (
           <button className="button quiet" type="button" id="install" onClick={install}>
             Install

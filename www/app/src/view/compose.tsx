@@ -1,5 +1,5 @@
 import type { Stage } from "../control/stage";
-import { state } from "../state";
+import { sentFromStage, state } from "../state";
 import type { Route } from "../transport";
 import type { Controls } from "./controls";
 
@@ -27,10 +27,31 @@ export function Compose({ controls }: { controls: Controls }) {
       <Words control={controls.stage} />
       {!chosen.value && <Seed control={controls.stage} />}
       <Routes onChoose={controls.travelBy} />
-      <button className="button primary wide" type="submit" id="send" disabled={state.delivery.isBusy.value}>
-        Send to Supabase
-      </button>
+      <SendButton />
     </form>
+  );
+}
+
+const ANSWERS = { kept: "In the outbox ✓", arrived: "Arrived ✓" };
+
+/** Says what became of the picture that it sent, for as long as that is the one on the stage. */
+function SendButton() {
+  const sent = sentFromStage.value;
+  return (
+    <div className="send-bar">
+      <button className="button primary wide send" type="submit" id="send" disabled={state.delivery.isBusy.value}>
+        {sent ? (
+          <>
+            <span className="send-answer" id="send-answer">
+              {state.outbox.isOpen.value || sent === "arrived" ? ANSWERS[sent] : "Safe with the Worker ✓"}
+            </span>
+            <span>Send another copy</span>
+          </>
+        ) : (
+          "Send to Supabase"
+        )}
+      </button>
+    </div>
   );
 }
 
