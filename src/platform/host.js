@@ -41,7 +41,8 @@ export const aborted = (signal) =>
 /** A task that settles with `tooLate` after a while. */
 const within = (ms, tooLate, start) =>
   task((settle) => {
-    const timer = setTimeout(settle, Math.min(ms, LONGEST_MS), tooLate);
+    // Without a timer it goes on all the same: workerd has none while a Worker's modules are evaluated.
+    const timer = attempt(() => setTimeout(settle, Math.min(ms, LONGEST_MS), tooLate));
     const end = start(settle);
     return () => {
       clearTimeout(timer);
