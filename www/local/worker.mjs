@@ -3,7 +3,7 @@
 import { readFile } from "node:fs/promises";
 import { request as httpRequest } from "node:http";
 import { createRequire } from "node:module";
-import { basename } from "node:path";
+import { basename, dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 
 // Of the versions that the pinned wrangler brings.
@@ -21,9 +21,10 @@ const WRANGLER_CONFIG = new URL("../worker/wrangler.jsonc", import.meta.url);
  * @param {{ limit: number, period: 10 | 60 }} [options.rateLimit] Instead of wrangler.jsonc's.
  * @param {boolean} [options.inspect] Whether the isolate can be looked into.
  * @param {Record<string, string>} [options.doubles] Scripts of Workers to be bound instead of a service, by its name.
+ * @param {string} [options.source] Of an entry that takes the place of `index.ts`, beside the same modules.
  */
-export async function startWorker({ bindings, log, rateLimit, inspect = false, doubles = {} }) {
-  const [modules, config] = await Promise.all([bundleWorker(), readWranglerConfig()]);
+export async function startWorker({ bindings, log, rateLimit, inspect = false, doubles = {}, source }) {
+  const [modules, config] = await Promise.all([bundleWorker(source), readWranglerConfig()]);
   const miniflare = new Miniflare({
     cf: false,
     telemetry: { enabled: false },
@@ -101,7 +102,7 @@ function toTriggers({ queues, triggers }) {
 }
 
 /** The Worker's modules by name: one of JavaScript, and the WebAssembly that it imports. */
-export async function bundleWorker() {
+export async function bundleWorker(source) {
   const wasm = new Map();
   const keepWasm = {
     name: "keep-wasm",
@@ -117,7 +118,7 @@ export async function bundleWorker() {
     },
   };
   const { outputFiles, warnings } = await esbuild.build({
-    entryPoints: [ENTRY],
+    ...(source === undefined ? { entryPoints: [ENTRY] } : { stdin: { contents: source, resolveDir: dirname(ENTRY) } }),
     outfile: "index.js",
     bundle: true,
     write: false,
