@@ -117,7 +117,16 @@ async function createApp({ connection, keys, objects, locks, spool, signedUrls, 
   return quietly(() => app.init());
 }
 
+/** On an older Node it starts, and answers uploads with a bare 500. */
+function refuseOldNode() {
+  if (Number.parseInt(process.versions.node, 10) >= 22) return;
+  throw new Error(
+    `Node ${process.versions.node} is too old: 22 or newer is needed. Where the set-up fetched one, it is .tools/bin/node`,
+  );
+}
+
 async function main() {
+  refuseOldNode();
   const { values } = parseArgs({
     options: { port: { type: "string", default: "54321" }, reset: { type: "boolean", default: false } },
   });

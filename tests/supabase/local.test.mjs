@@ -209,6 +209,12 @@ describe("a running embedded backend", () => {
       assert.ok(!exposed.includes(header), header);
   });
 
+  test("an_older_node_is_told_instead_of_answering_uploads_with_a_500", async () => {
+    const older = 'Object.defineProperty(process, "versions", { value: { ...process.versions, node: "20.20.2" } });';
+    const args = ["--import", `data:text/javascript,${encodeURIComponent(older)}`, "supabase/local.mjs", "--port", "0"];
+    await assert.rejects(run(process.execPath, args, { cwd: ROOT }), { code: 1, stderr: /Node 20\.20\.2 is too old/ });
+  });
+
   test("prints nothing of what the database refuses", async () => {
     const script = `
       import { startEmbedded } from "./tests/support/embedded.mjs";
