@@ -17,8 +17,9 @@ export class ImageFault extends Error {}
 class Whole {
   /** Whether it is the host's own; asked once. */
   own;
-  /** Its ends as they were seen first. */
-  #edges;
+  /** Its first bytes, and its last, as they were seen first. */
+  #head;
+  #tail;
 
   constructor(blob, size, isCopy) {
     this.blob = blob;
@@ -37,22 +38,22 @@ class Whole {
     return bytes;
   }
 
+  /** A piece as somebody looks at it, by which the Blob is known again. */
+  async look(from, to) {
+    const bytes = await this.read(from, to);
+    if (from === 0) this.#head ??= bytes.slice(0, EDGE_BYTES);
+    return bytes;
+  }
+
   /** Fails when it can't be read any more, or is not what it was. Only Chromium and Node see that by themselves. */
   async check() {
     if (this.isCopy) return;
     const { size } = this;
-    const ends =
-      size <= 2 * EDGE_BYTES
-        ? [[0, size]]
-        : [
-            [0, EDGE_BYTES],
-            [size - EDGE_BYTES, size],
-          ];
-    const edges = await Promise.all(ends.map(([from, to]) => this.read(from, to)));
-    this.#edges ??= edges;
-    if (!edges.every((edge, index) => isSame(edge, this.#edges[index]))) {
-      throw new ImageFault("has changed since it was given");
-    }
+    const ahead = this.#head?.length ?? Math.min(EDGE_BYTES, size);
+    const [head, tail] = await Promise.all([this.read(0, ahead), this.read(Math.max(size - EDGE_BYTES, ahead), size)]);
+    this.#head ??= head;
+    this.#tail ??= tail;
+    if (!isSame(head, this.#head) || !isSame(tail, this.#tail)) throw new ImageFault("has changed since it was given");
   }
 }
 
@@ -157,22 +158,23 @@ export const readPiece = (image, from, to) =>
 
 function pieceOf(part, from, to) {
   const end = Math.min(part.from + to, part.to);
-  return seen(part.whole, Math.min(part.from + from, end), end);
+  return asTheHostSays(part.whole.look(Math.min(part.from + from, end), end));
 }
 
-/** All bytes as an ArrayBuffer. */
+/** All bytes as an ArrayBuffer, of a Blob that is what it was. */
 export const wholeImage = async (image) =>
-  image instanceof Part ? (await seen(image.whole, image.from, image.to)).buffer : image.buffer;
+  image instanceof Part ? (await asTheHostSays(wholeOf(image))).buffer : image.buffer;
 
-/** Bytes of a Blob that is what it was. Fails with what its host says of it. */
-async function seen(whole, from, to) {
-  try {
-    await whole.check();
-    return await whole.read(from, to);
-  } catch (fault) {
-    throw fault.cause ?? fault;
-  }
+async function wholeOf({ whole, from, to }) {
+  await whole.check();
+  return whole.read(from, to);
 }
+
+/** Fails with what the host itself says of an image. */
+const asTheHostSays = (reading) =>
+  reading.catch((fault) => {
+    throw fault.cause ?? fault;
+  });
 
 /** Fails when the image of a request is no more what it was. */
 export async function checkImage(payload) {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { cp, mkdtemp, readFile, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { createSinkFromEnv, ImagenCloudError, isImagenCloudError, signedUrl, sync } from "imagen-cloud";
@@ -253,7 +253,9 @@ test("an error is a real Error with a stack, and the guard knows one of another 
 
 test("a wasm that cannot be loaded is load_failed for every call, and the next call tries again", async (t) => {
   const { load, wasm } = await copyOfPackage(t);
-  await rename(wasm, `${wasm}.away`);
+  // Nor can its bytes, which the loader for Node has beside it.
+  const inline = join(dirname(wasm), "inline.js");
+  await Promise.all([rename(wasm, `${wasm}.away`), rm(inline)]);
   const copy = await load();
   const calls = [
     () => copy.init(),

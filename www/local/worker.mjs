@@ -28,6 +28,8 @@ export async function startWorker({ bindings, log, rateLimit, inspect = false, d
   const miniflare = new Miniflare({
     cf: false,
     telemetry: { enabled: false },
+    // One for all processes of this user: another Worker of this name, of a second clone or test, would get our messages.
+    enableDevRegistry: false,
     log: new Log(LogLevel.ERROR),
     handleStructuredLogs: ({ message }) => log(message),
     ...(inspect ? { inspectorPort: 0 } : {}),
