@@ -13,6 +13,7 @@ import { after, before, test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { brotliCompressSync } from "node:zlib";
+import { createSink } from "imagen-cloud";
 import { startBrowser } from "../support/browser.mjs";
 import { startEmbedded } from "../support/embedded.mjs";
 import { startSite } from "../support/site.mjs";
@@ -386,8 +387,12 @@ async function inNext({ folder, browser, given }, version, command, ask) {
   const program = path.join(folder, "node_modules/next/dist/bin/next");
   // Not Vite's, which sets NODE_ENV for all of this process.
   const { NODE_ENV: _, ...usual } = process.env;
-  const env = { ...usual, NEXT_TELEMETRY_DISABLED: "1" };
-  if (command === "start") await run(process.execPath, [program, "build"], { cwd: folder, env });
+  const env = { ...usual, NEXT_TELEMETRY_DISABLED: "1", SIGNED: JSON.stringify(await stored(given)) };
+  if (command === "start") {
+    const { stdout } = await run(process.execPath, [program, "build"], { cwd: folder, env });
+    // It asks for what may not be prerendered, and Next.js hears of that by an error that has to reach it.
+    assert.match(stdout, /ƒ \/signed/);
+  }
   const port = await freePort();
   const args = [program, command, "--port", String(port), "--hostname", "127.0.0.1"];
   const child = spawn(process.execPath, args, { cwd: folder, env, detached: true, stdio: ["ignore", "pipe", "pipe"] });
@@ -400,11 +405,22 @@ async function inNext({ folder, browser, given }, version, command, ask) {
   }
   try {
     await until(() => said.includes("Ready in"), `Next.js ${version} ${command}`, 240_000);
-    return { answer: await onPage(browser, `http://127.0.0.1:${port}/`, ask, given), files: [] };
+    const page = `http://127.0.0.1:${port}/`;
+    const answer = await onPage(browser, page, ask, given);
+    assert.match(await (await fetch(`${page}signed`)).text(), /href="[^"]*\/object\/sign\/[^"]*"/);
+    return { answer, files: [] };
   } finally {
     process.kill(-child.pid, "SIGKILL");
     await ended;
   }
+}
+
+/** An image that is there, for a server component to ask for its URL. */
+async function stored({ sink: options, accessToken: token, image, about }) {
+  const sink = await createSink({ ...options, accessToken: () => token });
+  const { storagePath } = await sink.sync({ ...about, slug: "stored", image: Buffer.from(image, "base64") });
+  sink.free();
+  return { ...options, token, storagePath };
 }
 
 async function freePort() {
@@ -478,7 +494,12 @@ async function inWorkerd(folder, files, given) {
     compatibilityDate: JSON.parse(await readFile(path.join(folder, "wrangler.jsonc"), "utf8")).compatibility_date,
     manifest: { mainModule: "index.js", modules },
   };
-  const miniflare = new Miniflare({ cf: false, telemetry: { enabled: false }, workers: [{ config }] });
+  const miniflare = new Miniflare({
+    cf: false,
+    telemetry: { enabled: false },
+    enableDevRegistry: false,
+    workers: [{ config }],
+  });
   try {
     const answer = await miniflare.dispatchFetch("http://fixture/", { method: "POST", body: JSON.stringify(given) });
     return await answer.json();
