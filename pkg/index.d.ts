@@ -111,7 +111,7 @@ export interface SyncRequest {
   image: ImageSource;
   /** Ending of the object's name; a dot before it is taken off. Default: by the image's bytes, else `"png"`. */
   ext?: string;
-  /** MIME type. Default: by the bytes, else a Blob's own `type`, else `"image/png"`. Bytes plainly of another type are refused. */
+  /** MIME type. Default: by the bytes, else a Blob's own `type`, else `"image/png"`. Bytes of another type are refused. */
   mimeType?: string;
   /** What the image was made from; its SHA-256 goes into `prompt_hash`. Not shortened, no NUL, up to 2^22 characters. */
   prompt: string;
@@ -281,7 +281,10 @@ export type ErrorCode =
   | "secret_key_in_browser"
   /** A field of the request is missing or malformed; `field` names it. */
   | "invalid_request"
-  /** The image is empty, unreadable, changed since it was given (a file), no image though `requireImage`, or plainly of another type than declared. */
+  /**
+   * The image is empty, unreadable, changed since it was given (a file), no image though `requireImage`, or plainly of
+   * another type than declared.
+   */
   | "invalid_image"
   /** The WebAssembly could not be loaded: not found, or not allowed by the page's CSP (`wasm-unsafe-eval`). */
   | "load_failed"
@@ -327,7 +330,7 @@ export type ErrorCode =
   | "outbox_full"
   /** The browser's storage is full. */
   | "quota_exceeded"
-  /** IndexedDB or Web Locks are missing, blocked or broken here: private window, insecure page, damaged database. */
+  /** IndexedDB or Web Locks are missing, blocked, broken or silent here: private window, insecure page, damaged database. */
   | "storage_unavailable"
   /** The outbox was written by a newer version of this package. */
   | "outbox_too_new"
@@ -442,15 +445,16 @@ export interface Drained {
   /** Images that wait for another try. */
   waiting: number;
   /**
-   * Why it stopped before every image was tried: nobody is signed in, somebody else is, the outbox is paused, or a gateway
-   * lets nobody through (`unavailable`).
+   * Why it stopped before every image was tried: nobody is signed in (`token_unavailable`), the token was refused
+   * (`unauthorized`), somebody else is signed in (`wrong_user`), the outbox is paused, or a gateway lets nobody through
+   * (`unavailable`).
    */
   stopped?: "token_unavailable" | "unauthorized" | "wrong_user" | "paused" | "unavailable";
 }
 
 /**
- * Images on their way, kept in IndexedDB, with a second copy in Cache Storage, until their rows are confirmed. There is one outbox for every `ownerUserId`;
- * all tabs and the service worker share it, and one of them drains at a time.
+ * Images on their way, kept in IndexedDB, with a second copy in Cache Storage, until their rows are confirmed. There is one
+ * outbox for every `ownerUserId`; all tabs and the service worker share it, and one of them drains at a time.
  */
 export interface Outbox {
   /**

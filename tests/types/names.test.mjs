@@ -5,19 +5,23 @@ import { test } from "node:test";
 import * as read from "../../src/api/read.js";
 
 const source = (path) => readFile(new URL(`../../${path}`, import.meta.url), "utf8");
-const [types, reference, errorsPage, errors, jobs, readRs, ...loaders] = await Promise.all(
-  [
-    "pkg/index.d.ts",
-    "docs/reference.md",
-    "docs/errors.md",
-    "src/error.rs",
-    "src/outbox.rs",
-    "src/api/read.rs",
-    "pkg/api.js",
-    "pkg/outbox.js",
-    "pkg/store.js",
-  ].map(source),
-);
+const [types, reference, errorsPage, outboxPage, workerPage, problems, errors, jobs, readRs, ...loaders] =
+  await Promise.all(
+    [
+      "pkg/index.d.ts",
+      "docs/reference.md",
+      "docs/errors.md",
+      "docs/outbox.md",
+      "www/worker/README.md",
+      "www/worker/src/problem.ts",
+      "src/error.rs",
+      "src/outbox.rs",
+      "src/api/read.rs",
+      "pkg/api.js",
+      "pkg/outbox.js",
+      "pkg/store.js",
+    ].map(source),
+  );
 const interfaces = readInterfaces(types);
 
 /** An interface of the types, and what of the code and of docs/reference.md has to have the same names. */
@@ -63,6 +67,36 @@ test("the error codes and stages are those of the code, and docs/errors.md expla
 test("a job's states are those of the code", () => {
   const [, states] = types.match(/interface OutboxJob \{.*?readonly state: ([^;]+);/s);
   assert.deepEqual(sorted(states.match(/[\w-]+/g)), sorted(literals(jobs, "State")));
+});
+
+test("the reasons to stop a drain are explained in docs/outbox.md", () => {
+  const [, reasons] = types.match(/^ {2}stopped\?: ([^;]+);/m);
+  const [, table] = outboxPage.match(/^\| `stopped` \|(.*?)\n\n/ms);
+  assert.deepEqual(sorted(reasons.match(/\w+/g)), sorted([...table.matchAll(/^\| `(\w+)`/gm)].map(([, name]) => name)));
+});
+
+test("the states of a job are explained in docs/outbox.md", () => {
+  const [, table] = outboxPage.match(/^\| state of a job \|(.*?)\n\n/ms);
+  const told = [...literals(jobs, "State"), "done"];
+  assert.deepEqual(sorted([...table.matchAll(/^\| `([\w-]+)`/gm)].map(([, name]) => name)), sorted(told));
+});
+
+test("the Worker's page has its problems as callers are told of them", () => {
+  const given = problems.matchAll(/^ {2}(\w+): \[(\d+), "[^"]*", "([^"]*)"\]/gm);
+  const rows = [...given].map(([, code, status, detail]) => `| \`${code}\` | ${status} | ${detail} |`);
+  assert.ok(rows.length > 20, `${rows.length} problems`);
+  const [, table] = workerPage.match(/^\| `code` \| status \|.*?\n.*?\n(.*?)\n\n/ms);
+  assert.deepEqual(table.split("\n"), rows);
+});
+
+test("every exported function is in the table of docs/reference.md", () => {
+  const functions = [...types.matchAll(/^export (?:function|class) (\w+)/gm)].map(([, name]) => name);
+  const members = ["Sink", "Relay", "Outbox"].flatMap((name) => interfaces[name]);
+  const [, table] = reference.match(/^## Functions\n(.*?)^## /ms);
+  const missing = [...functions, ...members].filter(
+    (name) => !new RegExp(`[\`.]${name}\\b|, \`${name}\\b`).test(table),
+  );
+  assert.deepEqual(missing, []);
 });
 
 test("every exported name and every member of one has a comment", () => {
