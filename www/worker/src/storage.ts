@@ -82,14 +82,22 @@ export class StoredImage extends Blob {
 }
 
 /** A server may send more than it was asked for. */
-async function readPiece(path: string, from: number, to: number, settings: Settings): Promise<Blob> {
+function readPiece(path: string, from: number, to: number, settings: Settings): Promise<Blob> {
   const range = `bytes=${from}-${to - 1}`;
-  const answer = await send("GET", inBucket(path), settings, { range }).catch((cause: unknown) => {
-    throw new Problem("unavailable", { cause });
+  return untilAnswered(settings, async () => {
+    const answer = await send("GET", inBucket(path), settings, { range });
+    if (!answer.ok) {
+      const told = await read(answer);
+      // Another commit has just taken it away.
+      if (told.status === 404) throw new Problem("not_uploaded");
+      insist(told);
+    }
+    return takePiece(answer, answer.status === 206 ? 0 : from, to - from);
   });
-  if (!answer.ok) insist(await read(answer));
-  const skipped = answer.status === 206 ? 0 : from;
-  const wanted = to - from;
+}
+
+/** Some of an answer's bytes, and no more than those. */
+async function takePiece(answer: Response, skipped: number, wanted: number): Promise<Blob> {
   const chunks: Uint8Array<ArrayBuffer>[] = [];
   let [passed, size] = [0, 0];
   const reader = answer.body?.getReader();
@@ -158,22 +166,30 @@ interface Answer {
   body: unknown;
 }
 
-/** Asks until there is an answer; all that is asked here may be asked twice. */
-async function ask(
+function ask(
   method: string,
   route: string,
   settings: Settings,
   headers: Record<string, string> = {},
   json?: object,
 ): Promise<Answer> {
+  return untilAnswered(settings, async () => {
+    const answer = await read(await send(method, route, settings, headers, json));
+    if (isTransient(answer.status)) throw new Error(`Storage answered ${answer.status}`);
+    return answer;
+  });
+}
+
+/** Tries again what failed by trouble that may pass; all that is asked here may be asked twice. */
+async function untilAnswered<T>(settings: Settings, once: () => Promise<T>): Promise<T> {
   for (let attempt = 0; ; attempt++) {
-    const outcome = await send(method, route, settings, headers, json)
-      .then(read)
-      .catch((cause: unknown) => ({ cause }));
-    if ("status" in outcome && !isTransient(outcome.status)) return outcome;
-    const cause = "cause" in outcome ? outcome.cause : new Error(`Storage answered ${outcome.status}`);
-    if (attempt === 2) throw new Problem("unavailable", { cause });
-    await scheduler.wait(settings.syncBackoffMs * 2 ** attempt * (0.5 + Math.random()));
+    try {
+      return await once();
+    } catch (cause) {
+      if (cause instanceof Problem && cause.code !== "unavailable") throw cause;
+      if (attempt === 2) throw new Problem("unavailable", { cause });
+      await scheduler.wait(settings.syncBackoffMs * 2 ** attempt * (0.5 + Math.random()));
+    }
   }
 }
 
