@@ -39,7 +39,9 @@ test("every TypeScript and JavaScript example of the READMEs and docs/ compiles"
   const pages = [
     "README.md",
     "pkg/README.md",
-    ...(await readdir(new URL("docs", REPOSITORY))).map((page) => `docs/${page}`),
+    ...(await readdir(new URL("docs", REPOSITORY)))
+      .filter((page) => page.endsWith(".md"))
+      .map((page) => `docs/${page}`),
   ];
   const folder = new URL("target/examples/", REPOSITORY);
   await rm(folder, { recursive: true, force: true });
