@@ -129,7 +129,9 @@ impl<P: Platform> Client<P> {
         let columns = self.columns(&rows);
         let build = || row::insert_many(&self.config, &rows, &columns);
         let inserted = self.until_answered(call, Stage::Insert, &build, &row::read_ids).await?;
-        let mut confirmed: BTreeSet<String> = inserted.split([',']).map(str::to_owned).collect();
+        // One by one: to collect them would sort them first, by code that nothing else needs.
+        let mut confirmed = BTreeSet::new();
+        confirmed.extend(inserted.split([',']).map(str::to_owned));
         // Left out of the answer is a row whose id was there before: an earlier attempt's, or another one's.
         let missing: Vec<&Shipment<P::Bytes>> = group
             .iter()
