@@ -290,10 +290,15 @@ export class Outbox {
   #heard(message) {
     const change = readChange(message);
     if (!change || this.#closing.signal.aborted) return;
-    if (change.state === "paused") this.#draining?.abort();
+    if (change.state === "paused") this.#rest().catch(() => undefined);
     if (change.state === "resumed" && this.#options.automatic) this.#wake(true);
     if (["queued", "uploaded", "discarded"].includes(change.state)) this.#courier.lookAgain();
     this.#announce(change);
+  }
+
+  /** Ends what is under way if there is a pause: anybody of this origin may say so, but what the store says counts. */
+  async #rest() {
+    if (await this.isPaused()) this.#draining?.abort();
   }
 
   #announce(change) {

@@ -113,6 +113,22 @@ test("foreign messages on the outbox's channel are no changes, and do no harm", 
   await world.arrived(user, [1], [result]);
 });
 
+test("a foreign message of a pause that there is not stops nothing", async (t) => {
+  const user = await world.user();
+  const context = await world.context(t);
+  const tab = await world.tab(t, user, { context });
+  const other = await world.tab(t, user, { context, open: false });
+  const result = await tab.enqueue(1);
+  const hold = world.recorder.hold({ method: "PUT", at: "request", image: user.id });
+  const drained = tab.drain();
+  await hold.reached;
+  await other.page.evaluate((name) => new BroadcastChannel(name).postMessage({ state: "paused" }), databaseOf(user));
+  await until(async () => (await tab.changes()).some(({ state }) => state === "paused"), "the message");
+  hold.release();
+  assert.deepEqual(await drained, { done: 1, failed: 0, waiting: 0 });
+  await world.arrived(user, [1], [result]);
+});
+
 test("what only the outbox is meant to see of a job is not told", async (t) => {
   const user = await world.user();
   const tab = await world.tab(t, user);
