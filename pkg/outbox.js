@@ -107,8 +107,9 @@ export class Outbox {
     return (await this.#store.records()).map((record) => tellOf(this.#store.read(record), record));
   }
 
-  async image(id) {
+  async image(given) {
     this.#open();
+    const id = idOf(given);
     const job = (await this.list()).find((job) => job.id === id);
     if (!job) throw missing(id);
     const image = await this.#store.image(id);
@@ -121,15 +122,16 @@ export class Outbox {
   }
 
   async retry(id) {
-    await this.#open().retry(String(id));
+    await this.#open().retry(idOf(id));
     if (this.#options.automatic) this.#wake(false);
   }
 
-  async discard(id) {
+  async discard(given) {
     this.#open();
+    const id = idOf(given);
     const records = await this.#store.records();
-    if (!(await this.#store.remove(String(id)))) throw missing(id);
-    this.#letGo(records.filter((record) => record.id === String(id)));
+    if (!(await this.#store.remove(id))) throw missing(id);
+    this.#letGo(records.filter((record) => record.id === id));
   }
 
   async clear() {
@@ -372,7 +374,10 @@ function readError({ error: { stage, code, message, ...details }, state, attempt
   return failed(stage, code, message, { retryable: state !== "failed", attempts, ...details }).toJSON();
 }
 
-const missing = (id) => failed("outbox", "job_missing", `outbox: no job ${String(id).slice(0, 64)}`);
+/** A job's id, whatever way of writing it is given. */
+const idOf = (given) => Courier.idOf(String(given));
+
+const missing = (id) => failed("outbox", "job_missing", `outbox: no job ${id.slice(0, 64)}`);
 
 /** @param {() => Outbox | Promise<Outbox>} open */
 export function drainInBackground(open) {

@@ -9,7 +9,7 @@ use crate::image::{Format, Header};
 use crate::json::{Json, ObjectText};
 use crate::limits;
 use crate::path::StoragePath;
-use crate::text::{is_header_safe, name};
+use crate::text::{canonical_id, is_header_safe, name};
 
 const IMAGE_ID: &str = "imageId";
 
@@ -162,15 +162,14 @@ impl<B> SyncRequest<B> {
             (ext, _) => ext,
         };
         let storage_path = StoragePath::build(&config.path_prefix, &self.date, &self.slug, self.seed, ext)?;
-        let id = match &self.image_id {
-            Some(id) => Uuid::try_parse(id).map_err(|_| Error::field(IMAGE_ID, "is no UUID"))?,
+        let image_id = match &self.image_id {
+            Some(id) => canonical_id(id).ok_or_else(|| Error::field(IMAGE_ID, "is no UUID"))?,
             None => {
                 let random =
                     random.ok_or_else(|| Error::field(IMAGE_ID, "is needed here: the host has no random numbers"))?;
-                uuid::Builder::from_random_bytes(random).into_uuid()
+                uuid::Builder::from_random_bytes(random).into_uuid().to_string()
             }
         };
-        let image_id = id.to_string();
         let measured = header.and_then(|header| header.size).unwrap_or_default();
         let row = self.row(config, &storage_path, &image_id, measured);
         let request = self.relayed(ext, &mime_type, &image_id);

@@ -1,5 +1,7 @@
 //! Short texts out of long or secret ones.
 
+use uuid::Uuid;
+
 use crate::base64;
 
 /// Bytes of a server's answer that an error quotes at most.
@@ -137,6 +139,11 @@ pub fn has_bearer(token: &str) -> bool {
 pub fn bare_token(token: &str) -> &str {
     let token = token.trim();
     if has_bearer(token) { token.get(7..).unwrap_or_default().trim_start() } else { token }
+}
+
+/// A UUID in the one way of writing that the database has for it; `None` for what is none.
+pub fn canonical_id(id: &str) -> Option<String> {
+    Uuid::try_parse(id).ok().map(|id| id.to_string())
 }
 
 /// Whether a text may stand in an HTTP header: visible ASCII and inner spaces.

@@ -14,6 +14,7 @@ use crate::outbox::{Job, State};
 use crate::platform::host::Host;
 use crate::platform::js;
 use crate::platform::store::HostStore;
+use crate::text::canonical_id;
 
 /// Images on their way, kept in a store until their rows are confirmed.
 #[wasm_bindgen]
@@ -54,6 +55,12 @@ impl Outbox {
     #[wasm_bindgen(js_name = isState)]
     pub fn is_state(name: &str) -> bool {
         State::parse(name).is_some()
+    }
+
+    /// An id as the jobs have theirs, whatever way of writing a UUID it comes in.
+    #[wasm_bindgen(js_name = idOf)]
+    pub fn id_of(id: &str) -> String {
+        canonical_id(id).unwrap_or_else(|| id.to_owned())
     }
 
     /// Stores a request and its image. Resolves to `{ storagePath, imageId }`.

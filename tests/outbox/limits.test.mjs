@@ -120,6 +120,24 @@ test("retry and discard of a job that is not there are refused with job_missing"
   }
 });
 
+test("image, retry and discard find a job by its id in any way of writing it", async (t) => {
+  const user = await world.user();
+  const tab = await world.tab(t, user);
+  for (const write of [
+    (id) => id.toUpperCase(),
+    (id) => `{${id}}`,
+    (id) => id.replaceAll("-", ""),
+    (id) => `urn:uuid:${id}`,
+  ]) {
+    const { imageId } = await tab.enqueue(1);
+    const id = write(imageId);
+    assert.deepEqual((await tab.image(id)).bytes, imageBytes(1), id);
+    await tab.retry(id);
+    await tab.discard(id);
+    assert.deepEqual(await tab.list(), [], id);
+  }
+});
+
 test("clear forgets all jobs and images", async (t) => {
   const user = await world.user();
   const tab = await world.tab(t, user);
