@@ -75,7 +75,7 @@ export class Outbox {
   }
 
   constructor(target, options) {
-    this.#store = new Store(target.ownerUserId);
+    this.#store = new Store(target.ownerUserId, target.ownerAsGiven);
     this.#name = this.#store.name;
     const changed = (id, state, text) => this.#changed(id, state, text);
     this.#courier =

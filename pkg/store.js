@@ -23,10 +23,13 @@ export class Store {
 
   #ownerUserId;
 
-  /** @param {string} ownerUserId whose jobs it holds */
-  constructor(ownerUserId) {
+  /**
+   * @param {string} ownerUserId whose jobs it holds
+   * @param {string} asGiven the same in the way of writing that names the database, as it did in 0.1.0
+   */
+  constructor(ownerUserId, asGiven) {
     this.#ownerUserId = ownerUserId;
-    this.#name = `imagen-cloud-outbox-${ownerUserId}`;
+    this.#name = `imagen-cloud-outbox-${asGiven}`;
     this.#copies = new Copies(this.#name);
   }
 

@@ -270,6 +270,11 @@ impl<P: Platform> Client<P> {
         &self.config.owner_user_id
     }
 
+    /// The owner as the options have it.
+    pub fn owner_as_given(&self) -> &str {
+        &self.config.owner_as_given
+    }
+
     /// Whether images go through the Worker, which then does the rest.
     pub fn is_relay(&self) -> bool {
         self.config.relay

@@ -1,12 +1,10 @@
 //! Options or the environment become a checked [`Config`].
 
-use uuid::Uuid;
-
 use crate::error::{Code, Error, Stage};
 use crate::json::Json;
 use crate::path;
 use crate::retry::Policy;
-use crate::text::{contains, has_bearer, is_header_safe, jwt_claims};
+use crate::text::{canonical_id, contains, has_bearer, is_header_safe, jwt_claims};
 
 /// The environment's names of the keys, the first that is set counts.
 pub const ENV_KEYS: [&str; 4] =
@@ -59,6 +57,8 @@ pub struct Config {
     pub api_key: String,
     /// May be empty: then nothing can be synced.
     pub owner_user_id: String,
+    /// The same as it was given, by which an outbox of the owner's is found: 0.1.0 knew no other way of writing it.
+    pub owner_as_given: String,
     pub bucket: String,
     pub schema: String,
     pub table: String,
@@ -85,8 +85,8 @@ impl Config {
         let mut config = Self { must_be_public, ..Self::with_defaults(options) };
         if config.has_uuid_owners() {
             // One way of writing it, as the database and the user's token have it.
-            if let Ok(owner) = Uuid::try_parse(&config.owner_user_id) {
-                config.owner_user_id = owner.to_string();
+            if let Some(owner) = canonical_id(&config.owner_user_id) {
+                config.owner_user_id = owner;
             }
         }
         if config.relay {
@@ -104,6 +104,7 @@ impl Config {
         Self {
             url: or(options.url, ""),
             api_key: or(options.api_key, ""),
+            owner_as_given: options.owner_user_id.clone().unwrap_or_default(),
             owner_user_id: or(options.owner_user_id, ""),
             bucket: or(options.bucket, "imagen-generated"),
             schema: or(options.schema, SCHEMA),
@@ -175,8 +176,8 @@ impl Config {
 
     /// Reads the environment through `get`. The error names what is missing: URL, key or both.
     pub fn options_from_env(
-        get: impl Fn(&str) -> Option<String>,
-        parse_json: impl Fn(&str) -> Option<Json>,
+        get: &dyn Fn(&str) -> Option<String>,
+        parse_json: &dyn Fn(&str) -> Option<Json>,
     ) -> Result<Options, Error> {
         let get = |name: &str| get(name).filter(|value| !value.is_empty());
         let default_key = || parse_json(&get(ENV_KEY_RING)?)?.text("default").map(str::to_owned);
@@ -286,6 +287,10 @@ mod tests {
         let owned = |owner: &str| Options { owner_user_id: Some(owner.to_owned()), ..relay() };
         let config = Config::new(owned("{7D6F2B8E-1111-4222-8333-444455556666}"), true).unwrap();
         assert_eq!(config.path_prefix, "7d6f2b8e-1111-4222-8333-444455556666", "as the Worker has it of the token");
+        assert_eq!(
+            config.owner_as_given, "{7D6F2B8E-1111-4222-8333-444455556666}",
+            "an outbox of 0.1.0 is found by it"
+        );
         assert_eq!(fault(owned("a/../b")).as_deref(), Some("ownerUserId"));
     }
 
@@ -347,7 +352,7 @@ mod tests {
     fn the_environment_falls_back_and_switches_off() {
         let from = |pairs: &'static [(&str, &str)]| {
             let get = |name: &str| pairs.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-            Config::options_from_env(get, crate::json::tests::parse)
+            Config::options_from_env(&get, &crate::json::tests::parse)
         };
         let key = |pairs| from(pairs).ok().and_then(|options| options.api_key);
         assert_eq!(
@@ -368,7 +373,7 @@ mod tests {
                 "SUPABASE_SECRET_KEYS" => Some(broken.to_owned()),
                 _ => None,
             };
-            assert!(Config::options_from_env(get, crate::json::tests::parse).is_err(), "{broken}");
+            assert!(Config::options_from_env(&get, &crate::json::tests::parse).is_err(), "{broken}");
         }
         for (pairs, field, missing) in [
             (

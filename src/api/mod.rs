@@ -46,7 +46,7 @@ impl Sink {
         }
         let required = read::env_options(&options).map_err(error::to_js)?;
         let options =
-            match Config::options_from_env(|name| read::env(&env, name), |text| Host::default().parse_json(text)) {
+            match Config::options_from_env(&|name| read::env(&env, name), &|text| Host::default().parse_json(text)) {
                 Err(missing) if required => return Err(error::to_js(missing)),
                 Err(_) => return Ok(None),
                 Ok(options) => options,
@@ -59,6 +59,12 @@ impl Sink {
     #[wasm_bindgen(getter, js_name = ownerUserId)]
     pub fn owner_user_id(&self) -> String {
         self.client.owner_user_id().to_owned()
+    }
+
+    /// The same as it was given.
+    #[wasm_bindgen(getter, js_name = ownerAsGiven)]
+    pub fn owner_as_given(&self) -> String {
+        self.client.owner_as_given().to_owned()
     }
 
     /// Uploads an image and inserts its row. Resolves to `{ storagePath, imageId }`.
@@ -127,6 +133,12 @@ impl Relay {
     #[wasm_bindgen(getter, js_name = ownerUserId)]
     pub fn owner_user_id(&self) -> String {
         self.client.owner_user_id().to_owned()
+    }
+
+    /// The same as it was given.
+    #[wasm_bindgen(getter, js_name = ownerAsGiven)]
+    pub fn owner_as_given(&self) -> String {
+        self.client.owner_as_given().to_owned()
     }
 
     /// Hands an image over. Resolves to `{ storagePath, imageId }`, with `queued: true` while it is on its way.

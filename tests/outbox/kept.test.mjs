@@ -1,10 +1,21 @@
 // What an earlier version left in the browsers of its users is read and delivered by this one.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { outboxWorld } from "../support/outbox.mjs";
+import { databaseOf, outboxWorld } from "../support/outbox.mjs";
 import { putIntoIndexedDb, readKept, signInKept } from "./kept/load.mjs";
 
 const world = outboxWorld();
+
+test("an outbox of 0.1.0 is found by its owner as the application writes it", async (t) => {
+  const user = await world.user();
+  const ownerUserId = user.id.toUpperCase();
+  const tab = await world.tab(t, user, { sink: { ownerUserId } });
+  const result = await tab.enqueue(1);
+  const names = await tab.page.evaluate(async () => (await indexedDB.databases()).map(({ name }) => name));
+  assert.deepEqual(names, [databaseOf({ id: ownerUserId })]);
+  assert.deepEqual(await tab.drain(), { done: 1, failed: 0, waiting: 0 });
+  await world.arrived(user, [1], [result]);
+});
 
 test("a database that 0.1.0 wrote, with jobs in every state, is listed and drained", async (t) => {
   const kept = await readKept("version-1");
