@@ -24,7 +24,7 @@ pub fn holds(input: &[u8]) {
         "SUPABASE_SERVICE_KEY" => some(&api_key),
         _ => None,
     };
-    if let Ok(options) = Config::options_from_env(given, |_| None) {
+    if let Ok(options) = Config::options_from_env(&given, &|_| None) {
         let _ = Config::new(options, true);
     }
     let Ok(config) = Config::new(options.clone(), false) else { return };
