@@ -470,7 +470,10 @@ export interface Outbox {
   drain(): Promise<Drained>;
   /** The unfinished jobs, the oldest first. */
   list(): Promise<OutboxJob[]>;
-  /** The image of a job; here and below by its id in any way of writing it. Rejects with `job_missing`, or with `job_unreadable` where it is damaged. */
+  /**
+   * The image of a job; here and below by its id in any spelling. Rejects with `job_missing`, or with `job_unreadable` where
+   * it is damaged.
+   */
   image(id: string): Promise<Blob>;
   /** Makes a `failed` or waiting job ready to be tried again; an `automatic` outbox then drains. Rejects with `job_missing`. */
   retry(id: string): Promise<void>;
