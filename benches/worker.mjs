@@ -13,13 +13,14 @@ export const title = "worker: CPU time of workerd's process, a request";
 export const notes = [
   "Each Worker has a process of workerd to itself, and a server that answers at once. A sample is the mean of some requests in a row, one at a time, by the CPU time of all of the process's threads.",
   "The peers check the user's token by jose and send image and row, or ask for a signed URL; ours does all that the Worker does, but for the rate limit and the bucket, which are services of the platform.",
-  "A first request is the first of a new process, from when it listens.",
+  "A first request is the first of a new process, from when it listens; a start is what the process took until then, the Worker's modules among it. What the empty Worker takes is workerd's own.",
   "A burst is so many forms of 200 kB at once, of 20 users. The live memory is the isolate's heap and buffers after a collection, the most of some samples, while the server takes a second to answer.",
   "The slow senders are 16 of one user, which announce 1 MB each and bring a byte a second; the upload is another user's.",
 ];
 
 const SECRET = "a-secret-of-the-bench-that-is-long-enough-for-it";
 const RAW = "raw + jose";
+const EMPTY = "an empty Worker";
 const KB = 1_000;
 const MB = 1_000_000;
 const ROUNDS = 8;
@@ -31,6 +32,15 @@ const requests = [
   ["POST 1 MB", 20, 1.3, (user) => post(user, MB)],
   ["POST 10 MB", 4, 1.3, (user) => post(user, 10 * MB)],
 ];
+
+/** Takes what comes: the rest of a first request is the Worker's own. */
+const emptyWorker = `
+  export default {
+    async fetch(request) {
+      await request.arrayBuffer();
+      return new Response();
+    },
+  };`;
 
 export async function run() {
   const server = await startServer();
@@ -50,10 +60,11 @@ export async function run() {
       written[name] = await writeWorker({ script }, env(server.url));
     }
     written["ours, slowly answered"] = await writeWorker(ours, env(slow.url));
-    const { "ours, slowly answered": slowly, ...all } = written;
+    written[EMPTY] = await writeWorker({ script: emptyWorker }, {});
+    const { "ours, slowly answered": slowly, [EMPTY]: _, ...all } = written;
     return [
       ...(await perRequest(all)),
-      ...(await firstRequests(all)),
+      ...(await firstRequests({ ...all, [EMPTY]: written[EMPTY] })),
       ...(await bursts(written.ours)),
       ...(await memory(slowly)),
       ...(await besideSlowSenders(written.ours)),
@@ -90,12 +101,14 @@ async function perRequest(all) {
 async function firstRequests(all) {
   const user = await someUser();
   const figures = [];
+  const starts = Object.fromEntries(Object.keys(all).map((name) => [name, []]));
   for (const [what, , , make] of requests.slice(0, 2)) {
     const samples = Object.fromEntries(Object.keys(all).map((name) => [name, []]));
     for (let round = 0; round < ROUNDS; round += 1) {
       for (const name of shuffled(Object.keys(all))) {
         const worker = await startWorkerd(all[name]);
         try {
+          starts[name].push(await worker.cpuMs());
           samples[name].push(await cpuOf(worker, make(user), 1));
         } finally {
           await worker.close();
@@ -104,7 +117,7 @@ async function firstRequests(all) {
     }
     figures.push(...beside(`first ${what}`, samples));
   }
-  return figures;
+  return [...figures, ...beside("start", starts)];
 }
 
 async function cpuOf(worker, request, count) {
