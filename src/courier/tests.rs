@@ -453,6 +453,26 @@ fn an_upload_in_pieces_goes_on_from_where_it_was_in_an_earlier_life() {
 }
 
 #[test]
+fn an_upload_whose_id_the_server_cannot_read_begins_anew() {
+    let (world, shelf) = world();
+    enqueue(&world, &open(&world, &shelf), &[450]);
+    world.troubles.replace((2..9).map(|nth| (nth, WorldTrouble::Fault(fault("cut before it arrives")))).collect());
+    drain(&world, &open(&world, &shelf)).unwrap();
+    assert!(shelf.job(&id_of(0)).unwrap().upload_id.is_some());
+    world.heal();
+    // As on a server that keeps its uploads in another way since: it refuses the id, by HEAD without a word.
+    world.uploads.borrow_mut().clear();
+    world.lie.replace(Some(Rc::new(|step, response| match step {
+        Step::Offset => answer_of(400, ""),
+        _ => response,
+    })));
+    let drain = || world.run(open(&world, &shelf).drain(true, Box::pin(pending()))).unwrap();
+    assert_eq!((drain().waiting, shelf.job(&id_of(0)).unwrap().upload_id), (1, None));
+    assert_eq!(drain().done, 1, "{:?}", world.steps());
+    assert_all_arrived(&world, &shelf, &[450], &"begun anew");
+}
+
+#[test]
 fn a_final_refusal_holds_nobody_up() {
     let (world, shelf) = world();
     let outbox = open(&world, &shelf);

@@ -206,10 +206,15 @@ impl Upload {
         Ok(Outcome::Known)
     }
 
+    /// What the server has of it counts for nothing any more.
+    pub fn start_anew(&mut self) {
+        *self = Self::new(self.total, self.chunk, None, self.commits);
+    }
+
     /// The server has no such unfinished upload: it has ended, or is lost.
     fn look_up_or_start_anew(&mut self) {
         if self.unfinished {
-            *self = Self::new(self.total, self.chunk, None, self.commits)
+            self.start_anew();
         } else {
             self.doubt = Doubt::End
         }
