@@ -1,7 +1,10 @@
 // What the page promises whoever works with it.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { enter, press, send, startSite } from "./support.mjs";
+import { fileURLToPath } from "node:url";
+import { barriers, enter, press, send, startSite } from "./support.mjs";
+
+const LIGHTHOUSE = fileURLToPath(new URL("../data/lighthouse.png", import.meta.url));
 
 let site;
 let page;
@@ -64,6 +67,98 @@ test("on a phone Send is in reach without scrolling", async () => {
     assert.equal(await isInView(page.locator("#send")), true, `${width} × ${height}`);
   }
   await page.setViewportSize({ width: 1280, height: 900 });
+});
+
+test("Back closes a picture's details, and its address opens it again", async () => {
+  const openedOf = (name) => page.getByRole("dialog", { name });
+  await page.getByRole("button", { name: "tile number 3" }).click();
+  await openedOf("tile number 3").waitFor();
+  assert.match(new URL(page.url()).hash, /^#\/image\/[0-9a-f-]{36}$/);
+  assert.equal(await page.locator("#details-image").evaluate((image) => getComputedStyle(image).objectFit), "contain");
+  const fullSize = await page.getByRole("link", { name: "Open full size" }).getAttribute("href");
+  assert.equal(fullSize, await page.locator("#details-image").getAttribute("src"));
+
+  await page.goBack();
+  await openedOf("tile number 3").waitFor({ state: "hidden" });
+  assert.equal(new URL(page.url()).hash, "");
+  await page.goForward();
+  await openedOf("tile number 3").waitFor();
+  await page.reload();
+  await openedOf("tile number 3").waitFor();
+
+  // From picture to picture, and not beyond the first.
+  await page.keyboard.press("ArrowRight");
+  await openedOf("tile number 2").waitFor();
+  await page.keyboard.press("ArrowLeft");
+  await openedOf("tile number 3").waitFor();
+  for (let i = 0; i < 10; i++) await page.keyboard.press("ArrowLeft");
+  assert.deepEqual(await barriers(page), []);
+  await page.keyboard.press("Escape");
+  await page.getByRole("dialog").waitFor({ state: "hidden" });
+  assert.equal(new URL(page.url()).hash, "");
+});
+
+test("what can be done with a picture is in reach at 200 % zoom, however long its words", async () => {
+  await send(page, { prompt: "a very long story of a picture ".repeat(120) });
+  await page.setViewportSize({ width: 640, height: 400 });
+  await page.locator("#grid li").first().getByRole("button").click();
+  for (const id of ["use-again", "full-size", "copy-link", "download", "details-close"]) {
+    assert.equal(await isInView(page.locator(`#${id}`)), true, id);
+  }
+  await page.keyboard.press("Escape");
+  await page.setViewportSize({ width: 1280, height: 900 });
+});
+
+test("words and seed of a picture come back to the stage", async () => {
+  await page.locator("#prompt").fill("something else");
+  await page.locator("#seed").fill("99");
+  await page.getByRole("button", { name: "tile number 4" }).click();
+  await page.getByRole("button", { name: "Use again" }).click();
+  await page.getByRole("dialog").waitFor({ state: "hidden" });
+  assert.equal(await page.locator("#prompt").inputValue(), "tile number 4");
+  assert.equal(await page.locator("#seed").inputValue(), "42");
+});
+
+test("Ctrl and Enter send", async () => {
+  await page.locator("#prompt").fill("by keys alone");
+  await page.locator("#prompt").press("Control+Enter");
+  await page.locator("#grid li", { hasText: "by keys alone" }).waitFor();
+});
+
+test("a draft outlives a reload and Back, with its seed", async () => {
+  await page.locator("#prompt").fill("unsent words");
+  await page.locator("#seed").fill("-17");
+  assert.equal(await page.locator("#prompt-count").textContent(), "12 of 4,000 characters");
+  await page.reload();
+  await page.locator("#prompt").waitFor();
+  assert.equal(await page.locator("#prompt").inputValue(), "unsent words");
+  await page.goto("about:blank");
+  await page.goBack({ waitUntil: "commit" });
+  await page.locator("#prompt").waitFor();
+  assert.equal(await page.locator("#prompt").inputValue(), "unsent words");
+  assert.equal(await page.locator("#seed").inputValue(), "-17");
+});
+
+test("a file takes words that were written for it, and gives the drawing its own back", async () => {
+  await page.locator("#prompt").fill("grandmother at the lake");
+  await page.locator("#file").setInputFiles(LIGHTHOUSE);
+  await page.locator("#file-preview").waitFor();
+  assert.equal(await page.locator("#prompt").inputValue(), "grandmother at the lake");
+  await page.locator("#prompt").fill("grandmother by the sea");
+  await page.locator("#file").setInputFiles(LIGHTHOUSE);
+  assert.equal(await page.locator("#prompt").inputValue(), "grandmother by the sea");
+  await page.getByRole("button", { name: "Back to drawing" }).click();
+  assert.equal(await page.locator("#prompt").inputValue(), "grandmother at the lake");
+  assert.equal(await page.locator("#seed").inputValue(), "-17");
+  assert.deepEqual(page.complaints, []);
+});
+
+test("who comes next finds no words of the user before", async () => {
+  await page.locator("#prompt").fill("a secret");
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await enter(page);
+  assert.equal(await page.locator("#prompt").inputValue(), "a lighthouse at dusk");
+  assert.equal(await page.evaluate(() => JSON.stringify({ ...sessionStorage, ...localStorage })), "{}");
 });
 
 /** Whether all of it can be seen, and nothing lies over it. */

@@ -37,7 +37,6 @@ const COLUMNS =
 
 /** The user's images, the newest first, of those older than `after`; row-level security leaves out everybody else's. */
 export async function readRows(session: Session, after?: Row): Promise<{ rows: Row[]; hasMore: boolean }> {
-  const { supabaseUrl, publishableKey } = session.config;
   const query = new URLSearchParams({
     select: COLUMNS,
     order: "created_at.desc,id",
@@ -48,6 +47,18 @@ export async function readRows(session: Session, after?: Row): Promise<{ rows: R
     const sameTime = `and(created_at.eq."${after.createdAt}",id.gt.${after.id})`;
     query.set("or", `(created_at.lt."${after.createdAt}",${sameTime})`);
   }
+  const rows = await read(session, query);
+  return { rows: rows.slice(0, PAGE), hasMore: rows.length > PAGE };
+}
+
+/** One of the user's images. */
+export async function readRow(session: Session, id: string): Promise<Row | undefined> {
+  const [row] = await read(session, new URLSearchParams({ select: COLUMNS, id: `eq.${id}` }));
+  return row;
+}
+
+async function read(session: Session, query: URLSearchParams): Promise<Row[]> {
+  const { supabaseUrl, publishableKey } = session.config;
   const answer = await fetch(`${supabaseUrl}/rest/v1/images?${query}`, {
     headers: {
       apikey: publishableKey,
@@ -56,8 +67,7 @@ export async function readRows(session: Session, after?: Row): Promise<{ rows: R
     },
   });
   if (!answer.ok) throw new Error(`The database answered ${answer.status}: ${(await answer.text()).slice(0, 300)}`);
-  const read = await answer.json();
-  return { rows: read.slice(0, PAGE).map(toRow), hasMore: read.length > PAGE };
+  return (await answer.json()).map(toRow);
 }
 
 /** Links to these images, signed with one request. */

@@ -35,7 +35,10 @@ async function start(): Promise<void> {
   const details = new Details(gallery, () => sink);
   const delivery = new Delivery({
     way: () => transport,
-    onEnqueue: (id, prompt) => outbox.remember(id, prompt),
+    onEnqueue: (id, prompt) => {
+      stage.sent();
+      outbox.remember(id, prompt);
+    },
     onArrived: () => gallery.arrived(),
   });
   const stage = new Stage(painter, () => delivery.forgetFailure());
@@ -83,12 +86,16 @@ async function start(): Promise<void> {
     outbox.close();
     leave();
     state.account.value = account;
-    if (!account) return;
+    if (!account) {
+      stage.close();
+      return;
+    }
     sink = openSink(config, session, account);
     sink.catch(() => {});
-    stage.clear();
+    stage.open(account.id);
     gallery.open(sink);
     travel(account);
+    details.follow();
   });
 
   const controls: Controls = {
@@ -99,6 +106,10 @@ async function start(): Promise<void> {
     outbox,
     gallery,
     details,
+    useAgain: ({ prompt, seed, backend }) => {
+      details.close();
+      stage.useAgain(prompt, backend === "upload" ? undefined : (seed ?? undefined));
+    },
     send: () => delivery.send(() => stage.picture()),
     travelBy: (route: Route) => {
       state.route.value = route;

@@ -18,8 +18,13 @@ const TYPES = ["image/png", "image/jpeg", "image/webp", "image/avif", "image/gif
 /** What some systems call a JPEG or an animated PNG. */
 const ALIASES = ["image/apng", "image/jpg", "image/pjpeg"];
 
+/** What phones make, and hardly any browser shows. */
+const isHeic = ({ type, name }: File) => /^image\/hei[cf]/.test(type) || /\.hei[cf]$/i.test(name);
+
 /** Why a file can't be sent, or `undefined`. */
 export function problemOfFile(file: File): string | undefined {
+  if (isHeic(file))
+    return `${file.name} is a HEIC photo, which browsers can't show. On an iPhone choose Settings, Camera, Formats, “Most Compatible” for new ones; an old one becomes a JPEG when you copy it into Files.`;
   if (![...TYPES, ...ALIASES].includes(file.type))
     return `${file.name || "This file"} is no PNG, JPEG, WebP, AVIF or GIF image.`;
   if (file.size > MAX_FILE_BYTES) return `${file.name} is larger than ${MAX_FILE_BYTES / 1024 / 1024} MB.`;

@@ -105,13 +105,20 @@ export const state = {
     isReadingMore: signal(false),
     hint: signal(""),
   },
-  details: { id: signal<string | undefined>(undefined), message: signal("") },
+  details: {
+    id: signal<string | undefined>(undefined),
+    /** A picture that its address asked for, and the gallery does not show yet. */
+    older: signal<Tile | undefined>(undefined),
+    message: signal(""),
+  },
 };
 
 /** The picture whose details are open. */
-export const openTile: ReadonlySignal<Tile | undefined> = computed(() =>
-  state.gallery.tiles.value.find(({ row }) => row.id === state.details.id.value),
-);
+export const openTile: ReadonlySignal<Tile | undefined> = computed(() => {
+  const { id, older } = state.details;
+  const isOpen = ({ row }: Tile) => row.id === id.value;
+  return state.gallery.tiles.value.find(isOpen) ?? [older.value].find((tile) => tile && isOpen(tile));
+});
 
 /** Tells one picture on the stage from another: by its words, and its seed or its file. */
 export const onStage: ReadonlySignal<string> = computed(() => {

@@ -6,24 +6,54 @@ import { openTile, state } from "../state";
 import { type Gallery, tileId } from "./gallery";
 
 const { id, message } = state.details;
+const { tiles } = state.gallery;
 
-/** All that is known of one picture. */
+/** All that is known of one picture. Its address is `#/image/<id>`, so that the browser's Back closes it. */
 export class Details {
+  /** Resolves when the browser has gone back to the page below, as it was asked to. */
+  #wentBack: Promise<void> = Promise.resolve();
+
   constructor(
     private readonly gallery: Gallery,
     private readonly sink: () => Promise<Sink> | undefined,
-  ) {}
+  ) {
+    addEventListener("popstate", () => this.follow());
+  }
 
-  open(imageId: string): void {
-    message.value = "";
-    id.value = imageId;
-    focusOn("details-title");
+  /** Opens what the page's address names, or closes what it doesn't. */
+  async follow(): Promise<void> {
+    const named = imageOf(location.hash);
+    if (named === id.value) return;
+    if (named === undefined) this.#hide();
+    else if (await this.gallery.find(named)) this.#show(named);
+    // Somebody else's, or gone.
+    else if (imageOf(location.hash) === named) history.replaceState(null, "", location.pathname);
+  }
+
+  async open(imageId: string): Promise<void> {
+    this.#show(imageId);
+    await this.#wentBack;
+    if (id.value === imageId) history.pushState({ isOverPage: true }, "", addressOf(imageId));
   }
 
   close(): void {
     if (id.value === undefined) return;
-    focusOn(tileId(id.value));
-    id.value = undefined;
+    this.#hide();
+    if (history.state?.isOverPage) {
+      this.#wentBack = new Promise((resolve) => addEventListener("popstate", () => resolve(), { once: true }));
+      history.back();
+    } else {
+      history.replaceState(null, "", location.pathname);
+    }
+  }
+
+  /** Goes on to a neighbour in the gallery, `by` 1 or -1, where there is one. */
+  move(by: 1 | -1): void {
+    const next = neighbour(by);
+    if (next === undefined) return;
+    message.value = "";
+    id.value = next;
+    history.replaceState(history.state, "", addressOf(next));
   }
 
   copyLink(): Promise<void> {
@@ -44,6 +74,17 @@ export class Details {
     });
   }
 
+  #show(imageId: string): void {
+    message.value = "";
+    id.value = imageId;
+    focusOn("details-title");
+  }
+
+  #hide(): void {
+    if (id.value !== undefined) focusOn(tileId(id.value));
+    id.value = undefined;
+  }
+
   /** Signed anew only where it has to be, since a click allows to copy but for a moment. */
   async #url(): Promise<string> {
     const tile = openTile.value;
@@ -59,4 +100,18 @@ export class Details {
       message.value = `That didn't work: ${adviceFor(error).title}.`;
     }
   }
+}
+
+/** The open picture's neighbour in the gallery. */
+export function neighbour(by: 1 | -1): string | undefined {
+  const at = tiles.value.findIndex(({ row }) => row.id === id.value);
+  return at < 0 ? undefined : tiles.value[at + by]?.row.id;
+}
+
+function addressOf(imageId: string): string {
+  return `#/image/${imageId}`;
+}
+
+function imageOf(hash: string): string | undefined {
+  return /^#\/image\/([0-9a-f-]{36})$/.exec(hash)?.[1];
 }

@@ -1,11 +1,12 @@
 import type { Sink } from "imagen-cloud";
 import { codeOf, readingAdviceFor } from "../advice";
 import { focusOn } from "../focus";
-import { PAGE, RENEW_AFTER_MS, type Row, readRows, signRows } from "../gallery";
+import { PAGE, RENEW_AFTER_MS, type Row, readRow, readRows, signRows } from "../gallery";
 import type { Session } from "../session";
 import { type GalleryStatus, state, type Tile } from "../state";
 
 const { status, tiles, hasMore, isReadingMore, hint } = state.gallery;
+const { older } = state.details;
 
 /** Arrivals within this time are read together, in ms. */
 const GATHER_MS = 100;
@@ -46,6 +47,7 @@ export class Gallery {
     clearTimeout(this.#gathering);
     clearTimeout(this.#renewal);
     tiles.value = [];
+    older.value = undefined;
     hasMore.value = false;
     status.value = "shown";
   }
@@ -78,6 +80,23 @@ export class Gallery {
       if (sink === this.#sink) this.#failed(error);
     } finally {
       isReadingMore.value = false;
+    }
+  }
+
+  /** Whether there is such a picture; one that is older than the shown ones is read then. */
+  async find(id: string): Promise<boolean> {
+    await this.#reading;
+    const isKnown = () => tiles.value.some(({ row }) => row.id === id);
+    const sink = this.#sink;
+    if (isKnown() || !sink) return isKnown();
+    try {
+      const row = await readRow(this.session, id);
+      const [link] = row ? await signRows(await sink, [row]) : [];
+      if (!row || !link || sink !== this.#sink) return false;
+      older.value = { row, link };
+      return true;
+    } catch {
+      return false;
     }
   }
 
@@ -156,6 +175,8 @@ export class Gallery {
   }
 
   #relink(links: ReadonlyMap<string, Tile["link"] | undefined>): void {
-    tiles.value = tiles.value.map(({ row, link }) => ({ row, link: links.get(row.id) ?? link }));
+    const relinked = ({ row, link }: Tile): Tile => ({ row, link: links.get(row.id) ?? link });
+    tiles.value = tiles.value.map(relinked);
+    older.value = older.value && relinked(older.value);
   }
 }

@@ -1,3 +1,4 @@
+import { type Draft, emptyDraft, keepDraft, keptDraft } from "../draft";
 import { type Brief, factsOf } from "../drawing";
 import { focusOn } from "../focus";
 import type { Painter } from "../painter";
@@ -12,6 +13,13 @@ const PAUSE_MS = 250;
 /** The picture and what it is made from: words and a seed, or a file. */
 export class Stage {
   #canvas: HTMLCanvasElement | undefined;
+  /** Words and seed of the drawing, also while a file is on the stage. */
+  #draft: Draft = emptyDraft();
+  #owner = "";
+  /** Whether the words on the stage were written by hand and not sent yet. */
+  #isWritten = false;
+  /** Whether the browser can show the file on the stage. */
+  #isShown: Promise<boolean> = Promise.resolve(true);
   /** What the canvas shows, or is about to. */
   #brief: Brief | undefined;
   #redraw: ReturnType<typeof setTimeout> | undefined;
@@ -21,9 +29,23 @@ export class Stage {
     private readonly painter: Painter,
     private readonly onChange: () => void,
   ) {
-    prompt.value = "a lighthouse at dusk";
-    seed.value = "42";
     this.#listenForFiles();
+  }
+
+  /** For this user, who may have left words unsent. */
+  open(owner: string): void {
+    this.#owner = owner;
+    this.#draft = keptDraft(owner);
+    this.#putDraft();
+  }
+
+  /** Nobody else is to find what this user wrote or chose. */
+  close(): void {
+    this.#put(undefined);
+    this.#draft = emptyDraft();
+    this.#putDraft();
+    drawing.value = undefined;
+    keepDraft(undefined);
   }
 
   /** Draws on this canvas from now on; on none, while there is none. */
@@ -37,45 +59,62 @@ export class Stage {
   write(words: string): void {
     prompt.value = words;
     promptProblem.value = "";
+    this.#isWritten = true;
+    this.#keep();
     this.#later();
   }
 
   plant(digits: string): void {
     seed.value = digits;
+    this.#keep();
     this.#later();
   }
 
   shuffle(): void {
     seed.value = String(randomSeed());
+    this.#keep();
     this.#draw();
   }
 
   useIdea(words: string): void {
+    this.#isWritten = false;
     prompt.value = words;
     promptProblem.value = "";
     this.shuffle();
   }
 
-  /** Puts a file on the stage, unless it can't be sent. */
+  /** Draws a picture's words once more, by its seed where it has one. */
+  useAgain(words: string, digits: string | undefined): void {
+    this.#put(undefined);
+    prompt.value = words;
+    if (digits !== undefined) seed.value = digits;
+    this.#isWritten = false;
+    this.#keep();
+    this.#draw();
+    focusOn("prompt");
+  }
+
+  /** What is on the stage has been sent. */
+  sent(): void {
+    this.#isWritten = false;
+    this.#keep();
+  }
+
+  /** Puts a file on the stage, unless it can't be sent. Words that were written for it stay. */
   take(file: File): void {
     fileProblem.value = problemOfFile(file) ?? "";
     if (fileProblem.value !== "") return;
     this.#put(file);
-    prompt.value = file.name.replace(/\.\w+$/, "").replace(/[-_]+/g, " ");
+    if (!this.#isWritten) prompt.value = file.name.replace(/\.\w+$/, "").replace(/[-_]+/g, " ");
+    this.#isShown = this.#check(file);
     this.onChange();
   }
 
   backToDrawing(): void {
-    this.clear();
-    focusOn("prompt");
-  }
-
-  /** As it is without a file. */
-  clear(): void {
     fileProblem.value = "";
     this.#put(undefined);
-    this.#brief = undefined;
-    this.#draw();
+    this.#putDraft();
+    focusOn("prompt");
   }
 
   /** What is to be sent, or `undefined` when a field needs another look; it is told and focused then. */
@@ -86,7 +125,10 @@ export class Stage {
       focusOn("prompt");
       return undefined;
     }
-    if (chosen.value) return { blob: chosen.value.file, backend: "upload", prompt: words, seed: 0n };
+    if (chosen.value) {
+      const { file } = chosen.value;
+      return (await this.#isShown) ? { blob: file, backend: "upload", prompt: words, seed: 0n } : undefined;
+    }
     this.#draw();
     const brief = this.#brief;
     if (!brief) {
@@ -126,6 +168,32 @@ export class Stage {
     chosen.value = file && { file, url: URL.createObjectURL(file) };
   }
 
+  /** A file that is no image, or a broken one, leaves the stage again. */
+  async #check(file: File): Promise<boolean> {
+    const isShown = await canShow(chosen.value?.url ?? "");
+    if (!isShown && chosen.value?.file === file) {
+      this.backToDrawing();
+      fileProblem.value = `${file.name} isn't a usable image: this browser can't show it. Open it in an editor and save it anew.`;
+    }
+    return isShown;
+  }
+
+  /** Only a drawing's words and seed: a file's own end with it. */
+  #keep(): void {
+    if (chosen.value) return;
+    this.#draft = { prompt: prompt.value, seed: seed.value, isWritten: this.#isWritten };
+    keepDraft({ ...this.#draft, owner: this.#owner });
+  }
+
+  #putDraft(): void {
+    prompt.value = this.#draft.prompt;
+    seed.value = this.#draft.seed;
+    this.#isWritten = this.#draft.isWritten;
+    promptProblem.value = "";
+    this.#brief = undefined;
+    this.#draw();
+  }
+
   #later(): void {
     clearTimeout(this.#redraw);
     this.#redraw = setTimeout(() => this.#draw(), PAUSE_MS);
@@ -156,4 +224,13 @@ export class Stage {
       fileProblem.value = (error as Error).message;
     }
   }
+}
+
+async function canShow(url: string): Promise<boolean> {
+  const image = new Image();
+  image.src = url;
+  return image.decode().then(
+    () => true,
+    () => false,
+  );
 }

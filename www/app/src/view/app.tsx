@@ -18,7 +18,7 @@ export function App({ controls }: { controls: Controls }) {
         </p>
         {isSignedIn ? <Studio controls={controls} /> : <WelcomePage controls={controls} />}
       </main>
-      {isSignedIn && <DetailsDialog control={controls.details} />}
+      {isSignedIn && <DetailsDialog controls={controls} />}
       <div className="visually-hidden" id="announce" role="log" aria-label="What happened">
         {state.said.value.map(({ id, message }) => (
           <p key={id}>{message}</p>

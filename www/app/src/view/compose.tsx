@@ -7,6 +7,9 @@ const { chosen, prompt, promptProblem, seed, seedProblem } = state.stage;
 
 const IDEAS = ["snow over a fjord", "pine forest at dawn", "desert sunset", "moon on a lake"];
 
+/** Characters that a picture's words may have. */
+const MAX_WORDS = 4000;
+
 const ROUTES: { route: Route; title: string; text: string }[] = [
   { route: "direct", title: "Direct", text: "To Supabase as you, by your own rights" },
   {
@@ -22,8 +25,11 @@ export function Compose({ controls }: { controls: Controls }) {
     event.preventDefault();
     controls.send();
   };
+  const hurry = (event: KeyboardEvent) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) controls.send();
+  };
   return (
-    <form className="card compose" id="compose" noValidate onSubmit={send}>
+    <form className="card compose" id="compose" noValidate onSubmit={send} onKeyDown={hurry}>
       <Words control={controls.stage} />
       {!chosen.value && <Seed control={controls.stage} />}
       <Routes onChoose={controls.travelBy} />
@@ -65,14 +71,18 @@ function Words({ control }: { control: Stage }) {
         id="prompt"
         name="prompt"
         rows={2}
-        maxLength={400}
+        maxLength={MAX_WORDS}
+        dir="auto"
         required
         spellcheck={false}
         value={prompt.value}
-        aria-describedby="prompt-message"
+        aria-describedby="prompt-message prompt-count"
         aria-invalid={promptProblem.value !== ""}
         onInput={({ currentTarget }) => control.write(currentTarget.value)}
       />
+      <p className="hint count" id="prompt-count">
+        {prompt.value.length.toLocaleString("en-US")} of {MAX_WORDS.toLocaleString("en-US")} characters
+      </p>
       <Problem id="prompt-message" text={promptProblem.value} />
       {!chosen.value && (
         <ul className="ideas" id="ideas" aria-label="Ideas">

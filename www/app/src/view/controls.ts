@@ -4,6 +4,7 @@ import type { Gallery } from "../control/gallery";
 import type { OutboxList } from "../control/outbox";
 import type { Stage } from "../control/stage";
 import type { Welcome } from "../control/welcome";
+import type { Row } from "../gallery";
 import type { Painter } from "../painter";
 import type { Route } from "../transport";
 
@@ -16,6 +17,8 @@ export interface Controls {
   outbox: OutboxList;
   gallery: Gallery;
   details: Details;
+  /** Puts a picture's words and seed back on the stage. */
+  useAgain(row: Row): void;
   send(): void;
   travelBy(route: Route): void;
   signOut(): void;

@@ -1,74 +1,137 @@
 import { useLayoutEffect, useRef } from "preact/hooks";
-import type { Details } from "../control/details";
+import { neighbour } from "../control/details";
 import type { Row } from "../gallery";
 import { openTile, state, type Tile } from "../state";
+import type { Controls } from "./controls";
+
+const ARROWS: Record<string, 1 | -1> = { ArrowLeft: -1, ArrowRight: 1 };
 
 /** The open picture's details, over the page. */
-export function DetailsDialog({ control }: { control: Details }) {
+export function DetailsDialog({ controls }: { controls: Controls }) {
+  const { details } = controls;
   const dialog = useRef<HTMLDialogElement>(null);
   const tile = openTile.value;
   useLayoutEffect(() => {
     if (tile && !dialog.current?.open) dialog.current?.showModal();
     if (!tile && dialog.current?.open) dialog.current.close();
-    if (dialog.current) dialog.current.scrollTop = 0;
   }, [tile?.row.id]);
   // Everything but the backdrop lies within its child.
-  const leave = ({ target, currentTarget }: MouseEvent) => target === currentTarget && control.close();
+  const leave = ({ target, currentTarget }: MouseEvent) => target === currentTarget && details.close();
+  const turn = ({ key, altKey, ctrlKey, metaKey }: KeyboardEvent) => {
+    const by = ARROWS[key];
+    if (by && !altKey && !ctrlKey && !metaKey) details.move(by);
+  };
   return (
-    // biome-ignore lint/a11y/useKeyWithClickEvents: Escape does the same
     <dialog
       className="details"
       id="details"
       aria-labelledby="details-title"
       ref={dialog}
       onClick={leave}
-      onClose={() => control.close()}
+      onKeyDown={turn}
+      onClose={() => details.close()}
     >
-      {tile && <Body tile={tile} control={control} />}
+      {tile && <Body tile={tile} controls={controls} />}
     </dialog>
   );
 }
 
-function Body({ tile: { row, link }, control }: { tile: Tile; control: Details }) {
-  const isThere = link.url !== undefined;
+function Body({ tile: { row, link }, controls }: { tile: Tile; controls: Controls }) {
   return (
     <div className="details-body">
-      <div className="details-picture">
-        {isThere ? (
-          <img id="details-image" src={link.url} alt={row.prompt} />
-        ) : (
-          <p className="tile-gap" id="details-gap">
-            Its file is gone
-          </p>
-        )}
+      <div className="details-head">
+        <h2 id="details-title" tabIndex={-1} dir="auto" title={row.prompt}>
+          {row.prompt}
+        </h2>
+        <button
+          className="button quiet small"
+          type="button"
+          id="details-close"
+          onClick={() => controls.details.close()}
+        >
+          Close
+        </button>
       </div>
-      <div className="details-text">
-        <div className="details-head">
-          <h2 id="details-title" tabIndex={-1}>
-            {row.prompt}
-          </h2>
-          <button className="button quiet small" type="button" id="details-close" onClick={() => control.close()}>
-            Close
-          </button>
+      <div className="details-scroll" key={row.id}>
+        <div className="details-picture">
+          {link.url === undefined ? (
+            <p className="tile-gap" id="details-gap">
+              Its file is gone
+            </p>
+          ) : (
+            <img id="details-image" src={link.url} alt={row.prompt} />
+          )}
         </div>
-        <dl className="facts" id="details-facts">
-          {factsOf(row).map((fact) => fact[1] !== undefined && <Fact key={fact[0]} fact={fact} />)}
-        </dl>
-        {isThere && (
-          <div className="details-actions" id="details-actions">
-            <button className="button" type="button" id="copy-link" onClick={() => control.copyLink()}>
-              Copy link
-            </button>
-            <button className="button" type="button" id="download" onClick={() => control.download()}>
-              Download
-            </button>
-          </div>
-        )}
-        <p className="hint" id="details-message" role="status">
-          {state.details.message.value}
-        </p>
+        <div className="details-text">
+          <dl className="facts" id="details-facts">
+            {factsOf(row).map((fact) => fact[1] !== undefined && <Fact key={fact[0]} fact={fact} />)}
+          </dl>
+          {row.prompt.length > LONG && (
+            <details className="all-words">
+              <summary>All its words</summary>
+              <p dir="auto">{row.prompt}</p>
+            </details>
+          )}
+        </div>
       </div>
+      <Actions tile={{ row, link }} controls={controls} />
+      <p className="hint" id="details-message" role="status">
+        {state.details.message.value}
+      </p>
     </div>
+  );
+}
+
+/** Characters of a prompt that may not fit the title. */
+const LONG = 90;
+
+function Actions({ tile: { row, link }, controls }: { tile: Tile; controls: Controls }) {
+  const { details } = controls;
+  return (
+    <div className="details-actions" id="details-actions">
+      <button className="button" type="button" id="use-again" onClick={() => controls.useAgain(row)}>
+        Use again
+      </button>
+      {link.url !== undefined && (
+        <>
+          <a className="button" id="full-size" href={link.url} target="_blank" rel="noreferrer">
+            Open full size
+          </a>
+          <button className="button" type="button" id="copy-link" onClick={() => details.copyLink()}>
+            Copy link
+          </button>
+          <button className="button" type="button" id="download" onClick={() => details.download()}>
+            Download
+          </button>
+        </>
+      )}
+      <span className="details-arrows">
+        <Arrow by={-1} name="Newer picture" sign="←" onMove={() => details.move(-1)} />
+        <Arrow by={1} name="Older picture" sign="→" onMove={() => details.move(1)} />
+      </span>
+    </div>
+  );
+}
+
+interface ArrowOptions {
+  by: 1 | -1;
+  name: string;
+  sign: string;
+  onMove: () => void;
+}
+
+function Arrow({ by, name, sign, onMove }: ArrowOptions) {
+  // Not disabled at the end, or the keyboard would be nowhere.
+  return (
+    <button
+      className="button quiet"
+      type="button"
+      aria-label={name}
+      aria-disabled={neighbour(by) === undefined}
+      onClick={onMove}
+    >
+      {sign}
+    </button>
   );
 }
 

@@ -85,7 +85,9 @@ function Picture({ tile: { row, link }, onOpen }: { tile: Tile; onOpen: () => vo
       <button type="button" className="tile" id={tileId(row.id)} aria-haspopup="dialog" onClick={onOpen}>
         {link.url === undefined ? <span className="tile-gap">Its file is gone</span> : <Small url={link.url} />}
         <span className="tile-text">
-          <span className="tile-title">{row.prompt}</span>
+          <span className="tile-title" dir="auto">
+            {row.prompt}
+          </span>
           <time className="meta" dateTime={row.createdAt}>
             {made} {when(new Date(row.createdAt))}
           </time>

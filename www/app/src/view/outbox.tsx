@@ -61,7 +61,9 @@ function Job({ item, control }: { item: Item; control: OutboxList }) {
     <li className="job" data-job={job.id} data-look={told.look} data-can-retry={told.canRetry ? "" : undefined}>
       <div className="job-frame">{url !== undefined && <Thumb key={url} url={url} />}</div>
       <div className="job-text">
-        <p className="job-title">{title}</p>
+        <p className="job-title" dir="auto">
+          {title}
+        </p>
         <p className="job-state">{told.state}</p>
         {told.look === "sending" && <Bar percent={percentOf(told.fraction)} label={`Upload of ${title}`} />}
         {told.hint !== undefined && <p className="job-hint">{told.hint}</p>}
