@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { enter, job, PICTURE_SIDE, press, retry, send, shownWidth, startSite } from "./support.mjs";
+import { enter, job, leave, PICTURE_SIDE, press, retry, send, shownWidth, startSite } from "./support.mjs";
 
 let site;
 let page;
@@ -135,7 +135,7 @@ async function openBare() {
 }
 
 test("a wrong password and a short one are told", async () => {
-  await page.getByRole("button", { name: "Sign out" }).click();
+  await leave(page);
   await page.getByLabel("Email").fill("nobody@example.com");
   await page.getByLabel("Password").fill("123");
   await page.getByRole("button", { name: "Sign in" }).click();

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
 import { until } from "../support/until.mjs";
-import { enqueue, enter, job, press, startSite } from "./support.mjs";
+import { enqueue, enter, job, leave, press, startSite } from "./support.mjs";
 
 let site;
 let page;
@@ -126,11 +126,12 @@ test("signed out, the outbox is not shown to anybody else, and it goes out when 
   site.recorder.offline(true);
   await enqueue(own, ["for later"]);
   await own.getByRole("button", { name: "Sign out" }).click();
+  await own.getByRole("button", { name: "Keep and sign out" }).click();
   site.recorder.offline(false);
   await enter(own);
   await own.locator("#gallery-empty").waitFor();
   assert.equal(await own.locator("#jobs > li").count(), 0);
-  await own.getByRole("button", { name: "Sign out" }).click();
+  await leave(own);
   await own.getByLabel("Email").fill("owner@example.com");
   await own.getByLabel("Password").fill("correct horse");
   await own.getByRole("button", { name: "Sign in" }).click();

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { barriers, enter, press, send, startSite } from "./support.mjs";
+import { barriers, enqueue, enter, leave, press, screenshot, send, sessionOf, startSite } from "./support.mjs";
 
 const LIGHTHOUSE = fileURLToPath(new URL("../data/lighthouse.png", import.meta.url));
 
@@ -155,10 +155,39 @@ test("a file takes words that were written for it, and gives the drawing its own
 
 test("who comes next finds no words of the user before", async () => {
   await page.locator("#prompt").fill("a secret");
-  await page.getByRole("button", { name: "Sign out" }).click();
+  const { user } = await sessionOf(page);
+  await leave(page);
   await enter(page);
+  await page.locator("#gallery-empty").waitFor();
+  assert.equal((await page.content()).includes("a secret"), false);
+  assert.equal((await page.content()).includes(user.email), false);
+  assert.deepEqual(await page.getByRole("log").textContent(), "");
   assert.equal(await page.locator("#prompt").inputValue(), "a lighthouse at dusk");
   assert.equal(await page.evaluate(() => JSON.stringify({ ...sessionStorage, ...localStorage })), "{}");
+});
+
+test("signing out asks where pictures wait, and says that a demo account ends", async () => {
+  const signOut = page.getByRole("button", { name: "Sign out", exact: true });
+  const question = page.getByRole("dialog");
+  await signOut.click();
+  await question.getByText("A demo account ends when you sign out").waitFor();
+  assert.deepEqual(await barriers(page), []);
+  await page.keyboard.press("Escape");
+  await question.waitFor({ state: "hidden" });
+  assert.equal(await signOut.evaluate((button) => button === document.activeElement), true);
+
+  site.recorder.offline(true);
+  await enqueue(page, ["waits one", "waits two"]);
+  await signOut.click();
+  await question.getByText("2 pictures are not sent yet").waitFor();
+  await screenshot(page, "leaving", { fullPage: false });
+  assert.equal(await question.getByRole("button", { name: "Keep and sign out" }).count(), 0);
+  await question.getByRole("button", { name: "Wait for it" }).click();
+  assert.equal(await page.locator("#jobs > li").count(), 2);
+  await signOut.click();
+  await question.getByRole("button", { name: "Discard and sign out" }).click();
+  await page.locator("#welcome").waitFor();
+  site.recorder.offline(false);
 });
 
 /** Whether all of it can be seen, and nothing lies over it. */

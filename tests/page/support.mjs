@@ -99,6 +99,13 @@ export async function enter(page) {
   await page.getByRole("button", { name: "Send to Supabase" }).waitFor();
 }
 
+/** Signs a demo user out, for good. */
+export async function leave(page) {
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByRole("button", { name: "End it" }).click();
+  await page.locator("#welcome").waitFor();
+}
+
 /** What supabase-js keeps of the page's user. */
 export function sessionOf(page) {
   return page.evaluate(

@@ -6,6 +6,7 @@ import { watchConnection } from "./control/connection";
 import { Delivery } from "./control/delivery";
 import { Details } from "./control/details";
 import { Gallery } from "./control/gallery";
+import { Leaving } from "./control/leaving";
 import { OutboxList } from "./control/outbox";
 import { Stage } from "./control/stage";
 import { Welcome } from "./control/welcome";
@@ -85,6 +86,9 @@ async function start(): Promise<void> {
     gallery.close();
     outbox.close();
     leave();
+    state.isLeaving.value = false;
+    // What was told names pictures by their words.
+    state.said.value = [];
     state.account.value = account;
     if (!account) {
       stage.close();
@@ -116,7 +120,7 @@ async function start(): Promise<void> {
       if (state.account.value) travel(state.account.value);
       keepRoute(route);
     },
-    signOut: () => session.signOut(),
+    leaving: new Leaving(session, outbox),
   };
   render(<App controls={controls} />, root);
 }

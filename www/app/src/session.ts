@@ -5,6 +5,8 @@ import { sessionStore } from "./session-store";
 export interface Account {
   id: string;
   email: string;
+  /** Nobody knows its password: who signs out can't come back. */
+  isDemo: boolean;
 }
 
 const STORAGE_KEY = "imagen-cloud-session";
@@ -52,15 +54,15 @@ export class Session {
   }
 
   /** Resolves to false when the address has to be confirmed by mail first. */
-  async signUp(email: string, password: string): Promise<boolean> {
-    const { data, error } = await this.#auth.signUp({ email, password });
+  async signUp(email: string, password: string, isDemo = false): Promise<boolean> {
+    const { data, error } = await this.#auth.signUp({ email, password, options: { data: { is_demo: isDemo } } });
     if (error) throw error;
     return data.session !== null;
   }
 
   /** A user of this page's own, with a password that nobody needs to know. */
   async signUpDemoUser(): Promise<void> {
-    await this.signUp(`demo-${crypto.randomUUID().slice(0, 8)}@example.com`, crypto.randomUUID());
+    await this.signUp(`demo-${crypto.randomUUID().slice(0, 8)}@example.com`, crypto.randomUUID(), true);
   }
 
   async signOut(): Promise<void> {
@@ -76,8 +78,8 @@ export class Session {
   }
 }
 
-function toAccount({ id, email = "" }: User): Account {
-  return { id, email };
+function toAccount({ id, email = "", user_metadata: told }: User): Account {
+  return { id, email, isDemo: told?.is_demo === true };
 }
 
 /** A refresh token is good for one renewal: two at once would sign the user out. */

@@ -72,6 +72,8 @@ export const state = {
   /** What was told last to those who listen instead of look. */
   said: signal<readonly { id: number; message: string }[]>([]),
   account: signal<Account | undefined>(undefined),
+  /** Somebody wants to sign out, and is asked about what would be lost. */
+  isLeaving: signal(false),
   route: signal<Route>("direct"),
   welcome: { hasDemo: signal(false), isBusy: signal(false), message: signal("") },
   stage: {

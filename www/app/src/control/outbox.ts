@@ -75,6 +75,13 @@ export class OutboxList {
     }
   }
 
+  /** Discards every picture; for who was asked already. */
+  discardAll(): Promise<void> {
+    return this.#act(async (outbox) => {
+      for (const id of items.value.keys()) await outbox.discard(id);
+    });
+  }
+
   #ask(id: string, isAsked: boolean): void {
     clearTimeout(this.#sure.get(id));
     this.#sure.delete(id);

@@ -2,6 +2,7 @@ import { install } from "../install";
 import { state, underWay } from "../state";
 import type { Controls } from "./controls";
 import { DetailsDialog } from "./details";
+import { LeavingDialog } from "./leaving";
 import { Studio } from "./studio";
 import { WelcomePage } from "./welcome";
 
@@ -11,7 +12,7 @@ export function App({ controls }: { controls: Controls }) {
   return (
     <>
       <SkipLink />
-      <Bar onSignOut={controls.signOut} />
+      <Bar onSignOut={() => controls.leaving.begin()} />
       <main id="main" tabIndex={-1}>
         <p className="banner" id="offline" hidden={state.isOnline.value}>
           <strong>You're offline.</strong> What you send waits in the outbox and goes out by itself.
@@ -19,6 +20,7 @@ export function App({ controls }: { controls: Controls }) {
         {isSignedIn ? <Studio controls={controls} /> : <WelcomePage controls={controls} />}
       </main>
       {isSignedIn && <DetailsDialog controls={controls} />}
+      {isSignedIn && <LeavingDialog control={controls.leaving} />}
       <div className="visually-hidden" id="announce" role="log" aria-label="What happened">
         {state.said.value.map(({ id, message }) => (
           <p key={id}>{message}</p>

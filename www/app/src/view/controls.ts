@@ -1,6 +1,7 @@
 import type { Delivery } from "../control/delivery";
 import type { Details } from "../control/details";
 import type { Gallery } from "../control/gallery";
+import type { Leaving } from "../control/leaving";
 import type { OutboxList } from "../control/outbox";
 import type { Stage } from "../control/stage";
 import type { Welcome } from "../control/welcome";
@@ -21,5 +22,5 @@ export interface Controls {
   useAgain(row: Row): void;
   send(): void;
   travelBy(route: Route): void;
-  signOut(): void;
+  leaving: Leaving;
 }

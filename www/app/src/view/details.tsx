@@ -52,7 +52,8 @@ function Body({ tile: { row, link }, controls }: { tile: Tile; controls: Control
           Close
         </button>
       </div>
-      <div className="details-scroll" key={row.id}>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: the keyboard scrolls it */}
+      <section className="details-scroll" key={row.id} aria-label="Picture and facts" tabIndex={0}>
         <div className="details-picture">
           {link.url === undefined ? (
             <p className="tile-gap" id="details-gap">
@@ -73,7 +74,7 @@ function Body({ tile: { row, link }, controls }: { tile: Tile; controls: Control
             </details>
           )}
         </div>
-      </div>
+      </section>
       <Actions tile={{ row, link }} controls={controls} />
       <p className="hint" id="details-message" role="status">
         {state.details.message.value}
