@@ -182,7 +182,7 @@ test("signing out asks where pictures wait, and says that a demo account ends", 
   await question.getByText("2 pictures are not sent yet").waitFor();
   await screenshot(page, "leaving", { fullPage: false });
   assert.equal(await question.getByRole("button", { name: "Keep and sign out" }).count(), 0);
-  await question.getByRole("button", { name: "Wait for it" }).click();
+  await question.getByRole("button", { name: "Wait" }).click();
   assert.equal(await page.locator("#jobs > li").count(), 2);
   await signOut.click();
   await question.getByRole("button", { name: "Discard and sign out" }).click();

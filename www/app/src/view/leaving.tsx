@@ -33,7 +33,7 @@ function Question({ control }: { control: Leaving }) {
       <p id="leaving-text">{textFor(count, isDemo)}</p>
       <div className="asking-actions">
         <button className="button primary" type="button" id="stay" onClick={() => control.stay()}>
-          {count === 0 ? "Stay" : "Wait for it"}
+          {count === 0 ? "Stay" : "Wait"}
         </button>
         {count > 0 && !isDemo && (
           <button className="button" type="button" id="keep-and-leave" onClick={() => control.leave()}>
