@@ -74,8 +74,8 @@ function after(body: Uint8Array, text: Uint8Array, from: number): number {
   return found + text.length;
 }
 
-/** Steps by hand before the platform is asked, whose search is quick over many bytes and slow over few. */
-const STEPS_BY_HAND = 32;
+/** Up to here from the last CR, the next one is looked for by hand: the platform's search is quick over many bytes only. */
+const NEAR = 32;
 
 /**
  * Where `text`, which begins with a CR and has no other one that begins it anew, is found next. Since no match can begin
@@ -83,13 +83,17 @@ const STEPS_BY_HAND = 32;
  */
 function indexOf(body: Uint8Array, text: Uint8Array, from: number): number {
   let at = from;
+  let isDense = false;
   for (;;) {
-    const near = Math.min(at + STEPS_BY_HAND, body.length);
+    const start = at;
+    // By hand where CRs lie close together. In an image they don't, and steps are slow in a first request's cold code.
+    const near: number = isDense ? Math.min(at + NEAR, body.length) : at;
     while (at < near && body[at] !== CR) at += 1;
     if (at === near) at = body.indexOf(CR, at);
     if (at === -1) return -1;
     if (startsWith(body, text, at)) return at;
     at += 1;
+    isDense = at - start < NEAR;
   }
 }
 
