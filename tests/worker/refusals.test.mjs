@@ -493,6 +493,8 @@ describe("requests", () => {
     refused(400, "invalid_request", () =>
       send("--x\r\nContent-Disposition: form-data; name=image", "multipart/form-data; boundary=x"),
     ));
+  test("a multipart body of no byte is a bad request", () =>
+    refused(400, "invalid_request", () => send("", "multipart/form-data; boundary=x")));
   test("a multipart body without a boundary is refused", () =>
     refused(400, "invalid_request", () => send("--x--", "multipart/form-data; x=y")));
   for (const type of ["application/json", "image/png", "application/x-www-form-urlencoded", "text/plain"]) {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { decodeJwt } from "jose";
 import { until } from "../support/until.mjs";
-import { BUCKET, fields, file, PNG, startBench } from "./support.mjs";
+import { BUCKET, encode, fields, file, PNG, pngOf, startBench } from "./support.mjs";
 
 let bench;
 let user;
@@ -74,6 +74,25 @@ test("the type comes from the bytes, whatever the part says", async () => {
   const answer = await bench.post(user.accessToken, { request: fields({ slug: "untyped" }), image });
   assert.equal(answer.status, 201);
   assert.match((await answer.json()).storagePath, /\.png$/);
+});
+
+test("a body that tells no length arrives whole, whatever pieces it comes in", async () => {
+  const image = pngOf(300_000);
+  const form = new FormData();
+  form.append("request", JSON.stringify(fields({ slug: "no-length" })));
+  form.append("image", file(image));
+  const { body, headers } = await encode(form, { authorization: `Bearer ${user.accessToken}` });
+  const cuts = [0, 1, 1_000, 70_000, 200_000, body.byteLength];
+  const pieces = cuts.slice(1).map((end, index) => new Uint8Array(body.slice(cuts[index], end)));
+  const answer = await bench.call("/api/sync", {
+    method: "POST",
+    body: ReadableStream.from(pieces),
+    headers,
+    duplex: "half",
+  });
+  assert.equal(answer.status, 201);
+  const { data } = await bench.admin.storage.from(BUCKET).download((await answer.json()).storagePath);
+  assert.deepEqual(Buffer.from(await data.arrayBuffer()), image);
 });
 
 test("the request's part may be a file of type application/json", async () => {

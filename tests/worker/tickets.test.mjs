@@ -280,6 +280,7 @@ describe("refused, and nothing written:", () => {
   test("HTML", () => refused(415, "invalid_image", () => ask(wish({ mimeType: "text/html" }))));
   test("an inherited name for a type", () => refused(415, "invalid_image", () => ask(wish({ mimeType: "toString" }))));
   test("too large an image", () => refused(413, "too_large", () => ask(wish({ size: 2 ** 40 }))));
+  test("an empty body", () => refused(400, "invalid_request", () => ask("")));
   test("a JSON without an end", () => refused(400, "invalid_request", () => ask("{")));
   test("a JSON over the limit", () => refused(413, "too_large", () => ask(wish({ prompt: "x".repeat(300_000) }))));
   test("another's imageId", async () => {

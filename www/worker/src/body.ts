@@ -43,7 +43,8 @@ export async function readBody(
 ): Promise<Uint8Array<ArrayBuffer>> {
   announcedSize(request, limits);
   const known = lengthOf(request);
-  let buffer = new ArrayBuffer(known ?? PIECE_BYTES);
+  // Nothing can be read into no room, not even that a body is empty.
+  let buffer = new ArrayBuffer(Math.max(1, known ?? PIECE_BYTES));
   let size = 0;
   const pace = new Pace();
   // Each piece is written to where it stays.
@@ -133,7 +134,9 @@ async function readPieces(
         ticking = tick();
         continue;
       }
-      if (piece.done || take(piece.value as Uint8Array<ArrayBuffer>)) return;
+      // At the end too it brings back the room that it was given.
+      const isLast = piece.value !== undefined && take(piece.value as Uint8Array<ArrayBuffer>);
+      if (piece.done || isLast) return;
       next = reader.read(room());
     }
   } catch (error) {
