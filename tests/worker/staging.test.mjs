@@ -147,7 +147,8 @@ test("a client that goes away has its image staged all the same", async () => {
 
 test("a hopeless image is moved to dead/ with the reason, bytes and all", async () => {
   const theirs = request();
-  assert.equal((await post(theirs, { token: other.accessToken })).status, 201);
+  const isThere = async () => (await post(theirs, { token: other.accessToken })).status === 201;
+  await until(isThere, "the other user's image to arrive, within a request or after it");
   // Whose id it is can't be known while Supabase is down.
   const asked = request({ imageId: theirs.imageId });
   const taken = await without("down", async () => answer(await post(asked)));
@@ -160,6 +161,35 @@ test("a hopeless image is moved to dead/ with the reason, bytes and all", async 
   const rows = await bench.supabase.sql("select owner_user_id from imagen.images where id = $1", [asked.imageId]);
   assert.deepEqual(rows, [{ owner_user_id: other.id }]);
 });
+
+const NOT_THE_IMAGES_FAULT = {
+  "a redirect": [307, { location: "https://elsewhere.example/" }, ""],
+  "a page of whatever stands there": [404, { "content-type": "text/html" }, "<h1>no such project</h1>"],
+  "a gateway that knows no such route": [404, { "content-type": "application/json" }, '{"message":"no Route matched"}'],
+  "a missing column": [400, { "content-type": "application/json" }, '{"code":"PGRST204","message":"no column steps"}'],
+  "a policy that calls itself": [500, { "content-type": "application/json" }, '{"code":"42P17","message":"recursion"}'],
+};
+for (const [name, [status, headers, text]] of Object.entries(NOT_THE_IMAGES_FAULT)) {
+  test(`${name} is no reason to give up an image that was taken`, async () => {
+    const asked = request();
+    const place = await without("down", async () => answer(await post(asked)));
+    let refused = 0;
+    bench.front.before = async ({ method, path }, response) => {
+      if (method !== "POST" || !path.startsWith("/rest/v1/images")) return;
+      refused += 1;
+      response.writeHead(status, headers).end(text);
+    };
+    try {
+      await until(() => refused > 0, "the delivery to be refused");
+      await until(() => bench.logs.some((line) => line.includes(asked.imageId) && /"(delayed|buried)"/.test(line)));
+    } finally {
+      bench.front.before = undefined;
+    }
+    assert.deepEqual(await keys(`dead/${asked.imageId}`), []);
+    await arrival(asked.imageId);
+    await isComplete({ storagePath: place.storagePath, imageId: asked.imageId });
+  });
+}
 
 test("what is staged but damaged is moved to dead/ too, and holds nobody up", async () => {
   const imageId = randomUUID();

@@ -1,8 +1,8 @@
-import { type ErrorCode, isImagenCloudError } from "imagen-cloud";
+import { isImagenCloudError } from "imagen-cloud";
 import { parseForm } from "./form";
 import { removeAbandoned } from "./incoming";
 import { causeOf, logStaged } from "./log";
-import { Problem } from "./problem";
+import { Problem, toProblem } from "./problem";
 import { isUuid } from "./request";
 import { type Bindings, readSettings, type Settings } from "./settings";
 import { deliveries } from "./slots";
@@ -14,15 +14,8 @@ const MAX_DELAY_SECONDS = 900;
 /** Characters of a buried image's reason: R2 keeps a few KB of metadata. */
 const MAX_REASON = 1_500;
 
-/** Final answers that are not the image's fault: the project, or its key, will be put right one day. */
-const PROJECTS_FAULT: ReadonlySet<ErrorCode> = new Set([
-  "invalid_config",
-  "unauthorized",
-  "forbidden",
-  "bucket_missing",
-  "schema_not_exposed",
-  "table_missing",
-]);
+/** SQLSTATEs that are about the row, beside those that its sender is told of: a user that is gone, a trigger's refusal. */
+const ROWS_FAULT = /^(23...|P0001)$/;
 
 /** The queue's consumer: takes staged images to Supabase. A message may come twice, or for an image that is gone. */
 export async function deliverBatch(batch: MessageBatch<unknown>, env: Bindings): Promise<void> {
@@ -92,9 +85,14 @@ async function deliverStaged(imageId: string, staging: Staging, settings: Settin
   });
 }
 
+/**
+ * Whether an answer is a word on the image. All others, however final they sound (a wrong key, a missing column, a
+ * redirect, a page of whatever stands where the project was), will be put right one day: no image is given up for them.
+ */
 function isHopeless(error: unknown): boolean {
-  if (error instanceof Problem) return error.status < 500;
-  return isImagenCloudError(error) && !error.retryable && !PROJECTS_FAULT.has(error.code);
+  if (!isImagenCloudError(error)) return error instanceof Problem && error.status < 500;
+  if (error.retryable) return false;
+  return toProblem(error).status < 500 || ROWS_FAULT.test(error.serverCode ?? "");
 }
 
 async function buried(imageId: string, cause: unknown, staging: Staging, env: Bindings): Promise<boolean> {
