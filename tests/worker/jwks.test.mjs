@@ -89,6 +89,26 @@ test("forty unknown key ids at once make one fetch, and a user among them is let
   }
 });
 
+test("while keys can't be fetched, an unknown one is the service's trouble, and who has a known one gets in", async () => {
+  assert.equal(await postWith(await tokenOf(first)), 201);
+  const path = "/api/signed-url?path=not/yours.png";
+  const ask = async (token) => (await bench.call(path, { headers: { authorization: `Bearer ${token}` } })).status;
+  bench.front.down = true;
+  try {
+    const unknown = await tokenOf({ ...stranger, kid: "not seen yet" });
+    const known = await tokenOf(first);
+    const before = asked();
+    const statuses = await Promise.all(Array.from({ length: 20 }, (_, i) => ask(i % 2 === 0 ? unknown : known)));
+    assert.deepEqual(
+      statuses,
+      Array.from({ length: 20 }, (_, i) => (i % 2 === 0 ? 503 : 403)),
+    );
+    assert.ok(asked() > before);
+  } finally {
+    bench.front.down = false;
+  }
+});
+
 test("keys that can't be fetched are the service's trouble, not the token's", async () => {
   const cold = await startBench({ SUPABASE_JWT_SECRET: undefined });
   try {

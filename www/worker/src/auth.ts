@@ -80,13 +80,13 @@ function jwksOf({ supabaseUrl, jwksCooldownMs }: Settings): KeySource {
   known.set(url, shared);
   const load = (isGood: (known: Shared<Keys>) => boolean) => share(shared, isGood, () => fetchKeys(url));
   return async (header, token) => {
-    const keys = await load(({ askedAt }) => Date.now() - askedAt < KEYS_GOOD_MS);
-    const loadedAt = shared.askedAt;
+    const keys = await load(({ cameAt }) => Date.now() - cameAt < KEYS_GOOD_MS);
+    const loadedAt = shared.cameAt;
     try {
       return await keys(header, token);
     } catch (error) {
       if (!(error instanceof errors.JWKSNoMatchingKey) || Date.now() - loadedAt < jwksCooldownMs) throw error;
-      const newer = await load(({ askedAt }) => askedAt > loadedAt);
+      const newer = await load(({ cameAt }) => cameAt > loadedAt);
       return newer(header, token);
     }
   };

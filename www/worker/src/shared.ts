@@ -6,15 +6,15 @@
 /** What is known so far. */
 export interface Shared<T> {
   value?: T;
-  /** When it was asked for, in ms since 1970. */
-  askedAt: number;
+  /** When it came, in ms since 1970. (Not when it was asked for: an answer that took long is good for who waited.) */
+  cameAt: number;
   failedAt: number;
   /** Until then somebody is asking. */
   askingUntil: number;
 }
 
 export function nothingYet<T>(): Shared<T> {
-  return { askedAt: 0, failedAt: 0, askingUntil: 0 };
+  return { cameAt: 0, failedAt: 0, askingUntil: 0 };
 }
 
 /** No asking takes longer than that, in ms. */
@@ -38,11 +38,10 @@ export async function share<T>(
     if (now > shared.askingUntil) break;
     await scheduler.wait(5 + Math.random() * 20);
   }
-  const askedAt = Date.now();
-  shared.askingUntil = askedAt + ASKING_MS + 1_000;
+  shared.askingUntil = Date.now() + ASKING_MS + 1_000;
   try {
     const value = await ask();
-    Object.assign(shared, { value, askedAt, failedAt: 0 });
+    Object.assign(shared, { value, cameAt: Date.now(), failedAt: 0 });
     return value;
   } catch (error) {
     shared.failedAt = Date.now();

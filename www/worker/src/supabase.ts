@@ -86,7 +86,7 @@ export async function isReachable(settings: Settings): Promise<boolean> {
   health.set(settings.supabaseUrl, shared);
   return share(
     shared,
-    ({ askedAt }) => Date.now() - askedAt < HEALTH_GOOD_MS,
+    ({ cameAt }) => Date.now() - cameAt < HEALTH_GOOD_MS,
     () => askHealth(settings),
   );
 }
