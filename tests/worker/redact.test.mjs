@@ -37,6 +37,11 @@ for (const [name, form] of Object.entries(forms)) {
   }
 }
 
+test("a secret that was set with blanks around it is taken out as it is used", () => {
+  const text = clean(`said "${SECRET}"`, { SUPABASE_SERVICE_KEY: `${KEY}\n`, SUPABASE_JWT_SECRET: ` ${SECRET}\r\n` });
+  assert.equal(text, 'said "[secret]"');
+});
+
 test("words stay as they are", () => {
   const text = 'monkeyJar: InvalidKey 100% of a+b/c, {"statusCode":"400"} at 2026-05-11/lighthouse-42.png';
   assert.equal(clean(text, env), text);

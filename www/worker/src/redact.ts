@@ -76,7 +76,8 @@ let known: ({ of: string } & Secrets) | undefined;
 function secretsOf({ SUPABASE_SERVICE_KEY: key = "", SUPABASE_JWT_SECRET: secret = "" }: Bindings): Secrets {
   const of = `${key} ${secret}`;
   if (known?.of !== of) {
-    const whole = [key, secret].filter((text) => text !== "");
+    // As they are used: a secret that was set with a line break behind it is sent without.
+    const whole = [key.trim(), secret.trim()].filter((text) => text !== "");
     known = { of, whole, forms: whole.flatMap(formsOf) };
   }
   return known;
