@@ -107,7 +107,9 @@ pub trait Store {
     /// Checks and adds a job with its image.
     async fn add(&self, job: &Job, image: &Self::Bytes, limits: &Limits) -> Result<Added, Error>;
 
-    /// All jobs as they were stored, the oldest first.
+    /// All jobs as they were stored, the oldest first; without those whose text, row or request is about another job than
+    /// the one under whose id and path it is stored, or about another owner's. Who keeps them looks for that: what is sent of
+    /// them is not looked at again.
     async fn all(&self) -> Result<Vec<Json>, Error>;
 
     /// The image of a job.
