@@ -2,7 +2,9 @@
 
 mod relay;
 
+use core::cell::Cell;
 use core::future::{pending, ready};
+use core::task::Poll;
 use std::collections::BTreeMap;
 
 use super::*;
