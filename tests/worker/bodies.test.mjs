@@ -4,7 +4,7 @@ import { randomUUID } from "node:crypto";
 import { connect } from "node:net";
 import { after, before, test } from "node:test";
 import { until } from "../support/until.mjs";
-import { fields, file, PNG, startBench } from "./support.mjs";
+import { fields, file, PNG, pngOf, startBench } from "./support.mjs";
 
 const MIB = 1024 * 1024;
 
@@ -63,11 +63,12 @@ test("two slow bodies that fill all room lose it to who waits, and are told so",
   const attackers = [await bench.supabase.createUser(), await bench.supabase.createUser()];
   const lines = [trickle(formOf(attackers[0], 25 * MIB)), trickle(formOf(attackers[1], 7 * MIB))];
   try {
-    // Whoever is let in first: these need room that the two have.
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    const { status } = await upload(victim);
-    assert.equal(status, 201);
-    assert.ok(lines.some(({ isAnswered }) => isAnswered));
+    // Once the two have all room, one of these has to wait for it. None is refused.
+    await until(async () => {
+      const { status } = await upload(victim);
+      assert.equal(status, 201);
+      return lines.some(({ isAnswered }) => isAnswered);
+    }, "one of the two to lose its room");
     assert.deepEqual(await Promise.race(lines.map(({ answered }) => answered)), [408, "too_slow"]);
   } finally {
     for (const line of lines) line.close();
@@ -93,7 +94,7 @@ test("what the queue brings does not wait for slow senders", async () => {
   const staged = await bench.worker.staged();
   const form = new FormData();
   form.append("request", JSON.stringify(fields({ slug: randomUUID(), imageId })));
-  form.append("image", file(PNG));
+  form.append("image", file(pngOf(MIB)));
   const packed = new Response(form);
   await staged.put(`staged/${imageId}`, await packed.arrayBuffer(), {
     httpMetadata: { contentType: packed.headers.get("content-type") },
@@ -101,9 +102,10 @@ test("what the queue brings does not wait for slow senders", async () => {
   });
   const attackers = await Promise.all(Array.from({ length: 4 }, () => bench.supabase.createUser()));
   // Nobody waits for their room, so they keep it.
-  const lines = attackers.map((attacker) => trickle(formOf(attacker, 8 * MIB)));
+  const lines = attackers.map((attacker, index) => trickle(formOf(attacker, (index === 0 ? 7.5 : 8) * MIB)));
   try {
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    // That fits in beside the four, and what is staged would not.
+    await areRead();
     await (await bench.worker.deliveries()).send({ imageId });
     await until(async () => (await staged.head(`staged/${imageId}`)) === null, "the image to be delivered");
     assert.deepEqual(

@@ -75,14 +75,16 @@ test("while Supabase hangs, 100 images at once are staged without asking it, but
     const first = await Promise.all(users.slice(0, 4).map(async (user) => (await post(user)).status));
     assert.deepEqual(new Set(first), new Set([202]));
     const before = bench.front.requests.length;
+    const started = performance.now();
     const answers = await Promise.all(times(100, async (_, index) => (await post(users[index % 10])).json()));
     assert.ok(
       answers.every(({ queued }) => queued),
       JSON.stringify(answers.find(({ queued }) => !queued)),
     );
-    // A few seconds bring a few tries: each is one image's.
+    // One image's try, of one or two requests, in every four seconds that a busy machine takes for them.
     const asked = bench.front.requests.slice(before).length;
-    assert.ok(asked <= 4, `${asked} requests to Supabase`);
+    const tries = 1 + Math.ceil((performance.now() - started) / 4_000);
+    assert.ok(asked <= 2 * tries, `${asked} requests to Supabase`);
     const { storagePath, imageId } = answers[0];
     const staged = await (await bench.worker.staged()).head(`staged/${imageId}`);
     assert.equal(decodeURIComponent(staged.customMetadata.storagePath), storagePath);

@@ -13,10 +13,12 @@ const BODY_TIMEOUT_MS = 10_000;
 
 let bench;
 let user;
+let other;
 before(async () => {
   const bindings = { BODY_TIMEOUT_MS: String(BODY_TIMEOUT_MS), BODY_WAIT_MS: "180000", SYNC_DEADLINE_MS: "60000" };
   bench = await startBench(bindings, { inspect: true });
   user = await bench.supabase.createUser();
+  other = await bench.supabase.createUser();
 });
 after(() => bench?.close());
 
@@ -35,11 +37,11 @@ function pieces(seed) {
   return [Buffer.from(head.join("\r\n")), IMAGE, Buffer.from("\r\n--x--\r\n")];
 }
 
-function post(seed) {
+function post(seed, { accessToken } = user) {
   const body = pieces(seed);
   return new Promise((resolve, reject) => {
     const headers = {
-      authorization: `Bearer ${user.accessToken}`,
+      authorization: `Bearer ${accessToken}`,
       "content-type": "multipart/form-data; boundary=x",
       "content-length": body.reduce((sum, { length }) => sum + length, 0),
     };
@@ -51,6 +53,9 @@ function post(seed) {
     sent.end();
   });
 }
+
+/** Once what was begun before is being read, as far as there is room: a request that is made later is read later. */
+const areRead = async (seed) => assert.equal(await post(seed, other), 201);
 
 /** Begins a request, sends a half of it, and leaves it at that. */
 function stall(seed) {
@@ -120,7 +125,7 @@ test("200 requests at once of 1 MB are all answered, and live memory stays under
 
 test("requests that break off in the middle keep nobody waiting", async () => {
   const stalled = Array.from({ length: 40 }, (_, seed) => stall(1_000 + seed));
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  await areRead(1_100);
   for (const { socket } of stalled) socket.destroy();
   const statuses = await Promise.all(Array.from({ length: 20 }, (_, seed) => post(2_000 + seed)));
   assert.deepEqual(new Set(statuses), new Set([201]));
@@ -128,7 +133,7 @@ test("requests that break off in the middle keep nobody waiting", async () => {
 
 test("requests that come to a standstill are told so in time, and others are let in", async () => {
   const stalled = Array.from({ length: 16 }, (_, seed) => stall(3_000 + seed));
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  await areRead(3_100);
   const waiting = post(4_000);
   assert.deepEqual(new Set(await Promise.all(stalled.map(({ answered }) => answered))), new Set([408]));
   assert.equal(await waiting, 201);
