@@ -4,7 +4,7 @@ import { randomUUID } from "node:crypto";
 import { connect } from "node:net";
 import { after, before, test } from "node:test";
 import { until } from "../support/until.mjs";
-import { fields, file, PNG, pngOf, startBench } from "./support.mjs";
+import { exchange, fields, file, headOf, PNG, pngOf, startBench } from "./support.mjs";
 
 const MIB = 1024 * 1024;
 
@@ -21,7 +21,6 @@ before(async () => {
 });
 after(() => bench?.close());
 
-const headOf = (lines) => `${[...lines, "Host: localhost"].join("\r\n")}\r\n\r\n`;
 const formOf = ({ accessToken }, length) => [
   "POST /api/sync HTTP/1.1",
   `Authorization: Bearer ${accessToken}`,
@@ -145,7 +144,10 @@ for (const [name, [status, make]] of Object.entries(refusals)) {
 
   test(`who is refused for ${name} is told so, on a line that stays open`, async () => {
     const size = 700_000;
-    assert.deepEqual(await exchange([...lines(), `Content-Length: ${size}`], "x".repeat(size)), [status, 200]);
+    assert.deepEqual(await exchange(bench.url, [...lines(), `Content-Length: ${size}`], "x".repeat(size)), [
+      status,
+      200,
+    ]);
   });
 }
 
@@ -168,22 +170,3 @@ test("eight refused bodies are taken at once, and a further one is answered righ
     return held.length > 0;
   }, "a further one to be answered before the first eight");
 });
-
-/** The statuses of the answers to a request, and to a second one on the same line. */
-function exchange(lines, body) {
-  const { hostname, port } = new URL(bench.url);
-  return new Promise((resolve) => {
-    let text = "";
-    const socket = connect(Number(port), hostname, () => {
-      socket.write(headOf(lines));
-      socket.write(body);
-      socket.end("GET /api/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-    });
-    socket.setEncoding("latin1");
-    socket.on("data", (chunk) => {
-      text += chunk;
-    });
-    socket.on("error", () => {});
-    socket.on("close", () => resolve([...text.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => Number(status))));
-  });
-}

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { fields, startBench } from "./support.mjs";
+import { exchange, fields, startBench } from "./support.mjs";
 
 const LIMIT = 5;
 
@@ -32,4 +32,19 @@ test("requests without a valid token are not counted as anyone's", async () => {
   const user = await bench.supabase.createUser();
   for (let i = 0; i < 2 * LIMIT; i++) assert.equal((await bench.post(`${user.accessToken}x`)).status, 401);
   assert.equal((await bench.post(user.accessToken)).status, 201);
+});
+
+test("who is told to wait is told so while still sending, on a line that stays open", async () => {
+  const { accessToken } = await bench.supabase.createUser();
+  const size = 700_000;
+  const lines = ["POST /api/sync HTTP/1.1", `Authorization: Bearer ${accessToken}`, "Content-Type: text/plain"];
+  const send = () => exchange(bench.url, [...lines, `Content-Length: ${size}`], "x".repeat(size));
+  const answers = [];
+  // More than twice as many as are allowed: one minute of the platform's clock may end in between.
+  for (let count = 0; count <= 2 * LIMIT; count++) answers.push(await send());
+  assert.ok(
+    answers.every(([status, next]) => [415, 429].includes(status) && next === 200),
+    JSON.stringify(answers),
+  );
+  assert.ok(answers.some(([status]) => status === 429));
 });

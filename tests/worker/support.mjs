@@ -1,6 +1,7 @@
 // The Worker in workerd before an embedded Supabase, with everything recorded that passes between them.
 import { readFileSync } from "node:fs";
 import { createServer, request as httpRequest } from "node:http";
+import { connect } from "node:net";
 import { createClient } from "@supabase/supabase-js";
 import { SignJWT } from "jose";
 import { startWorker } from "../../www/local/worker.mjs";
@@ -152,4 +153,26 @@ export async function startFront(target) {
     return new Promise((resolve) => server.close(resolve));
   };
   return front;
+}
+
+/** A request's first lines, as they go over the line. */
+export const headOf = (lines) => `${[...lines, "Host: localhost"].join("\r\n")}\r\n\r\n`;
+
+/** The statuses of the answers to a request, and to a second one on the same line. */
+export function exchange(url, lines, body) {
+  const { hostname, port } = new URL(url);
+  return new Promise((resolve) => {
+    let text = "";
+    const socket = connect(Number(port), hostname, () => {
+      socket.write(headOf(lines));
+      socket.write(body);
+      socket.end("GET /api/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    });
+    socket.setEncoding("latin1");
+    socket.on("data", (chunk) => {
+      text += chunk;
+    });
+    socket.on("error", () => {});
+    socket.on("close", () => resolve([...text.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => Number(status))));
+  });
 }
