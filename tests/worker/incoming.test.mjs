@@ -31,11 +31,12 @@ async function upload(age, changes = {}) {
 function makeOlder(path, seconds) {
   const then = new Date(Date.now() - seconds * 1000).toISOString();
   return bench.supabase.script(
-    `begin;
-     set local session_replication_role = replica;
-     update storage.objects set created_at = '${then}', updated_at = '${then}',
-       metadata = jsonb_set(metadata::jsonb, '{lastModified}', '"${then}"') where name = '${path}';
-     commit;`,
+    // One statement: a pool of connections takes no transaction in pieces.
+    `do $$ begin
+       set local session_replication_role = replica;
+       update storage.objects set created_at = '${then}', updated_at = '${then}',
+         metadata = jsonb_set(metadata::jsonb, '{lastModified}', '"${then}"') where name = '${path}';
+     end $$`,
   );
 }
 
