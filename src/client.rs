@@ -426,10 +426,9 @@ impl<P: Platform> Client<P> {
                     continue;
                 }
                 Ok(Outcome::Known) => {
-                    // What the server has of it can't be found out, perhaps for an id that it can't read.
                     idle = 0;
-                    upload.start_anew();
-                    resumption.keep(None).await?;
+                    upload.forget_untold();
+                    resumption.keep(upload.id()).await?;
                     Refusal::contradictory(Stage::Upload, "the server's answers about the upload contradict each other")
                 }
                 Err(refusal) => refusal,

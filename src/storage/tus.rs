@@ -35,6 +35,8 @@ pub struct Upload {
     doubt: Doubt,
     /// Whether it was looked up as an object since the last piece went out, and is none.
     unfinished: bool,
+    /// Whether the server has told here how far it got, so that it can read the upload's name.
+    is_told: bool,
     /// Whether it ends with a commit.
     commits: bool,
 }
@@ -66,7 +68,7 @@ impl Upload {
     /// even whether it ended. With `commits` it goes by ticket.
     pub fn new(total: f64, chunk: f64, id: Option<String>, commits: bool) -> Self {
         let doubt = if id.is_some() { Doubt::End } else { Doubt::None };
-        Self { id, offset: 0.0, total, chunk, doubt, unfinished: false, commits }
+        Self { id, offset: 0.0, total, chunk, doubt, unfinished: false, is_told: false, commits }
     }
 
     /// Whether all bytes are there and the rest is the Worker's to do.
@@ -206,8 +208,14 @@ impl Upload {
         Ok(Outcome::Known)
     }
 
-    /// What the server has of it counts for nothing any more.
-    pub fn start_anew(&mut self) {
+    /// Begins anew where the server has not once told how far it got: perhaps it can't read the name.
+    pub fn forget_untold(&mut self) {
+        if !self.is_told {
+            self.start_anew();
+        }
+    }
+
+    fn start_anew(&mut self) {
         *self = Self::new(self.total, self.chunk, None, self.commits);
     }
 
@@ -264,6 +272,7 @@ impl Upload {
     }
 
     fn reach(&mut self, offset: f64) -> Outcome {
+        self.is_told = true;
         let further = offset > self.offset;
         self.offset = offset;
         let has_all = offset >= self.total;
