@@ -5,7 +5,6 @@ import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { copyFile, cp, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { createServer } from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { text } from "node:stream/consumers";
@@ -16,6 +15,7 @@ import { brotliCompressSync } from "node:zlib";
 import { createSink } from "imagen-cloud";
 import { startBrowser } from "../support/browser.mjs";
 import { startEmbedded } from "../support/embedded.mjs";
+import { freePort } from "../support/port.mjs";
 import { startSite } from "../support/site.mjs";
 import { until } from "../support/until.mjs";
 
@@ -421,14 +421,6 @@ async function stored({ sink: options, accessToken: token, image, about }) {
   const { storagePath } = await sink.sync({ ...about, slug: "stored", image: Buffer.from(image, "base64") });
   sink.free();
   return { ...options, token, storagePath };
-}
-
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  await new Promise((closed) => server.close(closed));
-  return port;
 }
 
 /* Run in a page. */

@@ -3,10 +3,10 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { access, chown, mkdtemp, readdir, rm } from "node:fs/promises";
-import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
+import { freePort } from "./port.mjs";
 import { waitFor } from "./waiting.mjs";
 
 const run = promisify(execFile);
@@ -28,7 +28,7 @@ export async function startPostgres() {
     ["-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"],
     as,
   );
-  const port = await freePort();
+  const port = String(await freePort());
   const command = [path.join(programs, "postgres"), "-D", data, "-p", port, "-k", directory, "-h", "127.0.0.1", "-F"];
   const server = spawn("sh", ["-c", UNTIL_STDIN_ENDS, "sh", ...command], { ...as, stdio: ["pipe", "ignore", "pipe"] });
   const ended = once(server, "exit");
@@ -79,17 +79,6 @@ async function unprivilegedUser() {
     }
   }
   throw new Error("PostgreSQL does not run as root, and there is neither a user postgres nor nobody");
-}
-
-function freePort() {
-  return new Promise((resolve, reject) => {
-    const probe = net.createServer();
-    probe.once("error", reject);
-    probe.listen(0, "127.0.0.1", () => {
-      const { port } = probe.address();
-      probe.close(() => resolve(String(port)));
-    });
-  });
 }
 
 /** Its log says when it takes connections. */

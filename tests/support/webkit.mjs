@@ -4,9 +4,9 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { createInterface } from "node:readline";
 import { Builder, By, Capabilities } from "selenium-webdriver";
+import { freePort } from "./port.mjs";
 import { until } from "./until.mjs";
 
 const driverPath = process.env.WEBKIT_DRIVER ?? "/usr/bin/WebKitWebDriver";
@@ -189,12 +189,4 @@ function start(program, args, env, stdio) {
     await ended;
   };
   return { child, end };
-}
-
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  await new Promise((closed) => server.close(closed));
-  return port;
 }
