@@ -59,7 +59,7 @@ mv "$next/optimized.wasm" "$next/imagen_cloud_bg.wasm"
 esbuild node_modules/idb/build/index.js --bundle --format=esm --minify --legal-comments=inline \
   --banner:js='// idb, ISC licence, https://github.com/jakearchibald/idb' --log-level=warning --outfile="$next/idb.js"
 # What makes errors lies in a folder with a hash in its name: here is where the package's own JavaScript finds it.
-for host in "$next"/snippets/*/src/platform/host.js; do
+for host in "$next"/snippets/*/src/host/host.js; do
   echo "export { failure, ImagenCloudError, isImagenCloudError } from \".${host#"$next"}\";" >"$next/errors.js"
 done
 

@@ -1,10 +1,10 @@
 //! Options or the environment become a checked [`Config`].
 
 use crate::error::{Code, Error, Stage};
+use crate::image::path;
 use crate::json::Json;
-use crate::path;
-use crate::retry::Policy;
 use crate::text::{canonical_id, contains, has_bearer, is_header_safe, jwt_claims};
+use crate::wire::retry::Policy;
 
 /// The environment's names of the keys, the first that is set counts.
 pub const ENV_KEYS: [&str; 4] =

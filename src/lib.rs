@@ -5,12 +5,13 @@
 //! Everything else is plain Rust that compiles and is tested natively:
 //!
 //! ```text
-//! JS call -> api -> config, request -> client -> storage | row builds a Request -> platform sends -> Response
-//!         -> the same module, or refusal, reads it -> retry decides -> Result -> api -> JS
+//! JS call -> api -> config, image::meta -> sync -> a module of wire builds a Request -> host sends -> Response
+//!         -> the same module, or wire::classify, reads it -> wire::retry decides -> Result -> api -> JS
 //! ```
 //!
-//! Only [`platform`] and `api` know JavaScript. Only [`client`] and [`courier`] await outside them. Only [`retry`]
-//! decides about trying again.
+//! The rooms are floors: `api`, [`outbox`], [`sync`], [`wire`], [`image`] from top to bottom, and no floor uses a higher
+//! one; [`host`] stands beside them behind its traits. Only [`host`] and `api` know JavaScript. Only the drivers in [`sync`]
+//! and [`outbox`] await outside them. Only [`wire::retry`] decides about trying again.
 // wasm-pack builds the unit tests too, which are native ones: for a browser there are those in tests/.
 #![cfg(not(all(test, target_arch = "wasm32")))]
 #![cfg_attr(
@@ -21,29 +22,20 @@
 #[cfg(target_arch = "wasm32")]
 pub mod api;
 pub mod base64;
-pub mod client;
 pub mod config;
-pub mod courier;
 pub mod error;
-pub mod http;
+pub mod host;
 pub mod image;
 pub mod json;
 pub mod limits;
 pub mod outbox;
-pub mod path;
-pub mod platform;
 pub mod race;
-pub mod refusal;
-pub mod relay;
-pub mod request;
-pub mod retry;
-pub mod row;
-pub mod sqlstate;
 #[cfg(test)]
 #[path = "../tests/support/host.rs"]
 mod stand_in;
-pub mod storage;
+pub mod sync;
 pub mod text;
+pub mod wire;
 
 /// A third of the size of the standard one.
 #[cfg(target_arch = "wasm32")]

@@ -7,11 +7,11 @@ mod page;
 
 use std::rc::Rc;
 
-use imagen_cloud::http::{Failure, Method, Request, Response};
+use imagen_cloud::host::web::{Host, HostBytes, in_browser};
+use imagen_cloud::host::{Patience, Platform};
 use imagen_cloud::json::Json;
-use imagen_cloud::platform::host::{Host, HostBytes, in_browser};
-use imagen_cloud::platform::{Patience, Platform};
 use imagen_cloud::race::first_of;
+use imagen_cloud::wire::http::{Failure, Method, Request, Response};
 use js_sys::{Function, Uint8Array};
 use page::{eval, in_page};
 use wasm_bindgen::{JsCast, JsValue};

@@ -5,7 +5,7 @@
 #[path = "support/page.rs"]
 mod page;
 
-use imagen_cloud::platform::host::in_browser;
+use imagen_cloud::host::web::in_browser;
 use page::{eval, in_page};
 use wasm_bindgen_test::wasm_bindgen_test;
 

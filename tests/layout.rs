@@ -31,61 +31,108 @@ fn files() -> Vec<(String, String)> {
     found
 }
 
-/// The module of the crate's root that a file belongs to.
-fn module(file: &str) -> &str {
-    file.split('/').next().unwrap().trim_end_matches(".rs")
+/// The folders of `src`, each a room; those in `FLOORS` from bottom to top.
+const ROOMS: [&str; 6] = ["api", "host", "image", "outbox", "sync", "wire"];
+const FLOORS: [&str; 5] = ["image", "wire", "sync", "outbox", "api"];
+
+/// The module that a file belongs to: `image::path`, `error`. What a module keeps in a folder of its own is part of it.
+fn module(file: &str) -> String {
+    let mut parts = file.trim_end_matches(".rs").split('/');
+    let first = parts.next().unwrap();
+    match parts.next() {
+        Some(second) if second != "mod" => format!("{first}::{second}"),
+        _ => first.to_owned(),
+    }
 }
 
-/// The names after `crate::` in a file, those in braces too.
-fn uses(code: &str) -> BTreeSet<String> {
-    let name = |text: &str| text.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-    let mut names = BTreeSet::new();
+fn room(module: &str) -> &str {
+    module.split("::").next().unwrap()
+}
+
+/// The modules that a file uses by `crate::` or, inside a room, by `super::`.
+fn uses(file: &str, code: &str) -> BTreeSet<String> {
+    let name =
+        |text: &str| -> String { text.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect() };
+    let names = |list: &str| -> Vec<String> {
+        match list.strip_prefix('{') {
+            None => vec![name(list)],
+            Some(list) => list.split('}').next().unwrap().split(',').map(name).collect(),
+        }
+    };
+    let mut used = BTreeSet::new();
+    let mut add = |room: &str, inner: &str| match ROOMS.contains(&room) {
+        true => used.extend(names(inner).into_iter().map(|inner| match inner.starts_with(char::is_lowercase) {
+            true if inner != "self" => format!("{room}::{inner}"),
+            _ => room.to_owned(),
+        })),
+        false => drop(used.insert(room.to_owned())),
+    };
     for (_, after) in code.match_indices("crate::").map(|(at, mark)| code.split_at(at + mark.len())) {
-        match after.strip_prefix('{') {
-            None => drop(names.insert(name(after))),
-            Some(list) => names.extend(list.split('}').next().unwrap().split(',').map(name)),
+        for first in names(after) {
+            add(&first, after.get(first.len()..).and_then(|rest| rest.strip_prefix("::")).unwrap_or_default());
         }
     }
-    names
+    if file.matches('/').count() == 1 {
+        for (_, after) in code.match_indices("super::").map(|(at, mark)| code.split_at(at + mark.len())) {
+            add(room(&module(file)), after);
+        }
+    }
+    used
 }
 
 #[test]
 fn no_two_modules_use_each_other_however_far_around() {
     let files = files();
-    let modules: BTreeSet<&str> = files.iter().map(|(file, _)| module(file)).collect();
-    let mut graph: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for (file, code) in &files {
-        let used = uses(code);
-        let others = modules.iter().filter(|other| **other != module(file) && used.contains(**other));
-        graph.entry(module(file)).or_default().extend(others);
+    let modules: BTreeSet<String> = files.iter().map(|(file, _)| module(file)).collect();
+    let mut graph: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (file, code) in files.iter().filter(|(file, _)| !file.ends_with("mod.rs") || file.starts_with("host")) {
+        let own = module(file);
+        let others: Vec<String> =
+            uses(file, code).into_iter().filter(|other| *other != own && modules.contains(other)).collect();
+        graph.entry(own).or_default().extend(others);
     }
-    assert!(graph["client"].contains("platform") && graph["storage"].contains("http"), "{graph:?}");
+    assert!(graph["sync::client"].contains("host") && graph["wire::object"].contains("wire::http"), "{graph:?}");
     // Takes away what uses nothing that is left, until nothing changes: a circle stays.
     loop {
-        let free: Vec<&str> = graph.iter().filter(|(_, used)| used.is_empty()).map(|(name, _)| *name).collect();
+        let known: BTreeSet<String> = graph.keys().cloned().collect();
+        graph.values_mut().for_each(|used| used.retain(|other| known.contains(other)));
+        let free: Vec<String> =
+            graph.iter().filter(|(_, used)| used.is_empty()).map(|(name, _)| name.clone()).collect();
         if free.is_empty() {
             break;
         }
         for name in free {
-            graph.remove(name);
-            graph.values_mut().for_each(|used| used.retain(|other| *other != name));
+            graph.remove(&name);
         }
     }
     assert!(graph.is_empty(), "a circle, and who uses it: {graph:#?}");
 }
 
 #[test]
-fn only_platform_and_api_know_javascript() {
+fn no_floor_uses_a_higher_one() {
+    let height = |room: &str| FLOORS.iter().position(|floor| *floor == room);
     for (file, code) in files() {
-        let knows = ["js_sys", "wasm_bindgen", "web_sys", "JsValue"].into_iter().find(|name| code.contains(name));
-        assert!(knows.is_none() || matches!(module(&file), "platform" | "api"), "{file} uses {}", knows.unwrap());
+        let own = module(&file);
+        for other in uses(&file, &code) {
+            if let (Some(here), Some(there)) = (height(room(&own)), height(room(&other))) {
+                assert!(there <= here, "{file} uses {other}");
+            }
+        }
     }
 }
 
 #[test]
-fn only_the_drivers_platform_and_api_await() {
+fn only_host_and_api_know_javascript() {
     for (file, code) in files() {
-        let may = matches!(module(&file), "client" | "courier" | "platform" | "api");
+        let knows = ["js_sys", "wasm_bindgen", "web_sys", "JsValue"].into_iter().find(|name| code.contains(name));
+        assert!(knows.is_none() || matches!(room(&module(&file)), "host" | "api"), "{file} uses {}", knows.unwrap());
+    }
+}
+
+#[test]
+fn only_the_drivers_host_and_api_await() {
+    for (file, code) in files() {
+        let may = matches!(room(&module(&file)), "sync" | "outbox" | "host" | "api");
         assert!(may || !code.contains(".await") && !code.contains("async "), "{file} awaits");
     }
 }

@@ -1,11 +1,11 @@
 //! Answers of Storage and PostgREST, and how long they ask to wait.
 
 use imagen_cloud::error::{Code, Stage};
-use imagen_cloud::http::Response;
-use imagen_cloud::refusal::{self, Refusal, Remedy};
-use imagen_cloud::retry::{Attempts, Decision, Policy, retry_after_ms};
-use imagen_cloud::row;
-use imagen_cloud::storage::object;
+use imagen_cloud::wire::classify::{self, Refusal, Remedy};
+use imagen_cloud::wire::http::Response;
+use imagen_cloud::wire::object;
+use imagen_cloud::wire::retry::{Attempts, Decision, Policy, retry_after_ms};
+use imagen_cloud::wire::rows;
 
 use super::{ID, SIGNATURE, host};
 
@@ -13,14 +13,14 @@ use super::{ID, SIGNATURE, host};
 pub fn holds(input: &[u8]) {
     let response = super::response(input);
     for stage in [Stage::Upload, Stage::Insert, Stage::Sign] {
-        check_refusal(stage, &response, &refusal::of_response(stage, &response));
+        check_refusal(stage, &response, &classify::of_response(stage, &response));
     }
     let shipment = super::shipment("u/a.png");
     let read: [(Stage, Result<String, Refusal>); 4] = [
         (Stage::Upload, object::read_upload(&response)),
-        (Stage::Insert, row::read_insert(&response)),
-        (Stage::Insert, row::read_ids(&response)),
-        (Stage::Insert, row::read_holders(&[&shipment, &shipment], &response)),
+        (Stage::Insert, rows::read_insert(&response)),
+        (Stage::Insert, rows::read_ids(&response)),
+        (Stage::Insert, rows::read_holders(&[&shipment, &shipment], &response)),
     ];
     for (stage, outcome) in read {
         match outcome {
@@ -28,7 +28,7 @@ pub fn holds(input: &[u8]) {
             Err(refusal) => check_read(stage, &response, &refusal),
         }
     }
-    match row::read_holder(&shipment, &response) {
+    match rows::read_holder(&shipment, &response) {
         Ok(id) => assert_eq!(id, ID),
         Err(refusal) if response.is_success() && refusal.error.code == Code::IdTaken => {}
         Err(refusal) => check_read(Stage::Insert, &response, &refusal),

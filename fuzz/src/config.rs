@@ -1,9 +1,9 @@
 //! Options of callers.
 
 use imagen_cloud::config::{Config, Options};
-use imagen_cloud::path::StoragePath;
-use imagen_cloud::row;
-use imagen_cloud::storage::{object, sign};
+use imagen_cloud::image::path::StoragePath;
+use imagen_cloud::wire::rows;
+use imagen_cloud::wire::{object, sign};
 
 /// A configuration that is accepted makes requests that every host can send, to the project's URL and nowhere else.
 pub fn holds(input: &[u8]) {
@@ -39,6 +39,6 @@ pub fn holds(input: &[u8]) {
     let shipment = super::shipment(path.as_str());
     super::check_request(&object::upload(&config, &shipment), &config, "/storage/v1/object/");
     super::check_request(&sign::sign::<()>(&config, &path, 60), &config, "/storage/v1/object/sign/");
-    super::check_request(&row::insert::<()>(&config, "{}"), &config, "/rest/v1/");
-    super::check_request(&row::read_back::<()>(&config, super::ID), &config, "/rest/v1/");
+    super::check_request(&rows::insert::<()>(&config, "{}"), &config, "/rest/v1/");
+    super::check_request(&rows::read_back::<()>(&config, super::ID), &config, "/rest/v1/");
 }

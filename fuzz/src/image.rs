@@ -1,6 +1,6 @@
 //! The first bytes of images.
 
-use imagen_cloud::image::{Format, read_header};
+use imagen_cloud::image::header::{Format, read_header};
 
 /// What a header tells is in range, does not change with how much of the file is there, and is what `imagesize` reads.
 pub fn holds(input: &[u8]) {

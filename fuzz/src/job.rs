@@ -1,10 +1,10 @@
 //! The outbox's jobs as they are read back: damaged, foreign, or of another version.
 
 use imagen_cloud::error::{Code, Error, Stage};
-use imagen_cloud::outbox::{Job, State};
-use imagen_cloud::retry::Policy;
-use imagen_cloud::row;
-use imagen_cloud::storage::{object, tus};
+use imagen_cloud::outbox::job::{Job, State};
+use imagen_cloud::wire::retry::Policy;
+use imagen_cloud::wire::rows;
+use imagen_cloud::wire::{object, tus};
 
 use super::host;
 
@@ -24,7 +24,7 @@ pub fn holds(input: &[u8]) {
     if let Ok(shipment) = job.shipment(super::OWNER, ()) {
         super::path::check(&shipment.storage_path, "");
         super::check_request(&object::upload(&config, &shipment), &config, "/storage/v1/object/imagen-generated/");
-        let asked = row::read_back::<()>(&config, &shipment.image_id);
+        let asked = rows::read_back::<()>(&config, &shipment.image_id);
         super::check_request(&asked, &config, "/rest/v1/images?id=eq.");
         assert_eq!(asked.url.matches(['&', '#', '?']).count(), 2, "{}", asked.url);
     }

@@ -17,10 +17,10 @@ pub mod text;
 pub mod tus;
 
 use imagen_cloud::config::{Config, Options};
-use imagen_cloud::http::{Payload, Request, Response};
+use imagen_cloud::image::meta::Shipment;
+use imagen_cloud::image::path::StoragePath;
 use imagen_cloud::json;
-use imagen_cloud::path::StoragePath;
-use imagen_cloud::request::Shipment;
+use imagen_cloud::wire::http::{Payload, Request, Response};
 
 /// A target's name, and its property.
 pub type Target = (&'static str, fn(&[u8]));

@@ -1,6 +1,6 @@
 //! Storage paths.
 
-use imagen_cloud::path::{StoragePath, escape_segment};
+use imagen_cloud::image::path::{StoragePath, escape_segment};
 use percent_encoding::percent_decode_str;
 
 /// A path that is accepted names one object below its prefix, and that is what a server sees of the URL.

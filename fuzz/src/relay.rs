@@ -4,8 +4,8 @@ use core::cell::Cell;
 
 use imagen_cloud::config::check_url;
 use imagen_cloud::error::{Code, Stage};
-use imagen_cloud::relay;
-use imagen_cloud::storage::tus::Upload;
+use imagen_cloud::wire::tus::Upload;
+use imagen_cloud::wire::worker;
 
 use super::answer::{check_read, check_refusal};
 
@@ -16,9 +16,9 @@ pub fn holds(input: &[u8]) {
     let shipment = super::shipment("u/a.png");
     let queued = Cell::new(false);
     let read = [
-        (Stage::Upload, relay::read_sync(&response, &queued)),
-        (Stage::Insert, relay::read_commit(&response).map(|done| done.to_string())),
-        (Stage::Sign, relay::read_sign(&response)),
+        (Stage::Upload, worker::read_sync(&response, &queued)),
+        (Stage::Insert, worker::read_commit(&response).map(|done| done.to_string())),
+        (Stage::Sign, worker::read_sign(&response)),
     ];
     assert_eq!(queued.get(), response.status == 202);
     for (stage, outcome) in read {
@@ -28,10 +28,10 @@ pub fn holds(input: &[u8]) {
             Err(refusal) => check_read(stage, &response, &refusal),
         }
     }
-    if let Ok(url) = relay::read_sign(&response) {
+    if let Ok(url) = worker::read_sign(&response) {
         assert!(url.starts_with("http://") || url.starts_with("https://"), "{url}");
     }
-    let ticket = match relay::read_ticket(&response) {
+    let ticket = match worker::read_ticket(&response) {
         Ok(ticket) => ticket,
         Err(refusal) if response.is_success() => {
             assert_eq!((refusal.error.code, refusal.error.retryable), (Code::BadResponse, true));
@@ -46,5 +46,5 @@ pub fn holds(input: &[u8]) {
     let upload = Upload::new(10.0, 4.0, None, true);
     let created = upload.next(&config, Some(&ticket), &shipment, |from, to| (from, to));
     super::check_request(&created, &storage, "");
-    super::check_request(&relay::commit(&config, &ticket, &shipment, 10.0), &config, "/api/tickets/");
+    super::check_request(&worker::commit(&config, &ticket, &shipment, 10.0), &config, "/api/tickets/");
 }

@@ -2,11 +2,11 @@
 
 use imagen_cloud::config::{Config, Options};
 use imagen_cloud::error::Code;
-use imagen_cloud::http::Payload;
-use imagen_cloud::image::read_header;
-use imagen_cloud::request::{Found, SyncRequest};
-use imagen_cloud::storage::object;
-use imagen_cloud::storage::tus::Upload;
+use imagen_cloud::image::header::read_header;
+use imagen_cloud::image::meta::{Found, SyncRequest};
+use imagen_cloud::wire::http::Payload;
+use imagen_cloud::wire::object;
+use imagen_cloud::wire::tus::Upload;
 use serde_json::{Value, json};
 
 /// A request that is accepted becomes a row that is JSON with just what was given, and uploads that can be sent.

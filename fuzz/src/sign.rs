@@ -1,10 +1,10 @@
 //! Answers to a request to sign, and the URLs that are made of them.
 
 use imagen_cloud::error::Stage;
-use imagen_cloud::http::Response;
+use imagen_cloud::image::path::StoragePath;
 use imagen_cloud::json::{self, Json};
-use imagen_cloud::path::StoragePath;
-use imagen_cloud::storage::sign::{as_download, read_sign, read_sign_many, sign_many};
+use imagen_cloud::wire::http::Response;
+use imagen_cloud::wire::sign::{as_download, read_sign, read_sign_many, sign_many};
 use percent_encoding::percent_decode_str;
 
 use super::answer::{check_read, check_refusal};
@@ -57,7 +57,7 @@ pub fn holds(input: &[u8]) {
                 let mut refusal = refusal;
                 if answer.json.as_ref().and_then(|body| body.text("signedURL")) == Some("") {
                     refusal = refusal.retryable();
-                    refusal.remedy = imagen_cloud::refusal::Remedy::Wait;
+                    refusal.remedy = imagen_cloud::wire::classify::Remedy::Wait;
                 }
                 check_read(Stage::Sign, &answer, &refusal);
             }

@@ -1,10 +1,10 @@
 //! Resumable uploads: any answers in any order.
 
 use imagen_cloud::error::Stage;
-use imagen_cloud::http::{Method, Payload};
-use imagen_cloud::path::is_plain_name;
-use imagen_cloud::relay::Ticket;
-use imagen_cloud::storage::tus::{Outcome, Upload};
+use imagen_cloud::image::path::is_plain_name;
+use imagen_cloud::wire::http::{Method, Payload};
+use imagen_cloud::wire::tus::{Outcome, Upload};
+use imagen_cloud::wire::worker::Ticket;
 
 /// However the server answers, every request goes to its upload, and carries a piece that is there; what is said to be
 /// complete is.

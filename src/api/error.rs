@@ -3,7 +3,7 @@
 use wasm_bindgen::JsValue;
 
 use crate::error::Error;
-use crate::platform::js;
+use crate::host::js;
 
 fn cause(error: &Error) -> Option<&JsValue> {
     error.cause.as_ref()?.downcast_ref()

@@ -11,17 +11,18 @@ use js_sys::{Array, Promise};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 
-use crate::client::{Call, Client, Observer, Progress, Retrying, Synced, Work};
 use crate::config::Config;
 use crate::error::{Code, Error};
+use crate::host::Platform;
+use crate::host::js;
+use crate::host::web::{Host, HostBytes, in_browser};
+use crate::image::meta::{Shipment, SyncRequest};
+use crate::image::path::StoragePath;
 use crate::json::ObjectText;
-use crate::path::StoragePath;
-use crate::platform::Platform;
-use crate::platform::host::{Host, HostBytes, in_browser};
-use crate::platform::js;
 use crate::race::{Racer, first_of};
-use crate::request::{Shipment, SyncRequest};
-use crate::storage::sign::as_download;
+use crate::sync::call::{Call, Observer, Progress, Retrying, Synced, Work};
+use crate::sync::client::Client;
+use crate::wire::sign::as_download;
 use read::CallOptions;
 
 /// A configured connection to a Supabase project. Safe to use for any number of calls at once.

@@ -6,14 +6,14 @@ use js_sys::{Function, Promise};
 use wasm_bindgen::prelude::*;
 
 use super::{Relay, Sink, error, promise, read, synced_to_js};
-use crate::client::Client;
-use crate::courier::{Courier, Drained, Stop, Witness};
 use crate::error::{Code, Error};
+use crate::host::js;
+use crate::host::store::HostStore;
+use crate::host::web::Host;
 use crate::json::ObjectText;
-use crate::outbox::{Job, State};
-use crate::platform::host::Host;
-use crate::platform::js;
-use crate::platform::store::HostStore;
+use crate::outbox::courier::{Courier, Drained, Stop, Witness};
+use crate::outbox::job::{Job, State};
+use crate::sync::client::Client;
 use crate::text::canonical_id;
 
 /// Images on their way, kept in a store until their rows are confirmed.

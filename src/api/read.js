@@ -1,5 +1,5 @@
 // Reads what callers pass: every field once, each checked for its type and for what Rust's types can't hold.
-import { messageOf, value } from "../platform/safe.js";
+import { messageOf, value } from "../host/safe.js";
 
 /** The largest `int` of PostgreSQL and of timers. */
 const MAX_INT = 2 ** 31 - 1;

@@ -6,10 +6,10 @@ use wasm_bindgen::prelude::*;
 
 use crate::config::Options;
 use crate::error::Error;
-use crate::outbox::Limits;
-use crate::platform::host::{Host, HostBytes};
-use crate::platform::js;
-use crate::request::{Prepared, SyncRequest};
+use crate::host::js;
+use crate::host::web::{Host, HostBytes};
+use crate::image::meta::{Prepared, SyncRequest};
+use crate::outbox::job::Limits;
 
 #[wasm_bindgen(module = "/src/api/read.js")]
 extern "C" {

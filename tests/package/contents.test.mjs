@@ -43,9 +43,9 @@ test("the tarball holds these files and no other", async (t) => {
     "wasm/imagen_cloud_bg.wasm.d.ts",
     "wasm/inline.js",
     "wasm/snippets/HASH/src/api/read.js",
-    "wasm/snippets/HASH/src/platform/host.js",
-    "wasm/snippets/HASH/src/platform/image.js",
-    "wasm/snippets/HASH/src/platform/safe.js",
+    "wasm/snippets/HASH/src/host/host.js",
+    "wasm/snippets/HASH/src/host/image.js",
+    "wasm/snippets/HASH/src/host/safe.js",
     "workerd.js",
   ]);
   for (const file of files) {

@@ -15,7 +15,7 @@ const [types, reference, errorsPage, outboxPage, workerPage, problems, errors, j
       "www/worker/README.md",
       "www/worker/src/problem.ts",
       "src/error.rs",
-      "src/outbox.rs",
+      "src/outbox/job.rs",
       "src/api/read.rs",
       "pkg/api.js",
       "pkg/outbox.js",

@@ -1,0 +1,123 @@
+//! What the library needs of its host, and the only files that touch it. Tests drive the same code with a fake clock
+//! and a fake network.
+
+#[cfg(target_arch = "wasm32")]
+pub(crate) mod js;
+#[cfg(target_arch = "wasm32")]
+pub mod store;
+#[cfg(target_arch = "wasm32")]
+pub mod web;
+
+use core::ops::Range;
+use std::rc::Rc;
+
+use crate::error::{Cause, Error};
+use crate::json::Json;
+use crate::outbox::job::{Job, Limits};
+use crate::wire::http::{Failure, Request, Response};
+
+/// How long an attempt may go on. Where its progress can be seen, it is cut after `idle_ms` without any; where it can't, or
+/// once the system has taken the last byte, after both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Patience {
+    pub idle_ms: u32,
+    /// What its bytes take on a slow line.
+    pub line_ms: u32,
+}
+
+/// Told of the bytes of a request that are sent.
+pub type OnSent = Rc<dyn Fn(f64)>;
+
+/// A host: a page, a worker, a server, or a test.
+///
+/// Dropping a future that these methods return stops what it does at once.
+#[allow(async_fn_in_trait)]
+pub trait Platform {
+    /// A handle to an image's bytes, which stay on the host's side. Cheap to clone.
+    type Bytes: Clone;
+
+    /// Sends a request and reads the whole answer, telling `on_sent` of the bytes that are sent, if the host can see them.
+    async fn send(
+        &self,
+        request: Request<Self::Bytes>,
+        patience: Patience,
+        on_sent: Option<OnSent>,
+    ) -> Result<Response, Failure>;
+
+    /// Waits.
+    async fn sleep(&self, ms: u32);
+
+    /// The user's token, where the caller gave a way to ask for one. Waits for it for `patience_ms` at most. The error
+    /// is a message and what was thrown.
+    async fn access_token(&self, patience_ms: u32) -> Result<Option<String>, (String, Option<Cause>)>;
+
+    /// Whether [`Platform::access_token`] may give another token when asked again.
+    fn has_access_token(&self) -> bool;
+
+    /// The length of the image in bytes.
+    fn size(&self, bytes: &Self::Bytes) -> f64;
+
+    /// A piece of the image, as a handle of its own.
+    fn slice(&self, bytes: &Self::Bytes, from: f64, to: f64) -> Self::Bytes;
+
+    /// The MIME type that the image has by itself, as a `Blob` has, if any.
+    fn own_type(&self, bytes: &Self::Bytes) -> Option<String>;
+
+    /// The bytes of a piece of the image, as far as there are any, or why they can't be read.
+    async fn read(&self, bytes: &Self::Bytes, piece: Range<u32>) -> Result<Vec<u8>, Cause>;
+
+    /// Milliseconds since 1970.
+    fn now_ms(&self) -> f64;
+
+    /// What the host's `JSON.parse` makes of a text.
+    fn parse_json(&self, text: &str) -> Option<Json>;
+
+    /// Milliseconds since 1970 of an HTTP date.
+    fn parse_date(&self, date: &str) -> Option<f64>;
+
+    /// A random number in `0.0..1.0`.
+    fn dice(&self) -> f64;
+
+    /// Random bytes that nobody can guess, where the host has a source of them.
+    fn random_bytes(&self) -> Option<[u8; 16]>;
+}
+
+/// What became of a job that was to be added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Added {
+    /// It is stored.
+    New,
+    /// The same id and path are there already.
+    Known,
+    /// Its id is there with another path.
+    IdTaken,
+    /// Another job holds its path.
+    PathTaken,
+    /// A limit is reached.
+    Full,
+}
+
+/// Where an outbox keeps its jobs and images. Every method is one transaction, durable when it resolves.
+#[allow(async_fn_in_trait)]
+pub trait Store {
+    /// The platform's handle to an image's bytes.
+    type Bytes;
+
+    /// Checks and adds a job with its image.
+    async fn add(&self, job: &Job, image: &Self::Bytes, limits: &Limits) -> Result<Added, Error>;
+
+    /// All jobs as they were stored, the oldest first; without those whose text, row or request is about another job than
+    /// the one under whose id and path it is stored, or about another owner's. Who keeps them looks for that: what is sent of
+    /// them is not looked at again.
+    async fn all(&self) -> Result<Vec<Json>, Error>;
+
+    /// The image of a job.
+    async fn image(&self, id: &str) -> Result<Option<Self::Bytes>, Error>;
+
+    /// Stores what a job has become; false if it is gone.
+    async fn update(&self, job: &Job) -> Result<bool, Error>;
+
+    /// Removes a job and its image.
+    async fn remove(&self, id: &str) -> Result<(), Error>;
+}

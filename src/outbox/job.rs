@@ -1,0 +1,519 @@
+//! A job of the outbox: its states and transitions. Pure; `courier` carries the jobs out, the platform's store keeps them.
+//!
+//! ```text
+//! queued -> uploading -> uploaded -> (row confirmed) gone
+//!      \________\____________\-> failed -> (retry) queued or uploaded
+//! ```
+//!
+//! Through the Worker a job is never `uploaded`: it is gone, or `handed-over` until the same image is answered as done.
+
+use crate::error::{Code, Error};
+use crate::image::meta::Shipment;
+use crate::image::path::{StoragePath, is_plain_name};
+use crate::json::{Json, ObjectText};
+use crate::text::is_header_safe;
+use crate::wire::retry::Policy;
+
+/// How much an outbox takes and does.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct Limits {
+    /// Jobs worked on at once.
+    pub concurrency: u32,
+    pub max_jobs: u32,
+    pub max_bytes: f64,
+}
+
+/// Where a job is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum State {
+    Queued,
+    Uploading,
+    Uploaded,
+    HandedOver,
+    Failed,
+}
+
+/// How much longer a job waits that was handed over: the Worker itself looks first after 15 s, at last every 15 min.
+const HANDED_OVER_FIRST: u32 = 15;
+const HANDED_OVER_LONGEST: u32 = 30;
+
+impl State {
+    const ALL: [Self; 5] = [Self::Queued, Self::Uploading, Self::Uploaded, Self::HandedOver, Self::Failed];
+
+    /// The name that JavaScript and the database see.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Uploading => "uploading",
+            Self::Uploaded => "uploaded",
+            Self::HandedOver => "handed-over",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// The state of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.as_str() == name)
+    }
+}
+
+/// One image on its way, without its bytes. Holds no key, no token and no signed URL.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Job {
+    /// The row's id.
+    pub id: String,
+    /// Fixed when the job was made.
+    pub storage_path: String,
+    /// Of the stored object.
+    pub mime_type: String,
+    /// Bytes of the image.
+    pub size: f64,
+    /// The row as a JSON object's text.
+    pub row: String,
+    /// The request as the Worker takes it, likewise.
+    pub request: String,
+    /// Where it is.
+    pub state: State,
+    /// Whether the bytes are in the bucket already; outlives `failed`.
+    pub uploaded: bool,
+    /// The name of an unfinished upload in pieces at the server.
+    pub upload_id: Option<String>,
+    /// The same of one by ticket, which goes to another path. The ticket itself is a secret, and never kept.
+    pub ticket_upload_id: Option<String>,
+    /// Milliseconds since 1970.
+    pub created_ms: f64,
+    /// How often it was tried in vain.
+    pub attempts: u32,
+    /// Milliseconds since 1970 before which it is not tried on its own.
+    pub not_before_ms: f64,
+    /// When that wait began.
+    pub wait_set_ms: f64,
+    /// The server asked for that wait.
+    pub wait_asked: bool,
+    /// How often a gateway turned it away and then let another job through.
+    pub turned_away: u32,
+    /// A gateway turned it away last, and has let no other through since.
+    pub is_suspect: bool,
+    /// Why it failed last, as a JSON object's text.
+    pub error: Option<String>,
+}
+
+/// How often a gateway may turn a job away, while it lets others through, before the job itself is to blame.
+const TURNED_AWAY_AT_MOST: u32 = 5;
+
+/// What a failure means for the job and for those behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is tried again later.
+    Later,
+    /// It is kept for its user to decide; the others go on.
+    Failed,
+    /// The user's token is gone or another user's: no job can be sent now, and none is to blame.
+    Stop(Code),
+}
+
+impl Job {
+    /// A job that has just been accepted.
+    pub fn new<B>(shipment: &Shipment<B>, size: f64, now_ms: f64) -> Self {
+        Self {
+            id: shipment.image_id.clone(),
+            storage_path: shipment.storage_path.as_str().to_owned(),
+            mime_type: shipment.mime_type.clone(),
+            size,
+            row: shipment.row.clone(),
+            request: shipment.request.clone(),
+            state: State::Queued,
+            uploaded: false,
+            upload_id: None,
+            ticket_upload_id: None,
+            created_ms: now_ms,
+            attempts: 0,
+            not_before_ms: 0.0,
+            wait_set_ms: 0.0,
+            wait_asked: false,
+            turned_away: 0,
+            is_suspect: false,
+            error: None,
+        }
+    }
+
+    /// What is to be sent, if it is what was stored: a damaged job must not lead its requests elsewhere, or be one that no
+    /// host can send, and so be tried for ever.
+    pub fn shipment<B>(&self, owner_user_id: &str, image: B) -> Result<Shipment<B>, Error> {
+        if !self.id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-') {
+            return Err(Error::field("imageId", "is no UUID"));
+        }
+        if !is_header_safe(&self.mime_type) {
+            return Err(Error::field("mimeType", "is no MIME type"));
+        }
+        Ok(Shipment {
+            storage_path: StoragePath::parse(&self.storage_path)?,
+            image_id: self.id.clone(),
+            owner_user_id: owner_user_id.to_owned(),
+            image,
+            mime_type: self.mime_type.clone(),
+            row: self.row.clone(),
+            request: self.request.clone(),
+        })
+    }
+
+    /// Whether it may be tried at `now_ms`. `forced` disregards its own waits, but none that a server asked for. A wait
+    /// that begins in the future was set by a clock that has been put back since, and counts for nothing.
+    pub fn is_due(&self, now_ms: f64, forced: bool) -> bool {
+        let waits = (self.wait_set_ms..self.not_before_ms).contains(&now_ms);
+        self.state != State::Failed && (!waits || (forced && !self.wait_asked))
+    }
+
+    /// When it may be tried on its own: now, or later.
+    pub fn due_ms(&self, now_ms: f64) -> f64 {
+        if self.is_due(now_ms, false) { now_ms } else { self.not_before_ms }
+    }
+
+    /// Whether it will be tried again on its own.
+    pub fn is_waiting(&self) -> bool {
+        self.state != State::Failed
+    }
+
+    /// The stage begins.
+    pub fn begin(&mut self) {
+        if self.state != State::HandedOver {
+            self.state = if self.uploaded { State::Uploaded } else { State::Uploading };
+        }
+    }
+
+    /// The Worker has the image and will bring it to Supabase. It is asked again later.
+    pub fn hand_over(&mut self, now_ms: f64, policy: &Policy, dice: f64) {
+        if self.state != State::HandedOver {
+            (self.state, self.attempts, self.error) = (State::HandedOver, 0, None);
+        }
+        let policy = Policy {
+            initial_backoff_ms: policy.initial_backoff_ms.saturating_mul(HANDED_OVER_FIRST),
+            max_backoff_ms: policy.max_backoff_ms.saturating_mul(HANDED_OVER_LONGEST),
+            ..*policy
+        };
+        self.wait(now_ms, policy.backoff_ms(self.attempts, dice), false);
+    }
+
+    /// The bytes are in the bucket.
+    pub fn arrived_in_bucket(&mut self) {
+        self.uploaded = true;
+        self.upload_id = None;
+        self.state = State::Uploaded;
+    }
+
+    /// A stage failed.
+    pub fn fail(&mut self, error: &Error, now_ms: f64, policy: &Policy, dice: f64) -> Verdict {
+        let verdict = match error.code {
+            Code::TokenUnavailable | Code::Unauthorized | Code::WrongUser => Verdict::Stop(error.code),
+            // The application gave a secret key for a token: none that may be sent.
+            Code::SecretKeyInBrowser => Verdict::Stop(Code::TokenUnavailable),
+            _ if error.retryable => Verdict::Later,
+            _ => Verdict::Failed,
+        };
+        self.state = self.waiting_state();
+        self.error = Some(error.to_text());
+        self.is_suspect |= error.turned_away;
+        match verdict {
+            Verdict::Stop(_) => {}
+            Verdict::Failed => self.state = State::Failed,
+            Verdict::Later => {
+                let own = policy.backoff_ms(self.attempts, dice);
+                let asked = error.retry_after_ms;
+                self.wait(now_ms, asked.unwrap_or(own), asked.is_some());
+            }
+        }
+        verdict
+    }
+
+    /// Another job got through where this one was turned away. Whether that was once too often: then it is kept for its user
+    /// to decide.
+    pub fn blame(&mut self) -> bool {
+        if core::mem::take(&mut self.is_suspect) {
+            self.turned_away = self.turned_away.saturating_add(1);
+        }
+        let is_too_often = self.turned_away >= TURNED_AWAY_AT_MOST;
+        if is_too_often {
+            self.state = State::Failed;
+        }
+        is_too_often
+    }
+
+    /// Whether a gateway has turned it away so far.
+    pub fn was_turned_away(&self) -> bool {
+        self.is_suspect || self.turned_away > 0
+    }
+
+    fn wait(&mut self, now_ms: f64, wait_ms: u32, asked: bool) {
+        self.wait_asked = asked;
+        self.wait_set_ms = now_ms;
+        self.not_before_ms = now_ms + f64::from(wait_ms);
+        self.attempts = self.attempts.saturating_add(1);
+    }
+
+    /// Its user wants it to be tried again.
+    pub fn retry(&mut self) {
+        self.state = self.waiting_state();
+        self.not_before_ms = 0.0;
+        self.wait_asked = false;
+        (self.turned_away, self.is_suspect) = (0, false);
+    }
+
+    fn waiting_state(&self) -> State {
+        if self.state == State::HandedOver {
+            return State::HandedOver;
+        }
+        if self.uploaded { State::Uploaded } else { State::Queued }
+    }
+
+    /// The job as JSON text, under the names that JavaScript sees.
+    pub fn to_text(&self) -> String {
+        let mut text = ObjectText::default();
+        text.text("id", &self.id);
+        text.text("storagePath", &self.storage_path);
+        text.text("mimeType", &self.mime_type);
+        text.text("row", &self.row);
+        text.text("request", &self.request);
+        text.text("state", self.state.as_str());
+        for (name, flag) in
+            [("uploaded", self.uploaded), ("waitAsked", self.wait_asked), ("isSuspect", self.is_suspect)]
+        {
+            text.raw(name, if flag { "true" } else { "false" });
+        }
+        for (name, number) in [
+            ("size", self.size),
+            ("createdAt", self.created_ms),
+            ("attempts", f64::from(self.attempts)),
+            ("notBefore", self.not_before_ms),
+            ("waitSetAt", self.wait_set_ms),
+            ("turnedAway", f64::from(self.turned_away)),
+        ] {
+            // Whole numbers, all of them: an integer's digits need no float formatting.
+            text.raw(name, &(number as i64).to_string());
+        }
+        for (name, id) in [("uploadId", &self.upload_id), ("ticketUploadId", &self.ticket_upload_id)] {
+            if let Some(id) = id {
+                text.text(name, id);
+            }
+        }
+        if let Some(error) = &self.error {
+            text.raw("error", error);
+        }
+        text.finish()
+    }
+
+    /// Reads what [`Job::to_text`] wrote; `None` for anything else.
+    pub fn parse(json: &Json) -> Option<Self> {
+        let text = |name| json.text(name).map(str::to_owned);
+        let number = |name| match json.get(name) {
+            Some(Json::Number(number)) => Some(*number),
+            _ => None,
+        };
+        let flag = |name| json.get(name) == Some(&Json::Bool(true));
+        Some(Self {
+            id: text("id")?,
+            storage_path: text("storagePath")?,
+            mime_type: text("mimeType")?,
+            size: number("size")?,
+            row: text("row")?,
+            request: text("request").unwrap_or_default(),
+            state: State::parse(json.text("state")?)?,
+            uploaded: flag("uploaded"),
+            upload_id: text("uploadId").filter(|id| is_plain_name(id)),
+            ticket_upload_id: text("ticketUploadId").filter(|id| is_plain_name(id)),
+            created_ms: number("createdAt")?,
+            attempts: number("attempts")? as u32,
+            not_before_ms: number("notBefore")?,
+            wait_set_ms: number("waitSetAt")?,
+            wait_asked: flag("waitAsked"),
+            turned_away: number("turnedAway").unwrap_or_default() as u32,
+            is_suspect: flag("isSuspect"),
+            error: json.get("error").and_then(reread),
+        })
+    }
+}
+
+/// An error that [`Error::to_text`] wrote, or 0.1.0, which wrote less.
+fn reread(error: &Json) -> Option<String> {
+    let mut text = ObjectText::default();
+    for name in ["message", "stage", "code"] {
+        text.text(name, error.text(name)?);
+    }
+    for name in ["field", "serverCode", "storagePath", "imageId"] {
+        if let Some(found) = error.text(name) {
+            text.text(name, found);
+        }
+    }
+    for name in ["status", "retryAfterMs", "attempts"] {
+        if let Some(Json::Number(number)) = error.get(name) {
+            text.raw(name, &(*number as u32).to_string());
+        }
+    }
+    if let Some(Json::Bool(retryable)) = error.get("retryable") {
+        text.raw("retryable", if *retryable { "true" } else { "false" });
+    }
+    Some(text.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Stage;
+    use crate::json::tests::parse;
+    use proptest::prelude::*;
+
+    const POLICY: Policy = Policy { max_retries: 2, initial_backoff_ms: 1000, max_backoff_ms: 4000 };
+    const NOW: f64 = 1_800_000_000_000.0;
+
+    fn job() -> Job {
+        let shipment = Shipment {
+            storage_path: StoragePath::parse("u/2026-05-11/a b-1.png").unwrap(),
+            image_id: "11111111-2222-4333-8444-555555555555".to_owned(),
+            owner_user_id: "u".to_owned(),
+            image: (),
+            mime_type: "image/png".to_owned(),
+            row: r#"{"seed":9223372036854775807,"prompt":"\"x\""}"#.to_owned(),
+            request: r#"{"seed":"9223372036854775807","prompt":"\"x\""}"#.to_owned(),
+        };
+        Job::new(&shipment, 18.0, NOW)
+    }
+
+    fn error(code: Code, retryable: bool) -> Error {
+        let mut error = Error::new(Stage::Upload, code, "storage upload: 503: \"x\"");
+        error.retryable = retryable;
+        error.status = Some(503);
+        error
+    }
+
+    #[test]
+    fn a_job_goes_from_stage_to_stage_and_none_is_done_twice() {
+        let mut job = job();
+        job.begin();
+        assert_eq!(job.state, State::Uploading);
+        job.arrived_in_bucket();
+        assert_eq!(job.fail(&error(Code::Unavailable, true), NOW, &POLICY, 0.0), Verdict::Later);
+        assert_eq!(job.state, State::Uploaded, "the upload is not done again");
+        job.begin();
+        assert_eq!(job.state, State::Uploaded);
+    }
+
+    #[test]
+    fn what_is_final_waits_for_its_user() {
+        let mut job = job();
+        job.arrived_in_bucket();
+        assert_eq!(job.fail(&error(Code::Forbidden, false), NOW, &POLICY, 0.0), Verdict::Failed);
+        assert!(!job.is_due(NOW + 1e9, true));
+        job.retry();
+        assert_eq!(job.state, State::Uploaded);
+        assert!(job.is_due(NOW, false));
+    }
+
+    #[test]
+    fn a_missing_token_is_not_the_jobs_fault() {
+        for code in [Code::TokenUnavailable, Code::Unauthorized, Code::WrongUser] {
+            let mut job = job();
+            job.begin();
+            assert_eq!(job.fail(&error(code, false), NOW, &POLICY, 0.0), Verdict::Stop(code));
+            assert_eq!((job.state, job.attempts), (State::Queued, 0));
+            assert!(job.is_due(NOW, false));
+        }
+    }
+
+    #[test]
+    fn own_waits_grow_and_may_be_cut_short_but_a_servers_may_not() {
+        let mut job = job();
+        for wait_ms in [1000.0, 2000.0, 4000.0, 4000.0] {
+            job.fail(&error(Code::Network, true), NOW, &POLICY, 0.0);
+            assert_eq!(job.not_before_ms, NOW + wait_ms);
+            assert!(!job.is_due(NOW + wait_ms - 1.0, false));
+            assert!(job.is_due(NOW + wait_ms, false));
+            assert!(job.is_due(NOW, true), "forced");
+        }
+        let mut asked = error(Code::RateLimited, true);
+        asked.retry_after_ms = Some(3000);
+        job.fail(&asked, NOW, &POLICY, 0.0);
+        assert!(!job.is_due(NOW + 2999.0, true));
+        assert!(job.is_due(NOW + 3000.0, false));
+        assert!(job.is_due(NOW - 1.0, false), "the clock was put back");
+    }
+
+    #[test]
+    fn a_job_is_to_blame_when_others_got_through_five_times_where_it_was_turned_away() {
+        let mut job = job();
+        let mut away = error(Code::Unavailable, true);
+        away.turned_away = true;
+        for nth in 1..=5 {
+            // A gateway that lets nobody through says nothing of the job, however often.
+            for _ in 0..7 {
+                assert_eq!(job.fail(&away, NOW, &POLICY, 0.0), Verdict::Later);
+            }
+            job = Job::parse(&parse(&job.to_text()).unwrap()).unwrap();
+            assert_eq!(job.blame(), nth == 5, "{nth}");
+            assert_eq!(job.blame(), nth == 5, "another success says no more");
+        }
+        assert_eq!(job.state, State::Failed);
+        job.retry();
+        assert_eq!((job.state, job.turned_away, job.blame()), (State::Queued, 0, false));
+    }
+
+    #[test]
+    fn a_job_of_an_earlier_version_was_never_turned_away() {
+        let text = job().to_text().replace(r#","isSuspect":false"#, "").replace(r#","turnedAway":0"#, "");
+        assert!(!text.contains("uspect") && !text.contains("turned"));
+        assert_eq!(Job::parse(&parse(&text).unwrap()), Some(job()));
+    }
+
+    #[test]
+    fn what_is_written_is_read_as_it_was() {
+        let mut job = job();
+        assert_eq!(Job::parse(&parse(&job.to_text()).unwrap()), Some(job.clone()));
+        job.upload_id = Some("dGVuYW50".to_owned());
+        let mut error = error(Code::Unavailable, true).with_field("x");
+        (error.server_code, error.retry_after_ms) = (Some("57014".to_owned()), Some(3000));
+        (error.storage_path, error.image_id) = (Some("a/b".to_owned()), Some("1".to_owned()));
+        job.fail(&error, NOW, &POLICY, 0.3);
+        let read = Job::parse(&parse(&job.to_text()).unwrap()).unwrap();
+        let told = |job: &Job| parse(job.error.as_deref().unwrap()).unwrap();
+        let members = |json| match json {
+            Json::Object(mut members) => {
+                members.sort_by(|(one, _), (other, _)| one.cmp(other));
+                members
+            }
+            _ => Vec::new(),
+        };
+        assert_eq!(members(told(&read)), members(told(&job)));
+        job.error.clone_from(&read.error);
+        assert_eq!(read, job);
+    }
+
+    #[test]
+    fn a_damaged_job_is_not_sent() {
+        for damage in [
+            |job: &mut Job| job.id = "x&select=*".to_owned(),
+            |job: &mut Job| job.mime_type = "image/png\n".to_owned(),
+            |job: &mut Job| job.storage_path = "../x".to_owned(),
+        ] {
+            let mut job = job();
+            damage(&mut job);
+            let error = job.shipment("u", ()).unwrap_err();
+            assert_eq!((error.code, error.retryable), (Code::InvalidRequest, false));
+        }
+        let mut job = job();
+        for id in ["../../object/x", "..", "", "a?b", "a#b", "a%2fb", "ä"] {
+            (job.upload_id, job.ticket_upload_id) = (Some(id.to_owned()), Some(id.to_owned()));
+            let read = Job::parse(&parse(&job.to_text()).unwrap()).unwrap();
+            assert_eq!((read.upload_id, read.ticket_upload_id), (None, None), "{id:?} would lead elsewhere");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_damaged_job_is_none_and_no_panic(text in ".*", cut in 0usize..400) {
+            prop_assert_eq!(parse(&text).and_then(|json| Job::parse(&json)), None);
+            let whole = job().to_text();
+            let damaged = whole.get(..cut.min(whole.len() - 1)).unwrap_or_default();
+            prop_assert_eq!(parse(damaged).and_then(|json| Job::parse(&json)), None);
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! One call: what it was asked to do, where it is, and who is told of it.
+
+use core::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use crate::error::{Code, Error, Stage};
+use crate::race::Racer;
+
+/// How far an image is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// `"upload"`, `"insert"` or `"done"`.
+    pub stage: &'static str,
+    /// Bytes known to be sent.
+    pub sent: f64,
+    /// Bytes of the image.
+    pub total: f64,
+}
+
+/// A wait that is about to begin, and why.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct Retrying {
+    pub stage: Stage,
+    pub code: Code,
+    pub status: Option<u16>,
+    /// Attempts made so far.
+    pub attempt: u32,
+    pub wait_ms: u32,
+}
+
+/// Who is told what a call does. What it does itself, throwing and calling back included, must not matter here.
+pub trait Observer {
+    /// The call got further.
+    fn progress(&self, progress: Progress);
+    /// The call is about to wait.
+    fn retrying(&self, retrying: Retrying);
+    /// Whether progress is of interest, so that it is worth watching bytes.
+    fn watches(&self) -> bool;
+}
+
+/// Tells how far one call's image is; never less than was told before.
+pub(super) struct Meter {
+    pub(super) observer: Rc<dyn Observer>,
+    sent: Cell<f64>,
+    pub(super) total: Cell<f64>,
+}
+
+impl Meter {
+    pub(super) fn reach(&self, stage: &'static str, sent: f64) {
+        // A form is a little longer than its image.
+        self.sent.set(sent.min(self.total.get()).max(self.sent.get()));
+        self.observer.progress(Progress { stage, sent: self.sent.get(), total: self.total.get() });
+    }
+}
+
+/// Who keeps an upload's name at the server, so that it can be resumed later.
+pub trait Resumption {
+    /// The name of an earlier attempt at this upload.
+    fn earlier(&self) -> Option<String>;
+    /// Called after every step of an upload in pieces.
+    fn keep<'a>(&'a self, id: Option<&'a str>) -> Work<'a, ()>;
+}
+
+/// An upload that lives as long as its call.
+pub(super) struct Unkept;
+
+impl Resumption for Unkept {
+    fn earlier(&self) -> Option<String> {
+        None
+    }
+
+    fn keep<'a>(&'a self, _: Option<&'a str>) -> Work<'a, ()> {
+        Box::pin(core::future::ready(Ok(())))
+    }
+}
+
+/// One call's limits, its observer, and where it is: for the error if it is stopped from outside.
+pub struct Call {
+    pub(super) meter: Rc<Meter>,
+    pub(super) deadline_ms: Option<u32>,
+    pub(super) owner_only: bool,
+    pub(super) stage: Cell<Stage>,
+    pub(super) attempts: Cell<u32>,
+    /// Path and id; the path is empty where only the Worker knows it.
+    pub(super) shipped: RefCell<Option<(String, String)>>,
+    pub(super) queued: Cell<bool>,
+}
+
+impl Call {
+    /// A call that may take `deadline_ms` in all.
+    pub fn new(observer: Rc<dyn Observer>, deadline_ms: Option<u32>) -> Self {
+        Self {
+            meter: Rc::new(Meter { observer, sent: Cell::new(0.0), total: Cell::new(0.0) }),
+            deadline_ms,
+            owner_only: false,
+            stage: Cell::new(Stage::Request),
+            attempts: Cell::new(0),
+            shipped: RefCell::new(None),
+            queued: Cell::new(false),
+        }
+    }
+
+    /// A call for what was accepted earlier: it may go with no other user's token than the owner's.
+    pub fn for_owner(observer: Rc<dyn Observer>) -> Self {
+        Self { owner_only: true, ..Self::new(observer, None) }
+    }
+
+    /// Whether the Worker has the image, but Supabase not yet.
+    pub fn is_queued(&self) -> bool {
+        self.queued.get()
+    }
+
+    /// The error of a call that was stopped, saying where it was.
+    pub fn stopped(&self, code: Code, why: &str) -> Error {
+        let stage = self.stage.get();
+        let mut error = Error::new(stage, code, format!("{}: {why}", stage.label()));
+        error.attempts = self.attempts.get();
+        self.located(error)
+    }
+
+    /// The error of a call whose time is over.
+    pub fn expired(&self, deadline_ms: u32) -> Error {
+        let mut error = self.stopped(Code::DeadlineExceeded, &format!("not done within {deadline_ms} ms"));
+        error.retryable = true;
+        error
+    }
+
+    pub(super) fn located(&self, mut error: Error) -> Error {
+        let (path, image_id) = self.shipped.borrow().clone().unzip();
+        (error.storage_path, error.image_id) = (path.filter(|path| !path.is_empty()), image_id);
+        error
+    }
+
+    pub(super) fn enter(&self, stage: Stage) {
+        self.stage.set(stage);
+        self.attempts.set(0);
+    }
+}
+
+/// Where an image landed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Synced {
+    pub storage_path: String,
+    pub image_id: String,
+    /// The Worker has it and will bring it there.
+    pub queued: bool,
+}
+
+/// A call's work, which a deadline or the caller may stop.
+pub type Work<'a, T> = Racer<'a, Result<T, Error>>;

@@ -1,0 +1,7 @@
+//! The drivers: each takes one call from its request to its result. With the outbox's courier, the only modules that await
+//! outside `host` and `api`.
+
+pub mod call;
+pub mod client;
+mod group;
+pub mod many;

@@ -1,0 +1,79 @@
+//! One object in one request.
+
+use super::object_url;
+use crate::config::Config;
+use crate::error::Stage;
+use crate::image::meta::Shipment;
+use crate::wire::classify::{self, Refusal};
+use crate::wire::http::{Method, Request, Response};
+
+/// Stores the image under its path. A PUT is an upsert, so it may be repeated.
+pub fn upload<B: Clone>(config: &Config, shipment: &Shipment<B>) -> Request<B> {
+    let request = Request::new(Method::Put, object_url(config, "object", &shipment.storage_path))
+        .image(shipment.image.clone(), &shipment.mime_type)
+        .header("x-upsert", "true");
+    match &config.cache_control {
+        Some(value) => request.header("cache-control", value.as_str()),
+        None => request,
+    }
+}
+
+/// The stored object's name. A 2xx without Storage's JSON is a gateway's word, not Storage's.
+pub fn read_upload(response: &Response) -> Result<String, Refusal> {
+    if !response.is_success() {
+        return Err(classify::of_response(Stage::Upload, response));
+    }
+    let key = response.json.as_ref().and_then(|answer| answer.text("Key"));
+    key.map(str::to_owned)
+        .ok_or_else(|| Refusal::garbled(Stage::Upload, response, "storage upload: parse upload response: no Key"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Options;
+    use crate::error::Code;
+    use crate::image::path::StoragePath;
+    use crate::wire::http::Payload;
+
+    fn upload_with(options: Options) -> Request<u8> {
+        let options = Options { url: Some("https://x.co".to_owned()), api_key: Some("k".to_owned()), ..options };
+        let shipment = Shipment {
+            storage_path: StoragePath::parse("2026-05-11/light house?-7.png").unwrap(),
+            image_id: String::new(),
+            owner_user_id: String::new(),
+            image: 9,
+            mime_type: "image/png".to_owned(),
+            row: String::new(),
+            request: String::new(),
+        };
+        upload(&Config::new(options, false).unwrap(), &shipment)
+    }
+
+    #[test]
+    fn an_upload_is_an_upsert_of_the_escaped_path() {
+        let request = upload_with(Options { bucket: Some("my bucket".to_owned()), ..Options::default() });
+        assert_eq!(request.method, Method::Put);
+        assert_eq!(request.url, "https://x.co/storage/v1/object/my%20bucket/2026-05-11/light%20house%3F-7.png");
+        let headers = [("Content-Type", "image/png"), ("x-upsert", "true")];
+        assert_eq!(request.headers, headers.map(|(name, value)| (name, value.to_owned())));
+        assert!(matches!(request.payload, Payload::Image(9)));
+        let cached = upload_with(Options { cache_control: Some("max-age=60".to_owned()), ..Options::default() });
+        assert_eq!(cached.headers.last(), Some(&("cache-control", "max-age=60".to_owned())));
+    }
+
+    #[test]
+    fn only_storages_own_answer_is_a_success() {
+        let read = |status, body: &str| {
+            let json = crate::json::tests::parse(body);
+            read_upload(&Response { status, body: body.to_owned(), json, ..Response::default() })
+        };
+        assert_eq!(read(200, r#"{"Key":"b/x.png","Id":"1"}"#).unwrap(), "b/x.png");
+        for body in ["", "<html>", "{}", r#"{"Key":1}"#, r#"{"Key":null}"#, "[]", r#"{"Key":"b/x"#] {
+            let refusal = read(200, body).unwrap_err();
+            assert_eq!((refusal.error.code, refusal.error.status), (Code::BadResponse, Some(200)), "{body}");
+            assert!(refusal.error.retryable && refusal.error.message.starts_with("storage upload: "), "{body}");
+        }
+        assert_eq!(read(413, "").unwrap_err().error.code, Code::TooLarge);
+    }
+}

@@ -1,0 +1,215 @@
+//! A row of `imagen.images`: the insert, and reading it back.
+
+use crate::config::Config;
+use crate::error::{Code, Error, Stage};
+use crate::image::meta::Shipment;
+use crate::image::path::escape_segment;
+use crate::json::Json;
+use crate::text::join;
+use crate::wire::classify::{self, Refusal};
+use crate::wire::http::{Method, Request, Response};
+
+/// What an error calls the answer to an insert.
+const INSERT_RESPONSE: &str = "insert response";
+
+fn table_url(config: &Config) -> String {
+    format!("{}/rest/v1/{}", config.url, escape_segment(&config.table))
+}
+
+/// Posts one row, or an array of them.
+fn post<B>(config: &Config, url: String, json: String, prefer: &str) -> Request<B> {
+    Request::new(Method::Post, url)
+        .json(json)
+        .fresh()
+        .header("Accept-Profile", config.schema.as_str())
+        .header("Content-Profile", config.schema.as_str())
+        .header("Prefer", prefer)
+}
+
+/// Asks for what tells whose a row is, of those whose id fits.
+fn look_up<B>(config: &Config, id: &str) -> Request<B> {
+    let url = format!("{}?id={id}&select=id,owner_user_id,storage_path", table_url(config));
+    Request::new(Method::Get, url).fresh().header("Accept-Profile", config.schema.as_str())
+}
+
+/// The rows of an answer to `what`.
+fn rows<'a>(what: &str, response: &'a Response) -> Result<&'a [Json], Refusal> {
+    if !response.is_success() {
+        return Err(classify::of_response(Stage::Insert, response));
+    }
+    match &response.json {
+        Some(Json::Array(rows)) => Ok(rows),
+        other => {
+            let problem = if other.is_none() { "not JSON" } else { "no array of rows" };
+            Err(Refusal::garbled(Stage::Insert, response, &format!("db insert: parse {what}: {problem}")))
+        }
+    }
+}
+
+/// Inserts the row and asks for it back.
+pub fn insert<B>(config: &Config, row: &str) -> Request<B> {
+    post(config, table_url(config), row.to_owned(), "return=representation")
+}
+
+/// The id of the inserted row.
+pub fn read_insert(response: &Response) -> Result<String, Refusal> {
+    let garbled = |problem: &str| Refusal::garbled(Stage::Insert, response, &format!("db insert: {problem}"));
+    match rows(INSERT_RESPONSE, response)?.first() {
+        None => Err(garbled("insert returned 0 rows")),
+        Some(row) => row.text("id").map(str::to_owned).ok_or_else(|| garbled("parse insert response: no id")),
+    }
+}
+
+/// Asks who holds the id of a row that the database refused as a duplicate.
+pub fn read_back<B>(config: &Config, image_id: &str) -> Request<B> {
+    look_up(config, &format!("eq.{image_id}"))
+}
+
+/// The id, if the row that was read back is the shipment's: then an earlier attempt brought it.
+pub fn read_holder<B>(shipment: &Shipment<B>, response: &Response) -> Result<String, Refusal> {
+    let ours = read_holders(&[shipment], response)?;
+    if ours.is_empty() { Err(Refusal::last(id_taken(shipment))) } else { Ok(ours) }
+}
+
+/// The row's id belongs to somebody else.
+pub fn id_taken<B>(shipment: &Shipment<B>) -> Error {
+    let message = format!(
+        "db insert: 409: the id {} belongs to another row, or another unique key of the table holds these values",
+        shipment.image_id
+    );
+    let mut error = Error::new(Stage::Insert, Code::IdTaken, message);
+    error.status = Some(409);
+    error.server_code = Some("23505".to_owned());
+    error
+}
+
+/// Inserts many rows by one statement: all or none, but those whose ids are there already are passed over. `columns` names
+/// every column that any row has; a row without one gets the column's default.
+pub fn insert_many<B>(config: &Config, rows: &[&str], columns: &str) -> Request<B> {
+    let url = format!("{}?on_conflict=id&columns={columns}", table_url(config));
+    let prefer = "resolution=ignore-duplicates,return=representation,missing=default";
+    post(config, url, format!("[{}]", join(rows, ',')), prefer)
+}
+
+/// The ids of the inserted rows, with commas between them.
+pub fn read_ids(response: &Response) -> Result<String, Refusal> {
+    let rows = rows(INSERT_RESPONSE, response)?;
+    Ok(join(rows.iter().filter_map(|row| row.text("id")), ','))
+}
+
+/// Asks who holds the ids of rows that an insert passed over.
+pub fn read_back_many<A, B>(config: &Config, shipments: &[&Shipment<A>]) -> Request<B> {
+    let ids = join(shipments.iter().map(|shipment| &shipment.image_id), ',');
+    look_up(config, &format!("in.({ids})"))
+}
+
+/// The ids of those shipments whose rows are theirs, with commas between them.
+pub fn read_holders<B>(shipments: &[&Shipment<B>], response: &Response) -> Result<String, Refusal> {
+    let rows = rows("read-back", response)?;
+    let is_held = |shipment: &Shipment<B>| {
+        rows.iter().any(|row| {
+            let same = |column, value: &str| row.text(column).is_some_and(|found| found.eq_ignore_ascii_case(value));
+            same("id", &shipment.image_id)
+                && same("owner_user_id", &shipment.owner_user_id)
+                && row.text("storage_path") == Some(shipment.storage_path.as_str())
+        })
+    };
+    Ok(join(shipments.iter().filter(|shipment| is_held(shipment)).map(|shipment| &shipment.image_id), ','))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Options;
+    use crate::image::path::StoragePath;
+
+    const ID: &str = "00000000-0000-4000-8000-00000000002a";
+
+    fn config() -> Config {
+        let some = |text: &str| Some(text.to_owned());
+        let options = Options {
+            url: some("https://x.co"),
+            api_key: some("k"),
+            schema: some("art"),
+            table: some("my images"),
+            ..Options::default()
+        };
+        Config::new(options, false).unwrap()
+    }
+
+    fn answer(status: u16, body: &str) -> Response {
+        Response { status, body: body.to_owned(), json: crate::json::tests::parse(body), ..Response::default() }
+    }
+
+    fn headers<B>(request: &Request<B>) -> Vec<(&str, &str)> {
+        request.headers.iter().map(|(name, value)| (*name, value.as_str())).collect()
+    }
+
+    #[test]
+    fn an_insert_names_both_profiles_and_asks_for_the_row() {
+        let request: Request<()> = insert(&config(), "{}");
+        assert_eq!((request.method, request.url.as_str()), (Method::Post, "https://x.co/rest/v1/my%20images"));
+        let wanted = [
+            ("Content-Type", "application/json"),
+            ("Accept-Profile", "art"),
+            ("Content-Profile", "art"),
+            ("Prefer", "return=representation"),
+        ];
+        assert_eq!(headers(&request), wanted);
+    }
+
+    #[test]
+    fn a_read_back_asks_for_id_owner_and_path() {
+        let request: Request<()> = read_back(&config(), ID);
+        let url = format!("https://x.co/rest/v1/my%20images?id=eq.{ID}&select=id,owner_user_id,storage_path");
+        assert_eq!((request.method, request.url), (Method::Get, url.clone()));
+        assert_eq!(headers(&read_back::<()>(&config(), ID)), [("Accept-Profile", "art")]);
+    }
+
+    #[test]
+    fn an_inserted_rows_id_is_read() {
+        assert_eq!(read_insert(&answer(201, r#"[{"prompt":"p","id":"x"}]"#)).unwrap(), "x");
+        for (body, words) in [
+            ("[]", "insert returned 0 rows"),
+            ("[{}]", "no id"),
+            ("[{\"id\":1}]", "no id"),
+            ("{}", "no array of rows"),
+            ("[{\"id\":", "not JSON"),
+            ("", "not JSON"),
+        ] {
+            let error = read_insert(&answer(201, body)).unwrap_err().error;
+            assert!(error.message.starts_with("db insert: ") && error.message.contains(words), "{}", error.message);
+            assert_eq!((error.code, error.retryable), (Code::BadResponse, true), "{body}");
+        }
+    }
+
+    #[test]
+    fn only_a_row_of_the_same_owner_and_path_is_ours() {
+        let shipment = Shipment {
+            storage_path: StoragePath::parse("a/b.png").unwrap(),
+            image_id: ID.to_owned(),
+            owner_user_id: "Owner-1".to_owned(),
+            image: (),
+            mime_type: String::new(),
+            row: String::new(),
+            request: String::new(),
+        };
+        let read = |body: &str| read_holder(&shipment, &answer(200, body)).map_err(|refusal| refusal.error.code);
+        let row =
+            |owner: &str, path: &str| format!(r#"[{{"id":"{ID}","owner_user_id":{owner},"storage_path":{path}}}]"#);
+        assert_eq!(read(&row("\"Owner-1\"", "\"a/b.png\"")).unwrap(), ID);
+        assert_eq!(read(&row("\"OWNER-1\"", "\"a/b.png\"")).unwrap(), ID, "PostgreSQL writes a uuid in lower case");
+        for (owner, path) in [
+            ("\"other\"", "\"a/b.png\""),
+            ("\"Owner-1\"", "\"a/B.png\""),
+            ("null", "\"a/b.png\""),
+            ("\"Owner-1\"", "null"),
+        ] {
+            assert_eq!(read(&row(owner, path)), Err(Code::IdTaken), "{owner} {path}");
+        }
+        assert_eq!(read("[]"), Err(Code::IdTaken), "a row that can't be seen is another user's");
+        for garbled in ["", "{}", "null", "[{"] {
+            assert_eq!(read(garbled), Err(Code::BadResponse), "{garbled}");
+        }
+    }
+}

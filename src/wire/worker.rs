@@ -1,0 +1,172 @@
+//! The Worker's API (`www/worker`): what stands between a page and a project whose key no page may have.
+//!
+//! A small image goes in one form. A large one goes by ticket: straight to Storage, to a path of its own where nobody
+//! reads, and a commit makes an image of it. `storage::tus` carries it there.
+
+use core::cell::Cell;
+
+use crate::config::{Config, check_url};
+use crate::error::Stage;
+use crate::image::meta::Shipment;
+use crate::image::path::{self, StoragePath, escape_query, is_plain_name};
+use crate::text::{contains, is_header_safe};
+use crate::wire::classify::{self, Refusal};
+use crate::wire::http::{Method, Request, Response};
+
+/// Where an answer says that an image is, or will be.
+const STORAGE_PATH: &str = "storagePath";
+
+/// The right to upload one image and have it committed. It holds secrets, and it ends.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs)]
+pub struct Ticket {
+    /// Names it to the Worker. A secret.
+    pub ticket: String,
+    /// Where the image will be.
+    pub storage_path: String,
+    /// Where the upload goes.
+    pub bucket: String,
+    pub path: String,
+    /// Stands for a key with every request to `resumable_url`. A secret.
+    pub token: String,
+    pub resumable_url: String,
+}
+
+fn post<B>(config: &Config, route: &str) -> Request<B> {
+    Request::new(Method::Post, format!("{}/api/{route}", config.url))
+}
+
+/// Hands the image in whole. The same id again is answered alike, so it may be repeated.
+pub fn sync<B: Clone>(config: &Config, shipment: &Shipment<B>) -> Request<B> {
+    post(config, "sync").form(shipment.request.clone(), shipment.image.clone())
+}
+
+/// Where the image is, or will be: then it is `queued`.
+pub fn read_sync(response: &Response, queued: &Cell<bool>) -> Result<String, Refusal> {
+    queued.set(response.status == 202);
+    read_text(Stage::Upload, response, STORAGE_PATH)
+}
+
+/// Asks for a ticket. For the same id it is one for the same upload, whatever became of an earlier one.
+pub fn ask_ticket<B>(config: &Config, shipment: &Shipment<B>, size: f64) -> Request<B> {
+    post(config, "tickets").json(with_size(shipment, size)).fresh()
+}
+
+/// The ticket. What an answer without one says is not quoted: it may hold half of one.
+pub fn read_ticket(response: &Response) -> Result<Ticket, Refusal> {
+    if !response.is_success() {
+        return Err(classify::of_worker(Stage::Upload, response));
+    }
+    let garbled = || Refusal::contradictory(Stage::Upload, "parse ticket response: no ticket");
+    let mut ticket = Ticket::default();
+    for (name, field) in [
+        ("ticket", &mut ticket.ticket),
+        (STORAGE_PATH, &mut ticket.storage_path),
+        ("bucket", &mut ticket.bucket),
+        ("path", &mut ticket.path),
+        ("token", &mut ticket.token),
+        ("resumableUrl", &mut ticket.resumable_url),
+    ] {
+        match response.json.as_ref().and_then(|answer| answer.text(name)) {
+            Some(text) => *field = text.to_owned(),
+            None => return Err(garbled()),
+        }
+    }
+    let is_sound = is_plain_name(&ticket.ticket)
+        && is_header_safe(&ticket.token)
+        && check_url(&ticket.resumable_url).is_ok()
+        && path::check(&ticket.storage_path).is_ok();
+    if is_sound { Ok(ticket) } else { Err(garbled()) }
+}
+
+/// Has the upload made an image. Answered alike for an image that is one already.
+pub fn commit<B>(config: &Config, ticket: &Ticket, shipment: &Shipment<B>, size: f64) -> Request<B> {
+    post(config, &format!("tickets/{}/commit", ticket.ticket)).json(with_size(shipment, size)).fresh()
+}
+
+/// Whether the upload is an image now; false if it is not complete.
+pub fn read_commit(response: &Response) -> Result<bool, Refusal> {
+    match code_of(response) {
+        Some("not_uploaded" | "upload_mismatch") => Ok(false),
+        _ => read_text(Stage::Insert, response, STORAGE_PATH).map(|_| true),
+    }
+}
+
+/// Whether an answer is about the ticket, or about its token if `signed`, and another one may mend it. Storage's words
+/// for a token that has ended are many, and those to HEAD none.
+pub fn wants_ticket(response: &Response, signed: bool) -> bool {
+    match signed {
+        true => matches!(response.status, 400 | 401 | 403) && !contains(&response.body, "lock acquired"),
+        false => matches!(code_of(response), Some("ticket_expired" | "ticket_invalid")),
+    }
+}
+
+/// Asks for a URL of one of the user's images.
+pub fn sign<B>(config: &Config, path: &StoragePath, ttl_seconds: u32) -> Request<B> {
+    let path = escape_query(path.as_str());
+    Request::new(Method::Get, format!("{}/api/signed-url?path={path}&ttl={ttl_seconds}", config.url)).fresh()
+}
+
+/// The URL. Nothing that a page might run instead of show.
+pub fn read_sign(response: &Response) -> Result<String, Refusal> {
+    let url = read_text(Stage::Sign, response, "url")?;
+    let is_web = ["https://", "http://"].iter().any(|scheme| url.starts_with(scheme));
+    if is_web { Ok(url) } else { Err(Refusal::garbled(Stage::Sign, response, "sign: no URL")) }
+}
+
+/// The request as the ticket's routes take it: with the number of bytes.
+fn with_size<B>(shipment: &Shipment<B>, size: f64) -> String {
+    let rest = shipment.request.strip_prefix('{').unwrap_or_default();
+    format!("{{\"size\":{},{rest}", size as u64)
+}
+
+fn read_text(stage: Stage, response: &Response, name: &str) -> Result<String, Refusal> {
+    if !response.is_success() {
+        return Err(classify::of_worker(stage, response));
+    }
+    let text = response.json.as_ref().and_then(|answer| answer.text(name));
+    let problem = || Refusal::garbled(stage, response, &format!("{}: no {name}", stage.label()));
+    text.map(str::to_owned).ok_or_else(problem)
+}
+
+/// The Worker's word for what it refuses.
+fn code_of(response: &Response) -> Option<&str> {
+    response.json.as_ref().filter(|_| !response.is_success() && response.is_problem())?.text("code")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Code;
+    use crate::json::ObjectText;
+
+    #[test]
+    fn a_ticket_that_leads_elsewhere_or_that_no_host_can_send_is_none() {
+        let read = |spoilt: &str, value: &str| {
+            let mut answer = ObjectText::default();
+            for (name, sound) in [
+                ("ticket", "abc.def"),
+                (STORAGE_PATH, "u/a.png"),
+                ("bucket", "b"),
+                ("path", "p"),
+                ("token", "a.b.c"),
+                ("resumableUrl", "https://x.co/storage/v1/upload/resumable/sign"),
+            ] {
+                answer.text(name, if name == spoilt { value } else { sound });
+            }
+            let json = crate::json::tests::parse(&answer.finish());
+            read_ticket(&Response { status: 201, json, ..Response::default() }).map_err(|refusal| refusal.error.code)
+        };
+        assert!(read("", "").is_ok());
+        for (name, value) in [
+            ("ticket", "../signed-url"),
+            ("ticket", ""),
+            ("token", "a\nb"),
+            ("resumableUrl", "javascript:alert(1)"),
+            ("resumableUrl", "https://x.co/?y"),
+            (STORAGE_PATH, "../u"),
+        ] {
+            assert_eq!(read(name, value).err(), Some(Code::BadResponse), "{name} {value:?}");
+        }
+    }
+}
