@@ -98,6 +98,27 @@ test("Back closes a picture's details, and its address opens it again", async ()
   assert.equal(new URL(page.url()).hash, "");
 });
 
+test("details that are opened again before the browser tells of their end stay open", async () => {
+  await page.getByRole("button", { name: "tile number 3" }).click();
+  await page.getByRole("dialog", { name: "tile number 3" }).waitFor();
+  // A change is told before the next task, in which the dialog's end is.
+  await page.evaluate(() => {
+    const [dialog, address] = [document.querySelector("#details"), location.hash];
+    globalThis.end = new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
+    const observer = new MutationObserver(() => {
+      observer.disconnect();
+      history.replaceState(null, "", address);
+      dispatchEvent(new PopStateEvent("popstate"));
+    });
+    observer.observe(dialog, { attributeFilter: ["open"] });
+    history.back();
+  });
+  await page.evaluate(() => globalThis.end);
+  assert.equal(await page.getByRole("dialog", { name: "tile number 3" }).isVisible(), true);
+  await page.keyboard.press("Escape");
+  await page.getByRole("dialog").waitFor({ state: "hidden" });
+});
+
 test("what can be done with a picture is in reach at 200 % zoom, however long its words", async () => {
   await send(page, { prompt: "a very long story of a picture ".repeat(120) });
   await page.setViewportSize({ width: 640, height: 400 });

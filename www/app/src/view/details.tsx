@@ -1,20 +1,16 @@
-import { useLayoutEffect, useRef } from "preact/hooks";
 import { neighbour } from "../control/details";
 import type { Row } from "../gallery";
 import { openTile, state, type Tile } from "../state";
 import type { Controls } from "./controls";
+import { useModal } from "./modal";
 
 const ARROWS: Record<string, 1 | -1> = { ArrowLeft: -1, ArrowRight: 1 };
 
 /** The open picture's details, over the page. */
 export function DetailsDialog({ controls }: { controls: Controls }) {
   const { details } = controls;
-  const dialog = useRef<HTMLDialogElement>(null);
   const tile = openTile.value;
-  useLayoutEffect(() => {
-    if (tile && !dialog.current?.open) dialog.current?.showModal();
-    if (!tile && dialog.current?.open) dialog.current.close();
-  }, [tile?.row.id]);
+  const modal = useModal(tile !== undefined, () => details.close());
   // Everything but the backdrop lies within its child.
   const leave = ({ target, currentTarget }: MouseEvent) => target === currentTarget && details.close();
   const turn = ({ key, altKey, ctrlKey, metaKey }: KeyboardEvent) => {
@@ -26,10 +22,9 @@ export function DetailsDialog({ controls }: { controls: Controls }) {
       className="details"
       id="details"
       aria-labelledby="details-title"
-      ref={dialog}
+      {...modal}
       onClick={leave}
       onKeyDown={turn}
-      onClose={() => details.close()}
     >
       {tile && <Body tile={tile} controls={controls} />}
     </dialog>

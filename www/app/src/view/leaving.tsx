@@ -1,24 +1,13 @@
-import { useLayoutEffect, useRef } from "preact/hooks";
 import type { Leaving } from "../control/leaving";
 import { state } from "../state";
+import { useModal } from "./modal";
 
 /** Asks who signs out about what would be lost. */
 export function LeavingDialog({ control }: { control: Leaving }) {
-  const dialog = useRef<HTMLDialogElement>(null);
   const isOpen = state.isLeaving.value;
-  useLayoutEffect(() => {
-    if (isOpen) dialog.current?.showModal();
-    else dialog.current?.close();
-  }, [isOpen]);
+  const modal = useModal(isOpen, () => control.stay());
   return (
-    <dialog
-      className="asking"
-      id="leaving"
-      aria-labelledby="leaving-title"
-      aria-describedby="leaving-text"
-      ref={dialog}
-      onClose={() => control.stay()}
-    >
+    <dialog className="asking" id="leaving" aria-labelledby="leaving-title" aria-describedby="leaving-text" {...modal}>
       {isOpen && <Question control={control} />}
     </dialog>
   );
