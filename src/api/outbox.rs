@@ -27,19 +27,24 @@ impl Outbox {
     /// An outbox over `store` (see `pkg/store.js`) that sends through `sink`. `on_change` is called with a job's id, its
     /// state and its JSON text after every change. Throws an `ImagenCloudError`.
     #[wasm_bindgen(constructor)]
-    pub fn new(sink: &Sink, store: JsValue, options: JsValue, on_change: Function) -> Result<Outbox, JsValue> {
+    pub fn new(sink: &Sink, store: HostStore, options: JsValue, on_change: Function) -> Result<Outbox, JsValue> {
         Self::open(sink.client.clone(), store, options, on_change)
     }
 
     /// The same through a relay.
     #[wasm_bindgen(js_name = forRelay)]
-    pub fn for_relay(relay: &Relay, store: JsValue, options: JsValue, on_change: Function) -> Result<Outbox, JsValue> {
+    pub fn for_relay(
+        relay: &Relay,
+        store: HostStore,
+        options: JsValue,
+        on_change: Function,
+    ) -> Result<Outbox, JsValue> {
         Self::open(relay.client.clone(), store, options, on_change)
     }
 
     fn open(
         client: Rc<Client<Host>>,
-        store: JsValue,
+        store: HostStore,
         options: JsValue,
         on_change: Function,
     ) -> Result<Outbox, JsValue> {
@@ -47,7 +52,7 @@ impl Outbox {
             return Err(error::to_js(Error::option("ownerUserId", "is needed: an outbox belongs to a user")));
         }
         let limits = read::outbox_options(&options).map_err(error::to_js)?;
-        let courier = Courier::new(client, HostStore(store), limits, Rc::new(Changes(on_change)));
+        let courier = Courier::new(client, store, limits, Rc::new(Changes(on_change)));
         Ok(Self { courier: Rc::new(courier) })
     }
 

@@ -325,6 +325,3 @@ function ignore(given) {
 
 /** What became of one image of many: JSON of where it landed, or why not. */
 export const outcome = (landed, error) => (error ? { ok: false, error } : { ok: true, ...JSON.parse(landed) });
-
-/** Calls a method of the outbox's store. */
-export const ask = async (store, method, args) => store[method](...args);

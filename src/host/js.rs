@@ -75,8 +75,6 @@ extern "C" {
     /// Whether others than the key's owner can look into this place: a page, or one of its workers.
     #[wasm_bindgen(js_name = inBrowser)]
     pub fn in_browser() -> bool;
-    /// Calls a method of the outbox's store.
-    pub(super) fn ask(store: &JsValue, method: &str, arguments: Array) -> Promise;
     /// Whether a framework threw it to go on otherwise.
     #[wasm_bindgen(js_name = isControlFlow)]
     pub(crate) fn is_control_flow(thrown: &JsValue) -> bool;

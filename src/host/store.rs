@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use js_sys::{Array, Uint8Array};
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
 use super::web::HostBytes;
@@ -12,15 +12,29 @@ use crate::error::{Code, Error, Stage};
 use crate::json::{Json, ObjectText};
 use crate::outbox::job::{Job, Limits};
 
-/// A store that JavaScript opened.
-#[derive(Clone, Debug)]
-pub struct HostStore(pub JsValue);
+#[wasm_bindgen]
+extern "C" {
+    /// A store that JavaScript opened: what `pkg/store.js` exports under this name. All its methods give promises.
+    #[wasm_bindgen(typescript_type = "import(\"../store.js\").Store")]
+    #[derive(Clone, Debug)]
+    pub type HostStore;
 
-impl HostStore {
-    async fn ask(&self, method: &str, arguments: &[JsValue]) -> Result<JsValue, Error> {
-        let arguments = arguments.iter().collect::<Array>();
-        JsFuture::from(js::ask(&self.0, method, arguments)).await.map_err(to_error)
-    }
+    #[wasm_bindgen(structural, method, catch, js_name = add)]
+    async fn add_record(
+        this: &HostStore,
+        record: JsValue,
+        image: JsValue,
+        max_jobs: u32,
+        max_bytes: f64,
+    ) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(structural, method, catch)]
+    async fn texts(this: &HostStore) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(structural, method, catch, js_name = image)]
+    async fn image_of(this: &HostStore, id: &str) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(structural, method, catch, js_name = update)]
+    async fn update_record(this: &HostStore, record: JsValue) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(structural, method, catch, js_name = remove)]
+    async fn remove_record(this: &HostStore, id: &str) -> Result<JsValue, JsValue>;
 }
 
 /// The columns that the store itself looks at, and the job's text.
@@ -49,9 +63,8 @@ impl Store for HostStore {
     async fn add(&self, job: &Job, image: &HostBytes, limits: &Limits) -> Result<Added, Error> {
         let bytes = JsFuture::from(js::whole_image(&image.0)).await;
         let bytes = bytes.map_err(|thrown| Error::image("can't be read").with_cause(Some(Rc::new(thrown))))?;
-        let arguments = [record(job), bytes, limits.max_jobs.into(), limits.max_bytes.into()];
-        let added = self.ask("add", &arguments).await?.as_string();
-        Ok(match added.as_deref() {
+        let added = self.add_record(record(job), bytes, limits.max_jobs, limits.max_bytes).await.map_err(to_error)?;
+        Ok(match added.as_string().as_deref() {
             Some("new") => Added::New,
             Some("known") => Added::Known,
             Some("id_taken") => Added::IdTaken,
@@ -61,21 +74,21 @@ impl Store for HostStore {
     }
 
     async fn all(&self) -> Result<Vec<Json>, Error> {
-        let texts: Array = self.ask("texts", &[]).await?.unchecked_into();
+        let texts: Array = self.texts().await.map_err(to_error)?.unchecked_into();
         let parse = |text: JsValue| text.as_string().and_then(|text| js::parse_json(&text)).unwrap_or(Json::Null);
         Ok(texts.iter().map(parse).collect())
     }
 
     async fn image(&self, id: &str) -> Result<Option<HostBytes>, Error> {
-        let buffer = self.ask("image", &[id.into()]).await?;
+        let buffer = self.image_of(id).await.map_err(to_error)?;
         Ok(buffer.is_object().then(|| HostBytes(Uint8Array::new(&buffer).into())))
     }
 
     async fn update(&self, job: &Job) -> Result<bool, Error> {
-        Ok(self.ask("update", &[record(job)]).await?.is_truthy())
+        Ok(self.update_record(record(job)).await.map_err(to_error)?.is_truthy())
     }
 
     async fn remove(&self, id: &str) -> Result<(), Error> {
-        self.ask("remove", &[id.into()]).await.map(|_| ())
+        self.remove_record(id).await.map(|_| ()).map_err(to_error)
     }
 }
