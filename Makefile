@@ -1,6 +1,6 @@
 # Everything runs with the tools that scripts/bootstrap.sh sets up; `make help` lists the targets.
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
-.PHONY: help demo build test package-test lint audit bench chaos fuzz deploy-check clean
+.PHONY: help demo build test package-test lint audit docs bench chaos fuzz deploy-check clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -25,6 +25,12 @@ package-test: ## pack the package, install it, and load it in every kind of host
 
 lint: build ## formatters, linters, type checks, documentation
 	@scripts/lint.sh
+
+docs: ## build the documentation as a site in target/docs, and look for dead links and bad pages
+	@scripts/bootstrap.sh docs
+	@rm -rf target/docs
+	@npm run --silent build --prefix docs/site
+	@CHROME=.tools/bin/chromium node --test --test-reporter=spec tests/site/*.test.mjs
 
 audit: ## licences, sources and known weaknesses of what this is built on, and a list of what ships
 	@scripts/bootstrap.sh audit

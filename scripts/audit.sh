@@ -34,6 +34,7 @@ else
 fi
 npm_audit .
 npm_audit tests/packaging/tools
+npm_audit docs/site
 
 for each in "${unchecked[@]}"; do echo "audit: NOT CHECKED: $each"; done
 ((${#found[@]} == 0)) || { printf 'audit: found: %s\n' "${found[@]}" >&2; exit 1; }

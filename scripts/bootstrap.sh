@@ -4,6 +4,7 @@
 #   scripts/bootstrap.sh test    also wasm-pack, Chromium, ChromeDriver, Firefox, WebKit and PostgreSQL's programs
 #   scripts/bootstrap.sh audit   what build needs, and cargo-deny
 #   scripts/bootstrap.sh fuzz    what build needs, and cargo-fuzz
+#   scripts/bootstrap.sh docs    what build needs, Chromium, and what makes the documentation's site
 #   scripts/bootstrap.sh package what test needs, and the bundlers, runtimes and checkers of tests/packaging/tools
 # What the machine already has is used. The rest goes into a per-user cache, by version, so that a second
 # clone costs nothing. Each need is met in the ordinary way first; where only package registries can be
@@ -14,8 +15,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
 level=${1:-build}
 case $level in
-  build | test | package | audit | fuzz) ;;
-  *) echo "usage: scripts/bootstrap.sh [build|test|package|audit|fuzz]" >&2; exit 2 ;;
+  build | test | package | docs | audit | fuzz) ;;
+  *) echo "usage: scripts/bootstrap.sh [build|test|package|docs|audit|fuzz]" >&2; exit 2 ;;
 esac
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/imagen-cloud
@@ -350,6 +351,10 @@ if [[ $level == test || $level == package ]]; then
   need_firefox
   need_webkit
   need_postgres
+fi
+if [[ $level == docs ]]; then
+  need_chromium
+  need_npm_packages docs/site
 fi
 # Install scripts would only copy Deno and Bun to where nobody looks for them.
 if [[ $level == package ]]; then

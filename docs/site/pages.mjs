@@ -1,0 +1,56 @@
+/**
+ * The pages of the site: the repository's own Markdown, where each lies, its place in the site, and its name in the list
+ * at the side. The reference from the types is made by typedoc, and lists its own pages.
+ * @type {{ text: string, pages: { source: string, path: string, text: string }[] }[]}
+ */
+export const SECTIONS = [
+  {
+    text: "Begin",
+    pages: [
+      { source: "README.md", path: "index.md", text: "What it is, and how to use it" },
+      { source: "docs/supabase.md", path: "supabase.md", text: "Setting up Supabase" },
+      { source: "docs/hosts.md", path: "hosts.md", text: "Hosts and frameworks" },
+      { source: "docs/recipes.md", path: "recipes.md", text: "Recipes" },
+      { source: "docs/faq.md", path: "faq.md", text: "Questions" },
+    ],
+  },
+  {
+    text: "In depth",
+    pages: [
+      { source: "docs/reference.md", path: "reference.md", text: "Functions, options, fields" },
+      { source: "docs/errors.md", path: "errors.md", text: "Errors" },
+      { source: "docs/outbox.md", path: "outbox.md", text: "The outbox" },
+      { source: "docs/benchmarks.md", path: "benchmarks.md", text: "Sizes and speeds" },
+    ],
+  },
+  {
+    text: "The Worker and the app",
+    pages: [
+      { source: "docs/deploy.md", path: "deploy.md", text: "Deploy them" },
+      { source: "www/worker/README.md", path: "worker.md", text: "The Worker's routes" },
+    ],
+  },
+  {
+    text: "Security",
+    pages: [
+      { source: "docs/threat-model.md", path: "threat-model.md", text: "Threat model" },
+      { source: "SECURITY.md", path: "security.md", text: "Report a weakness" },
+    ],
+  },
+  {
+    text: "The project",
+    pages: [
+      { source: "CHANGELOG.md", path: "changelog.md", text: "Changes" },
+      { source: "CONTRIBUTING.md", path: "contributing.md", text: "Contribute" },
+      { source: "ARCHITECTURE.md", path: "architecture.md", text: "Architecture" },
+      { source: "docs/decisions.md", path: "decisions.md", text: "Decisions" },
+      { source: "docs/contract.md", path: "contract.md", text: "The servers' contract" },
+    ],
+  },
+];
+
+/** Where each page's source lies in the site. */
+export const PATHS = new Map(SECTIONS.flatMap(({ pages }) => pages).map(({ source, path }) => [source, path]));
+
+/** What the README shows: it lies in the site as it does in the repository. */
+export const IMAGES = ["docs/app.jpg"];
