@@ -78,6 +78,7 @@ test("two pictures sent offline outlive the app's reload and its tab, and both a
   assert.deepEqual(await prompts(), ["first of two", "second of two", "third"]);
 
   page = await site.openPage({ context });
+  await page.getByRole("heading", { name: "3 pictures that waited have arrived" }).waitFor();
   await page.locator("#grid li:nth-child(3) img").waitFor();
   assert.equal(await page.locator("#jobs > li").count(), 0);
   assert.deepEqual(page.complaints, []);

@@ -2,7 +2,20 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { barriers, enqueue, enter, leave, press, screenshot, send, sessionOf, startSite } from "./support.mjs";
+import {
+  BUCKET,
+  barriers,
+  enqueue,
+  enter,
+  leave,
+  press,
+  retry,
+  screenshot,
+  send,
+  sessionOf,
+  shownWidth,
+  startSite,
+} from "./support.mjs";
 
 const LIGHTHOUSE = fileURLToPath(new URL("../data/lighthouse.png", import.meta.url));
 
@@ -185,6 +198,29 @@ test("who comes next finds no words of the user before", async () => {
   assert.deepEqual(await page.getByRole("log").textContent(), "");
   assert.equal(await page.locator("#prompt").inputValue(), "a lighthouse at dusk");
   assert.equal(await page.evaluate(() => JSON.stringify({ ...sessionStorage, ...localStorage })), "{}");
+});
+
+test("what arrived is shown before its link is there, and takes that when it is", async () => {
+  const hold = site.recorder.hold({ method: "POST", target: `/object/sign/${BUCKET}`, at: "request" });
+  await press(page, { prompt: "at once" });
+  await page.getByText("Its link is being signed").waitFor();
+  assert.match(await page.locator("#arrival-image").getAttribute("src"), /^blob:/);
+  assert.ok((await shownWidth(page)) > 0);
+  hold.release();
+  await page.getByRole("link", { name: "Open its signed URL" }).waitFor();
+  assert.match(await page.locator("#arrival-image").getAttribute("src"), /^http/);
+});
+
+test("what waited is told of when it arrives, also after a reload", async () => {
+  site.recorder.offline(true);
+  await enqueue(page, ["left behind", "left behind too", "and a third"]);
+  await page.reload();
+  await page.locator("#jobs > li:nth-child(3)").waitFor();
+  site.recorder.offline(false);
+  await retry(page.locator("#jobs > li").first());
+  await page.getByRole("heading", { name: "3 pictures that waited have arrived" }).waitFor();
+  assert.match(await page.getByRole("log").textContent(), /3 pictures that waited have arrived/);
+  assert.equal(await page.evaluate(() => JSON.stringify({ ...localStorage })), "{}");
 });
 
 test("signing out asks where pictures wait, and says that a demo account ends", async () => {

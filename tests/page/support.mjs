@@ -135,7 +135,7 @@ export async function press(page, { prompt, seed, route } = {}) {
 /** Sends what is on the stage and resolves to where it landed, as the page says. */
 export async function send(page, what) {
   await press(page, what);
-  await page.locator("#arrival").waitFor();
+  await page.locator("#arrival-open a").waitFor();
   return {
     storagePath: await page.locator("#arrival-path").textContent(),
     imageId: await page.locator("#arrival-id").textContent(),

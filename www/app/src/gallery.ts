@@ -51,10 +51,9 @@ export async function readRows(session: Session, after?: Row): Promise<{ rows: R
   return { rows: rows.slice(0, PAGE), hasMore: rows.length > PAGE };
 }
 
-/** One of the user's images. */
-export async function readRow(session: Session, id: string): Promise<Row | undefined> {
-  const [row] = await read(session, new URLSearchParams({ select: COLUMNS, id: `eq.${id}` }));
-  return row;
+/** The user's images among these, in no order. */
+export function readRowsOf(session: Session, ids: string[]): Promise<Row[]> {
+  return read(session, new URLSearchParams({ select: COLUMNS, id: `in.(${ids.join(",")})` }));
 }
 
 async function read(session: Session, query: URLSearchParams): Promise<Row[]> {

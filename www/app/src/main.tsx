@@ -1,4 +1,4 @@
-import type { OutboxJob, Sink } from "imagen-cloud";
+import type { Sink } from "imagen-cloud";
 import { render } from "preact";
 import { adviceFor } from "./advice";
 import { loadConfig } from "./config";
@@ -9,7 +9,9 @@ import { Gallery } from "./control/gallery";
 import { Leaving } from "./control/leaving";
 import { OutboxList } from "./control/outbox";
 import { Stage } from "./control/stage";
+import { Untold } from "./control/untold";
 import { Welcome } from "./control/welcome";
+import { readRowsOf } from "./gallery";
 import { registerWorker, watchInstallOffer } from "./install";
 import { Painter } from "./painter";
 import { type Account, Session } from "./session";
@@ -40,13 +42,17 @@ async function start(): Promise<void> {
       stage.sent();
       outbox.remember(id, prompt);
     },
+    onEnqueued: (id) => outbox.watch(id),
     onArrived: () => gallery.arrived(),
   });
   const stage = new Stage(painter, () => delivery.forgetFailure());
-  const outbox = new OutboxList((job, title, isOwn) => {
-    gallery.arrived();
-    delivery.noteArrival(job.id);
-    if (transport && isOwn) showArrival(delivery, transport, job, title);
+  const outbox = new OutboxList(new Untold(), {
+    onArrived: (id) => {
+      gallery.arrived();
+      delivery.noteArrival(id);
+    },
+    tell: (brought) => delivery.arrivedByOutbox(brought),
+    rowsOf: (ids) => readRowsOf(session, ids),
   });
 
   /** Goes by the chosen way from now on, with what waits in the outbox too. */
@@ -56,14 +62,14 @@ async function start(): Promise<void> {
     transport?.close();
     const isRelay = route === "worker";
     transport = openTransport(route, isRelay ? openRelay(config, session, account) : sink, isRelay, worker);
-    openOutboxList(transport);
+    openOutboxList(transport, account);
   }
 
-  async function openOutboxList(by: Transport): Promise<void> {
+  async function openOutboxList(by: Transport, { id }: Account): Promise<void> {
     state.outbox.problem.value = "";
     try {
       const opened = await by.outbox;
-      if (by === transport) await outbox.open(opened);
+      if (by === transport) await outbox.open(opened, id);
     } catch (error) {
       if (by !== transport) return;
       const { title, hint } = adviceFor(error);
@@ -123,14 +129,6 @@ async function start(): Promise<void> {
     leaving: new Leaving(session, outbox),
   };
   render(<App controls={controls} />, root);
-}
-
-async function showArrival(delivery: Delivery, { target }: Transport, { id, storagePath }: OutboxJob, title: string) {
-  try {
-    await delivery.arrivedByOutbox(title, storagePath, id, await (await target).signedUrl(storagePath));
-  } catch {
-    // The gallery shows it, and tells what is wrong.
-  }
 }
 
 start().catch((error) => {

@@ -23,16 +23,18 @@ export interface Arrival {
   prompt: string;
   storagePath: string;
   imageId: string;
-  /** What shows it: its signed URL, or one of this page's own while there is none. */
-  picture: string;
-  /** Missing while the Worker keeps it. */
-  link: string | undefined;
+  /** Shows it without the network, where this page still has it; the card's own. */
+  local: string | undefined;
+  /** Supabase didn't take it yet: the Worker keeps it until then. */
+  isKept: boolean;
+  /** How many have arrived that had waited, this one the last; 0 when it did not wait. */
+  waited: number;
 }
 
 /** What the panel tells of the picture that was sent last. */
 export type Delivered =
   | { kind: "nothing" }
-  | { kind: "sending"; step: "upload" | "sign"; percent: number | undefined }
+  | { kind: "sending"; percent: number | undefined }
   | { kind: "failed"; advice: Advice }
   | { kind: "arrived"; arrival: Arrival };
 
@@ -51,6 +53,8 @@ export interface Item {
   title: string;
   /** Bytes sent, once some have been. */
   sent: number | undefined;
+  /** It did not go out at once, so that its arrival is news. */
+  hasWaited: boolean;
   /** Shows it, once it has been read. */
   url: string | undefined;
   /** "Discard" was pressed once. */

@@ -1,10 +1,10 @@
-import type { Outbox, SyncRequest, SyncResult } from "imagen-cloud";
+import type { Outbox, SyncRequest } from "imagen-cloud";
 import { adviceFor, isAborted } from "../advice";
 import { announce } from "../announce";
 import { focusOn } from "../focus";
 import { quoted, slugFor, today } from "../name";
 import type { Picture } from "../picture";
-import { type Arrival, type Delivered, onStage, state } from "../state";
+import { type Arrival, type Delivered, onStage, state, underWay } from "../state";
 import type { Transport } from "../transport";
 
 const { shown, isBusy, last } = state.delivery;
@@ -13,10 +13,19 @@ export interface Surroundings {
   /** The way that is chosen now; none while nobody is signed in. */
   way: () => Transport | undefined;
   onEnqueue: (imageId: string, prompt: string) => void;
+  onEnqueued: (imageId: string) => void;
   onArrived: () => void;
 }
 
-type Landed = SyncResult & { prompt: string };
+/** A picture that the outbox has brought to its place. */
+export interface Brought {
+  prompt: string;
+  storagePath: string;
+  imageId: string;
+  /** Shows it without the network, where this page has it; whoever is told has to revoke it. */
+  local: string | undefined;
+  hasWaited: boolean;
+}
 
 /**
  * Sends a picture and tells how it fares: into the outbox, which goes on by itself; where the browser keeps none, at once,
@@ -29,6 +38,8 @@ export class Delivery {
   #what = "";
   #abort: AbortController | undefined;
   #isTaking = false;
+  /** How many have arrived since something was sent that had waited. */
+  #waited = 0;
   /** Another one for another user. */
   #visit = {};
 
@@ -41,6 +52,7 @@ export class Delivery {
   /** Sends what `take` gives, if it gives anything. */
   async send(take: () => Promise<Picture | undefined>): Promise<void> {
     if (this.#isAtWork) return;
+    this.#waited = 0;
     // At once: what arrived before is not what is asked for now.
     this.#show({ kind: "nothing" });
     this.#isTaking = true;
@@ -83,6 +95,7 @@ export class Delivery {
     this.#visit = {};
     this.#request = undefined;
     last.value = undefined;
+    this.#waited = 0;
     this.#show({ kind: "nothing" });
   }
 
@@ -97,18 +110,18 @@ export class Delivery {
   }
 
   /** Shows what the outbox has brought to its place, unless there is something else to be told. */
-  async arrivedByOutbox(prompt: string, storagePath: string, imageId: string, link: string): Promise<void> {
-    const isFree = () => !this.#isAtWork && shown.value.kind !== "failed";
-    const arrival = { prompt, storagePath, imageId, picture: link, link };
-    await loaded(link);
-    if (isFree()) this.#show({ kind: "arrived", arrival });
-  }
-
-  /** The Worker has it, and Supabase has not. */
-  #kept({ prompt, storagePath, imageId }: Landed, image: Blob): void {
-    const arrival: Arrival = { prompt, storagePath, imageId, picture: URL.createObjectURL(image), link: undefined };
-    this.#show({ kind: "arrived", arrival });
-    announce("Supabase can't take it now: the Worker keeps it until then.");
+  async arrivedByOutbox({ hasWaited, ...landed }: Brought): Promise<void> {
+    const visit = this.#visit;
+    if (hasWaited) this.#waited++;
+    const arrival = { ...landed, isKept: false, waited: hasWaited ? this.#waited : 0 };
+    // Its picture and its words come at the same moment.
+    if (landed.local !== undefined) await loaded(landed.local).catch(() => {});
+    if (visit === this.#visit && !this.#isAtWork && shown.value.kind !== "failed") {
+      this.#show({ kind: "arrived", arrival });
+      if (hasWaited && underWay.value === 0) announce(`${titleOf(arrival)}.`);
+    } else if (landed.local !== undefined) {
+      URL.revokeObjectURL(landed.local);
+    }
   }
 
   async #by(way: Transport, request: SyncRequest, signal: AbortSignal): Promise<void> {
@@ -135,6 +148,7 @@ export class Delivery {
     const { imageId = "", prompt } = request;
     this.around.onEnqueue(imageId, prompt);
     await outbox.enqueue(request);
+    this.around.onEnqueued(imageId);
     // It may have arrived meanwhile.
     if (last.value?.imageId === imageId && last.value.state === "leaving")
       last.value = { ...last.value, state: "kept" };
@@ -143,36 +157,27 @@ export class Delivery {
 
   async #atOnce(request: SyncRequest, way: Transport, signal: AbortSignal): Promise<void> {
     isBusy.value = true;
-    this.#step("upload", "Sending it");
+    this.#show({ kind: "sending", percent: undefined });
+    announce("Sending it");
     focusOn("cancel");
     const target = await way.target;
-    const accepted = await target.sync(request, {
+    const { queued: isKept = false, ...accepted } = await target.sync(request, {
       signal,
       onProgress: ({ sent, total }) => {
         const percent = Math.round((sent / Math.max(1, total)) * 100);
-        this.#show({ kind: "sending", step: "upload", percent });
+        this.#show({ kind: "sending", percent });
       },
     });
-    const landed = { ...accepted, prompt: request.prompt };
-    if (accepted.queued) {
-      this.#kept(landed, request.image as Blob);
-    } else {
-      this.#step("sign", "Signing a link");
-      const link = await target.signedUrl(accepted.storagePath);
-      signal.throwIfAborted();
-      await loaded(link);
-      this.#show({ kind: "arrived", arrival: { ...landed, picture: link, link } });
-      announce(`${quoted(request.prompt)} arrived.`);
-    }
-    last.value = { what: this.#what, imageId: accepted.imageId, state: accepted.queued ? "kept" : "arrived" };
+    signal.throwIfAborted();
+    const { prompt, image } = request;
+    const local = URL.createObjectURL(image as Blob);
+    await loaded(local).catch(() => {});
+    this.#show({ kind: "arrived", arrival: { ...accepted, prompt, local, isKept, waited: 0 } });
+    announce(isKept ? KEPT : `${quoted(prompt)} arrived.`);
+    last.value = { what: this.#what, imageId: accepted.imageId, state: isKept ? "kept" : "arrived" };
     focusOn("arrival-title");
     queueMicrotask(() => document.getElementById("arrival")?.scrollIntoView({ block: "nearest" }));
     this.around.onArrived();
-  }
-
-  #step(step: "upload" | "sign", title: string): void {
-    this.#show({ kind: "sending", step, percent: undefined });
-    announce(title);
   }
 
   #ended(error: unknown): void {
@@ -186,10 +191,18 @@ export class Delivery {
   }
 
   #show(next: Delivered): void {
-    const last = shown.value;
-    if (last.kind === "arrived" && last.arrival.link === undefined) URL.revokeObjectURL(last.arrival.picture);
+    const old = shown.value;
+    if (old.kind === "arrived" && old.arrival.local !== undefined) URL.revokeObjectURL(old.arrival.local);
     shown.value = next;
   }
+}
+
+export const KEPT = "Supabase can't take it now: the Worker keeps it until then.";
+
+/** What a card says of its picture, and of those before it. */
+export function titleOf({ waited }: Pick<Arrival, "waited">): string {
+  if (waited > 1) return `${waited} pictures that waited have arrived`;
+  return waited === 1 ? "A picture that waited has arrived" : "It arrived";
 }
 
 /** Waits until the browser can show it. */

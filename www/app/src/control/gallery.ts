@@ -1,7 +1,7 @@
 import type { Sink } from "imagen-cloud";
 import { codeOf, readingAdviceFor } from "../advice";
 import { focusOn } from "../focus";
-import { PAGE, RENEW_AFTER_MS, type Row, readRow, readRows, signRows } from "../gallery";
+import { PAGE, RENEW_AFTER_MS, type Row, readRows, readRowsOf, signRows } from "../gallery";
 import type { Session } from "../session";
 import { type GalleryStatus, state, type Tile } from "../state";
 
@@ -90,7 +90,7 @@ export class Gallery {
     const sink = this.#sink;
     if (isKnown() || !sink) return isKnown();
     try {
-      const row = await readRow(this.session, id);
+      const [row] = await readRowsOf(this.session, [id]);
       const [link] = row ? await signRows(await sink, [row]) : [];
       if (!row || !link || sink !== this.#sink) return false;
       older.value = { row, link };

@@ -2,8 +2,11 @@ import type { Outbox, OutboxChange, OutboxJob } from "imagen-cloud";
 import { adviceFor } from "../advice";
 import { announce } from "../announce";
 import { focusOn } from "../focus";
+import type { Row } from "../gallery";
 import { quoted, wordsOf } from "../name";
 import { edit, type Item, state } from "../state";
+import type { Brought } from "./delivery";
+import type { Untold } from "./untold";
 
 const { isOpen, isPaused, items, problem, now } = state.outbox;
 
@@ -13,22 +16,38 @@ const SURE_MS = 5000;
 /** The id of a picture's "Discard", where the keyboard goes on when a neighbour is gone. */
 export const discardId = (id: string) => `discard-${id}`;
 
+export interface Ears {
+  /** Hears of every arrival. */
+  onArrived: (imageId: string) => void;
+  /** Hears of those that no other tab tells of, and has the `local` picture from then on. */
+  tell: (brought: Brought) => void;
+  /** The user's rows among these. */
+  rowsOf: (imageIds: string[]) => Promise<Row[]>;
+}
+
 /** The pictures that are on their way, from this tab or another one. */
 export class OutboxList {
   /** What this tab has sent, by id: only the outbox's slug remembers the words of the others. */
   #titles = new Map<string, string>();
   #outbox: Outbox | undefined;
+  #owner = "";
   #stopListening: (() => void) | undefined;
   #sure = new Map<string, ReturnType<typeof setTimeout>>();
   #clock: ReturnType<typeof setInterval> | undefined;
 
-  /** `onArrived` hears of every arrival; `isOwn`, whether this tab sent it. */
-  constructor(private readonly onArrived: (job: OutboxJob, title: string, isOwn: boolean) => void) {}
+  constructor(
+    private readonly untold: Untold,
+    private readonly ears: Ears,
+  ) {
+    addEventListener("offline", () => this.#allWait());
+    addEventListener("online", () => this.#tellOfMissed());
+  }
 
-  /** Shows this outbox from now on. */
-  async open(outbox: Outbox): Promise<void> {
+  /** Shows this outbox of a user from now on. */
+  async open(outbox: Outbox, owner: string): Promise<void> {
     this.#leave();
     this.#outbox = outbox;
+    this.#owner = owner;
     isOpen.value = true;
     this.#stopListening = outbox.onChange((change) => this.#changed(change));
     const [jobs, paused] = await Promise.all([outbox.list(), outbox.isPaused()]);
@@ -40,6 +59,7 @@ export class OutboxList {
     if (this.#outbox !== outbox) return;
     for (const id of items.value.keys()) if (!left.has(id)) this.#take(id);
     this.#tick();
+    this.#tellOfMissed();
   }
 
   close(): void {
@@ -51,6 +71,11 @@ export class OutboxList {
   /** The words of a picture that this tab is about to put in. */
   remember(id: string, title: string): void {
     this.#titles.set(id, title);
+  }
+
+  /** It is in; unless it has arrived already, somebody has to tell of it when it does. */
+  watch(id: string): void {
+    if (this.#titles.has(id)) this.untold.add(this.#owner, id);
   }
 
   togglePause(): void {
@@ -103,6 +128,7 @@ export class OutboxList {
       case "paused":
       case "resumed":
         isPaused.value = change.state === "paused";
+        if (isPaused.value) this.#allWait();
         break;
       case "progress":
         this.#change(change.id, { sent: change.sent });
@@ -111,6 +137,7 @@ export class OutboxList {
         this.#arrived(change.id);
         break;
       case "discarded":
+        this.untold.drop(this.#owner, change.id);
         this.#take(change.id);
         break;
       default:
@@ -119,13 +146,44 @@ export class OutboxList {
     this.#tick();
   }
 
-  #arrived(id: string): void {
+  async #arrived(id: string): Promise<void> {
+    this.ears.onArrived(id);
     const item = items.value.get(id);
     const isOwn = this.#titles.delete(id);
+    // Whoever is told has its picture from now on.
+    this.#change(id, { url: undefined });
     this.#take(id);
     if (!item) return;
-    announce(`${quoted(item.title)} arrived.`);
-    this.onArrived(item.job, item.title, isOwn);
+    const { title: prompt, url: local, job } = item;
+    announce(`${quoted(prompt)} arrived.`);
+    const hasWaited = item.hasWaited || !isOwn || job.attempts > 0;
+    const claimed = this.untold.claim(this.#owner, id);
+    // This tab need not wait for the others' word on its own.
+    if (isOwn || (await claimed)) {
+      this.ears.tell({ prompt, storagePath: job.storagePath, imageId: id, local, hasWaited });
+    } else if (local !== undefined) {
+      URL.revokeObjectURL(local);
+    }
+  }
+
+  /** What arrived while nobody looked, by the service worker for one. */
+  async #tellOfMissed(): Promise<void> {
+    const [outbox, owner] = [this.#outbox, this.#owner];
+    if (!outbox) return;
+    const due = await this.untold.due(owner);
+    // Read after it: what is put in meanwhile is not missed.
+    const there = new Set((await outbox.list()).map(({ id }) => id));
+    const missed = due.filter((id) => !there.has(id) && !items.value.has(id));
+    if (missed.length === 0) return;
+    const rows = await this.ears.rowsOf(missed).catch(() => undefined);
+    // Without an answer they are told of another time.
+    if (!rows || outbox !== this.#outbox) return;
+    for (const id of missed) {
+      const row = rows.find((one) => one.id === id);
+      if (!(await this.untold.claim(owner, id)) || !row || outbox !== this.#outbox) continue;
+      const { prompt, storagePath } = row;
+      this.ears.tell({ prompt, storagePath, imageId: id, local: undefined, hasWaited: true });
+    }
   }
 
   #put(job: OutboxJob): void {
@@ -146,7 +204,8 @@ export class OutboxList {
 
   #add(job: OutboxJob): void {
     const title = this.#titles.get(job.id) ?? wordsOf(job.storagePath);
-    edit(items, (copy) => copy.set(job.id, { job, title, sent: undefined, url: undefined, isAsked: false }));
+    const hasWaited = !state.isOnline.value || isPaused.value;
+    edit(items, (copy) => copy.set(job.id, { job, title, sent: undefined, hasWaited, url: undefined, isAsked: false }));
     this.#outbox?.image(job.id).then(
       (image) => {
         if (items.value.has(job.id)) this.#change(job.id, { url: URL.createObjectURL(image) });
@@ -158,6 +217,10 @@ export class OutboxList {
   #change(id: string, fields: Partial<Item>): void {
     const known = items.value.get(id);
     if (known) edit(items, (copy) => copy.set(id, { ...known, ...fields }));
+  }
+
+  #allWait(): void {
+    for (const id of items.value.keys()) this.#change(id, { hasWaited: true });
   }
 
   #take(id: string): void {

@@ -1,4 +1,4 @@
-import type { Delivery } from "../control/delivery";
+import { type Delivery, KEPT, titleOf } from "../control/delivery";
 import { type Arrival, type Delivered, state } from "../state";
 
 /** How the picture fares that was sent last: one card, or none. */
@@ -18,33 +18,16 @@ export function DeliveryCards({ control }: { control: Delivery }) {
 
 type Of<K extends Delivered["kind"]> = Extract<Delivered, { kind: K }>;
 
-const STEPS = [
-  { step: "upload", title: "Sending it", text: "Upload the bytes, insert the row" },
-  { step: "sign", title: "Signing a link", text: "Sign a link" },
-] as const;
-
-function Sending({ step, percent, onCancel }: Of<"sending"> & { onCancel: () => void }) {
-  const current = STEPS.findIndex((one) => one.step === step);
+function Sending({ percent, onCancel }: Of<"sending"> & { onCancel: () => void }) {
   return (
     <div className="card delivery" id="delivery">
       <div className="delivery-head">
-        <h2 id="delivery-title">{STEPS[current]?.title}</h2>
+        <h2 id="delivery-title">Sending it</h2>
         <button className="button quiet" type="button" id="cancel" onClick={onCancel}>
           Cancel
         </button>
       </div>
       <Bar id="progress" percent={percent} labelledBy="delivery-title" />
-      <ol className="steps" id="steps">
-        {STEPS.map((one, i) => (
-          <li
-            key={one.step}
-            data-step={one.step}
-            data-state={i < current ? "done" : i === current ? "current" : "open"}
-          >
-            {one.text}
-          </li>
-        ))}
-      </ol>
     </div>
   );
 }
@@ -83,13 +66,20 @@ function Failure({ advice: { title, hint, detail }, onRetry }: Of<"failed"> & { 
   );
 }
 
-function Arrived({ prompt, storagePath, imageId, picture, link }: Arrival) {
+function Arrived(arrival: Arrival) {
+  const { prompt, storagePath, imageId, local, isKept } = arrival;
+  // The gallery signs its link, and renews it.
+  const tile = state.gallery.tiles.value.find(({ row }) => row.id === imageId);
+  const link = tile?.link.url;
+  const picture = link ?? local;
   return (
     <article className="card arrival" id="arrival" aria-labelledby="arrival-title">
-      <img id="arrival-image" src={picture} alt={prompt} width={112} height={112} />
+      <div className="arrival-frame">
+        {picture !== undefined && <img id="arrival-image" src={picture} alt={prompt} width={112} height={112} />}
+      </div>
       <div className="arrival-text">
         <h2 id="arrival-title" tabIndex={-1}>
-          {link === undefined ? "It's in safe hands" : "It arrived"}
+          {isKept && !tile ? "It's in safe hands" : titleOf(arrival)}
         </h2>
         <dl>
           <dt>Storage path</dt>
@@ -97,13 +87,15 @@ function Arrived({ prompt, storagePath, imageId, picture, link }: Arrival) {
           <dt>Image id</dt>
           <dd id="arrival-id">{imageId}</dd>
         </dl>
-        <p id="arrival-open">
-          {link === undefined ? (
-            "Supabase can't take it now: the Worker keeps it until then."
-          ) : (
+        <p className="arrival-open" id="arrival-open">
+          {link !== undefined ? (
             <a href={link} target="_blank" rel="noreferrer">
               Open its signed URL
             </a>
+          ) : isKept && !tile ? (
+            KEPT
+          ) : (
+            !tile && "Its link is being signed …"
           )}
         </p>
       </div>
