@@ -10,5 +10,5 @@ export { ImagenCloudError, isImagenCloudError } from "./wasm/errors.js";
  * @param {{ retryable?: boolean, attempts?: number, field?: string, cause?: unknown }} [details]
  */
 export function failed(stage, code, message, { cause, ...details } = {}) {
-  return failure(JSON.stringify({ message, stage, code, attempts: 0, retryable: false, ...details }), cause);
+  return failure({ message, stage, code, attempts: 0, retryable: false, ...details }, cause);
 }

@@ -4,10 +4,11 @@ use core::any::Any;
 use core::ops::{Deref, DerefMut};
 use std::rc::Rc;
 
-use crate::json::ObjectText;
+use serde::Serialize;
 
 /// What was being done when a call failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Stage {
     /// Reading the options.
     Config,
@@ -24,30 +25,22 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// The name that JavaScript sees.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Config => "config",
-            Self::Request => "request",
-            Self::Upload => "upload",
-            Self::Insert => "insert",
-            Self::Sign => "sign",
-            Self::Outbox => "outbox",
-        }
-    }
-
     /// How a message of this stage starts.
     pub fn label(self) -> &'static str {
         match self {
+            Self::Config => "config",
+            Self::Request => "request",
             Self::Upload => "storage upload",
             Self::Insert => "db insert",
-            other => other.as_str(),
+            Self::Sign => "sign",
+            Self::Outbox => "outbox",
         }
     }
 }
 
 /// What went wrong: a closed set, documented in `pkg/index.d.ts`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[allow(missing_docs)]
 pub enum Code {
     InvalidConfig,
@@ -82,44 +75,6 @@ pub enum Code {
     Rejected,
 }
 
-impl Code {
-    /// The name that JavaScript sees.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::InvalidConfig => "invalid_config",
-            Self::SecretKeyInBrowser => "secret_key_in_browser",
-            Self::InvalidRequest => "invalid_request",
-            Self::InvalidImage => "invalid_image",
-            Self::Aborted => "aborted",
-            Self::Network => "network",
-            Self::Timeout => "timeout",
-            Self::DeadlineExceeded => "deadline_exceeded",
-            Self::BadResponse => "bad_response",
-            Self::TokenUnavailable => "token_unavailable",
-            Self::Unauthorized => "unauthorized",
-            Self::Forbidden => "forbidden",
-            Self::BucketMissing => "bucket_missing",
-            Self::SchemaNotExposed => "schema_not_exposed",
-            Self::TableMissing => "table_missing",
-            Self::ObjectMissing => "object_missing",
-            Self::TooLarge => "too_large",
-            Self::TypeNotAllowed => "type_not_allowed",
-            Self::IdTaken => "id_taken",
-            Self::RateLimited => "rate_limited",
-            Self::Unavailable => "unavailable",
-            Self::WrongUser => "wrong_user",
-            Self::PathTaken => "path_taken",
-            Self::OutboxFull => "outbox_full",
-            Self::QuotaExceeded => "quota_exceeded",
-            Self::StorageUnavailable => "storage_unavailable",
-            Self::OutboxTooNew => "outbox_too_new",
-            Self::JobUnreadable => "job_unreadable",
-            Self::JobMissing => "job_missing",
-            Self::Rejected => "rejected",
-        }
-    }
-}
-
 /// A value of the host's that explains an error, such as what a callback threw. Opaque here.
 pub type Cause = Rc<dyn Any>;
 
@@ -143,29 +98,38 @@ impl DerefMut for Error {
     }
 }
 
-/// What is known of a failed call.
-#[derive(Clone, Debug)]
+/// What is known of a failed call, and, written by serde, what JavaScript sees of it and an outbox keeps.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[allow(missing_docs)]
 pub struct Details {
+    pub message: String,
     pub stage: Stage,
     pub code: Code,
-    pub message: String,
     /// The option or the request's field at fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
     /// HTTP status of the last answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     /// The server's own code: a SQLSTATE, PostgREST's or Storage's.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub server_code: Option<String>,
     /// Whether the same call may succeed later.
     pub retryable: bool,
     /// A gateway answered so in the service's place: no word on the token, and perhaps on these bytes.
+    #[serde(skip)]
     pub turned_away: bool,
     /// How long the server asked to wait, in ms.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u32>,
     /// Requests sent for the failed stage.
     pub attempts: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub storage_path: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub image_id: Option<String>,
+    #[serde(skip)]
     pub cause: Option<Cause>,
 }
 
@@ -214,35 +178,6 @@ impl Error {
     pub fn with_message(mut self, message: &str) -> Self {
         self.message = message.to_owned();
         self
-    }
-
-    /// What is known of it, without its cause, as a JSON object's text.
-    pub fn to_text(&self) -> String {
-        let mut json = ObjectText::default();
-        for (name, text) in [
-            ("message", Some(self.message.as_str())),
-            ("stage", Some(self.stage.as_str())),
-            ("code", Some(self.code.as_str())),
-            ("field", self.field.as_deref()),
-            ("serverCode", self.server_code.as_deref()),
-            ("storagePath", self.storage_path.as_deref()),
-            ("imageId", self.image_id.as_deref()),
-        ] {
-            if let Some(text) = text {
-                json.text(name, text);
-            }
-        }
-        for (name, number) in [
-            ("status", self.status.map(u32::from)),
-            ("retryAfterMs", self.retry_after_ms),
-            ("attempts", Some(self.attempts)),
-        ] {
-            if let Some(number) = number {
-                json.raw(name, &number.to_string());
-            }
-        }
-        json.raw("retryable", if self.retryable { "true" } else { "false" });
-        json.finish()
     }
 
     /// Adds the host's own value.

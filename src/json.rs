@@ -1,6 +1,23 @@
 //! JSON as far as it is needed: the host parses the servers' answers, and rows are written here, so that numbers stand in
 //! them with all their digits.
 
+mod write;
+
+use serde::Serializer;
+
+pub use write::to_text;
+
+/// What [`raw`] writes is known by this name.
+const RAW: &str = "JSON text";
+
+/// Writes a field whose text is JSON already, by `serialize_with`.
+pub fn raw<S: Serializer>(text: &Option<impl AsRef<str>>, to: S) -> Result<S::Ok, S::Error> {
+    match text {
+        Some(text) => to.serialize_newtype_struct(RAW, text.as_ref()),
+        None => to.serialize_none(),
+    }
+}
+
 /// A JSON value that the host has parsed.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]

@@ -17,5 +17,5 @@ pub(super) fn is_called_off(error: &Error) -> bool {
 /// An `Error` named `ImagenCloudError`, with what is known of it as properties; or what a framework threw.
 pub(super) fn to_js(error: Error) -> JsValue {
     let cause = cause(&error).cloned().unwrap_or_default();
-    if js::is_control_flow(&cause) { cause } else { js::failure(&error.to_text(), cause) }
+    if js::is_control_flow(&cause) { cause } else { js::failure(&super::to_js(&*error), cause) }
 }

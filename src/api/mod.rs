@@ -8,6 +8,8 @@ use core::cell::Cell;
 use std::rc::Rc;
 
 use js_sys::{Array, Promise};
+use serde::Serialize;
+use serde_wasm_bindgen::Serializer;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 
@@ -16,11 +18,10 @@ use crate::error::{Code, Error};
 use crate::host::Platform;
 use crate::host::js;
 use crate::host::web::{Host, HostBytes, in_browser};
-use crate::image::meta::{Shipment, SyncRequest};
+use crate::image::meta::{Prepared, SyncRequest};
 use crate::image::path::StoragePath;
-use crate::json::ObjectText;
 use crate::race::{Racer, first_of};
-use crate::sync::call::{Call, Observer, Progress, Retrying, Synced, Work};
+use crate::sync::call::{Call, Observer, Progress, Reached, Retrying, Synced, Work};
 use crate::sync::client::Client;
 use crate::wire::sign::as_download;
 use read::CallOptions;
@@ -90,7 +91,9 @@ impl Sink {
     pub fn prepare(&self, request: JsValue) -> Promise {
         let client = self.client.clone();
         let request = read::promised_request(&request);
-        promise(Box::pin(async move { client.prepare(request?).await.map(|shipment| prepared_to_js(&shipment)) }))
+        promise(Box::pin(
+            async move { client.prepare(request?).await.map(|shipment| to_js(&Prepared::from(shipment))) },
+        ))
     }
 
     /// Inserts the row of an image that is in its place already. Resolves to `{ storagePath, imageId }`.
@@ -102,8 +105,7 @@ impl Sink {
             Ok((prepared, options)) => {
                 let call = call(&options, 0.0);
                 let running = call.clone();
-                let work =
-                    async move { client.insert_prepared(prepared, &running).await.map(|synced| synced_to_js(&synced)) };
+                let work = async move { client.insert_prepared(prepared, &running).await.map(|synced| to_js(&synced)) };
                 start(call, options.signal, Box::pin(work))
             }
         }
@@ -193,7 +195,7 @@ fn start_sync(client: Connected, request: &JsValue, options: &JsValue) -> Promis
         Err(error) => refuse(error),
         Ok((client, request, call, options)) => {
             let running = call.clone();
-            let work = async move { client.sync(request, &running).await.map(|synced| synced_to_js(&synced)) };
+            let work = async move { client.sync(request, &running).await.map(|synced| to_js(&synced)) };
             start(call, options.signal, Box::pin(work))
         }
     }
@@ -216,8 +218,8 @@ fn start_sync_many(client: Rc<Client<Host>>, requests: &JsValue, options: &JsVal
                     return Err(error.clone());
                 }
                 let outcome = |outcome: Result<Synced, Error>| match outcome {
-                    Ok(synced) => js::outcome(&synced_text(&synced), JsValue::UNDEFINED),
-                    Err(error) => js::outcome("", error::to_js(error)),
+                    Ok(synced) => js::outcome(&to_js(&synced), JsValue::UNDEFINED),
+                    Err(error) => js::outcome(&JsValue::UNDEFINED, error::to_js(error)),
                 };
                 Ok(outcomes.into_iter().map(outcome).collect::<Array>().into())
             }))
@@ -308,7 +310,7 @@ fn with_download(url: String, download: Option<&str>) -> String {
 fn call(options: &CallOptions, pace_ms: f64) -> Rc<Call> {
     let CallOptions { on_progress, on_retry, deadline_ms, .. } = options;
     let (on_progress, on_retry) = (on_progress.clone(), on_retry.clone());
-    let callbacks = Callbacks { on_progress, on_retry, pace_ms, told: Cell::new(("", 0.0)) };
+    let callbacks = Callbacks { on_progress, on_retry, pace_ms, told: Cell::new(None) };
     Rc::new(Call::new(Rc::new(callbacks), *deadline_ms))
 }
 
@@ -366,7 +368,7 @@ struct Callbacks {
     /// What lies between two events of one stage at least. A host's own events of one request are paced already.
     pace_ms: f64,
     /// The last event: its stage and when it was.
-    told: Cell<(&'static str, f64)>,
+    told: Cell<Option<(Reached, f64)>>,
 }
 
 impl Observer for Callbacks {
@@ -375,16 +377,13 @@ impl Observer for Callbacks {
             return;
         }
         let now_ms = Host::default().now_ms();
-        let (stage, told_ms) = self.told.get();
-        if stage == progress.stage && (now_ms - told_ms).abs() < self.pace_ms {
+        let is_soon =
+            |(stage, told_ms): (Reached, f64)| stage == progress.stage && (now_ms - told_ms).abs() < self.pace_ms;
+        if self.told.get().is_some_and(is_soon) {
             return;
         }
-        self.told.set((progress.stage, now_ms));
-        let mut event = ObjectText::default();
-        event.text("stage", progress.stage);
-        event.raw("sent", &(progress.sent as u64).to_string());
-        event.raw("total", &(progress.total as u64).to_string());
-        js::tell(&self.on_progress, js::json(&event.finish()));
+        self.told.set(Some((progress.stage, now_ms)));
+        js::tell(&self.on_progress, to_js(&progress));
     }
 
     fn watches(&self) -> bool {
@@ -392,37 +391,11 @@ impl Observer for Callbacks {
     }
 
     fn retrying(&self, retrying: Retrying) {
-        let mut event = ObjectText::default();
-        event.text("stage", retrying.stage.as_str());
-        event.text("code", retrying.code.as_str());
-        if let Some(status) = retrying.status {
-            event.raw("status", &status.to_string());
-        }
-        event.raw("attempt", &retrying.attempt.to_string());
-        event.raw("waitMs", &retrying.wait_ms.to_string());
-        js::tell(&self.on_retry, js::json(&event.finish()));
+        js::tell(&self.on_retry, to_js(&retrying));
     }
 }
 
-fn prepared_to_js<B>(shipment: &Shipment<B>) -> JsValue {
-    let mut result = ObjectText::default();
-    result.text("storagePath", shipment.storage_path.as_str());
-    result.text("imageId", &shipment.image_id);
-    result.text("mimeType", &shipment.mime_type);
-    result.text("row", &shipment.row);
-    js::json(&result.finish())
-}
-
-fn synced_to_js(synced: &Synced) -> JsValue {
-    js::json(&synced_text(synced))
-}
-
-fn synced_text(synced: &Synced) -> String {
-    let mut result = ObjectText::default();
-    result.text("storagePath", &synced.storage_path);
-    result.text("imageId", &synced.image_id);
-    if synced.queued {
-        result.raw("queued", "true");
-    }
-    result.finish()
+/// A result, an event or an error's details as JavaScript sees it.
+fn to_js(value: &impl Serialize) -> JsValue {
+    value.serialize(&Serializer::json_compatible()).unwrap_or_default()
 }

@@ -5,13 +5,13 @@ use std::rc::Rc;
 use js_sys::{Function, Promise};
 use wasm_bindgen::prelude::*;
 
-use super::{Relay, Sink, error, promise, read, synced_to_js};
-use crate::error::{Code, Error};
+use super::{Relay, Sink, error, promise, read, to_js};
+use crate::error::Error;
 use crate::host::js;
 use crate::host::store::HostStore;
 use crate::host::web::Host;
 use crate::json::ObjectText;
-use crate::outbox::courier::{Courier, Drained, Stop, Witness};
+use crate::outbox::courier::{Courier, Witness};
 use crate::outbox::job::{Job, State};
 use crate::sync::client::Client;
 use crate::text::canonical_id;
@@ -72,16 +72,16 @@ impl Outbox {
     pub fn enqueue(&self, request: JsValue) -> Promise {
         let request = read::sync_request(&request);
         let courier = self.courier.clone();
-        promise(Box::pin(async move { courier.enqueue(request?).await.map(|synced| synced_to_js(&synced)) }))
+        promise(Box::pin(async move { courier.enqueue(request?).await.map(|synced| to_js(&synced)) }))
     }
 
     /// Tries every job that is due, and with `forced` those that wait on their own account. An aborted `signal` is a
     /// pause. The caller holds the outbox's lock.
     pub fn drain(&self, forced: bool, signal: JsValue) -> Promise {
         let courier = self.courier.clone();
-        promise(Box::pin(
-            async move { courier.drain(forced, Box::pin(js::abortion_of(&signal))).await.map(drained_to_js) },
-        ))
+        promise(Box::pin(async move {
+            courier.drain(forced, Box::pin(js::abortion_of(&signal))).await.map(|drained| to_js(&drained))
+        }))
     }
 
     /// Has the drain under way look at the store again.
@@ -101,25 +101,6 @@ impl Outbox {
         let courier = self.courier.clone();
         promise(Box::pin(async move { courier.retry(&id).await.map(|()| JsValue::UNDEFINED) }))
     }
-}
-
-fn drained_to_js(drained: Drained) -> JsValue {
-    let mut result = ObjectText::default();
-    for (name, count) in [("done", drained.done), ("failed", drained.failed), ("waiting", drained.waiting)] {
-        result.raw(name, &count.to_string());
-    }
-    let stopped = drained.stopped.map(|stop| match stop {
-        Stop::Token(code) => code.as_str(),
-        Stop::TurnedAway => Code::Unavailable.as_str(),
-        Stop::Paused => "paused",
-    });
-    if let Some(stopped) = stopped {
-        result.text("stopped", stopped);
-    }
-    if let Some(next_due_ms) = drained.next_due_ms {
-        result.raw("nextDue", &(next_due_ms as i64).to_string());
-    }
-    js::json(&result.finish())
 }
 
 /// The package's own function.

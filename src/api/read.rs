@@ -102,7 +102,12 @@ pub(super) fn promised_request(given: &JsValue) -> Result<SyncRequest<Option<Hos
 pub(super) fn prepared(given: &JsValue) -> Result<Prepared, Error> {
     let fields = Fields::new(read_prepared(given), Error::field)?;
     let text = |name| fields.text(name).unwrap_or_default();
-    Ok(Prepared { storage_path: text("storagePath"), image_id: text("imageId"), row: text("row") })
+    Ok(Prepared {
+        storage_path: text("storagePath"),
+        image_id: text("imageId"),
+        mime_type: text("mimeType"),
+        row: text("row"),
+    })
 }
 
 fn image(given: &JsValue) -> Result<HostBytes, Error> {

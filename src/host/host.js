@@ -306,9 +306,8 @@ export class ImagenCloudError extends Error {
   }
 }
 
-/** One of them, from JSON. */
-export function failure(json, cause) {
-  const { message, ...details } = JSON.parse(json);
+/** One of them. */
+export function failure({ message, ...details }, cause) {
   const error = new ImagenCloudError(message, cause === undefined ? undefined : { cause });
   return Object.assign(error, { name: NAME }, details);
 }
@@ -323,5 +322,5 @@ function ignore(given) {
   if (typeof given?.then === "function") given.then(undefined, () => {});
 }
 
-/** What became of one image of many: JSON of where it landed, or why not. */
-export const outcome = (landed, error) => (error ? { ok: false, error } : { ok: true, ...JSON.parse(landed) });
+/** What became of one image of many: where it landed, or why not. */
+export const outcome = (landed, error) => (error ? { ok: false, error } : { ok: true, ...landed });

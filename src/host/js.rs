@@ -26,10 +26,10 @@ extern "C" {
 extern "C" {
     /// What JSON says; `undefined` for a text that is none.
     pub(crate) fn json(text: &str) -> JsValue;
-    /// An `Error` from JSON.
-    pub(crate) fn failure(json: &str, cause: JsValue) -> JsValue;
+    /// An `Error` of such details.
+    pub(crate) fn failure(details: &JsValue, cause: JsValue) -> JsValue;
     /// What became of one image of many.
-    pub(crate) fn outcome(landed: &str, error: JsValue) -> JsValue;
+    pub(crate) fn outcome(landed: &JsValue, error: JsValue) -> JsValue;
     /// Calls a callback.
     pub(crate) fn tell(callback: &JsValue, event: JsValue);
     /// The same for the outbox's: a job's id, its state, and its text.

@@ -49,9 +49,11 @@ fn record(job: &Job) -> JsValue {
 
 fn to_error(thrown: JsValue) -> Error {
     let code = js::text(&thrown, "code");
-    let known = [Code::QuotaExceeded, Code::OutboxTooNew];
-    let code = known.into_iter().find(|known| code.as_deref() == Some(known.as_str()));
-    let code = code.unwrap_or(Code::StorageUnavailable);
+    let code = match code.as_deref() {
+        Some("quota_exceeded") => Code::QuotaExceeded,
+        Some("outbox_too_new") => Code::OutboxTooNew,
+        _ => Code::StorageUnavailable,
+    };
     let mut error = Error::new(Stage::Outbox, code, js::message_of(&thrown));
     error.retryable = code == Code::QuotaExceeded;
     error.with_cause(Some(Rc::new(js::value(&thrown, "cause"))))

@@ -1,5 +1,6 @@
 //! A request to sync one image becomes a checked [`Shipment`].
 
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -56,14 +57,23 @@ impl Found {
     }
 }
 
-/// An image that is in its place already, and what goes into its row.
-#[derive(Clone, Debug)]
+/// What was fixed for an image that others bring to its place: what `prepare` gives and `insert` takes.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[allow(missing_docs)]
 pub struct Prepared {
     pub storage_path: String,
     pub image_id: String,
+    pub mime_type: String,
     /// A JSON object's text.
     pub row: String,
+}
+
+impl<B> From<Shipment<B>> for Prepared {
+    fn from(shipment: Shipment<B>) -> Self {
+        let Shipment { storage_path, image_id, mime_type, row, .. } = shipment;
+        Self { storage_path: storage_path.as_str().to_owned(), image_id, mime_type, row }
+    }
 }
 
 impl Prepared {
@@ -85,7 +95,7 @@ impl Prepared {
             image_id: self.image_id,
             owner_user_id: config.owner_user_id.clone(),
             image: (),
-            mime_type: String::new(),
+            mime_type: self.mime_type,
             row: self.row,
             request: String::new(),
         })
@@ -308,6 +318,7 @@ fn is_mime_type(text: &str) -> bool {
 mod tests {
     use super::*;
     use crate::config::Options;
+    use crate::error::Code;
     use crate::image::header::read_header;
 
     const PNG: &[u8] = include_bytes!("../../tests/data/lighthouse.png");
@@ -477,7 +488,7 @@ mod tests {
             request().check(&config_with(Options { owner_user_id, table, ..Options::default() }))
         };
         let error = owned_by("somebody", None).unwrap_err();
-        assert_eq!((error.code.as_str(), error.field.as_deref()), ("invalid_request", Some("ownerUserId")));
+        assert_eq!((error.code, error.field.as_deref()), (Code::InvalidRequest, Some("ownerUserId")));
         assert!(error.message.contains("auth.users.id"), "{error:?}");
         assert!(owned_by("somebody", Some("pictures")).is_ok(), "a table of one's own may have other owners");
     }

@@ -8,6 +8,8 @@ use std::rc::Rc;
 
 mod round;
 
+use serde::Serialize;
+
 use self::round::{Next, Round, in_turn};
 use crate::error::{Code, Error, Stage};
 use crate::host::{Added, Platform, Store};
@@ -30,27 +32,32 @@ pub trait Witness {
 }
 
 /// What a drain did.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 #[allow(missing_docs)]
 pub struct Drained {
     pub done: u32,
     pub failed: u32,
     pub waiting: u32,
     /// Why it stopped before every job was tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub stopped: Option<Stop>,
     /// When the next waiting job may be tried, in ms since 1970.
+    #[serde(rename = "nextDue", skip_serializing_if = "Option::is_none")]
     pub next_due_ms: Option<f64>,
 }
 
 /// Why a drain stopped early.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Stop {
-    /// The user's token is gone, refused, or another user's.
-    Token(Code),
     /// A gateway lets nobody through.
+    #[serde(rename = "unavailable")]
     TurnedAway,
     /// The caller wants a pause.
     Paused,
+    /// The user's token is gone, refused, or another user's.
+    #[serde(untagged)]
+    Token(Code),
 }
 
 /// The outbox of one user on one host.

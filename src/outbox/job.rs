@@ -10,7 +10,7 @@
 use crate::error::{Code, Error};
 use crate::image::meta::Shipment;
 use crate::image::path::{StoragePath, is_plain_name};
-use crate::json::{Json, ObjectText};
+use crate::json::{Json, ObjectText, to_text};
 use crate::text::is_header_safe;
 use crate::wire::retry::Policy;
 
@@ -213,7 +213,7 @@ impl Job {
             _ => Verdict::Failed,
         };
         self.state = self.waiting_state();
-        self.error = Some(error.to_text());
+        self.error = Some(to_text(&**error));
         self.is_suspect |= error.turned_away;
         match verdict {
             Verdict::Stop(_) => {}

@@ -3,26 +3,47 @@
 use core::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use serde::{Serialize, Serializer};
+
 use crate::error::{Code, Error, Stage};
 use crate::race::Racer;
 
+/// What an image on its way has reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Reached {
+    Upload,
+    Insert,
+    Done,
+}
+
 /// How far an image is.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Progress {
-    /// `"upload"`, `"insert"` or `"done"`.
-    pub stage: &'static str,
+    /// What of the way it is on.
+    pub stage: Reached,
     /// Bytes known to be sent.
+    #[serde(serialize_with = "whole")]
     pub sent: f64,
     /// Bytes of the image.
+    #[serde(serialize_with = "whole")]
     pub total: f64,
 }
 
+/// Bytes come in whole ones, whatever a host says.
+fn whole<S: Serializer>(bytes: &f64, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_f64(bytes.trunc())
+}
+
 /// A wait that is about to begin, and why.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[allow(missing_docs)]
 pub struct Retrying {
     pub stage: Stage,
     pub code: Code,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     /// Attempts made so far.
     pub attempt: u32,
@@ -47,7 +68,7 @@ pub(super) struct Meter {
 }
 
 impl Meter {
-    pub(super) fn reach(&self, stage: &'static str, sent: f64) {
+    pub(super) fn reach(&self, stage: Reached, sent: f64) {
         // A form is a little longer than its image.
         self.sent.set(sent.min(self.total.get()).max(self.sent.get()));
         self.observer.progress(Progress { stage, sent: self.sent.get(), total: self.total.get() });
@@ -139,13 +160,19 @@ impl Call {
 }
 
 /// Where an image landed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[allow(missing_docs)]
 pub struct Synced {
     pub storage_path: String,
     pub image_id: String,
     /// The Worker has it and will bring it there.
+    #[serde(skip_serializing_if = "is_false")]
     pub queued: bool,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// A call's work, which a deadline or the caller may stop.

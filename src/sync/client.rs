@@ -4,7 +4,7 @@
 use core::cell::RefCell;
 use std::rc::Rc;
 
-use super::call::{Call, Resumption, Retrying, Synced, Unkept, Work};
+use super::call::{Call, Reached, Resumption, Retrying, Synced, Unkept, Work};
 use crate::config::Config;
 use crate::error::{Code, Error, Stage};
 use crate::host::{OnSent, Patience, Platform};
@@ -191,10 +191,10 @@ impl<P: Platform> Client<P> {
             call.shipped.replace(Some((path, shipment.image_id.clone())));
             shipment.image_id.clone()
         } else {
-            call.meter.reach("insert", total);
+            call.meter.reach(Reached::Insert, total);
             self.insert(shipment, call).await?
         };
-        call.meter.reach("done", total);
+        call.meter.reach(Reached::Done, total);
         Ok(image_id)
     }
 
@@ -208,7 +208,7 @@ impl<P: Platform> Client<P> {
     ) -> Result<String, Error> {
         let total = self.platform.size(&shipment.image);
         call.meter.total.set(total);
-        call.meter.reach("upload", 0.0);
+        call.meter.reach(Reached::Upload, 0.0);
         if total >= self.config.resumable_from {
             return self.upload_in_pieces(shipment, call, resumption).await;
         }
@@ -240,10 +240,13 @@ impl<P: Platform> Client<P> {
                 ticket = Some(self.ask_ticket(shipment, call).await?);
                 wants_ticket = false;
             }
-            let stage = if upload.awaits_commit() { Stage::Insert } else { Stage::Upload };
+            let (stage, reached) = match upload.awaits_commit() {
+                true => (Stage::Insert, Reached::Insert),
+                false => (Stage::Upload, Reached::Upload),
+            };
             if call.stage.get() != stage {
                 call.enter(stage);
-                call.meter.reach(stage.as_str(), upload.offset());
+                call.meter.reach(reached, upload.offset());
             }
             let request = upload.next(&self.config, ticket.as_ref(), shipment, |from, to| {
                 self.platform.slice(&shipment.image, from, to)
@@ -273,7 +276,7 @@ impl<P: Platform> Client<P> {
                         (attempts, idle, furthest) = (Attempts::default(), 0, upload.offset());
                         renewed = false;
                     }
-                    call.meter.reach("upload", upload.offset());
+                    call.meter.reach(Reached::Upload, upload.offset());
                     continue;
                 }
                 Ok(Outcome::Known) if idle < MAX_IDLE => {
@@ -413,7 +416,7 @@ impl<P: Platform> Client<P> {
         let patience = Patience { idle_ms: self.config.timeout_ms, line_ms };
         let on_sent = (bytes > 0.0 && call.meter.observer.watches()).then(|| {
             let meter = call.meter.clone();
-            Rc::new(move |sent| meter.reach("upload", sent_before + sent)) as OnSent
+            Rc::new(move |sent| meter.reach(Reached::Upload, sent_before + sent)) as OnSent
         });
         call.attempts.set(call.attempts.get() + 1);
         // A server may echo what it was sent, a host may name what it could not send, and errors quote them.

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::vec::IntoIter;
 
-use super::call::{Call, Meter, Observer, Progress, Retrying, Synced, Unkept};
+use super::call::{Call, Meter, Observer, Progress, Reached, Retrying, Synced, Unkept};
 use super::client::Client;
 use super::group::{Group, Kept};
 use crate::error::{Code, Error, Stage};
@@ -39,12 +39,12 @@ impl<P: Platform> Client<P> {
         let mut batch = Batch::new(requests, concurrency, &self.platform);
         batch.knows_paths = !self.config.relay || !self.config.owner_user_id.is_empty();
         call.meter.total.set(batch.total);
-        call.meter.reach("upload", 0.0);
+        call.meter.reach(Reached::Upload, 0.0);
         let work = async {
             let lanes =
                 (0..concurrency.saturating_mul(2)).map(|_| Box::pin(self.work_on(&batch, call)) as Racer<'_, ()>);
             all_of(lanes.collect()).await;
-            call.meter.reach("done", batch.total);
+            call.meter.reach(Reached::Done, batch.total);
             None
         };
         let interrupted = async { Some(stopped.await) };
@@ -240,7 +240,7 @@ impl Part {
     fn reach(&self, own: f64) {
         let further = own - self.own.replace(own);
         self.sent.set(self.sent.get() + further);
-        self.whole.reach("upload", self.sent.get());
+        self.whole.reach(Reached::Upload, self.sent.get());
     }
 }
 
@@ -332,7 +332,7 @@ impl<B> Batch<B> {
         let is_over = self.uploading.get() == 0 && self.queue.borrow().len() == 0;
         if is_over && !self.is_uploaded.replace(true) {
             call.enter(Stage::Insert);
-            call.meter.reach("insert", self.total);
+            call.meter.reach(Reached::Insert, self.total);
         }
         // After one that a gateway turned away they go one by one: side by side they would soon be too many in a row.
         if self.turned_away.get() > 0 && self.inserting.get() > 0 {

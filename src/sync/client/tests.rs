@@ -18,7 +18,7 @@ use self::fault::fault;
 use self::world::{Bytes, KEY, Step, URL, World};
 use super::*;
 use crate::config::Options;
-use crate::sync::call::{Observer, Progress};
+use crate::sync::call::{Observer, Progress, Reached};
 
 const OWNER: &str = "7e5c2b9a-6d1f-4c3e-8b0a-9f2d4e6a8c10";
 const IMAGE_ID: &str = "00000000-0000-4000-8000-00000000002a";
@@ -143,7 +143,7 @@ fn an_image_arrives_by_two_requests() {
     assert_delivered(&world, IMAGE_ID, PATH, PNG, &"no fault");
     let total = PNG.len() as f64;
     let at = |stage, sent| Event::Progress(Progress { stage, sent, total });
-    assert_eq!(events, [at("upload", 0.0), at("insert", total), at("done", total)]);
+    assert_eq!(events, [at(Reached::Upload, 0.0), at(Reached::Insert, total), at(Reached::Done, total)]);
 }
 
 #[test]
@@ -180,13 +180,13 @@ fn waits_and_their_reasons_are_told_before_they_begin() {
     let retry =
         |stage, code, status, attempt, wait_ms| Event::Retry(Retrying { stage, code, status, attempt, wait_ms });
     let wanted = [
-        progress("upload", 0.0),
+        progress(Reached::Upload, 0.0),
         retry(Stage::Upload, Code::Network, None, 1, 750),
         retry(Stage::Upload, Code::Unavailable, Some(503), 2, 2000),
-        progress("insert", total),
+        progress(Reached::Insert, total),
         retry(Stage::Insert, Code::Network, None, 1, 750),
         retry(Stage::Insert, Code::RateLimited, Some(429), 2, 1500),
-        progress("done", total),
+        progress(Reached::Done, total),
     ];
     assert_eq!(events, wanted);
 }

@@ -109,7 +109,7 @@ fn many_images_arrive_by_one_insert_and_the_outcomes_are_in_order() {
         let took = world.now_ms() - world.sent.borrow()[0].at_ms;
         assert_eq!(took, f64::from(100u32.div_ceil(concurrency) + 1) * 10.0, "uploads overlap");
         let total: f64 = (0..100).map(|number| bytes_of(number).len() as f64).sum();
-        let last = Event::Progress(Progress { stage: "done", sent: total, total });
+        let last = Event::Progress(Progress { stage: Reached::Done, sent: total, total });
         assert_eq!(events.last(), Some(&last));
     }
 }

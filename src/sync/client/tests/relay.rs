@@ -52,17 +52,17 @@ fn a_small_image_is_one_request_and_a_large_one_goes_by_ticket() {
     let (result, events) = sync_within(&small, &relay(&small), request(), None);
     assert_eq!((result.unwrap(), small.steps()), (landed(), vec![HAND]));
     let stages = |events: &[Event]| {
-        let mut stages: Vec<&str> = events
+        let mut stages: Vec<Option<Reached>> = events
             .iter()
             .map(|event| match event {
-                Event::Progress(progress) => progress.stage,
-                Event::Retry(_) => "retry",
+                Event::Progress(progress) => Some(progress.stage),
+                Event::Retry(_) => None,
             })
             .collect();
         stages.dedup();
-        stages.join(" ")
+        stages
     };
-    assert_eq!(stages(&events), "upload done");
+    assert_eq!(stages(&events), [Some(Reached::Upload), Some(Reached::Done)]);
     let sent = small.worker.requests.borrow()[0].clone();
     let wanted = serde_json::json!({ "imageId": IMAGE_ID, "date": "2026-05-11", "slug": "lighthouse", "seed": "42",
         "ext": "png", "mimeType": "image/png", "prompt": "a lighthouse at dusk", "backend": "test", "model": "",
@@ -72,7 +72,7 @@ fn a_small_image_is_one_request_and_a_large_one_goes_by_ticket() {
     let world = world();
     let (result, events) = sync_within(&world, &relay_with(&world, large()), request(), None);
     assert_eq!((result.unwrap(), world.steps()), (landed(), BY_TICKET.to_vec()));
-    assert_eq!(stages(&events), "upload insert done");
+    assert_eq!(stages(&events), [Reached::Upload, Reached::Insert, Reached::Done].map(Some));
     for world in [&small, &world] {
         assert_delivered(world, IMAGE_ID, &place(), PNG, &"no fault");
         assert_eq!(world.objects.borrow().len(), 1);
@@ -307,7 +307,7 @@ fn many_go_one_by_one_and_each_has_its_own_outcome() {
     assert_eq!(outcomes[3].as_ref().unwrap_err().code, Code::InvalidImage);
     assert_eq!(outcomes[0].as_ref().unwrap().storage_path, format!("{OWNER}/2026-05-11/lighthouse-1.png"));
     let last = events.take().pop().unwrap();
-    assert!(matches!(last, Event::Progress(Progress { stage: "done", .. })));
+    assert!(matches!(last, Event::Progress(Progress { stage: Reached::Done, .. })));
 }
 
 #[test]

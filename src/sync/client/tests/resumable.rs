@@ -111,8 +111,8 @@ fn a_large_image_arrives_in_pieces() {
     assert_eq!(world.bytes_sent(), PNG.len());
     assert_delivered(&world, IMAGE_ID, PATH, PNG, &"no fault");
     let at = |stage, sent| Event::Progress(Progress { stage, sent, total: 1000.0 });
-    let uploaded = [0.0, 256.0, 512.0, 768.0].map(|sent| at("upload", sent));
-    assert_eq!(events, [&uploaded[..], &[at("insert", 1000.0), at("done", 1000.0)]].concat());
+    let uploaded = [0.0, 256.0, 512.0, 768.0].map(|sent| at(Reached::Upload, sent));
+    assert_eq!(events, [&uploaded[..], &[at(Reached::Insert, 1000.0), at(Reached::Done, 1000.0)]].concat());
 }
 
 #[test]
