@@ -18,7 +18,7 @@ test: ## run all tests (SUITES="rust vectors": only these; JOBS=1: one by one)
 	@scripts/build.sh
 	@node scripts/test.mjs $(SUITES)
 
-package-test: ## pack the package, install it, and load it in every kind of host and bundler
+package-test: ## pack the package, install it, and use it in every kind of host and bundler, and in each example
 	@scripts/bootstrap.sh package
 	@scripts/build.sh
 	@CHROME=.tools/bin/chromium node --test --test-concurrency=1 --test-reporter=spec tests/packaging/*.test.mjs

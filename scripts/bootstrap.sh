@@ -358,5 +358,5 @@ if [[ $level == docs ]]; then
 fi
 # Install scripts would only copy Deno and Bun to where nobody looks for them.
 if [[ $level == package ]]; then
-  for folder in tests/packaging/tools tests/packaging/hosts/*/; do need_npm_packages "${folder%/}"; done
+  for folder in tests/packaging/tools tests/packaging/hosts/*/ examples/*/; do need_npm_packages "${folder%/}"; done
 fi

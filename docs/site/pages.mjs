@@ -15,6 +15,14 @@ export const SECTIONS = [
     ],
   },
   {
+    text: "Examples",
+    pages: [
+      { source: "examples/README.md", path: "examples/index.md", text: "All of them" },
+      { source: "examples/html/README.md", path: "examples/html.md", text: "A page without a bundler" },
+      { source: "examples/node-folder/README.md", path: "examples/node-folder.md", text: "Node: send a folder" },
+    ],
+  },
+  {
     text: "In depth",
     pages: [
       { source: "docs/reference.md", path: "reference.md", text: "Functions, options, fields" },

@@ -245,7 +245,7 @@ export async function pack() {
 // It has no dependencies: nothing is fetched. And users need no install scripts.
 const INSTALL = ["install", "--offline", "--ignore-scripts", "--no-audit", "--no-fund"];
 
-function installTarball(folder, tarball) {
+export function installTarball(folder, tarball) {
   return run("npm", [...INSTALL, tarball], { cwd: folder });
 }
 

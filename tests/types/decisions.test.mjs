@@ -7,7 +7,10 @@ import { parse } from "smol-toml";
 const ROOT = new URL("../../", import.meta.url);
 const source = (path) => readFile(new URL(path, ROOT), "utf8");
 const folders = (await readdir(new URL("tests/packaging/hosts/", ROOT))).map((host) => `tests/packaging/hosts/${host}`);
-const NPM = [".", "pkg", "www/app", "www/worker", "tests/packaging/tools", "docs/site", ...folders];
+const examples = (await readdir(new URL("examples/", ROOT), { withFileTypes: true }))
+  .filter((entry) => entry.isDirectory())
+  .map(({ name }) => `examples/${name}`);
+const NPM = [".", "pkg", "www/app", "www/worker", "tests/packaging/tools", "docs/site", ...folders, ...examples];
 const CARGO = ["Cargo.toml", "fuzz/Cargo.toml"];
 
 /** An alias such as `"vite5": "npm:vite@5.4.21"` is what it stands for; fonts have one line together. */

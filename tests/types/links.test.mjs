@@ -2,12 +2,14 @@
 import assert from "node:assert/strict";
 import { access, readdir, readFile } from "node:fs/promises";
 import { test } from "node:test";
+import { PATHS } from "../../docs/site/pages.mjs";
 
 const ROOT = new URL("../../", import.meta.url);
 const markdown = async (folder) => (await readdir(new URL(folder, ROOT))).filter((name) => name.endsWith(".md"));
 const PAGES = [
   ...(await markdown("./")),
   ...(await markdown("docs/")).map((name) => `docs/${name}`),
+  ...[...PATHS.keys()].filter((page) => page.startsWith("examples/")),
   "pkg/README.md",
   "fuzz/README.md",
   "www/worker/README.md",

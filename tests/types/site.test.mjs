@@ -9,7 +9,11 @@ const markdown = async (folder) => (await readdir(new URL(folder, ROOT))).filter
 
 test("the_site_lists_every_page", async () => {
   const pages = [...(await markdown("./")), ...(await markdown("docs/")).map((name) => `docs/${name}`)];
-  assert.deepEqual([...PATHS.keys()].sort(), [...pages, "www/worker/README.md"].sort());
+  const examples = (await readdir(new URL("examples/", ROOT), { withFileTypes: true }))
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => `examples/${name}/README.md`);
+  const all = [...pages, "www/worker/README.md", "examples/README.md", ...examples];
+  assert.deepEqual([...PATHS.keys()].sort(), all.sort());
 });
 
 test("no_two_pages_of_the_site_have_one_place_or_name", () => {
