@@ -1,6 +1,7 @@
 // Pages and their workers, and bundlers: they all know this form of URL.
 import { load } from "./api.js";
 
+export { checkProject } from "./doctor.js";
 export { ImagenCloudError, isImagenCloudError } from "./errors.js";
 export { drainInBackground } from "./outbox.js";
 export const { init, createSink, createSinkFromEnv, createRelay, createOutbox, sync, signedUrl } = load(

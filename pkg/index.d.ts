@@ -546,3 +546,60 @@ export function createOutbox(target: Sink | Relay, options?: OutboxOptions): Pro
  * a new outbox each time, for whoever is signed in then, with a sink of its own, since functions can't be stored.
  */
 export function drainInBackground(open: () => Outbox | Promise<Outbox>): void;
+
+/** What {@link checkProject} looks at. An unknown option is an error that names it. */
+export interface ProjectOptions {
+  /** The project's URL, as a sink gets it. */
+  url: string;
+  /** The key that your pages or your server have. */
+  apiKey: string;
+  /** The secret key beside a publishable one, on a server: more can be looked at. */
+  secretKey?: string;
+  /** A signed-in user's JWT: what a user may do is tried. Default: that is not looked at. */
+  accessToken?: string | (() => string | Promise<string>);
+  /** As {@link SinkOptions.bucket}. */
+  bucket?: string;
+  /** As {@link SinkOptions.schema}. */
+  schema?: string;
+  /** As {@link SinkOptions.table}. */
+  table?: string;
+  /** Where your pages are from, `https://app.example.com`: may they ask the project? Default: that of `page`; in a page its own. */
+  origin?: string;
+  /** The address of one of your pages: its Content-Security-Policy, and how the `.wasm` comes. */
+  page?: string;
+  /** The address of the `.wasm`. Default: looked for in the scripts of `page`. */
+  wasm?: string;
+  /** How many bytes your largest image has. Default 50000000, which the smallest hosted plan takes. */
+  largestImage?: number;
+  /** Used instead of the global `fetch`. */
+  fetch?: typeof globalThis.fetch;
+  /** Stops it: it rejects with the signal's reason. */
+  signal?: AbortSignal;
+}
+
+/** One thing that was looked at. It holds no key and no token. */
+export interface ProjectCheck {
+  /** What it is about, such as `"bucket-types"`. */
+  readonly name: string;
+  /** `unchecked`: what is needed for it was not given, or something before it is wrong. */
+  readonly state: "ok" | "wrong" | "unchecked";
+  /** What was found, in words. */
+  readonly message: string;
+  /** What to do about it, where it is wrong. */
+  readonly remedy?: string;
+}
+
+/** What {@link checkProject} found. */
+export interface ProjectReport {
+  /** Whether nothing is wrong. */
+  readonly ok: boolean;
+  /** Always the same names, in the same order. */
+  readonly checks: readonly ProjectCheck[];
+}
+
+/**
+ * Looks whether a project is set up for this package: address, key, schema, table, bucket, policies, CORS, the clock, a page's
+ * policy. What it tries out it removes again. It loads no WebAssembly. Rejects with `invalid_config` only; a project that can't
+ * be reached is a finding.
+ */
+export function checkProject(options: ProjectOptions): Promise<ProjectReport>;

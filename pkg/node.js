@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { load } from "./api.js";
 
+export { checkProject } from "./doctor.js";
 export { ImagenCloudError, isImagenCloudError } from "./errors.js";
 export { drainInBackground } from "./outbox.js";
 

@@ -12,7 +12,7 @@ const snippets = readdirSync(new URL("wasm/", pkg), { recursive: true }).filter(
 );
 const generated = ["imagen_cloud_bg.wasm", "imagen_cloud.js", ...snippets.sort()];
 const outbox = ["outbox.js", "store.js", "copies.js"];
-const others = ["node.js", "workerd.js"]; // no page's
+const others = ["node.js", "workerd.js", "cli.js", "migration.js"]; // no page's
 const own = readdirSync(pkg).filter((file) => file.endsWith(".js") && ![...outbox, ...others].includes(file));
 const parts = {
   ...Object.fromEntries(generated.map((file) => [basename(file), [`wasm/${file}`]])),

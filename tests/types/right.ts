@@ -1,6 +1,7 @@
 // Right uses of every part of the API: tsc must not complain about one.
 import {
   type CallOptions,
+  checkProject,
   createOutbox,
   createRelay,
   createSink,
@@ -19,6 +20,9 @@ import {
   type OutboxJob,
   type OutboxOptions,
   type Progress,
+  type ProjectCheck,
+  type ProjectOptions,
+  type ProjectReport,
   type Relay,
   type RelayOptions,
   type Retrying,
@@ -262,3 +266,8 @@ function advice(code: ErrorCode): string {
 }
 
 export const json: JsonValue = [1, "a", null, true, { b: [] }];
+
+const project: ProjectOptions = { url: "https://abcd.supabase.co", apiKey: "k", accessToken: async () => "t" };
+export const findings: Promise<readonly ProjectCheck[]> = checkProject(project).then(
+  (report: ProjectReport) => report.checks,
+);

@@ -1,0 +1,444 @@
+// checkProject finds what is set up wrong in a project, says the remedy, and leaves nothing behind.
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { readdir, readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { checkProject } from "imagen-cloud";
+import { signJwt } from "../../supabase/keys.mjs";
+import { startEmbedded } from "../support/embedded.mjs";
+
+const ROOT = new URL("../../", import.meta.url);
+const CLI = fileURLToPath(new URL("pkg/cli.js", ROOT));
+const MIGRATIONS = new URL("supabase/migrations/", ROOT);
+const sql = (
+  await Promise.all((await readdir(MIGRATIONS)).sort().map((file) => readFile(new URL(file, MIGRATIONS), "utf8")))
+).join("\n");
+
+let backend;
+let user;
+let site;
+let right;
+
+before(async () => {
+  backend = await startEmbedded();
+  user = await backend.createUser();
+  site = await startSite();
+  right = {
+    url: backend.url,
+    apiKey: backend.publishableKey,
+    secretKey: backend.secretKey,
+    accessToken: user.accessToken,
+    page: site.url,
+  };
+});
+after(async () => {
+  await site?.close();
+  await backend?.close();
+});
+
+/** A page as a bundler leaves it: a script, and in that the WebAssembly's address. */
+async function startSite() {
+  const wasm = await readFile(new URL("pkg/wasm/imagen_cloud_bg.wasm", ROOT));
+  const how = {};
+  const server = createServer((request, response) => {
+    const policy =
+      how.policy ?? `script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' ${new URL(backend.url).origin}`;
+    const files = {
+      "/": ["text/html", '<!doctype html><script type="module" src="/assets/index-a1.js"></script>'],
+      "/assets/index-a1.js": ["text/javascript", 'const more = () => import("./lazy-b2.js");'],
+      "/assets/lazy-b2.js": ["text/javascript", 'new URL("/assets/imagen_cloud_bg-c3.wasm",import.meta.url)'],
+      "/assets/imagen_cloud_bg-c3.wasm": [how.type ?? "application/wasm", wasm],
+    };
+    const [type, body] = files[request.url] ?? how.missing ?? ["text/html", "no such file"];
+    response.writeHead(files[request.url] ? 200 : 404, { "content-type": type, "content-security-policy": policy });
+    response.end(body);
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    url: `http://127.0.0.1:${server.address().port}/`,
+    how,
+    close: () => {
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeAllConnections();
+      return closed;
+    },
+  };
+}
+
+/** The statement of the migrations that makes a policy. */
+function policy(name) {
+  const found = [...sql.matchAll(/create policy "([^"]+)"[^;]+;/g)].filter(([, own]) => own === name);
+  return found.at(-1)[0];
+}
+const dropped = (name, table) => ({
+  plant: `drop policy "${name}" on ${table}`,
+  undo: policy(name),
+});
+const bucket = (plant, undo) => ({
+  plant: `update storage.buckets set ${plant} where id = 'imagen-generated'`,
+  undo: `update storage.buckets set ${undo} where id = 'imagen-generated'`,
+});
+const token = (claims) => {
+  const now = Math.floor(Date.now() / 1000);
+  const own = { sub: user.id, role: "authenticated", aud: "authenticated", iat: now, exp: now + 3600 };
+  return signJwt({ ...own, ...claims }, backend.jwtSecret);
+};
+/** A gateway that answers otherwise where `change` gives an answer. */
+const through = (change) => async (url, init) => {
+  const request = new Request(url, init);
+  return change(request, () => fetch(url, init)) ?? fetch(url, init);
+};
+const withHeader = async (response, name, value) => {
+  const { status, headers } = await response;
+  const changed = new Headers(headers);
+  changed.set(name, value);
+  return new Response(status === 204 ? null : await (await response).arrayBuffer(), { status, headers: changed });
+};
+
+const everything = () =>
+  backend.sql(
+    `select (select count(*)::int from imagen.images) as rows, (select count(*)::int from storage.objects) as objects`,
+  );
+
+const NEW_MIGRATION = /npx --no-install imagen-cloud migration/;
+
+/**
+ * What was planted: SQL and what undoes it, or options; which check finds it, with words of its message and of its remedy;
+ * `also` are the checks that can't be right then either.
+ */
+const MISTAKES = {
+  "the address is another site's": {
+    options: () => ({ url: site.url }),
+    finds: ["address", /no Supabase/, /the project's/],
+  },
+  "the address is the dashboard's": {
+    options: () => ({ url: "https://supabase.com/dashboard/project/abcd" }),
+    finds: ["address", /dashboard/, /https:\/\/abcd\.supabase\.co/],
+  },
+  "nothing answers there": {
+    options: () => ({ url: "http://127.0.0.1:9" }),
+    finds: ["address", /gives no answer/, /spelled right/],
+  },
+  "the key is another project's": {
+    options: () => ({ apiKey: "sb_publishable_of-another-project_0000" }),
+    finds: ["key", /refuses the key/, /same project/],
+  },
+  "a key of another hosted project": {
+    options: () => ({ url: "https://abcd.supabase.co", apiKey: signJwt({ role: "anon", ref: "efgh" }, "secret") }),
+    finds: ["key-kind", /efgh's.*abcd's/, /same project/],
+  },
+  "a secret key for a page": {
+    options: () => ({ apiKey: backend.secretKey }),
+    finds: ["key-kind", /secret key/, /publishable key/],
+  },
+  "a user's token for a key": {
+    options: () => ({ apiKey: user.accessToken }),
+    finds: ["key-kind", /user's token/, /publishable key as the key/],
+  },
+  "the clock is ten minutes off": {
+    options: () => ({
+      fetch: through((_, answer) => withHeader(answer(), "date", new Date(Date.now() + 600_000).toUTCString())),
+    }),
+    finds: ["clock", /10 minutes behind/, /time server/],
+  },
+  "the origin may not ask": {
+    options: () => ({
+      fetch: through(({ method }, answer) =>
+        method === "OPTIONS" ? withHeader(answer(), "access-control-allow-origin", "https://other.example") : undefined,
+      ),
+    }),
+    finds: ["cors", /other\.example/, /preflights/],
+  },
+  "the gateway forgets a header of resumable uploads": {
+    options: () => ({
+      fetch: through(({ method }, answer) =>
+        method === "OPTIONS"
+          ? withHeader(
+              answer(),
+              "access-control-allow-headers",
+              "apikey, authorization, content-type, accept-profile, content-profile, prefer, x-upsert, cache-control",
+            )
+          : undefined,
+      ),
+    }),
+    finds: ["cors", /tus-resumable/, /headers/],
+  },
+  "the schema is not exposed": {
+    plant: "create schema studio; create table studio.images (id uuid)",
+    undo: "drop schema studio cascade",
+    options: () => ({ schema: "studio" }),
+    finds: ["schema", /studio is not exposed/, /exposed schemas/],
+  },
+  "the migrations have not run": {
+    plant:
+      "alter table imagen.images rename to kept; update storage.buckets set name = 'kept', id = 'kept' where id = 'imagen-generated'",
+    undo: "alter table imagen.kept rename to images; update storage.buckets set name = 'imagen-generated', id = 'imagen-generated' where id = 'kept'",
+    finds: ["table", /no table imagen\.images/, NEW_MIGRATION],
+    also: ["bucket"],
+  },
+  "the table has another name": {
+    options: () => ({ table: "pictures" }),
+    finds: ["table", /no table imagen\.pictures/, NEW_MIGRATION],
+  },
+  "two columns are missing": {
+    plant: "alter table imagen.images rename sidecar to aside; alter table imagen.images rename latency_ms to latency",
+    undo: "alter table imagen.images rename aside to sidecar; alter table imagen.images rename latency to latency_ms",
+    finds: ["columns", /lacks latency_ms, sidecar/, NEW_MIGRATION],
+  },
+  "the role may not use the schema": {
+    plant: "revoke usage on schema imagen from authenticated, service_role",
+    undo: "grant usage on schema imagen to authenticated, service_role",
+    finds: ["table", /may not read imagen\.images/, NEW_MIGRATION],
+  },
+  "the token has expired": {
+    options: () => ({ accessToken: token({ exp: Math.floor(Date.now() / 1000) - 3600 }) }),
+    finds: ["token", /expired 60 minutes ago/, /Sign in again/],
+  },
+  "the token is another project's": {
+    options: () => ({ accessToken: `${token().slice(0, -4)}AAAA` }),
+    finds: ["token", /refuses the user's token/, /this project's/],
+  },
+  "nobody is signed in": {
+    options: () => ({ accessToken: () => "" }),
+    finds: ["token", /nobody is signed in/, /Sign in/],
+  },
+  "the bucket is missing": {
+    options: () => ({ bucket: "pictures" }),
+    finds: ["bucket", /no bucket pictures/, NEW_MIGRATION],
+  },
+  "the bucket is public": {
+    ...bucket("public = true", "public = false"),
+    finds: ["bucket-private", /is public/, /Make the bucket private/],
+  },
+  "two MIME types are missing": {
+    ...bucket(
+      "allowed_mime_types = array['image/png','image/jpeg','image/gif']",
+      "allowed_mime_types = array['image/png','image/jpeg','image/webp','image/avif','image/gif']",
+    ),
+    finds: ["bucket-types", /does not take image\/webp, image\/avif/, /allowed MIME types/],
+  },
+  "the size limit is too small": {
+    ...bucket("file_size_limit = 1048576", "file_size_limit = 104857600"),
+    finds: ["bucket-size", /no image of 50000000 bytes/, /Raise/],
+  },
+  "a user may not write to their own folder": {
+    ...dropped("imagen: users add to their own folder", "storage.objects"),
+    finds: ["objects-add", /may not add an object/, NEW_MIGRATION],
+  },
+  "a user may not read their own folder": {
+    plant: `drop policy "imagen: users read their own folder" on storage.objects`,
+    undo: policy("imagen: users read their own folder"),
+    finds: ["objects-read", /may not read an object/, NEW_MIGRATION],
+    also: ["objects-remove"],
+  },
+  "a user may not overwrite": {
+    ...dropped("imagen: users overwrite in their own folder", "storage.objects"),
+    finds: ["objects-overwrite", /may not overwrite/, NEW_MIGRATION],
+  },
+  "a user may not remove objects": {
+    ...dropped("imagen: users remove from their own folder", "storage.objects"),
+    finds: ["objects-remove", /may not remove an object/, NEW_MIGRATION],
+  },
+  "a user may write to another's folder": {
+    plant: `create policy "too much" on storage.objects for insert to authenticated with check (bucket_id = 'imagen-generated')`,
+    undo: `drop policy "too much" on storage.objects`,
+    finds: ["objects-others", /add objects to another's folder/, /Drop policies/],
+  },
+  "a user may read another's folder": {
+    plant: `create policy "too much" on storage.objects for select to authenticated using (bucket_id = 'imagen-generated')`,
+    undo: `drop policy "too much" on storage.objects`,
+    finds: ["objects-others", /read another's objects/, /Drop policies/],
+  },
+  "a user may not add rows": {
+    ...dropped("users add their own images", "imagen.images"),
+    finds: ["rows-add", /may not add a row/, NEW_MIGRATION],
+  },
+  "a user may not read rows": {
+    ...dropped("users read their own images", "imagen.images"),
+    finds: ["rows-read", /may not read a row/, NEW_MIGRATION],
+    also: ["server-images"],
+  },
+  "a user may not remove rows": {
+    ...dropped("users remove their own images", "imagen.images"),
+    finds: ["rows-remove", /may not remove a row/, NEW_MIGRATION],
+  },
+  "a user may add rows in another's name": {
+    plant: `create policy "too much" on imagen.images for insert to authenticated with check (true)`,
+    undo: `drop policy "too much" on imagen.images`,
+    finds: ["rows-others", /in another's name/, /row-level security/],
+  },
+  "the second migration has not run": {
+    plant: `drop policy "imagen: users read what their own rows name" on storage.objects`,
+    undo: policy("imagen: users read what their own rows name"),
+    finds: ["server-images", /the image that a server made/, /older than this package/],
+  },
+  "the page's policy forbids WebAssembly": {
+    site: { policy: "default-src 'self'; connect-src *" },
+    finds: ["page-policy", /keeps WebAssembly from being compiled/, /'wasm-unsafe-eval'/],
+  },
+  "the page's policy forbids requests to the project": {
+    site: { policy: "script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' https://*.supabase.co" },
+    finds: ["page-policy", /requests from going to the project/, /connect-src/],
+  },
+  "the .wasm comes with the wrong type": {
+    site: { type: "application/octet-stream" },
+    finds: ["page-wasm", /as application\/octet-stream/, /application\/wasm/],
+  },
+};
+
+test("a_project_that_is_set_up_right_gets_only_ok", async () => {
+  const before = await everything();
+  const { ok, checks } = await checkProject(right);
+  assert.deepEqual(
+    checks.filter(({ state }) => state !== "ok"),
+    [],
+  );
+  assert.ok(ok);
+  assert.ok(checks.length > 20);
+  assert.ok(checks.every(({ remedy }) => remedy === undefined));
+  assert.deepEqual(await everything(), before);
+});
+
+describe("the doctor finds a mistake by its name, and says the remedy", () => {
+  for (const [what, { plant, undo, options, site: changes, finds, also = [] }] of Object.entries(MISTAKES)) {
+    test(what, async () => {
+      const before = plant?.includes("rename to kept") ? undefined : await everything();
+      if (plant) await backend.script(plant);
+      Object.assign(site.how, changes);
+      try {
+        const { ok, checks } = await checkProject({ ...right, ...options?.() });
+        const wrong = checks.filter(({ state }) => state === "wrong");
+        assert.deepEqual(wrong.map(({ name }) => name).sort(), [finds[0], ...also].sort(), JSON.stringify(wrong));
+        assert.equal(ok, false);
+        const found = wrong.find(({ name }) => name === finds[0]);
+        assert.match(found.message, finds[1]);
+        assert.match(found.remedy, finds[2]);
+        assertSaysNoSecret(JSON.stringify(checks));
+      } finally {
+        for (const name of Object.keys(changes ?? {})) delete site.how[name];
+        if (undo) await backend.script(undo);
+      }
+      if (before) assert.deepEqual(await everything(), before, "it leaves nothing behind");
+    });
+  }
+});
+
+function assertSaysNoSecret(text) {
+  const secrets = [right.apiKey, right.secretKey, right.accessToken, backend.anonKey, backend.serviceKey];
+  for (const secret of secrets) assert.ok(!text.includes(secret), "a key or a token is told");
+  assert.doesNotMatch(text, /sb_secret_\w|sb_publishable_\w|eyJ/);
+}
+
+test("without_a_secret_key_it_is_as_a_page_that_the_doctor_looks", async () => {
+  const before = await everything();
+  const { ok, checks } = await checkProject({ ...right, secretKey: undefined });
+  assert.ok(ok, JSON.stringify(checks));
+  assert.deepEqual(
+    checks.filter(({ state }) => state === "unchecked").map(({ name }) => name),
+    ["server-images"],
+  );
+  assert.deepEqual(await everything(), before);
+});
+
+test("what_is_left_where_a_user_may_not_remove_is_named", async () => {
+  const name = "imagen: users remove from their own folder";
+  await backend.script(`drop policy "${name}" on storage.objects`);
+  try {
+    const { checks } = await checkProject({ ...right, secretKey: undefined });
+    const [left] = await backend.sql("select name from storage.objects where name like '%imagen-cloud-doctor%'");
+    const { message } = checks.find(({ name }) => name === "objects-remove");
+    assert.ok(message.includes(left.name), message);
+  } finally {
+    await backend.script(policy(name));
+    await backend.script("delete from storage.objects where name like '%imagen-cloud-doctor%'");
+  }
+});
+
+test("with_the_publishable_key_alone_it_says_what_it_could_not_look_at", async () => {
+  const { url, apiKey } = right;
+  const { ok, checks } = await checkProject({ url, apiKey });
+  assert.ok(ok);
+  assert.equal(checks.find(({ name }) => name === "table").state, "ok");
+  assert.match(checks.find(({ name }) => name === "rows-add").message, /needs a user's token/);
+});
+
+test("the_doctor_knows_every_column_of_the_migrations", async () => {
+  const { COLUMNS } = await import("../../pkg/doctor/database.js");
+  const rows = await backend.sql("select column_name from information_schema.columns where table_schema = 'imagen'");
+  assert.deepEqual([...COLUMNS].sort(), rows.map((row) => row.column_name).sort());
+});
+
+test("an_unknown_option_is_refused", async () => {
+  const refused = { code: "invalid_config", field: "apikey" };
+  await assert.rejects(checkProject({ ...right, apikey: "k" }), refused);
+});
+
+const run = (args, env = {}) =>
+  promisify(execFile)(process.execPath, [CLI, ...args], { env: { PATH: process.env.PATH, ...env } }).then(
+    ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
+    ({ code, stdout, stderr }) => ({ code, stdout, stderr }),
+  );
+
+test("the_command_says_what_is_wrong_and_what_to_do_and_prints_no_key", async () => {
+  const { url, apiKey, secretKey, accessToken, page } = right;
+  const env = {
+    SUPABASE_URL: url,
+    SUPABASE_KEY: apiKey,
+    SUPABASE_SECRET_KEY: secretKey,
+    IMAGEN_USER_TOKEN: accessToken,
+  };
+  const well = await run(["doctor", "--page", page], env);
+  assert.equal(well.code, 0, well.stdout + well.stderr);
+  assert.match(well.stdout, /^ok +bucket-private +the bucket is private$/m);
+  const ill = await run(["doctor", "--url", url, "--key", apiKey, "--token", accessToken, "--schema", "studio"]);
+  assert.equal(ill.code, 1);
+  assert.match(ill.stdout, /^WRONG +schema +.*\n +what to do: +In the dashboard/m);
+  for (const { stdout, stderr } of [well, ill]) assertSaysNoSecret(stdout + stderr);
+  const json = JSON.parse((await run(["doctor", "--json", "--url", url, "--key", apiKey])).stdout);
+  assert.equal(json.ok, true);
+  assert.equal((await run(["doctor"])).code, 2);
+  assert.match((await run(["nothing"])).stderr, /there is no command nothing/);
+});
+
+test("the_command_prints_migrations_that_make_the_same_under_other_names", async () => {
+  const { code, stdout, stderr } = await run([
+    "migration",
+    "--schema",
+    "studio",
+    "--table",
+    "pictures",
+    "--bucket",
+    "it's mine",
+  ]);
+  assert.equal(code, 0, stderr);
+  await backend.script(stdout);
+  const shape = async (schema) => {
+    const [counted] = await backend.sql(
+      `select (select count(*)::int from information_schema.columns where table_schema = $1) as columns,
+              (select count(*)::int from pg_policies where schemaname = $1) as policies,
+              (select count(*)::int from pg_indexes where schemaname = $1) as indexes,
+              (select count(*)::int from pg_policies where policyname like $1 || ': users%') as storage_policies`,
+      [schema],
+    );
+    return counted;
+  };
+  assert.deepEqual(await shape("studio"), await shape("imagen"));
+  const [made] = await backend.sql("select public from storage.buckets where id = 'it''s mine'");
+  assert.equal(made.public, false);
+  assert.doesNotMatch(stdout.replaceAll("imagen-cloud", ""), /\bimagen\b/);
+});
+
+test("the_command_refuses_names_that_would_do_harm", async () => {
+  for (const [flag, value] of [
+    ["schema", "public"],
+    ["schema", "a b"],
+    ["table", `x"; drop`],
+    ["bucket", "a/b"],
+  ]) {
+    const { code, stderr } = await run(["migration", `--${flag}`, value]);
+    assert.deepEqual([code, stderr.startsWith(`imagen-cloud: ${flag} must`)], [2, true], stderr);
+  }
+});
