@@ -18,6 +18,7 @@ export const SECTIONS = [
     text: "Examples",
     pages: [
       { source: "examples/README.md", path: "examples/index.md", text: "All of them" },
+      { source: "examples/vite-react/README.md", path: "examples/vite-react.md", text: "Vite and React" },
       { source: "examples/html/README.md", path: "examples/html.md", text: "A page without a bundler" },
       { source: "examples/node-folder/README.md", path: "examples/node-folder.md", text: "Node: send a folder" },
     ],

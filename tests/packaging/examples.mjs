@@ -8,6 +8,7 @@ import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { dispatchSync } from "../support/background.mjs";
 import { freePort } from "../support/port.mjs";
 import { startSite } from "../support/site.mjs";
 import { until } from "../support/until.mjs";
@@ -30,6 +31,15 @@ const MADE = new Set(["node_modules", "package-lock.json", "dist", ".next", ".sv
  */
 export const examples = {
   "Node, a folder": { example: "node-folder", drive: sendFolder },
+  "Vite and React, dev server": { example: "vite-react", drive: (given) => withVite(given, ["dev"], "/sw.ts") },
+  "Vite and React, build": {
+    example: "vite-react",
+    async drive(given) {
+      await configureVite(given);
+      await run(process.execPath, [viteOf(given.folder), "build", "--logLevel=warn"], { cwd: given.folder });
+      await withVite(given, ["preview"], "/sw.js");
+    },
+  },
   "a page without a bundler": {
     example: "html",
     async drive({ folder, ...given }) {
@@ -72,6 +82,33 @@ async function sendFolder({ folder, backend, user }) {
   );
 }
 
+const viteOf = (folder) => path.join(folder, "node_modules/vite/bin/vite.js");
+
+function configureVite({ folder, backend }) {
+  const env = `VITE_SUPABASE_URL=${backend.url}\nVITE_SUPABASE_KEY=${backend.publishableKey}\n`;
+  return writeFile(path.join(folder, ".env.local"), env);
+}
+
+/** Sends one image from the page, and one from the service worker when the page is closed. */
+async function withVite(given, command, script) {
+  const { folder, backend, user } = given;
+  await configureVite(given);
+  const args = (port) => [...command, `--port=${port}`, "--strictPort", "--host=127.0.0.1"];
+  await served({ folder, program: viteOf(folder), args, ready: "127.0.0.1:" }, (url) =>
+    sendInPage(url, given, async (page, context) => {
+      const running = () => navigator.serviceWorker.ready.then(({ active }) => active.scriptURL);
+      assert.equal(await page.evaluate(running), url + script);
+      await context.setOffline(true);
+      await fillIn(page, "sent by the service worker");
+      await page.getByRole("status").getByText("1 on their way").waitFor();
+      await page.close();
+      await context.setOffline(false);
+      await dispatchSync(context, url);
+      await until(async () => (await rowsOf(backend, user)).length === 2, "the service worker's row");
+    }),
+  );
+}
+
 const configOf = ({ url, publishableKey }) =>
   `export const url = ${JSON.stringify(url)};\nexport const apiKey = ${JSON.stringify(publishableKey)};\n`;
 
@@ -86,9 +123,7 @@ async function sendInPage(url, { browser, backend, user }, act = async () => {})
     await page.getByLabel("Email").fill(user.email);
     await page.getByLabel("Password").fill(user.password);
     await page.getByRole("button", { name: "Sign in" }).click();
-    await page.getByLabel("Image").setInputFiles(IMAGE);
-    await page.getByLabel("Prompt").fill("a lighthouse at dusk");
-    await page.getByRole("button", { name: "Send" }).click();
+    await fillIn(page, "a lighthouse at dusk");
     await page.getByRole("img", { name: "a lighthouse at dusk" }).waitFor();
     await page.waitForFunction(() => document.querySelector("img").naturalWidth > 0);
     await act(page, context);
@@ -99,14 +134,26 @@ async function sendInPage(url, { browser, backend, user }, act = async () => {})
   await verify(backend, user);
 }
 
-/** One row of this user's, and its object is the image. */
+async function fillIn(page, prompt) {
+  await page.getByLabel("Image").setInputFiles(IMAGE);
+  await page.getByLabel("Prompt").fill(prompt);
+  await page.getByRole("button", { name: "Send" }).click();
+}
+
+const rowsOf = (backend, user) =>
+  backend.sql("select storage_path, prompt from imagen.images where owner_user_id = $1", [user.id]);
+
+/** Each prompt has one row of this user's, and each row an object that is the image. */
 async function verify(backend, user) {
-  const rows = await backend.sql("select storage_path, prompt from imagen.images where owner_user_id = $1", [user.id]);
-  assert.equal(rows.length, 1, `rows: ${JSON.stringify(rows)}`);
+  const rows = await rowsOf(backend, user);
+  assert.ok(rows.length > 0);
+  assert.equal(new Set(rows.map(({ prompt }) => prompt)).size, rows.length, JSON.stringify(rows));
   const headers = { apikey: backend.secretKey };
-  const stored = await fetch(`${backend.url}/storage/v1/object/imagen-generated/${rows[0].storage_path}`, { headers });
-  assert.equal(stored.status, 200);
-  assert.deepEqual(Buffer.from(await stored.arrayBuffer()), await readFile(IMAGE));
+  for (const { storage_path: storagePath } of rows) {
+    const stored = await fetch(`${backend.url}/storage/v1/object/imagen-generated/${storagePath}`, { headers });
+    assert.equal(stored.status, 200);
+    assert.deepEqual(Buffer.from(await stored.arrayBuffer()), await readFile(IMAGE));
+  }
 }
 
 async function onSite(folder, use) {

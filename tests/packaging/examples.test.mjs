@@ -54,6 +54,8 @@ async function ownFiles(folder) {
   return (await Promise.all(inner)).flat();
 }
 
+/** Without empty ones and comments. */
 async function linesOf(file) {
-  return (await readFile(file, "utf8")).trimEnd().split("\n").length;
+  const lines = (await readFile(file, "utf8")).split("\n");
+  return lines.filter((line) => !/^\s*($|\/\/|\/?\*|<!--)/.test(line)).length;
 }

@@ -1,0 +1,84 @@
+import { createOutbox, createSink, type Outbox, type Sink } from "imagen-cloud";
+import { type Dispatch, type SetStateAction, useEffect, useState } from "react";
+import { client, sinkOptions } from "./session";
+
+export function App() {
+  const [userId, setUserId] = useState<string>();
+  useEffect(() => {
+    const { data } = client.auth.onAuthStateChange((_event, session) => setUserId(session?.user.id));
+    return () => data.subscription.unsubscribe();
+  }, []);
+  // Another user gets another outbox.
+  return userId ? <Studio key={userId} /> : <SignIn />;
+}
+
+function SignIn() {
+  const [says, setSays] = useState("");
+  const by = (way: "signInWithPassword" | "signUp") => async (form: FormData) => {
+    const [email, password] = [form.get("email") as string, form.get("password") as string];
+    const { error } = await client.auth[way]({ email, password });
+    setSays(error?.message ?? "If this stays, look for the email that confirms your address.");
+  };
+  return (
+    <form action={by("signInWithPassword")}>
+      <input name="email" type="email" required aria-label="Email" placeholder="Email" />
+      <input name="password" type="password" required aria-label="Password" placeholder="Password" />
+      <button type="submit">Sign in</button> <input type="submit" value="Sign up" formAction={by("signUp")} />
+      <p role="status">{says}</p>
+    </form>
+  );
+}
+
+type Shown = { outbox?: Outbox; waiting: number; pictures: { prompt: string; src: string | null }[] };
+
+function Studio() {
+  const [{ outbox, waiting, pictures }, show] = useState<Shown>({ waiting: 0, pictures: [] });
+  const [says, setSays] = useState("");
+  useEffect(() => {
+    const opening = open(show);
+    opening.catch((error) => setSays(error.message));
+    return () => void opening.then((close) => close()).catch(() => {});
+  }, []);
+  async function send(form: FormData) {
+    const [image, prompt] = [form.get("image") as File, form.get("prompt") as string];
+    const about = { date: new Date().toISOString().slice(0, 10), slug: crypto.randomUUID().slice(0, 8), seed: 0 };
+    // Once this resolves the image arrives, also when this page is closed.
+    await outbox?.enqueue({ ...about, image, prompt, backend: "upload" }).catch((error) => setSays(error.message));
+  }
+  return (
+    <form action={send}>
+      <input name="image" type="file" accept="image/*" required aria-label="Image" />
+      <input name="prompt" required aria-label="Prompt" placeholder="Prompt" />
+      <input type="submit" value="Send" disabled={!outbox} />
+      <input type="button" value="Sign out" onClick={() => client.auth.signOut()} />
+      <p role="status">{says || `${waiting} on their way`}</p>
+      {pictures.map(({ prompt, src }) => src && <img key={src} src={src} alt={prompt} width={320} />)}
+    </form>
+  );
+}
+
+/** The outbox of whoever is signed in. It may be opened twice, as React's StrictMode does. Resolves to what closes it. */
+async function open(show: Dispatch<SetStateAction<Shown>>): Promise<() => Promise<void>> {
+  // Vite's dev server serves sw.ts by its own name; the build makes sw.js of it.
+  const script = import.meta.env.DEV ? "/sw.ts" : "/sw.js";
+  const serviceWorker = await navigator.serviceWorker.register(script, { type: "module" });
+  const sink = await createSink(await sinkOptions());
+  const outbox = await createOutbox(sink, { serviceWorker });
+  const refresh = async () => {
+    const waiting = (await outbox.list()).length;
+    show((shown) => ({ ...shown, outbox, waiting }));
+    const pictures = await newest(sink);
+    show((shown) => ({ ...shown, pictures }));
+  };
+  // Offline there are no new pictures to see, and the outbox takes some all the same.
+  outbox.onChange(({ state }) => state !== "progress" && refresh().catch(console.warn));
+  refresh().catch(console.warn);
+  return () => outbox.close().then(() => sink.free());
+}
+
+async function newest(sink: Sink): Promise<Shown["pictures"]> {
+  const rows = client.from("images").select("prompt, storage_path").order("created_at", { ascending: false }).limit(24);
+  const { data } = await rows.throwOnError();
+  const links = await sink.signedUrls(data.map((row) => row.storage_path));
+  return data.map(({ prompt }, index) => ({ prompt: prompt as string, src: links[index] ?? null }));
+}
