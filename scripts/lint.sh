@@ -18,7 +18,7 @@ check clippy-wasm cargo clippy --locked --quiet --target wasm32-unknown-unknown 
 check rustdoc env RUSTDOCFLAGS="-D warnings" cargo doc --locked --quiet --no-deps
 check biome biome check
 # A page and a Worker have other globals, hence projects of their own.
-for project in tsconfig.json www/*/tsconfig.json; do
+for project in tsconfig.json www/*/tsconfig.json www/*/src/*/tsconfig.json; do
   [[ ! -f $project ]] || check "tsc $project" tsc --noEmit --strict --project "$project"
 done
 

@@ -79,7 +79,7 @@ test("the list of what ships has every package whose source is in the Worker's o
   const maps = [(await bundleWorker()).sourceMap];
   for (const [path, body] of await buildApp()) if (path.endsWith(".map")) maps.push(body.toString());
   const bundled = new Set(maps.flatMap((map) => JSON.parse(map).sources).flatMap(packageOf));
-  assert.ok(bundled.has("hono") && bundled.has("jose") && bundled.has("@supabase/auth-js"), [...bundled].join());
+  assert.ok(bundled.has("preact") && bundled.has("jose") && bundled.has("@supabase/auth-js"), [...bundled].join());
   for (const name of bundled) assert.ok(names.has(name), name);
   for (const name of ["idb", "wasm-bindgen", "js-sys", "sha2"]) assert.ok(names.has(name), name);
   for (const name of ["playwright-core", "proptest", "typescript", "syn"]) assert.ok(!names.has(name), name);

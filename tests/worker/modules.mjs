@@ -35,19 +35,26 @@ export async function importModule(name) {
 }
 
 /** Of the host. A test may start two clocks: what the second one found is the first one's. */
-const REAL = { now: Date.now, scheduler: globalThis.scheduler };
+const REAL = { now: Date.now, setTimeout: globalThis.setTimeout, clearTimeout: globalThis.clearTimeout };
 
-/** A clock that goes when it is told to, in the place of `Date.now` and workerd's `scheduler`. */
+/** A clock that goes when it is told to, in the place of `Date.now` and `setTimeout`. */
 export function startClock(t) {
   let now = 1_000_000;
   const sleepers = [];
   Date.now = () => now;
-  globalThis.scheduler = {
-    wait: (ms) => new Promise((resolve) => sleepers.push({ at: now + ms, resolve })),
+  globalThis.setTimeout = (resolve, ms) => {
+    const sleeper = { at: now + ms, resolve };
+    sleepers.push(sleeper);
+    return sleeper;
+  };
+  globalThis.clearTimeout = (sleeper) => {
+    const index = sleepers.indexOf(sleeper);
+    if (index >= 0) sleepers.splice(index, 1);
   };
   t.after(() => {
     Date.now = REAL.now;
-    globalThis.scheduler = REAL.scheduler;
+    globalThis.setTimeout = REAL.setTimeout;
+    globalThis.clearTimeout = REAL.clearTimeout;
   });
   const settle = () => new Promise((resolve) => setImmediate(resolve));
   return {

@@ -27,7 +27,7 @@ async function start(t) {
 test("an answer that takes longer than it is good is taken by all who waited for it", async (t) => {
   const { clock, state, want } = await start(t);
   state.answer = async () => {
-    await scheduler.wait(4_900);
+    await new Promise((resolve) => setTimeout(resolve, 4_900));
     return false;
   };
   const answers = Promise.all(Array.from({ length: 100 }, want));
@@ -39,7 +39,7 @@ test("an answer that takes longer than it is good is taken by all who waited for
 test("a failure is told to all who waited and to who comes within a second, and then it is asked again", async (t) => {
   const { clock, state, want } = await start(t);
   state.answer = async () => {
-    await scheduler.wait(100);
+    await new Promise((resolve) => setTimeout(resolve, 100));
     throw new Error("down");
   };
   const first = Promise.all(Array.from({ length: 40 }, want));

@@ -8,7 +8,7 @@ test("what first requests call runs to its end while the isolate starts", async 
     bindings: {},
     log() {},
     source: `
-      import { warmUp } from "./warm";
+      import { warmUp } from "../warm";
       let ended = "it is still waiting for something";
       warmUp().then((all) => {
         ended = all.map(({ status, reason }) => reason?.message ?? status);

@@ -11,7 +11,7 @@ const fromWrangler = createRequire(createRequire(import.meta.url).resolve("wrang
 const esbuild = fromWrangler("esbuild");
 const { Log, LogLevel, Miniflare } = fromWrangler("miniflare");
 
-const ENTRY = fileURLToPath(new URL("../worker/src/index.ts", import.meta.url));
+const ENTRY = fileURLToPath(new URL("../worker/src/cloudflare/index.ts", import.meta.url));
 const WRANGLER_CONFIG = new URL("../worker/wrangler.jsonc", import.meta.url);
 
 /**

@@ -25,7 +25,7 @@ const LOWER_CASE_UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-
 const LONGEST_TOKEN = 16 * 1024;
 
 /** The user whose Supabase access token the header carries: 401 without a valid one, 403 if it is of another kind. */
-export async function authenticate(authorization: string | undefined, settings: Settings): Promise<User> {
+export async function authenticate(authorization: string | null, settings: Settings): Promise<User> {
   // Linear, whatever comes: neither part can take what the other one does.
   const token = /^Bearer ([^\s,]+)$/i.exec(authorization ?? "")?.[1];
   if (token === undefined || token.length > LONGEST_TOKEN) throw new Problem("unauthorized");

@@ -1,5 +1,6 @@
 import limits from "../../../src/limits.json";
 import { Problem } from "./problem";
+import { timer } from "./timer";
 
 /** What a body may be. */
 export interface BodyLimits {
@@ -117,21 +118,18 @@ async function readPieces(
 ): Promise<void> {
   if (request.body === null) return;
   const until = Date.now() + withinMs;
-  const reader = request.body.getReader({ mode: "byob" });
-  const timer = new AbortController();
-  const tick = () =>
-    scheduler.wait(LOOK_MS, { signal: timer.signal }).then(noPiece, () => new Promise<never>(() => {}));
+  const reader = readerOf(request.body);
   let next = reader.read(room());
-  let ticking = tick();
+  let tick = timer(LOOK_MS);
   try {
     for (;;) {
-      const piece = await Promise.race([next, ticking]);
+      const piece = await Promise.race([next, tick.over]);
       if (Date.now() > until) {
         throw new Problem("too_slow", { detail: `A request has to come within ${withinMs} ms.` });
       }
       if (piece === undefined) {
         look?.();
-        ticking = tick();
+        tick = timer(LOOK_MS);
         continue;
       }
       // At the end too it brings back the room that it was given.
@@ -145,11 +143,33 @@ async function readPieces(
     reader.cancel().catch(() => {});
     throw error;
   } finally {
-    timer.abort();
+    tick.stop();
   }
 }
 
-const noPiece = () => undefined;
+/** A reader that writes into the room it is given. Not every host makes bodies of that kind. */
+function readerOf(body: ReadableStream<Uint8Array>): ReadableStreamBYOBReader {
+  try {
+    return body.getReader({ mode: "byob" });
+  } catch {
+    return toByteStream(body).getReader({ mode: "byob" });
+  }
+}
+
+function toByteStream(body: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
+  const reader = body.getReader();
+  return new ReadableStream({
+    type: "bytes",
+    async pull(controller) {
+      const { done, value } = await reader.read();
+      // A copy: what is put into such a stream is taken away from its owner.
+      if (!done) return controller.enqueue(value.slice());
+      controller.close();
+      controller.byobRequest?.respond(0);
+    },
+    cancel: (reason) => reader.cancel(reason),
+  });
+}
 
 /** How quickly a body comes, looked at over some seconds at a time. */
 class Pace {

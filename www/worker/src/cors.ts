@@ -1,16 +1,13 @@
 import { Problem } from "./problem";
-import { type Bindings, readAllowedOrigins } from "./settings";
 
 /**
- * The headers that let the request's page read the answer. Throws for a page of a foreign origin: its browser would
+ * The headers that let the request's page read the answer. Throws for a page of an origin that is neither ours nor allowed: its browser would
  * hide the answer only after the image had been written. Without `Origin` no page is asking, and there is nothing to do.
  */
-export function corsHeaders(request: Request, env: Bindings): Record<string, string> {
+export function corsHeaders(request: Request, own: string, allowed: readonly string[]): Record<string, string> {
   const origin = request.headers.get("origin");
   if (origin === null) return {};
-  if (origin !== new URL(request.url).origin && !readAllowedOrigins(env).includes(origin)) {
-    throw new Problem("origin_not_allowed");
-  }
+  if (origin !== own && !allowed.includes(origin)) throw new Problem("origin_not_allowed");
   return { "access-control-allow-origin": origin, "access-control-expose-headers": "retry-after, x-request-id" };
 }
 

@@ -1,7 +1,7 @@
 import { isImagenCloudError } from "imagen-cloud";
 import { Problem } from "./problem";
 import { clean } from "./redact";
-import type { Bindings } from "./settings";
+import type { Env } from "./settings";
 
 /** What a request came to. */
 export interface Outcome {
@@ -16,7 +16,7 @@ export interface Outcome {
 }
 
 /** One line of JSON a request, of a few kB at most. It holds no key, token, signed URL, prompt or byte of an image. */
-export function logOutcome(outcome: Outcome, env: Bindings): void {
+export function logOutcome(outcome: Outcome, env: Env): void {
   const { problem, ...rest } = outcome;
   write({ level: levelOf(outcome.status), ...rest, code: problem?.code, cause: causeOf(problem?.cause, env) });
 }
@@ -33,7 +33,7 @@ export interface StagedEvent {
 }
 
 /** One line of JSON, under the same rules. */
-export function logStaged({ cause, ...rest }: StagedEvent, env: Bindings): void {
+export function logStaged({ cause, ...rest }: StagedEvent, env: Env): void {
   const level = rest.event === "buried" ? "error" : cause === undefined ? "info" : "warn";
   write({ level, ...rest, cause: causeOf(cause, env) });
 }
@@ -54,7 +54,7 @@ const DEPTH = 3;
 const QUOTES_VALUES = /^(22...|P0001)$/;
 
 /** What is kept of an error. Its texts are not ours: each is cut, and holds no key or token. */
-export function causeOf(cause: unknown, env: Bindings, depth = DEPTH): object | undefined {
+export function causeOf(cause: unknown, env: Env, depth = DEPTH): object | undefined {
   if (cause === undefined || depth === 0) return undefined;
   if (isImagenCloudError(cause)) {
     const { stage, code, status, attempts } = cause;

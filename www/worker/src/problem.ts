@@ -35,6 +35,8 @@ interface ProblemOptions {
   detail?: string | undefined;
   /** The field of the request at fault. */
   field?: string | undefined;
+  /** The methods that the route takes, sent as `Allow`. */
+  allow?: string[] | undefined;
   /** Sent as `Retry-After`. */
   retryAfterSeconds?: number | undefined;
   /** Where the image was to go: the same id makes another try harmless. */
@@ -43,13 +45,14 @@ interface ProblemOptions {
   cause?: unknown;
 }
 
-/** An answer other than success. Thrown anywhere, answered by `app.onError` as RFC 9457's problem+json. */
+/** An answer other than success. Thrown anywhere, answered by `api.ts` as RFC 9457's problem+json. */
 export class Problem extends Error {
   readonly status: number;
   readonly detail: string;
   readonly field: string | undefined;
   readonly imageId: string | undefined;
   readonly retryAfterSeconds: number | undefined;
+  readonly #allow: string[] | undefined;
 
   constructor(
     readonly code: ProblemCode,
@@ -62,12 +65,14 @@ export class Problem extends Error {
     this.field = options.field;
     this.imageId = options.imageId;
     this.retryAfterSeconds = options.retryAfterSeconds ?? (status === 503 || status === 429 ? 5 : undefined);
+    this.#allow = options.allow;
   }
 
-  toResponse(requestId: string): Response {
-    const headers = new Headers({ "content-type": "application/problem+json" });
-    if (this.retryAfterSeconds !== undefined) headers.set("retry-after", String(this.retryAfterSeconds));
-    if (this.status === 401) headers.set("www-authenticate", 'Bearer realm="imagen-cloud"');
+  toAnswer(requestId: string): { status: number; headers: Record<string, string>; body: object } {
+    const headers: Record<string, string> = { "content-type": "application/problem+json" };
+    if (this.retryAfterSeconds !== undefined) headers["retry-after"] = String(this.retryAfterSeconds);
+    if (this.status === 401) headers["www-authenticate"] = 'Bearer realm="imagen-cloud"';
+    if (this.#allow !== undefined) headers.allow = this.#allow.join(", ");
     const body = {
       type: "about:blank",
       title: KINDS[this.code][1],
@@ -78,7 +83,7 @@ export class Problem extends Error {
       imageId: this.imageId,
       requestId,
     };
-    return new Response(JSON.stringify(body), { status: this.status, headers });
+    return { status: this.status, headers, body };
   }
 }
 

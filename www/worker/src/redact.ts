@@ -1,7 +1,7 @@
 // Texts of callers, servers and runtimes on their way into the log. Whoever writes such a text decides about its length
 // and its letters: so it is cut before anything looks at it, and then looked at word by word, each letter a fixed number
 // of times.
-import type { Bindings } from "./settings";
+import type { Env } from "./settings";
 
 /** Characters of a text that are kept. */
 const KEPT = 1_000;
@@ -12,7 +12,7 @@ const MARKS = ["eyJ", "ZXlK", "V5S", "leU", "sb_secret_", "sb_publishable_"];
 const WORD_CHARS = new Set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=+/%~");
 
 /** A text for the log: a thousand characters at most, without keys and tokens. */
-export function clean(text: string, env: Bindings): string {
+export function clean(text: string, env: Env): string {
   const { whole, forms } = secretsOf(env);
   const short = cutText(text, whole);
   const cut = whole.reduce((clean, secret) => clean.replaceAll(secret, "[secret]"), short);
@@ -73,7 +73,7 @@ interface Secrets {
 
 let known: ({ of: string } & Secrets) | undefined;
 
-function secretsOf({ SUPABASE_SERVICE_KEY: key = "", SUPABASE_JWT_SECRET: secret = "" }: Bindings): Secrets {
+function secretsOf({ SUPABASE_SERVICE_KEY: key = "", SUPABASE_JWT_SECRET: secret = "" }: Env): Secrets {
   const of = `${key} ${secret}`;
   if (known?.of !== of) {
     // As they are used: a secret that was set with a line break behind it is sent without.

@@ -1,8 +1,10 @@
 import type { BodyLimits } from "./body";
 import { Problem } from "./problem";
 
-/** The Worker's bindings, as wrangler hands them over: text, whatever they mean, and the platform's services. */
-export interface Bindings {
+/** The settings as a host hands them over: text, whatever they mean. */
+export interface Env {
+  /** What stands before `/api` in the paths of requests, such as `/functions/v1/imagen`. Default: nothing. */
+  BASE_PATH?: string;
   /** The project's URL. */
   SUPABASE_URL?: string;
   /** The project's secret (or service_role) key. Leaves the Worker only towards `SUPABASE_URL`. */
@@ -43,16 +45,11 @@ export interface Bindings {
   RETRY_DELAY_SECONDS?: string;
   /** A staged image so old is queued again by the cron trigger, in seconds. Default 3600. */
   STAGED_STALE_SECONDS?: string;
-  /** Where images lie while Supabase is down. Without it and the queue they are refused meanwhile. */
-  STAGED?: R2Bucket;
-  /** Takes staged images to Supabase later. */
-  DELIVERIES?: Queue<unknown>;
-  /** Counts a user's requests. Left out, nobody counts. */
-  USER_LIMIT?: RateLimit;
 }
 
-/** The bindings, checked. */
+/** The settings, checked. */
 export interface Settings {
+  basePath: string;
   supabaseUrl: string;
   serviceKey: string;
   jwtSecret: string | undefined;
@@ -74,10 +71,11 @@ export interface Settings {
   stagedStaleSeconds: number;
 }
 
-/** Throws a `misconfigured` problem; its `cause`, for the log only, names the binding. */
-export function readSettings(env: Bindings): Settings {
+/** Throws a `misconfigured` problem; its `cause`, for the log only, names the setting. */
+export function readSettings(env: Env): Settings {
   const supabaseUrl = required(env, "SUPABASE_URL").replace(/\/+$/, "");
   return {
+    basePath: readBasePath(env),
     supabaseUrl,
     serviceKey: required(env, "SUPABASE_SERVICE_KEY"),
     jwtSecret: env.SUPABASE_JWT_SECRET?.trim() || undefined,
@@ -100,22 +98,23 @@ export function readSettings(env: Bindings): Settings {
 }
 
 /** Read apart from the rest, so that a misconfigured Worker still answers a page with an error that it can read. */
-export function readAllowedOrigins(env: Bindings): string[] {
+export function readAllowedOrigins(env: Env): string[] {
   return (env.ALLOWED_ORIGINS ?? "").split(/[\s,]+/).filter((origin) => origin !== "");
 }
 
-/** The names of the bindings that are text. */
-type TextName = {
-  [Name in keyof Bindings]-?: Bindings[Name] extends string | undefined ? Name : never;
-}[keyof Bindings];
+function readBasePath({ BASE_PATH: text = "" }: Env): string {
+  const path = text.trim().replace(/\/+$/, "");
+  if (path !== "" && !/^(\/[\w.~-]+)+$/.test(path)) throw misconfigured("BASE_PATH is no path");
+  return path;
+}
 
-function required(env: Bindings, name: TextName): string {
+function required(env: Env, name: keyof Env): string {
   const value = env[name]?.trim();
   if (!value) throw misconfigured(`${name} is not set`);
   return value;
 }
 
-function number(env: Bindings, name: TextName, fallback: number): number {
+function number(env: Env, name: keyof Env, fallback: number): number {
   const text = env[name]?.trim();
   if (!text) return fallback;
   if (!/^\d{1,15}$/.test(text)) throw misconfigured(`${name} is not a whole number`);

@@ -3,6 +3,8 @@
 // What they share is plain data: a promise that one request makes and another one waits for gets a request of workerd's
 // killed as hung. So who waits looks again by its own timer, and who asks has a time in which it must be done.
 
+import { wait } from "./timer";
+
 /** What is known so far. */
 export interface Shared<T> {
   value?: T;
@@ -36,7 +38,7 @@ export async function share<T>(
     const now = Date.now();
     if (now - shared.failedAt < FAILED_MS) throw new Error("asking failed a moment ago");
     if (now > shared.askingUntil) break;
-    await scheduler.wait(5 + Math.random() * 20);
+    await wait(5 + Math.random() * 20);
   }
   shared.askingUntil = Date.now() + ASKING_MS + 1_000;
   try {

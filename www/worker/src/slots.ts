@@ -5,6 +5,7 @@
 // room writes a slot onto the first one, and each looks at its own note by its own timer. And an invocation whose client
 // went away may end without its `finally`: so a slot is lent for a time, and a note counts while it is looked at.
 import { Problem } from "./problem";
+import { wait } from "./timer";
 
 /** Longer than any body may take to come and to be passed on. */
 const LENT_FOR_MS = 180_000;
@@ -75,7 +76,7 @@ export class Room {
         if (note.slot !== undefined) return note.slot;
         if (note.seen > giveUpAt) throw new Problem("busy");
         // Looking is work too: who is far behind looks more seldom.
-        await scheduler.wait(Math.min(5 + 5 * this.#before(note), 250) * (0.5 + Math.random()));
+        await wait(Math.min(5 + 5 * this.#before(note), 250) * (0.5 + Math.random()));
       }
     } finally {
       this.#notes.delete(note);

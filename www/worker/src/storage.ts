@@ -3,6 +3,7 @@
 import { Problem } from "./problem";
 import type { Settings } from "./settings";
 import { askSupabase, BUCKET, keyHeaders } from "./supabase";
+import { wait } from "./timer";
 
 /** How much of an image is read at once: as much as the package looks at, and at least that, since a request is dear. */
 const PIECE_BYTES = 64 * 1024;
@@ -188,7 +189,7 @@ async function untilAnswered<T>(settings: Settings, once: () => Promise<T>): Pro
     } catch (cause) {
       if (cause instanceof Problem && cause.code !== "unavailable") throw cause;
       if (attempt === 2) throw new Problem("unavailable", { cause });
-      await scheduler.wait(settings.syncBackoffMs * 2 ** attempt * (0.5 + Math.random()));
+      await wait(settings.syncBackoffMs * 2 ** attempt * (0.5 + Math.random()));
     }
   }
 }

@@ -4,9 +4,9 @@ import { expectForm, readForm, type SyncForm } from "./form";
 import { logStaged } from "./log";
 import { outage, PROBE_MS } from "./outage";
 import { isUuid, toSyncRequest, withImageId } from "./request";
-import type { Bindings, Settings } from "./settings";
+import type { Env, Settings } from "./settings";
 import { uploads } from "./slots";
-import { refuseOther, type Staged, Staging } from "./staging";
+import { refuseOther, type Staged, type Staging, stage } from "./staging";
 import { askSupabase, plan, refuseAnothersId, withSink } from "./supabase";
 
 /** Where an image landed, or will land. */
@@ -30,12 +30,18 @@ const HEADER_BYTES = 2 * 1024 * 1024;
  * Takes the image of a `POST /api/sync` to Supabase, or stages it where Supabase does not take it in time. The same
  * `imageId` again is answered alike and changes nothing.
  */
-export async function syncImage(request: Request, user: User, settings: Settings, env: Bindings): Promise<Accepted> {
+export async function syncImage(
+  request: Request,
+  user: User,
+  settings: Settings,
+  staging: Staging | undefined,
+  env: Env,
+): Promise<Accepted> {
   const size = expectForm(request, settings.body);
   return uploads.with(size, user.id, settings.bodyWaitMs, async (isInTheWay) => {
     const form = await readForm(request, settings.body, isInTheWay);
     const isKnown = isUuid(form.request.imageId);
-    return accept({ ...form, request: withImageId(form.request) }, isKnown, user, settings, env);
+    return accept({ ...form, request: withImageId(form.request) }, isKnown, user, settings, staging, env);
   });
 }
 
@@ -45,10 +51,10 @@ async function accept(
   isKnown: boolean,
   user: User,
   settings: Settings,
-  env: Bindings,
+  staging: Staging | undefined,
+  env: Env,
 ): Promise<Accepted> {
   const image = toImage(form);
-  const staging = Staging.of(env, settings);
   const imageId = String(image.request.imageId);
   const earlier = isKnown ? await findStaged(imageId, staging) : undefined;
   if (earlier !== undefined) refuseOther(earlier, { imageId }, user);
@@ -64,7 +70,7 @@ async function accept(
     const place = error instanceof Hanging ? error.place : placeOf(error);
     if (staging === undefined || place === undefined) throw error;
     if (earlier !== undefined) refuseOther(earlier, place, user);
-    else await staging.keep(form.packed, place, user);
+    else await stage(staging, form.packed, place, user);
     logStaged({ event: "staged", imageId, cause: error }, env);
     return { ...place, queued: true };
   }

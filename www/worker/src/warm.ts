@@ -6,12 +6,12 @@
 import { SignJWT } from "jose";
 import { authenticate } from "./auth";
 import { parseForm } from "./form";
-import { type Bindings, readSettings } from "./settings";
+import { type Env, readSettings } from "./settings";
 import { withSink } from "./supabase";
 import { toImage } from "./sync";
 
 const SECRET = "of nobody's project";
-const ENV: Bindings = {
+const ENV: Env = {
   SUPABASE_URL: "https://warm-up.invalid",
   SUPABASE_SERVICE_KEY: SECRET,
   SUPABASE_JWT_SECRET: SECRET,

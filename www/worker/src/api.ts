@@ -1,0 +1,160 @@
+import { authenticate, type User } from "./auth";
+import { discardBody } from "./body";
+import { corsHeaders, PREFLIGHT_HEADERS, SECURITY_HEADERS } from "./cors";
+import { logOutcome } from "./log";
+import { Problem, toProblem } from "./problem";
+import { type Env, readAllowedOrigins, readSettings, type Settings } from "./settings";
+import { signUrl } from "./signed-url";
+import type { Staging } from "./staging";
+import { isReachable } from "./supabase";
+import { syncImage } from "./sync";
+import { commitTicket, makeTicket, renewTicket } from "./tickets";
+
+/** What an API is made of. Only the first is needed: the others are services that not every host has. */
+export interface ApiParts {
+  /** The settings, as text. */
+  env: Env;
+  /** Keeps images while Supabase is down. Without it they are refused meanwhile (503), and their sender keeps them. */
+  staging?: Staging | undefined;
+  /** Counts a request of the user, and says whether it is one of too many. Without it nobody counts. */
+  isOverRate?: ((user: User) => Promise<boolean>) | undefined;
+}
+
+/** The host's promise to let work end that an answer does not wait for. */
+export interface Context {
+  waitUntil(work: Promise<unknown>): void;
+}
+
+/** Answers a request, whatever becomes of it: it never rejects. */
+export type Api = (request: Request, context?: Context) => Promise<Response>;
+
+/** What a route has to do with. */
+interface Call extends ApiParts {
+  request: Request;
+  url: URL;
+  settings: Settings;
+  /** What the path has in the place of `:id`. */
+  id: string;
+  context: Context | undefined;
+}
+
+/** What a route answers, before the headers that all answers have. */
+interface Answer {
+  status: number;
+  headers?: Record<string, string>;
+  body?: object;
+}
+
+/** `know` is told who is asking, for the log, once that is known. */
+type Handler = (call: Call, know: (user: User) => void) => Promise<Answer>;
+
+/** Refuses who has not signed in, or asks too often. */
+const asUser =
+  (work: (call: Call, user: User) => Promise<Answer>): Handler =>
+  async (call, know) => {
+    const user = await authenticate(call.request.headers.get("authorization"), call.settings);
+    know(user);
+    // The longer of the periods that a host may count in would be 60 s.
+    if (await call.isOverRate?.(user)) throw new Problem("rate_limited", { retryAfterSeconds: 10 });
+    return work(call, user);
+  };
+
+/** Each route by the name that it has in the log, and what it does by method. */
+const ROUTES = Object.entries<Record<string, Handler>>({
+  "/api/sync": {
+    POST: asUser(async ({ request, settings, staging, env, context }, user) => {
+      const work = syncImage(request, user, settings, staging, env);
+      // What has begun is ended, also when the client does not wait for it.
+      context?.waitUntil(work.catch(() => {}));
+      const body = await work;
+      return { status: body.queued ? 202 : 201, body };
+    }),
+  },
+  "/api/tickets": {
+    POST: asUser(async ({ request, settings }, user) => ({
+      status: 201,
+      body: await makeTicket(request, user, settings),
+    })),
+  },
+  "/api/tickets/:id/renew": {
+    POST: asUser(async ({ id, settings }, user) => ({ status: 201, body: await renewTicket(id, user, settings) })),
+  },
+  "/api/tickets/:id/commit": {
+    POST: asUser(async ({ id, request, settings }, user) => ({
+      status: 201,
+      body: await commitTicket(id, request, user, settings),
+    })),
+  },
+  "/api/signed-url": {
+    GET: asUser(async ({ url, settings }, user) => ({
+      status: 200,
+      body: { url: await signUrl(url.searchParams, user, settings) },
+    })),
+  },
+  "/api/health": {
+    GET: async ({ settings }) => {
+      const isUp = await isReachable(settings);
+      return { status: isUp ? 200 : 503, body: { supabase: isUp ? "reachable" : "unreachable" } };
+    },
+  },
+}).map(([name, methods]) => ({ name, methods, path: new RegExp(`^${name.replace(":id", "([^/]+)")}$`) }));
+
+/**
+ * The API, for any host that has the web's `Request` and `Response`: a Worker, Deno, Node. What its requests share is the
+ * module's, so one of them is enough for an isolate.
+ */
+export function createApi(parts: ApiParts): Api {
+  const { env } = parts;
+  const allowedOrigins = readAllowedOrigins(env);
+  // Read by the first request: a host that lacks a setting answers with an error that a page can read.
+  let known: Settings | undefined;
+
+  return async (request, context) => {
+    const started = Date.now();
+    const requestId = crypto.randomUUID();
+    const url = new URL(request.url);
+    let [route, userId, cors, problem]: [string, string?, Record<string, string>?, Problem?] = ["unknown"];
+    let answer: Answer;
+    try {
+      cors = corsHeaders(request, url.origin, allowedOrigins);
+      if (request.method === "OPTIONS") {
+        answer = { status: 204, headers: PREFLIGHT_HEADERS };
+      } else {
+        known ??= readSettings(env);
+        const settings = known;
+        const found = find(url.pathname, settings.basePath);
+        route = found.name;
+        const call = { ...parts, request, url, settings, id: found.id, context };
+        answer = await handlerOf(found.methods, request.method)(call, (user) => {
+          userId = user.id;
+        });
+      }
+    } catch (error) {
+      problem = toProblem(error);
+      await discardBody(request);
+      answer = problem.toAnswer(requestId);
+    }
+    const { status, body } = answer;
+    const outcome = { requestId, method: request.method, route, status, userId, problem };
+    logOutcome({ ...outcome, durationMs: Date.now() - started }, env);
+    const type = body && { "content-type": "application/json" };
+    return new Response(body === undefined || request.method === "HEAD" ? null : JSON.stringify(body), {
+      status,
+      headers: { ...SECURITY_HEADERS, ...type, ...cors, ...answer.headers, "x-request-id": requestId },
+    });
+  };
+}
+
+function find(pathname: string, base: string) {
+  for (const { path, ...route } of pathname.startsWith(base) ? ROUTES : []) {
+    const match = path.exec(pathname.slice(base.length));
+    if (match !== null) return { ...route, id: match[1] ?? "" };
+  }
+  throw new Problem("not_found");
+}
+
+function handlerOf(methods: (typeof ROUTES)[number]["methods"], method: string) {
+  const handler = methods[method === "HEAD" ? "GET" : method];
+  if (handler === undefined) throw new Problem("method_not_allowed", { allow: Object.keys(methods) });
+  return handler;
+}

@@ -1,0 +1,50 @@
+// What the platform calls beside requests: the queue with staged images, and the clock.
+import { deliverStaged } from "../delivery";
+import { removeAbandoned } from "../incoming";
+import { logStaged } from "../log";
+import { isUuid } from "../request";
+import { readSettings, type Settings } from "../settings";
+import type { Bindings } from "./bindings";
+import { type Delivery, StagedInR2 } from "./staged";
+
+/** The queue's consumer: takes staged images to Supabase. A message may come twice, or for an image that is gone. */
+export async function deliverBatch(batch: MessageBatch<unknown>, env: Bindings): Promise<void> {
+  const settings = readSettings(env);
+  const staging = StagedInR2.of(env);
+  if (staging === undefined) throw new Error("a queue without its bucket");
+  const handle = async (message: Message<unknown>) => {
+    const { imageId } = (message.body ?? {}) as Partial<Delivery>;
+    if (!isUuid(imageId)) return message.ack();
+    const delaySeconds = await deliverStaged(imageId, message.attempts, staging, settings, env);
+    if (delaySeconds === undefined) message.ack();
+    else message.retry({ delaySeconds });
+  };
+  await Promise.all(batch.messages.map(handle));
+}
+
+/** The cron trigger: a message that got lost loses no image, and an upload that nobody committed does not stay. */
+export async function tidyUp(env: Bindings): Promise<void> {
+  const settings = readSettings(env);
+  await Promise.all([requeueStale(settings, env), clearIncoming(settings, env)]);
+}
+
+async function requeueStale(settings: Settings, env: Bindings): Promise<void> {
+  const count = await StagedInR2.of(env)?.requeue(settings.stagedStaleSeconds);
+  logStaged({ event: "requeued", count: count ?? 0 }, env);
+}
+
+/** Where a run tells the next one from where to go on. */
+const BOOKMARK = "tidied/incoming";
+
+/** What fails now is left to the next hour. */
+async function clearIncoming(settings: Settings, env: Bindings): Promise<void> {
+  try {
+    const earlier = Number((await (await env.STAGED?.get(BOOKMARK))?.text()) ?? 0);
+    const { removed, passed } = await removeAbandoned(settings, earlier || 0);
+    if (passed > 0) await env.STAGED?.put(BOOKMARK, String(passed));
+    else if (earlier > 0) await env.STAGED?.delete(BOOKMARK);
+    logStaged({ event: "cleared", count: removed }, env);
+  } catch (cause) {
+    logStaged({ event: "not_cleared", cause }, env);
+  }
+}

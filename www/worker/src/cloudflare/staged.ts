@@ -1,0 +1,112 @@
+import type { PackedForm } from "../form";
+import { readSettings } from "../settings";
+import type { Place, Staged, Stored } from "../staging";
+import { timer } from "../timer";
+import type { Bindings } from "./bindings";
+
+/** A message of the queue. The image itself, and all that is known of it, is in the bucket. */
+export interface Delivery {
+  imageId: string;
+}
+
+const STAGED = "staged/";
+const DEAD = "dead/";
+/** What the queue takes at once. */
+const MESSAGES_AT_ONCE = 100;
+/** How long bucket and queue are waited for. */
+const PATIENCE_MS = 10_000;
+
+/**
+ * Images that Supabase could not take, in an R2 bucket: `staged/{imageId}` is one object, image and request together as
+ * the `multipart/form-data` that they came in, so that there is no half of it. Who queues it comes later, and may fail: the
+ * bucket is what counts, and the cron trigger queues again what lies there for long.
+ */
+export class StagedInR2 implements Stored {
+  readonly #bucket: R2Bucket;
+  readonly #queue: Queue<unknown>;
+  readonly #env: Bindings;
+
+  private constructor(bucket: R2Bucket, queue: Queue<unknown>, env: Bindings) {
+    this.#bucket = bucket;
+    this.#queue = queue;
+    this.#env = env;
+  }
+
+  /** `undefined` where the Worker is deployed without bucket or queue. */
+  static of(env: Bindings): StagedInR2 | undefined {
+    return env.STAGED && env.DELIVERIES && new StagedInR2(env.STAGED, env.DELIVERIES, env);
+  }
+
+  async find(imageId: string): Promise<Staged | undefined> {
+    const head = await inTime(this.#bucket.head(STAGED + imageId));
+    return head === null ? undefined : readMetadata(head);
+  }
+
+  async keep(form: PackedForm, { imageId, owner, storagePath }: Place): Promise<boolean> {
+    const put = await inTime(
+      this.#bucket.put(STAGED + imageId, form.body, {
+        onlyIf: new Headers({ "if-none-match": "*" }),
+        httpMetadata: { contentType: form.type },
+        customMetadata: { owner, storagePath: encodeURIComponent(storagePath) },
+      }),
+    );
+    if (put === null) return false;
+    const { retryDelaySeconds: delaySeconds } = readSettings(this.#env);
+    await inTime(this.#queue.send({ imageId } satisfies Delivery, { delaySeconds }));
+    return true;
+  }
+
+  async open(imageId: string): Promise<PackedForm | undefined> {
+    const object = await this.#bucket.get(STAGED + imageId);
+    if (object === null) return undefined;
+    return { body: new Uint8Array(await object.arrayBuffer()), type: object.httpMetadata?.contentType ?? "" };
+  }
+
+  async release(imageId: string): Promise<void> {
+    await this.#bucket.delete(STAGED + imageId);
+  }
+
+  /** Moves it to `dead/{imageId}`, with the reason in its metadata. */
+  async bury(imageId: string, reason: string): Promise<void> {
+    const object = await this.#bucket.get(STAGED + imageId);
+    if (object === null) return;
+    await this.#bucket.put(DEAD + imageId, object.body, {
+      ...(object.httpMetadata === undefined ? {} : { httpMetadata: object.httpMetadata }),
+      customMetadata: { ...object.customMetadata, reason },
+    });
+    await this.#bucket.delete(STAGED + imageId);
+  }
+
+  /** Queues what has been staged for longer than that, whether or not a message is still under way. */
+  async requeue(olderThanSeconds: number): Promise<number> {
+    const newest = Date.now() - olderThanSeconds * 1000;
+    let count = 0;
+    let cursor: string | undefined;
+    do {
+      const page: R2Objects = await this.#bucket.list({ prefix: STAGED, ...(cursor === undefined ? {} : { cursor }) });
+      const stale = page.objects.filter(({ uploaded }) => uploaded.getTime() <= newest);
+      for (let from = 0; from < stale.length; from += MESSAGES_AT_ONCE) {
+        const some = stale.slice(from, from + MESSAGES_AT_ONCE);
+        await this.#queue.sendBatch(some.map(({ key }) => ({ body: { imageId: key.slice(STAGED.length) } })));
+      }
+      count += stale.length;
+      cursor = page.truncated ? page.cursor : undefined;
+    } while (cursor !== undefined);
+    return count;
+  }
+}
+
+function readMetadata({ customMetadata, size }: R2Object): Staged {
+  const { owner = "", storagePath = "" } = customMetadata ?? {};
+  return { owner, storagePath: decodeURIComponent(storagePath), size };
+}
+
+async function inTime<T>(work: Promise<T>): Promise<T> {
+  const late = timer(PATIENCE_MS);
+  const fail = () => Promise.reject(new Error("bucket or queue did not answer"));
+  try {
+    return await Promise.race([work, late.over.then(fail)]);
+  } finally {
+    late.stop();
+  }
+}
