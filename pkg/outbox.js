@@ -55,7 +55,9 @@ export class Outbox {
    */
   static async open(target, options = {}) {
     if (globalThis.navigator?.locks === undefined) {
-      const message = "outbox: Web Locks are missing: an old browser, or a page that is not served over HTTPS";
+      const message =
+        "outbox: Web Locks are missing: an old browser, a page that is not served over HTTPS, or no browser at all, as in " +
+        "tests with jsdom. There use a sink, or run the tests in a browser";
       throw failed("outbox", "storage_unavailable", message);
     }
     const outbox = new Outbox(target, options);

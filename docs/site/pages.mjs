@@ -9,8 +9,10 @@ export const SECTIONS = [
     pages: [
       { source: "README.md", path: "index.md", text: "What it is, and how to use it" },
       { source: "docs/supabase.md", path: "supabase.md", text: "Setting up Supabase" },
+      { source: "docs/doctor.md", path: "doctor.md", text: "Is it set up right?" },
       { source: "docs/hosts.md", path: "hosts.md", text: "Hosts and frameworks" },
       { source: "docs/recipes.md", path: "recipes.md", text: "Recipes" },
+      { source: "docs/testing.md", path: "testing.md", text: "Testing your own code" },
       { source: "docs/faq.md", path: "faq.md", text: "Questions" },
     ],
   },

@@ -39,6 +39,7 @@ test("the tarball holds these files and no other", async (t) => {
     "outbox.js",
     "package.json",
     "store.js",
+    ...["answers.js", "database.js", "index.d.ts", "index.js", "storage.js"].map((name) => `testing/${name}`),
     "wasm/errors.js",
     "wasm/idb.js",
     "wasm/imagen_cloud.d.ts",

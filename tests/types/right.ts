@@ -38,6 +38,7 @@ import {
   signedUrl,
   sync,
 } from "imagen-cloud";
+import { createFakeProject, type FakeFault, type FakeProject } from "imagen-cloud/testing";
 
 const options: SinkOptions = {
   url: "https://abcd.supabase.co",
@@ -271,3 +272,11 @@ const project: ProjectOptions = { url: "https://abcd.supabase.co", apiKey: "k", 
 export const findings: Promise<readonly ProjectCheck[]> = checkProject(project).then(
   (report: ProjectReport) => report.checks,
 );
+
+const fault: FakeFault = { on: "upload", how: "answer-lost", times: 2 };
+export function inMemory(): Promise<Sink> {
+  const project: FakeProject = createFakeProject({ bucket: "own" });
+  const callOff: () => void = project.fail(fault);
+  callOff();
+  return createSink({ ...project.optionsOf(project.createUser()), maxRetries: 0 });
+}

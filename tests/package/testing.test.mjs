@@ -1,0 +1,175 @@
+// imagen-cloud/testing: a project in memory, for the tests of the package's users.
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { createOutbox, createSink } from "imagen-cloud";
+import { createFakeProject } from "imagen-cloud/testing";
+import { aRequest, PNG, rejection } from "./helpers.mjs";
+
+const fast = { initialBackoffMs: 1, maxBackoffMs: 60_000 };
+
+async function fakeSink(t, options = {}) {
+  const project = createFakeProject();
+  const sink = await createSink({ ...project.options, ...fast, ...options });
+  t.after(() => sink.free());
+  return { project, sink };
+}
+
+test("a_fake_project_keeps_the_object_and_the_row", async (t) => {
+  const { project, sink } = await fakeSink(t);
+  const seed = 9223372036854775807n;
+  const { storagePath, imageId } = await sink.sync(aRequest({ seed, sidecar: { sampler: "euler" } }));
+  assert.equal(storagePath, `${project.user.id}/2026-05-11/lighthouse-${seed}.png`);
+  const object = project.objects.get(storagePath);
+  assert.deepEqual([object.bytes, object.mimeType], [PNG, "image/png"]);
+  const [row] = project.rows;
+  const { id, owner_user_id, seed: kept, sidecar, width } = row;
+  assert.deepEqual([id, owner_user_id, kept, width], [imageId, project.user.id, seed, 320]);
+  assert.deepEqual(sidecar, { sampler: "euler" });
+  const shown = await project.fetch(await sink.signedUrl(storagePath));
+  assert.deepEqual(new Uint8Array(await shown.arrayBuffer()), PNG);
+});
+
+test("many_images_and_their_links_come_at_once", async (t) => {
+  const { project, sink } = await fakeSink(t);
+  const outcomes = await sink.syncMany(Array.from({ length: 12 }, (_, seed) => aRequest({ seed: seed + 1 })));
+  assert.ok(outcomes.every(({ ok }) => ok));
+  assert.equal(project.rows.length, 12);
+  assert.ok(project.requests.filter(({ kind }) => kind === "insert").length < 12);
+  const odd = await sink.sync(aRequest({ slug: "a,b;c?d e" }));
+  const urls = await sink.signedUrls([odd.storagePath, `${project.user.id}/nothing.png`]);
+  assert.equal((await project.fetch(urls[0])).status, 200, "every legal character");
+  assert.equal(urls[1], null);
+  const one = await sink.signedUrl(odd.storagePath);
+  assert.equal((await project.fetch(one)).status, 200);
+});
+
+test("the_lost_last_answer_of_a_resumable_upload_is_made_good_by_the_objects_version", async (t) => {
+  const { project, sink } = await fakeSink(t, { resumableFrom: 1, chunkSize: 2 ** 24 });
+  const callOff = project.fail({ on: "resumable", how: "answer-lost", times: 2, path: "lighthouse" });
+  const { storagePath } = await sink.sync(aRequest());
+  callOff();
+  assert.deepEqual(project.objects.get(storagePath).bytes, PNG);
+});
+
+test("a_large_image_goes_in_pieces_and_resumes_after_a_lost_answer", async (t) => {
+  const { project, sink } = await fakeSink(t, { resumableFrom: 1, chunkSize: 16_384 });
+  project.fail({ on: "resumable", how: "answer-lost", path: "lighthouse" });
+  project.fail({ on: "resumable", how: "unreachable" });
+  const { storagePath } = await sink.sync(aRequest());
+  assert.deepEqual(project.objects.get(storagePath).bytes, PNG);
+});
+
+const FAULTS = {
+  "an upload is refused once by a busy server": [{ on: "upload" }, undefined],
+  "an insert's answer is lost": [{ on: "insert", how: "answer-lost" }, undefined],
+  "the network is gone for good": [{ how: "unreachable", times: 9 }, { code: "network" }],
+  "an answer that never comes": [{ on: "upload", how: "hanging", times: 9 }, { code: "deadline_exceeded" }],
+  "a bucket that is full": [
+    {
+      on: "upload",
+      status: 400,
+      body: { statusCode: "413", error: "Payload too large", message: "too large", code: "EntityTooLarge" },
+    },
+    { code: "too_large" },
+  ],
+};
+for (const [what, [fault, expected]] of Object.entries(FAULTS)) {
+  test(`a fault can be ordered: ${what}`, async (t) => {
+    const { project, sink } = await fakeSink(t);
+    project.fail(fault);
+    const call = () => sink.sync(aRequest(), { deadlineMs: fault.how === "hanging" ? 50 : undefined });
+    if (expected) return rejection(call, expected);
+    await call();
+    assert.equal(project.rows.length, 1);
+    assert.equal(project.objects.size, 1);
+  });
+}
+
+test("a_fault_called_off_does_not_happen", async (t) => {
+  const { project, sink } = await fakeSink(t, { maxRetries: 0 });
+  const callOff = project.fail({ on: "upload", times: 5 });
+  await rejection(() => sink.sync(aRequest()), { code: "unavailable" });
+  callOff();
+  await sink.sync(aRequest());
+});
+
+test("users_reach_only_what_is_theirs", async (t) => {
+  const { project, sink } = await fakeSink(t);
+  const { storagePath } = await sink.sync(aRequest());
+  const stranger = await createSink({ ...project.optionsOf(project.createUser()), ...fast });
+  t.after(() => stranger.free());
+  await rejection(() => stranger.signedUrl(storagePath), { code: "object_missing" });
+  const server = await createSink({ ...project.serverOptions, ...fast });
+  t.after(() => server.free());
+  await server.sync(aRequest({ slug: "by-the-server" }));
+  assert.equal(project.rows.length, 2);
+  project.clear();
+  assert.deepEqual([project.rows.length, project.objects.size, project.requests.length], [0, 0, 0]);
+});
+
+test("an_expired_token_is_refreshed_once", async (t) => {
+  const { project, sink } = await fakeSink(t);
+  const old = project.options.accessToken();
+  project.user.expire();
+  await sink.sync(aRequest());
+  const stale = await createSink({ ...project.options, accessToken: () => old, ...fast });
+  t.after(() => stale.free());
+  await rejection(() => stale.sync(aRequest()), { code: "unauthorized" });
+});
+
+test("no_token_and_no_key_is_kept_of_a_request", async (t) => {
+  const { project, sink } = await fakeSink(t);
+  await project.fetch(await sink.signedUrl((await sink.sync(aRequest())).storagePath));
+  const told = JSON.stringify(project.requests);
+  assert.doesNotMatch(told, /sb_|eyJ|token=/);
+  assert.equal(project.requests.at(-1).kind, "download");
+});
+
+test("an_outbox_says_plainly_that_it_needs_a_browser", async (t) => {
+  const { sink } = await fakeSink(t);
+  const error = await rejection(() => createOutbox(sink), { code: "storage_unavailable" });
+  assert.match(error.message, /Web Locks are missing/);
+  assert.match(error.message, /jsdom|test/);
+});
+
+const inPlace = (set) => `
+  import { ${set.name} } from "${set.module}";
+  ${set.code}
+  const { createSink } = await import("imagen-cloud");
+  const { createFakeProject } = await import("imagen-cloud/testing");
+  const project = createFakeProject();
+  const sink = await createSink(project.options);
+  const image = new Blob([new Uint8Array([0x47, 0x49, 0x46, 0x38, 0x39, 0x61, 1, 0, 1, 0])]);
+  const about = { date: "2026-05-11", slug: "dot", seed: 1, prompt: "a dot", backend: "test" };
+  const { storagePath } = await sink.sync({ ...about, image });
+  console.log(project.objects.get(storagePath).bytes.length, project.rows.length);
+  process.exit(0);
+`;
+/** What vitest's environments leave of the two: their window's names over Node's. */
+const PLACES = {
+  jsdom: {
+    name: "JSDOM",
+    module: "jsdom",
+    code: `const { window } = new JSDOM("", { url: "http://localhost" });
+      for (const name of ["window", "document", "Blob", "File", "FormData", "XMLHttpRequest", "Event"])
+        Object.defineProperty(globalThis, name, { value: window[name], configurable: true });`,
+  },
+  "happy-dom": {
+    name: "Window",
+    module: "happy-dom",
+    code: `const window = new Window({ url: "http://localhost" });
+      for (const name of ["window", "document", "Blob", "File", "FormData", "Headers", "Request", "Response"])
+        Object.defineProperty(globalThis, name, { value: window[name], configurable: true });`,
+  },
+};
+for (const [place, set] of Object.entries(PLACES)) {
+  test(`a fake project works under ${place}`, async () => {
+    const cwd = fileURLToPath(new URL("../../", import.meta.url));
+    const args = ["--input-type=module", "--eval", inPlace(set)];
+    const { stdout } = await promisify(execFile)(process.execPath, args, { cwd });
+    assert.equal(stdout.trim(), "10 1");
+  });
+}
