@@ -408,6 +408,8 @@ export interface OutboxJob {
   readonly id: string;
   /** Where its bytes go in the bucket. */
   readonly storagePath: string;
+  /** The request's; empty where the job is damaged. */
+  readonly prompt: string;
   /**
    * `uploaded`: only the row is missing. `handed-over`: a relay's Worker has it, Supabase not yet; the image is kept here
    * until it has. `failed`: refused for good, and kept.

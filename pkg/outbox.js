@@ -341,12 +341,21 @@ function tellOf(job, { id, storagePath = "", size = 0 }) {
     ["id", "storagePath", "row"].every((name) => typeof job?.[name] === "string") &&
     Courier.isState(`${job.state}`)
   ) {
-    return { ...pick(TOLD, job), ...(job.error && { error: readError(job) }) };
+    return { ...pick(TOLD, job), prompt: promptOf(job.row), ...(job.error && { error: readError(job) }) };
   }
   const message = "outbox: this job can't be read any more";
   const error = failed("outbox", "job_unreadable", message).toJSON();
-  const blank = { mimeType: "", createdAt: 0, attempts: 0, notBefore: 0, waitAsked: false };
+  const blank = { prompt: "", mimeType: "", createdAt: 0, attempts: 0, notBefore: 0, waitAsked: false };
   return { id, storagePath, state: "failed", size, ...blank, error };
+}
+
+/** The words of the image that a row is of. */
+function promptOf(row) {
+  try {
+    return String(JSON.parse(row).prompt ?? "");
+  } catch {
+    return "";
+  }
 }
 
 /** Without one the other tabs hear nothing, and the outbox works. */

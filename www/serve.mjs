@@ -6,6 +6,7 @@ import { startWorker } from "./local/worker.mjs";
 /**
  * @typedef {object} Web
  * @property {string} url The page's address, without a slash at its end. The Worker answers under `/api/`.
+ * @property {Map<string, Buffer | string>} files What is served, by URL path.
  * @property {() => Promise<void>} close Ends the server and workerd.
  */
 
@@ -54,6 +55,7 @@ export async function startWeb({
   }
   return {
     url: `http://127.0.0.1:${server.address().port}`,
+    files: app,
     async close() {
       server.closeAllConnections();
       await Promise.all([new Promise((resolve) => server.close(resolve)), worker.close()]);

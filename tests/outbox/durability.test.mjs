@@ -20,6 +20,7 @@ test("an image is enqueued, drained, and gone from the outbox once its row is th
     {
       id: result.imageId,
       storagePath: result.storagePath,
+      prompt: job.prompt,
       state: "queued",
       size: imageBytes(1).length,
       mimeType: "image/png",

@@ -137,7 +137,8 @@ test("what only the outbox is meant to see of a job is not told", async (t) => {
   await tab.signOut();
   await tab.drain();
   const told = [...(await tab.list()), ...(await tab.changes()).flatMap(({ job }) => job ?? [])];
-  const known = ["id", "storagePath", "state", "size", "mimeType", "createdAt", "attempts", "notBefore", "waitAsked"];
+  const known = ["id", "storagePath", "prompt", "state", "size", "mimeType", "createdAt", "attempts"];
+  known.push("notBefore", "waitAsked");
   for (const job of told) for (const name of Object.keys(job)) assert.ok([...known, "error"].includes(name), name);
   const { error } = (await tab.list())[0];
   assert.deepEqual([error.name, error.code], ["ImagenCloudError", "token_unavailable"]);

@@ -156,3 +156,15 @@ test("a session whose token has expired offline is still the user's", async () =
   await page.locator("#grid li", { hasText: "with an old token" }).waitFor();
   assert.ok((await sessionOf(page)).expires_at > 1);
 });
+
+test("a newer version on the server is told of", async () => {
+  const { files } = site.web;
+  const built = new Map(["/sw.js", "/index.html"].map((path) => [path, files.get(path)]));
+  files.set("/sw.js", String(built.get("/sw.js")).replace(/"version":"\w+"/, '"version":"newer"'));
+  files.set("/index.html", String(built.get("/index.html")).replace(/\/assets\/index-[\w-]+\.js/, "/assets/newer.js"));
+  const note = page.locator("#new-version");
+  assert.equal(await note.count(), 0);
+  await page.evaluate(async () => (await navigator.serviceWorker.ready).update());
+  await note.getByRole("button", { name: "Reload" }).waitFor();
+  for (const [path, body] of built) files.set(path, body);
+});

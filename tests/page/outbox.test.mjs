@@ -39,6 +39,20 @@ test("an upload shows its picture, its bytes and its end, and is announced", asy
   assert.deepEqual(page.complaints, []);
 });
 
+test("a waiting picture keeps its name, in any script, over a reload", async () => {
+  const name = "灯台・منارة, at “dusk”";
+  site.recorder.offline(true);
+  await enqueue(page, [name]);
+  await page.reload();
+  const title = job(page, name).locator(".job-title");
+  await title.waitFor();
+  assert.deepEqual([await title.textContent(), await title.getAttribute("dir")], [name, "auto"]);
+  await job(page, name).getByRole("button", { name: "Discard" }).click();
+  await job(page, name).getByRole("button", { name: "Discard for good?" }).click();
+  await job(page, name).waitFor({ state: "detached" });
+  site.recorder.offline(false);
+});
+
 test("what the server refuses is kept with a reason, and arrives by a retry", async () => {
   const message = "The object exceeded the maximum allowed size";
   const accept = site.recorder.answer({

@@ -1,4 +1,6 @@
 import type { Sink } from "imagen-cloud";
+import { ReadingError } from "./advice";
+import { endIn } from "./limit";
 import type { Session } from "./session";
 
 /** A row of `imagen.images`. */
@@ -28,6 +30,8 @@ export interface Link {
 }
 
 export const PAGE = 12;
+/** How long the database may take for an answer, in ms. */
+const READ_LIMIT_MS = 15_000;
 export const LINK_SECONDS = 3600;
 /** When a link is replaced, in ms: long before it ends. */
 export const RENEW_AFTER_MS = 45 * 60 * 1000;
@@ -59,13 +63,14 @@ export function readRowsOf(session: Session, ids: string[]): Promise<Row[]> {
 async function read(session: Session, query: URLSearchParams): Promise<Row[]> {
   const { supabaseUrl, publishableKey } = session.config;
   const answer = await fetch(`${supabaseUrl}/rest/v1/images?${query}`, {
+    signal: endIn(READ_LIMIT_MS),
     headers: {
       apikey: publishableKey,
       authorization: `Bearer ${await session.accessToken()}`,
       "accept-profile": "imagen",
     },
   });
-  if (!answer.ok) throw new Error(`The database answered ${answer.status}: ${(await answer.text()).slice(0, 300)}`);
+  if (!answer.ok) throw new ReadingError(answer.status, await answer.text());
   return (await answer.json()).map(toRow);
 }
 

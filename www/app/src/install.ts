@@ -10,6 +10,29 @@ export async function registerWorker(): Promise<ServiceWorkerRegistration | unde
   return Promise.race([registered, new Promise<undefined>((resolve) => setTimeout(resolve, PATIENCE_MS))]);
 }
 
+/** Tells of a newer build on the server than this page's. */
+export async function watchForNewVersion(worker: Promise<ServiceWorkerRegistration | undefined>): Promise<void> {
+  const registration = await worker;
+  if (!registration) return;
+  const watch = (found: ServiceWorker | null) =>
+    found?.addEventListener("statechange", async () => {
+      if (found.state === "installed" && (await isOutdated())) state.isOutdated.value = true;
+    });
+  watch(registration.installing);
+  registration.addEventListener("updatefound", () => watch(registration.installing));
+  document.addEventListener("visibilitychange", () => {
+    if (document.visibilityState === "visible") registration.update().catch(() => {});
+  });
+}
+
+/** Whether the server's page has another script than this one: names hold a hash of their content. */
+async function isOutdated(): Promise<boolean> {
+  const own = document.querySelector("script[type=module][src]")?.getAttribute("src");
+  // Under this name the service worker keeps none.
+  const answer = await fetch("/index.html", { cache: "no-store" }).catch(() => undefined);
+  return answer?.ok === true && own != null && !(await answer.text()).includes(own);
+}
+
 /** Keeps the browser's offer to install the app. */
 export function watchInstallOffer(): void {
   addEventListener("beforeinstallprompt", (event) => {

@@ -11,8 +11,9 @@ import { OutboxList } from "./control/outbox";
 import { Stage } from "./control/stage";
 import { Untold } from "./control/untold";
 import { Welcome } from "./control/welcome";
+import { keepFocus } from "./focus";
 import { readRowsOf } from "./gallery";
-import { registerWorker, watchInstallOffer } from "./install";
+import { registerWorker, watchForNewVersion, watchInstallOffer } from "./install";
 import { Painter } from "./painter";
 import { type Account, Session } from "./session";
 import { state } from "./state";
@@ -25,7 +26,9 @@ const root = document.getElementById("app") as HTMLElement;
 async function start(): Promise<void> {
   const worker = registerWorker();
   watchConnection();
+  keepFocus();
   watchInstallOffer();
+  watchForNewVersion(worker);
   const config = await loadConfig();
   const session = new Session(config);
   const painter = new Painter(config.pictureSide);
@@ -38,9 +41,9 @@ async function start(): Promise<void> {
   const details = new Details(gallery, () => sink);
   const delivery = new Delivery({
     way: () => transport,
-    onEnqueue: (id, prompt) => {
+    onEnqueue: (id) => {
       stage.sent();
-      outbox.remember(id, prompt);
+      outbox.expect(id);
     },
     onEnqueued: (id) => outbox.watch(id),
     onArrived: () => gallery.arrived(),

@@ -10,12 +10,6 @@ export function slugFor(prompt: string, imageId: string): string {
   return `${words || "untitled"}-${imageId.slice(0, 8)}`;
 }
 
-/** What is left of the prompt in a storage path that was made with {@link slugFor}. */
-export function wordsOf(storagePath: string): string {
-  const name = storagePath.split("/").at(-1) ?? "";
-  return name.replace(/-[0-9a-f]{8}--?\d+\.\w+$/, "").replaceAll("-", " ") || "untitled";
-}
-
 /** Today where the user is, `YYYY-MM-DD`. */
 export function today(now = new Date()): string {
   const [month, day] = [now.getMonth() + 1, now.getDate()].map((part) => String(part).padStart(2, "0"));

@@ -1,5 +1,6 @@
 import { AuthClient, type User } from "@supabase/supabase-js";
 import type { Config } from "./config";
+import { endIn } from "./limit";
 import { sessionStore } from "./session-store";
 
 export interface Account {
@@ -9,6 +10,8 @@ export interface Account {
   isDemo: boolean;
 }
 
+/** How long an answer of Supabase Auth may take, in ms. */
+const AUTH_LIMIT_MS = 20_000;
 const STORAGE_KEY = "imagen-cloud-session";
 
 /** Who is signed in, kept across page loads; in the service worker, who was when the last page went. */
@@ -21,6 +24,7 @@ export class Session {
       headers: { apikey: config.publishableKey },
       storage: sessionStore,
       storageKey: STORAGE_KEY,
+      fetch: (input, init) => fetch(input, { ...init, signal: endIn(AUTH_LIMIT_MS) }),
       // A token is renewed when it is asked for: see accessToken.
       autoRefreshToken: false,
       detectSessionInUrl: false,

@@ -72,6 +72,8 @@ export type GalleryStatus = "loading" | "empty" | "failed" | "offline" | "shown"
 /** All that the page shows. Controls write it, views read it, and nothing is read back from what they drew. */
 export const state = {
   isOnline: signal(navigator.onLine),
+  /** The server has a newer version of this page. */
+  isOutdated: signal(false),
   installOffer: signal<InstallPrompt | undefined>(undefined),
   /** What was told last to those who listen instead of look. */
   said: signal<readonly { id: number; message: string }[]>([]),

@@ -12,7 +12,7 @@ const { shown, isBusy, last } = state.delivery;
 export interface Surroundings {
   /** The way that is chosen now; none while nobody is signed in. */
   way: () => Transport | undefined;
-  onEnqueue: (imageId: string, prompt: string) => void;
+  onEnqueue: (imageId: string) => void;
   onEnqueued: (imageId: string) => void;
   onArrived: () => void;
 }
@@ -146,7 +146,7 @@ export class Delivery {
   async #byOutbox(request: SyncRequest, outbox: Outbox): Promise<void> {
     this.#show({ kind: "nothing" });
     const { imageId = "", prompt } = request;
-    this.around.onEnqueue(imageId, prompt);
+    this.around.onEnqueue(imageId);
     await outbox.enqueue(request);
     this.around.onEnqueued(imageId);
     // It may have arrived meanwhile.

@@ -11,6 +11,10 @@ const { older } = state.details;
 /** Arrivals within this time are read together, in ms. */
 const GATHER_MS = 100;
 
+/** How long it waits before it reads again what could not be read, in ms: the first time, and at most. */
+const AGAIN_MS = 2000;
+const AGAIN_AT_MOST_MS = 60_000;
+
 /** The id of a picture's button in the gallery. */
 export const tileId = (id: string) => `tile-${id}`;
 
@@ -21,6 +25,8 @@ export class Gallery {
   #isStale = false;
   #gathering: ReturnType<typeof setTimeout> | undefined;
   #renewal: ReturnType<typeof setTimeout> | undefined;
+  #again: ReturnType<typeof setTimeout> | undefined;
+  #failures = 0;
 
   constructor(private readonly session: Session) {
     addEventListener("online", () => this.refresh());
@@ -46,6 +52,8 @@ export class Gallery {
     this.#reading = undefined;
     clearTimeout(this.#gathering);
     clearTimeout(this.#renewal);
+    clearTimeout(this.#again);
+    this.#failures = 0;
     tiles.value = [];
     older.value = undefined;
     hasMore.value = false;
@@ -62,6 +70,7 @@ export class Gallery {
   async refresh(): Promise<void> {
     // What arrives while the rows are read may be missing among them.
     this.#isStale = true;
+    clearTimeout(this.#again);
     this.#reading ??= this.#readUntilFresh();
     await this.#reading;
   }
@@ -113,7 +122,8 @@ export class Gallery {
     try {
       while (this.#isStale && sink && sink === this.#sink) {
         this.#isStale = false;
-        if (tiles.value.length === 0 && status.value !== "empty") status.value = "loading";
+        // What is said of a failure stays until there is an answer: it is tried again and again.
+        if (tiles.value.length === 0 && !["empty", "failed"].includes(status.value)) status.value = "loading";
         await this.#read(sink, undefined);
       }
     } catch (error) {
@@ -137,12 +147,15 @@ export class Gallery {
     else tiles.value = isGap ? read : [...read, ...tiles.value];
     if (after || known.size === 0 || isGap) hasMore.value = page.hasMore;
     status.value = tiles.value.length === 0 ? "empty" : "shown";
+    this.#failures = 0;
     this.#planRenewal();
   }
 
   #failed(error: unknown): void {
     hint.value = readingAdviceFor(codeOf(error));
     status.value = this.#statusAfterFailure();
+    clearTimeout(this.#again);
+    this.#again = setTimeout(() => this.refresh(), Math.min(AGAIN_MS * 2 ** this.#failures++, AGAIN_AT_MOST_MS));
   }
 
   #statusAfterFailure(): GalleryStatus {

@@ -3,7 +3,7 @@ import { adviceFor } from "../advice";
 import { announce } from "../announce";
 import { focusOn } from "../focus";
 import type { Row } from "../gallery";
-import { quoted, wordsOf } from "../name";
+import { quoted } from "../name";
 import { edit, type Item, state } from "../state";
 import type { Brought } from "./delivery";
 import type { Untold } from "./untold";
@@ -27,8 +27,8 @@ export interface Ears {
 
 /** The pictures that are on their way, from this tab or another one. */
 export class OutboxList {
-  /** What this tab has sent, by id: only the outbox's slug remembers the words of the others. */
-  #titles = new Map<string, string>();
+  /** What this tab has sent, by id. */
+  #own = new Set<string>();
   #outbox: Outbox | undefined;
   #owner = "";
   #stopListening: (() => void) | undefined;
@@ -64,18 +64,18 @@ export class OutboxList {
 
   close(): void {
     this.#leave();
-    this.#titles.clear();
+    this.#own.clear();
     this.#tick();
   }
 
-  /** The words of a picture that this tab is about to put in. */
-  remember(id: string, title: string): void {
-    this.#titles.set(id, title);
+  /** This tab is about to put it in. */
+  expect(id: string): void {
+    this.#own.add(id);
   }
 
   /** It is in; unless it has arrived already, somebody has to tell of it when it does. */
   watch(id: string): void {
-    if (this.#titles.has(id)) this.untold.add(this.#owner, id);
+    if (this.#own.has(id)) this.untold.add(this.#owner, id);
   }
 
   togglePause(): void {
@@ -149,7 +149,7 @@ export class OutboxList {
   async #arrived(id: string): Promise<void> {
     this.ears.onArrived(id);
     const item = items.value.get(id);
-    const isOwn = this.#titles.delete(id);
+    const isOwn = this.#own.delete(id);
     // Whoever is told has its picture from now on.
     this.#change(id, { url: undefined });
     this.#take(id);
@@ -203,7 +203,7 @@ export class OutboxList {
   }
 
   #add(job: OutboxJob): void {
-    const title = this.#titles.get(job.id) ?? wordsOf(job.storagePath);
+    const title = job.prompt || "untitled";
     const hasWaited = !state.isOnline.value || isPaused.value;
     edit(items, (copy) => copy.set(job.id, { job, title, sent: undefined, hasWaited, url: undefined, isAsked: false }));
     this.#outbox?.image(job.id).then(

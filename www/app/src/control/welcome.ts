@@ -24,6 +24,7 @@ export class Welcome {
   }
 
   async #attempt(work: () => Promise<void>): Promise<void> {
+    if (isBusy.value) return;
     message.value = "";
     isBusy.value = true;
     try {

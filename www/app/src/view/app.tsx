@@ -17,6 +17,17 @@ export function App({ controls }: { controls: Controls }) {
         <p className="banner" id="offline" hidden={state.isOnline.value}>
           <strong>You're offline.</strong> What you send waits in the outbox and goes out by itself.
         </p>
+        {/* There before it has something to say, so that it is said. */}
+        <div role="status">
+          {state.isOutdated.value && (
+            <p className="banner" id="new-version">
+              <strong>There is a newer version of this page.</strong> What you wrote and what waits stay.{" "}
+              <button type="button" className="button small" onClick={() => location.reload()}>
+                Reload
+              </button>
+            </p>
+          )}
+        </div>
         {isSignedIn ? <Studio controls={controls} /> : <WelcomePage controls={controls} />}
       </main>
       {isSignedIn && <DetailsDialog controls={controls} />}

@@ -45,7 +45,7 @@ function SendButton() {
   const sent = sentFromStage.value;
   return (
     <div className="send-bar">
-      <button className="button primary wide send" type="submit" id="send" disabled={state.delivery.isBusy.value}>
+      <button className="button primary wide send" type="submit" id="send" aria-disabled={state.delivery.isBusy.value}>
         {sent ? (
           <>
             <span className="send-answer" id="send-answer">

@@ -1,5 +1,6 @@
 import { type Delivery, KEPT, titleOf } from "../control/delivery";
 import { type Arrival, type Delivered, state } from "../state";
+import { Code } from "./code";
 
 /** How the picture fares that was sent last: one card, or none. */
 export function DeliveryCards({ control }: { control: Delivery }) {
@@ -81,12 +82,9 @@ function Arrived(arrival: Arrival) {
         <h2 id="arrival-title" tabIndex={-1}>
           {isKept && !tile ? "It's in safe hands" : titleOf(arrival)}
         </h2>
-        <dl>
-          <dt>Storage path</dt>
-          <dd id="arrival-path">{storagePath}</dd>
-          <dt>Image id</dt>
-          <dd id="arrival-id">{imageId}</dd>
-        </dl>
+        <p className="arrival-words" dir="auto">
+          {prompt}
+        </p>
         <p className="arrival-open" id="arrival-open">
           {link !== undefined ? (
             <a href={link} target="_blank" rel="noreferrer">
@@ -98,6 +96,13 @@ function Arrived(arrival: Arrival) {
             !tile && "Its link is being signed …"
           )}
         </p>
+        <details className="codes">
+          <summary>Details</summary>
+          <dl>
+            <Code id="arrival-path" name="Storage path" value={storagePath} />
+            <Code id="arrival-id" name="Image id" value={imageId} />
+          </dl>
+        </details>
       </div>
     </article>
   );

@@ -1,6 +1,7 @@
 import { neighbour } from "../control/details";
 import type { Row } from "../gallery";
 import { openTile, state, type Tile } from "../state";
+import { Code } from "./code";
 import type { Controls } from "./controls";
 import { useModal } from "./modal";
 
@@ -62,6 +63,13 @@ function Body({ tile: { row, link }, controls }: { tile: Tile; controls: Control
           <dl className="facts" id="details-facts">
             {factsOf(row).map((fact) => fact[1] !== undefined && <Fact key={fact[0]} fact={fact} />)}
           </dl>
+          <details className="codes">
+            <summary>Path and id</summary>
+            <dl>
+              <Code id="details-path" name="Storage path" value={row.storagePath} />
+              <Code id="details-id" name="Image id" value={row.id} />
+            </dl>
+          </details>
           {row.prompt.length > LONG && (
             <details className="all-words">
               <summary>All its words</summary>
@@ -131,13 +139,13 @@ function Arrow({ by, name, sign, onMove }: ArrowOptions) {
   );
 }
 
-type FactOf = [name: string, value: string | undefined, isCode?: boolean];
+type FactOf = [name: string, value: string | undefined];
 
-function Fact({ fact: [name, value, isCode] }: { fact: FactOf }) {
+function Fact({ fact: [name, value] }: { fact: FactOf }) {
   return (
-    <div className={isCode ? "wide" : ""}>
+    <div>
       <dt>{name}</dt>
-      <dd className={isCode ? "code" : ""}>{value}</dd>
+      <dd>{value}</dd>
     </div>
   );
 }
@@ -152,8 +160,6 @@ function factsOf(row: Row): FactOf[] {
     ["Took", row.latencyMs ? `${row.latencyMs.toLocaleString()} ms` : undefined],
     ["Cost", row.costUsd === null ? undefined : cost(row.costUsd)],
     ["Created", new Date(row.createdAt).toLocaleString([], { dateStyle: "medium", timeStyle: "short" })],
-    ["Storage path", row.storagePath, true],
-    ["Image id", row.id, true],
   ];
 }
 

@@ -13,7 +13,9 @@ export function GallerySection({ controls: { gallery, details } }: { controls: C
   return (
     <section className="gallery" aria-labelledby="gallery-title">
       <div className="gallery-head">
-        <h2 id="gallery-title">Your newest pictures</h2>
+        <h2 id="gallery-title" tabIndex={-1}>
+          Your newest pictures
+        </h2>
         <p className="meta" id="gallery-meta">
           {count > 0 && (hasMore.value ? `the last ${count}` : count)}
         </p>
@@ -66,8 +68,10 @@ function Instead({ onRetry }: { onRetry: () => void }) {
     case "failed":
       return (
         <div className="empty" id="gallery-failed" role="alert">
-          <p className="empty-title">Your pictures can't be shown now</p>
-          <p id="gallery-failed-hint">{hint.value}</p>
+          <p className="empty-title">
+            {tiles.value.length > 0 ? "Newer pictures can't be shown now" : "Your pictures can't be shown now"}
+          </p>
+          <p id="gallery-failed-hint">{hint.value} It is tried again by itself.</p>
           <button className="button" type="button" id="gallery-retry" onClick={onRetry}>
             Try again
           </button>

@@ -42,7 +42,7 @@ function about(): string {
   if (file) return `${file.name}, ${megabytes(file.size)}`;
   if (!drawing.value) return "";
   const { side, layers, latencyMs } = drawing.value;
-  return `${side} × ${side}, ${layers} layers in ${latencyMs} ms`;
+  return `A landscape, drawn on your device: ${side} × ${side}, ${layers} layers in ${latencyMs} ms`;
 }
 
 function Drawn({ control, isHidden }: { control: Stage; isHidden: boolean }) {

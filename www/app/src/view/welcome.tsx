@@ -30,7 +30,7 @@ export function WelcomePage({ controls: { welcome, painter } }: { controls: Cont
                 className="button primary wide"
                 type="button"
                 id="demo"
-                disabled={isBusy.value}
+                aria-disabled={isBusy.value}
                 onClick={() => welcome.enterAsDemoUser()}
               >
                 Try it as a demo user
@@ -81,10 +81,10 @@ function SignIn({ welcome }: Pick<Controls, "welcome">) {
         {message.value}
       </p>
       <div className="pair">
-        <button className="button" type="submit" name="as" value="sign-in" disabled={isBusy.value}>
+        <button className="button" type="submit" name="as" value="sign-in" aria-disabled={isBusy.value}>
           Sign in
         </button>
-        <button className="button" type="submit" name="as" value="sign-up" disabled={isBusy.value}>
+        <button className="button" type="submit" name="as" value="sign-up" aria-disabled={isBusy.value}>
           Create account
         </button>
       </div>
