@@ -80,5 +80,10 @@ chmod -R u=rwX,go=rX "$out/.next"
   find . -type f -exec mv -f {} ../{} \;
 )
 rm -rf "$out/.next"
+# What an earlier build wrote and this one does not would be packed with it.
+find $out -type f ! -name .built -printf '%P\n' | while read -r file; do
+  [[ -e $next/$file ]] || rm "$out/$file"
+done
+find $out -type d -empty -delete
 touch -r "$started" $out/.built # an input changed while we built is newer
 node scripts/sizes.mjs
