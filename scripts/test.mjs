@@ -43,6 +43,7 @@ const suites = {
   timed: { ...folder("timed"), goesFirst: true },
   firefox: folder("firefox"),
   webkit: folder("webkit"),
+  react: folder("react"),
   chaos: folder("chaos"),
   integration: folder("integration"),
   "browser-rust": {

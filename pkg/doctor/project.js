@@ -35,18 +35,32 @@ export class Project {
 
   /** @returns {Promise<Answer>} @throws {NoAnswer} */
   async send(url, init = {}) {
-    const limit = AbortSignal.timeout(LIMIT_MS);
-    const signal = this.signal ? AbortSignal.any([this.signal, limit]) : limit;
+    // Not by AbortSignal.any and .timeout, which browsers of some years ago don't know.
+    const controller = new AbortController();
+    const stop = () => controller.abort();
+    const timer = setTimeout(stop, LIMIT_MS);
+    this.signal?.addEventListener("abort", stop);
     const asked = Date.now();
+    this.signal?.throwIfAborted();
     try {
-      const response = await this.fetch(url, { redirect: "manual", cache: "no-store", ...init, signal });
+      const response = await this.fetch(url, {
+        redirect: "manual",
+        cache: "no-store",
+        ...init,
+        signal: controller.signal,
+      });
       const text = await response.text();
       this.#lookAtTheClock(response.headers, asked);
       return read(response, text);
     } catch (error) {
       this.signal?.throwIfAborted();
-      const reason = limit.aborted ? "it took too long" : String(error?.cause?.code ?? error?.message ?? error);
+      const reason = controller.signal.aborted
+        ? "it took too long"
+        : String(error?.cause?.code ?? error?.message ?? error);
       throw new NoAnswer(reason, { cause: error });
+    } finally {
+      clearTimeout(timer);
+      this.signal?.removeEventListener("abort", stop);
     }
   }
 

@@ -38,6 +38,8 @@ test("the tarball holds these files and no other", async (t) => {
     "node.js",
     "outbox.js",
     "package.json",
+    "react/index.d.ts",
+    "react/index.js",
     "store.js",
     ...["answers.js", "database.js", "index.d.ts", "index.js", "storage.js"].map((name) => `testing/${name}`),
     "wasm/errors.js",
@@ -83,9 +85,12 @@ test("the_documented_way_copies_the_migrations_behind_a_projects_own_in_their_or
 
 test("its users need no dependency and no install script", () => {
   assert.equal(manifest.scripts, undefined);
-  for (const kind of ["dependencies", "peerDependencies", "optionalDependencies", "bundleDependencies"]) {
+  for (const kind of ["dependencies", "optionalDependencies", "bundleDependencies"]) {
     assert.equal(manifest[kind], undefined, kind);
   }
+  // Who uses the hooks has React; nobody else gets it.
+  assert.deepEqual(Object.keys(manifest.peerDependencies), Object.keys(manifest.peerDependenciesMeta));
+  assert.ok(Object.values(manifest.peerDependenciesMeta).every(({ optional }) => optional));
 });
 
 test("it has its licences, idb's too, and they are those it names", async () => {

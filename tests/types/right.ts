@@ -38,6 +38,7 @@ import {
   signedUrl,
   sync,
 } from "imagen-cloud";
+import { type ImagenUser, type UsedOutbox, useOutbox, useSync } from "imagen-cloud/react";
 import { createFakeProject, type FakeFault, type FakeProject } from "imagen-cloud/testing";
 
 const options: SinkOptions = {
@@ -279,4 +280,10 @@ export function inMemory(): Promise<Sink> {
   const callOff: () => void = project.fail(fault);
   callOff();
   return createSink({ ...project.optionsOf(project.createUser()), maxRetries: 0 });
+}
+
+export function useImages(user: ImagenUser | null, request: SyncRequest): [Promise<SyncResult>, UsedOutbox["state"]] {
+  const { enqueue, state } = useOutbox(user, { concurrency: 2 });
+  const { sync } = useSync(user);
+  return [state === "open" ? enqueue(request) : sync(request), state];
 }

@@ -1,0 +1,63 @@
+/**
+ * `imagen-cloud/react`: hooks for React 18 and newer. They take part in sign-in, user switch and sign-out, and are safe in
+ * StrictMode and on a server that renders.
+ */
+import type {
+  ImagenCloudError,
+  Outbox,
+  OutboxJob,
+  OutboxOptions,
+  Progress,
+  RelayOptions,
+  SinkOptions,
+  SyncOptions,
+  SyncRequest,
+  SyncResult,
+} from "../index.js";
+
+/**
+ * Whose images they are, and how they go: what `createSink` takes, or without an `apiKey` what `createRelay` takes. The object
+ * may be a new one at every rendering: it is the same user while its texts are. `accessToken` is always that of the last one.
+ */
+export type ImagenUser = (SinkOptions | RelayOptions) & { ownerUserId: string };
+
+/** What {@link useOutbox} gives. */
+export interface UsedOutbox {
+  /** `failed` has an `error`: there is no IndexedDB, or an option is wrong. */
+  readonly state: "signed-out" | "opening" | "open" | "failed";
+  /** The outbox itself, once it is open. Don't close it. */
+  readonly outbox?: Outbox;
+  /** The unfinished images, the oldest first; of this user only. */
+  readonly jobs: readonly OutboxJob[];
+  /** How far those that are under way are, by the job's id. */
+  readonly progress: Readonly<Record<string, { readonly sent: number; readonly total: number }>>;
+  /** Why it failed, or why the jobs could not be listed. */
+  readonly error?: ImagenCloudError;
+  /** Keeps an image, as soon as the outbox is open. The same function at every rendering. */
+  readonly enqueue: (request: SyncRequest) => Promise<SyncResult>;
+}
+
+/**
+ * The outbox of a user, open while any component asks for it. `null` or `undefined` is nobody: signed out. `options` are those
+ * of the component that asks first.
+ */
+export function useOutbox(user: ImagenUser | null | undefined, options?: OutboxOptions): UsedOutbox;
+
+/** What {@link useSync} gives. */
+export interface UsedSync {
+  /** Of the last `sync`. */
+  readonly state: "idle" | "sending" | "done" | "failed";
+  /** While it is sent. */
+  readonly progress?: Progress;
+  /** Where it landed. */
+  readonly result?: SyncResult;
+  /** Why it failed. */
+  readonly error?: ImagenCloudError;
+  /** Sends an image, and stops one that is under way. It rejects as `sink.sync` does. */
+  readonly sync: (request: SyncRequest, options?: SyncOptions) => Promise<SyncResult>;
+  /** Stops it. */
+  readonly cancel: () => void;
+}
+
+/** Sends an image at once. It is stopped when the component goes, and when the user changes. */
+export function useSync(user: ImagenUser | null | undefined): UsedSync;

@@ -1,0 +1,181 @@
+// imagen-cloud/react in Chromium, with React 18 and 19, in StrictMode; and where a server renders.
+import assert from "node:assert/strict";
+import { cp, mkdir, mkdtemp, rm } from "node:fs/promises";
+import path from "node:path";
+import { after, before, describe, test } from "node:test";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { build } from "esbuild";
+import { startBrowser } from "../support/browser.mjs";
+import { shared } from "../support/shared.mjs";
+import { startSite } from "../support/site.mjs";
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const REACTS = { 18: path.join(ROOT, "tests/react/react18/node_modules"), 19: path.join(ROOT, "node_modules") };
+
+/** Bundles a file with that React; the package itself stays outside. */
+const bundle = (version, options) =>
+  build({
+    bundle: true,
+    format: "esm",
+    logLevel: "error",
+    external: ["imagen-cloud", "imagen-cloud/testing"],
+    alias: Object.fromEntries(["react", "react-dom"].map((name) => [name, path.join(REACTS[version], name)])),
+    define: { "process.env.NODE_ENV": '"development"' },
+    ...options,
+  });
+
+for (const version of Object.keys(REACTS)) {
+  describe(`React ${version}`, () => {
+    let folder;
+    let site;
+    let browser;
+
+    before(async () => {
+      await mkdir(path.join(ROOT, "target"), { recursive: true });
+      folder = await mkdtemp(path.join(ROOT, "target/react-"));
+      await cp(path.join(ROOT, "tests/react/site/index.html"), path.join(folder, "index.html"));
+      const entryPoints = [path.join(ROOT, "tests/react/site/main.js")];
+      await bundle(version, { entryPoints, outfile: path.join(folder, "main.js") });
+      site = await startSite({ "/pkg/": "pkg", "/data/": "tests/data", "/": folder });
+      browser = await shared(startBrowser);
+    });
+    after(async () => {
+      await site?.close();
+      if (folder) await rm(folder, { recursive: true, force: true });
+    });
+
+    /** A page with nobody signed in, and what the browser complained of. */
+    async function open(t) {
+      const context = await browser.newContext();
+      t.after(() => context.close());
+      const page = await context.newPage();
+      const complaints = [];
+      page.on("pageerror", (error) => complaints.push(String(error)));
+      page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+      await page.goto(site.url);
+      await page.waitForFunction("globalThis.world");
+      const shows = (id, text) =>
+        page.waitForFunction(([id, text]) => document.getElementById(id)?.textContent === text, [id, text]);
+      const world = (method, ...args) =>
+        page.evaluate(([method, args]) => globalThis.world[method](...args), [method, args]);
+      const get = (name) => page.evaluate((name) => globalThis.world[name], name);
+      return { page, shows, world, get, complaints };
+    }
+
+    test("an_image_that_is_enqueued_arrives_and_components_share_one_outbox", async (t) => {
+      const { page, shows, world, get, complaints } = await open(t);
+      assert.equal((await page.textContent("#react")).split(".")[0], version);
+      await shows("one", "signed-out 0");
+      await world("signIn", 0);
+      await shows("one", "open 0");
+      await shows("two", "open 0");
+      const sent = await world("enqueue", 1);
+      await page.waitForFunction(() => globalThis.world.arrived().length === 1);
+      assert.deepEqual(await world("arrived"), [sent]);
+      await shows("two", "open 0");
+      assert.deepEqual(await get("channels"), { made: 1, open: 1 }, "StrictMode opens nothing twice");
+      assert.deepEqual(complaints, []);
+    });
+
+    test("enqueueing_before_the_outbox_is_open_waits_for_it", async (t) => {
+      const { page, world } = await open(t);
+      await page.evaluate(() => globalThis.world.signIn(0));
+      await page.waitForFunction(() => document.getElementById("one").textContent !== "signed-out 0");
+      assert.match(await world("enqueue", 2), /hooks-2\.png$/);
+    });
+
+    test("another_user_sees_nothing_of_the_first_ones_images", async (t) => {
+      const { shows, world, get } = await open(t);
+      await world("signIn", 0);
+      await shows("one", "open 0");
+      await world("fail", { on: "upload", how: "unreachable", times: 1000 });
+      await world("enqueue", 3);
+      await shows("two", "open 1");
+      await world("signIn", 1);
+      await shows("one", "open 0");
+      const ids = await get("ids");
+      const seen = (await get("rendered")).filter(({ user }) => user === ids[1]);
+      assert.ok(seen.length > 0);
+      assert.deepEqual(
+        seen.filter(({ jobs }) => jobs.length > 0),
+        [],
+      );
+      await world("signIn", 0);
+      await shows("one", "open 1");
+    });
+
+    test("signing_out_closes_the_outbox_and_refuses_to_enqueue", async (t) => {
+      const { page, shows, world } = await open(t);
+      await world("signIn", 0);
+      await shows("one", "open 0");
+      await world("signOut");
+      await shows("one", "signed-out 0");
+      await page.waitForFunction(() => globalThis.world.channels.open === 0);
+      assert.match(await world("enqueue", 4), /nobody is signed in/);
+      assert.match(await world("sync", 4), /nobody is signed in/);
+    });
+
+    test("components_that_go_while_it_opens_leave_nothing_open", async (t) => {
+      const { page, shows, world } = await open(t);
+      await page.evaluate(() => {
+        globalThis.world.signIn(0);
+        setTimeout(() => globalThis.world.show(false));
+      });
+      await page.waitForFunction(() => document.getElementById("one") === null);
+      await page.waitForFunction(() => globalThis.world.channels.open === 0);
+      await world("show", true);
+      await shows("one", "open 0");
+    });
+
+    test("the_token_is_always_that_of_the_last_rendering", async (t) => {
+      const { page, shows, world, get } = await open(t);
+      await world("signIn", 0);
+      await world("useToken", "old.and.refused");
+      await shows("one", "open 0");
+      await world("useToken", await world("tokenOf", 0));
+      await world("enqueue", 5);
+      await page.waitForFunction(() => globalThis.world.arrived().length === 1);
+      assert.equal((await get("channels")).made, 1, "a new token is no new user");
+    });
+
+    test("a_sync_tells_how_it_goes_and_ends_with_its_user", async (t) => {
+      const { page, shows, world, get } = await open(t);
+      await world("signIn", 0);
+      await shows("sending", "idle ");
+      const path = await world("sync", 6);
+      await shows("sending", `done ${path}`);
+      await world("fail", {
+        on: "upload",
+        status: 400,
+        body: { statusCode: "413", error: "Payload too large", message: "too large" },
+      });
+      assert.equal(await world("sync", 7), "too_large");
+      await shows("sending", "failed ");
+      await world("fail", { on: "upload", how: "hanging", times: 1000 });
+      const stopped = world("sync", 8);
+      await shows("sending", "sending ");
+      const before = await world("requests");
+      await page.waitForFunction((before) => globalThis.world.requests() > before - 1, before);
+      await world("signIn", 1);
+      assert.equal(await stopped, "aborted");
+      await shows("sending", "idle ");
+      assert.equal((await get("ids")).length, 2);
+    });
+
+    test("a_server_renders_it_without_opening_anything", async () => {
+      const outfile = path.join(folder, "server.mjs");
+      const contents = `
+        import { createElement as h, StrictMode } from "react";
+        import { renderToString } from "react-dom/server.browser";
+        import { useOutbox, useSync } from "./pkg/react/index.js";
+        const Page = ({ user }) => h("p", null, useOutbox(user).state, " ", useOutbox(user).jobs.length, " ", useSync(user).state);
+        export const render = (user) => renderToString(h(StrictMode, null, h(Page, { user })));`;
+      await bundle(version, { stdin: { contents, resolveDir: ROOT }, outfile, platform: "node" });
+      const { render } = await import(pathToFileURL(outfile));
+      const text = (html) => html.replaceAll(/<!-- -->/g, "");
+      const user = { url: "https://x.example", apiKey: "k", ownerUserId: "7d6f2b8e-1111-4222-8333-444455556666" };
+      assert.equal(text(render(user)), "<p>opening 0 idle</p>");
+      assert.equal(text(render(null)), "<p>signed-out 0 idle</p>");
+    });
+  });
+}

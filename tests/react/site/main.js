@@ -1,0 +1,87 @@
+// A page with two components that use one user's outbox, and what the test drives it by.
+import { createFakeProject } from "imagen-cloud/testing";
+import { createElement as h, StrictMode, useState, version } from "react";
+import { createRoot } from "react-dom/client";
+import { useOutbox, useSync } from "../../../pkg/react/index.js";
+
+const project = createFakeProject();
+const users = [project.user, project.createUser()];
+/** Every open outbox has a channel. */
+const channels = { made: 0, open: 0 };
+globalThis.BroadcastChannel = class extends BroadcastChannel {
+  constructor(name) {
+    super(name);
+    channels.made += 1;
+    channels.open += 1;
+  }
+  close() {
+    channels.open -= 1;
+    super.close();
+  }
+};
+
+const hooks = {};
+/** What was rendered, by the user of that rendering. */
+const rendered = [];
+let setUser;
+let setShown;
+let setToken;
+
+/** A new object and a new function at every rendering, as people write it. */
+const optionsOf = (number, token) => ({
+  ...project.optionsOf(users[number]),
+  initialBackoffMs: 1,
+  accessToken: () => token ?? users[number].accessToken(),
+});
+
+function Jobs({ user, name }) {
+  const outbox = useOutbox(user);
+  hooks[name] = outbox;
+  rendered.push({ user: user?.ownerUserId, jobs: outbox.jobs.map(({ storagePath }) => storagePath) });
+  return h("p", { id: name }, `${outbox.state} ${outbox.jobs.length}`);
+}
+
+function Sender({ user }) {
+  const sending = useSync(user);
+  hooks.sending = sending;
+  return h("p", { id: "sending" }, `${sending.state} ${sending.result?.storagePath ?? ""}`);
+}
+
+function App() {
+  const [number, setNumber] = useState(undefined);
+  const [isShown, setIsShown] = useState(true);
+  const [token, setOwnToken] = useState(undefined);
+  setUser = setNumber;
+  setShown = setIsShown;
+  setToken = setOwnToken;
+  const user = number === undefined ? null : optionsOf(number, token);
+  const parts = isShown ? [h(Jobs, { user, name: "one", key: 1 }), h(Jobs, { user, name: "two", key: 2 })] : [];
+  return h("div", null, ...parts, isShown ? h(Sender, { user }) : null, h("p", { id: "react" }, version));
+}
+
+createRoot(document.querySelector("main")).render(h(StrictMode, null, h(App)));
+
+const png = await (await fetch("/data/lighthouse.png")).blob();
+const request = (seed) => ({ date: "2026-05-11", slug: "hooks", seed, image: png, prompt: "p", backend: "b" });
+const outcome = (promise) =>
+  promise.then(
+    ({ storagePath }) => storagePath,
+    ({ code, message }) => code ?? message,
+  );
+
+globalThis.world = {
+  signIn: (number) => setUser(number),
+  signOut: () => setUser(undefined),
+  show: (is) => setShown(is),
+  useToken: (token) => setToken(token),
+  enqueue: (seed) => outcome(hooks.one.enqueue(request(seed))),
+  sync: (seed) => outcome(hooks.sending.sync(request(seed))),
+  fail: (fault) => void project.fail(fault),
+  expire: (number) => users[number].expire(),
+  ids: users.map(({ id }) => id),
+  tokenOf: (number) => users[number].accessToken(),
+  arrived: () => project.rows.map((row) => row.storage_path),
+  requests: () => project.requests.length,
+  channels,
+  rendered,
+};
