@@ -9,14 +9,21 @@ import { bundleWorker } from "../../www/local/worker.mjs";
 
 const text = (path) => readFile(new URL(`../../${path}`, import.meta.url), "utf8");
 const json = async (path) => JSON.parse(await text(path));
-const FOLDERS = ["", "pkg/", "www/app/", "www/worker/", "tests/packaging/tools/"];
-const LOCKED = ["", "tests/packaging/tools/"];
-const HOSTS = await readdir(new URL("../packaging/hosts/", import.meta.url));
+const foldersIn = async (path) =>
+  (await readdir(new URL(`../../${path}`, import.meta.url), { withFileTypes: true }))
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => `${path}${name}/`);
+const HOSTS = await foldersIn("tests/packaging/hosts/");
+const LOCKED = ["", "tests/packaging/tools/", "docs/site/", ...(await foldersIn("examples/"))];
+const FOLDERS = [...LOCKED, "pkg/", "www/app/", "www/worker/"];
+/** How an example has the package of this repository. */
+const OURS = "file:../../pkg";
 
 for (const folder of FOLDERS) {
   test(`${folder}package.json names exact versions`, async () => {
     const { dependencies, devDependencies, optionalDependencies } = await json(`${folder}package.json`);
     for (const [name, version] of Object.entries({ ...dependencies, ...devDependencies, ...optionalDependencies })) {
+      if (version === OURS) continue;
       // The same package in several versions has a name for each.
       assert.match(version, /^(npm:\w+@)?\d+\.\d+\.\d+$/, name);
     }
@@ -27,7 +34,7 @@ for (const folder of LOCKED) {
   test(`${folder}package-lock.json knows every package's hash, and no registry`, async () => {
     const { packages } = await json(`${folder}package-lock.json`);
     for (const [path, { link, resolved, integrity, inBundle }] of Object.entries(packages)) {
-      if (!path.includes("node_modules/") || link || inBundle) continue;
+      if (!path.includes("node_modules/") || link || inBundle || resolved === OURS) continue;
       assert.match(integrity, /^sha512-/, path);
       assert.equal(resolved, undefined, path);
     }
@@ -51,7 +58,7 @@ const SCRIPTED = ["bun", "deno", "esbuild", "fsevents", "workerd"];
 test("no install script runs, and a new package that has one is noticed", async () => {
   for (const folder of LOCKED) assert.match(await text(`${folder}.npmrc`), /^ignore-scripts=true$/m, folder);
   assert.match(await text("scripts/bootstrap.sh"), /npm ci --ignore-scripts/);
-  for (const folder of [...LOCKED, ...HOSTS.map((name) => `tests/packaging/hosts/${name}/`)]) {
+  for (const folder of [...LOCKED, ...HOSTS]) {
     const { packages } = await json(`${folder}package-lock.json`);
     for (const [path, { hasInstallScript }] of Object.entries(packages)) {
       if (hasInstallScript) assert.ok(SCRIPTED.includes(path.replace(/^.*node_modules\//, "")), path);

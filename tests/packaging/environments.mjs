@@ -30,6 +30,13 @@ const ours = createRequire(import.meta.url);
 const tools = createRequire(path.join(TOOLS, "package.json"));
 const program = (name) => path.join(ROOT, "node_modules/.bin", name);
 
+/** Where each version of Next.js is installed; the newest is the example's. */
+const NEXT = {
+  14: "tests/packaging/hosts/next14",
+  15: "tests/packaging/hosts/next15",
+  16: "examples/next",
+};
+
 /**
  * Every environment by its name: takes a project with the package installed and sends from it.
  * @type {Record<string, { fixture: string, install?: typeof installTarball, send: (project: Project) => Promise<Sent> }>}
@@ -256,10 +263,10 @@ async function installFromFolder(folder) {
   await run("npm", [...INSTALL, ...flags.split(" ").filter(Boolean), path.join(ROOT, "pkg")], { cwd: folder });
 }
 
-/** A framework with its packages, as a folder of tests/packaging/hosts has them installed. */
+/** A framework with its packages, as they are installed in a folder of the repository. */
 function installBeside(host) {
   return async (folder, tarball) => {
-    const from = path.join(TOOLS, "../hosts", host);
+    const from = path.join(ROOT, host);
     await copyFile(path.join(from, "package.json"), path.join(folder, "package.json"));
     // Links instead of copies, where both lie on one disk: it is 300 MB.
     const [source, target] = [path.join(from, "node_modules"), path.join(folder, "node_modules")];
@@ -379,7 +386,7 @@ async function inVitest({ folder, given }, environment) {
 }
 
 function next(version) {
-  return { fixture: "next", install: installBeside(`next${version}`) };
+  return { fixture: "next", install: installBeside(NEXT[version]) };
 }
 
 /** A build of Next.js that is started, or its dev server. */

@@ -18,7 +18,17 @@ const run = promisify(execFile);
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 export const EXAMPLES = path.join(ROOT, "examples");
 const IMAGE = path.join(ROOT, "tests/data/lighthouse.png");
-const MADE = new Set(["node_modules", "package-lock.json", "dist", ".next", ".svelte-kit", "build", ".wrangler"]);
+const LIMIT_MS = 240_000;
+const MADE = new Set([
+  "node_modules",
+  "package-lock.json",
+  "dist",
+  ".next",
+  ".svelte-kit",
+  "build",
+  ".wrangler",
+  "next-env.d.ts",
+]);
 
 /**
  * What each example is put through.
@@ -40,6 +50,16 @@ export const examples = {
       await withVite(given, ["preview"], "/sw.js");
     },
   },
+  "Next.js, dev server": { example: "next", drive: (given) => withNext(given, "dev") },
+  "Next.js, build": {
+    example: "next",
+    async drive(given) {
+      const env = await configureNext(given);
+      await run(process.execPath, [nextOf(given.folder), "build"], { cwd: given.folder, env });
+      await withNext(given, "start");
+    },
+  },
+  "Cloudflare Worker": { example: "worker", drive: askWorker },
   "a page without a bundler": {
     example: "html",
     async drive({ folder, ...given }) {
@@ -109,6 +129,56 @@ async function withVite(given, command, script) {
   );
 }
 
+const nextOf = (folder) => path.join(folder, "node_modules/next/dist/bin/next");
+
+async function configureNext({ folder, backend }) {
+  const { url, publishableKey, secretKey } = backend;
+  const names = {
+    NEXT_PUBLIC_SUPABASE_URL: url,
+    NEXT_PUBLIC_SUPABASE_KEY: publishableKey,
+    SUPABASE_SECRET_KEY: secretKey,
+  };
+  const lines = Object.entries(names).map(([name, value]) => `${name}=${value}\n`);
+  await writeFile(path.join(folder, ".env.local"), lines.join(""));
+  return { ...usualEnv(), NEXT_TELEMETRY_DISABLED: "1" };
+}
+
+/** Sends one image from the page, and one by the server. */
+async function withNext(given, command) {
+  const { folder, backend, user } = given;
+  const env = await configureNext(given);
+  const args = (port) => [command, "--port", String(port), "--hostname", "127.0.0.1"];
+  await served({ folder, program: nextOf(folder), args, env, ready: "Ready in" }, (url) =>
+    sendInPage(url, given, async (page) => {
+      await fillIn(page, "sent by the server", "By the server");
+      await page.getByRole("img", { name: "sent by the server" }).waitFor();
+      assert.equal((await rowsOf(backend, user)).length, 2);
+    }),
+  );
+}
+
+/** Asks the Worker as its README does, by a user, by nobody, and with what is no image. */
+async function askWorker({ folder, backend, user }) {
+  const wrangler = path.join(folder, "node_modules/wrangler/bin/wrangler.js");
+  const env = { ...usualEnv(), WRANGLER_SEND_METRICS: "false", CI: "true", NO_COLOR: "1" };
+  await run(process.execPath, [wrangler, "deploy", "--dry-run", "--outdir=dist"], { cwd: folder, env });
+  const variables = `SUPABASE_URL=${backend.url}\nSUPABASE_SECRET_KEY=${backend.secretKey}\n`;
+  await writeFile(path.join(folder, ".dev.vars"), variables);
+  const args = (port) => ["dev", "--ip=127.0.0.1", `--port=${port}`, "--inspector-port=0"];
+  await served({ folder, program: wrangler, args, env, ready: "Ready on" }, async (url) => {
+    const post = (body, headers = {}) => fetch(`${url}/images?prompt=a+lighthouse`, { method: "POST", body, headers });
+    const authorization = `Bearer ${user.accessToken}`;
+    const image = await readFile(IMAGE);
+    assert.equal((await post(image)).status, 401);
+    assert.equal((await post("no image", { authorization })).status, 400);
+    const answer = await post(image, { authorization });
+    const { url: link } = await answer.json();
+    assert.equal(answer.status, 201);
+    assert.deepEqual(Buffer.from(await (await fetch(link)).arrayBuffer()), image);
+  });
+  await verify(backend, user);
+}
+
 const configOf = ({ url, publishableKey }) =>
   `export const url = ${JSON.stringify(url)};\nexport const apiKey = ${JSON.stringify(publishableKey)};\n`;
 
@@ -117,6 +187,8 @@ async function sendInPage(url, { browser, backend, user }, act = async () => {})
   const context = await browser.newContext();
   try {
     const page = await context.newPage();
+    // A dev server builds the page when it is asked for it.
+    page.setDefaultTimeout(LIMIT_MS);
     const complaints = [];
     page.on("pageerror", (error) => complaints.push(error.message));
     await page.goto(url);
@@ -134,10 +206,10 @@ async function sendInPage(url, { browser, backend, user }, act = async () => {})
   await verify(backend, user);
 }
 
-async function fillIn(page, prompt) {
+async function fillIn(page, prompt, button = "Send") {
   await page.getByLabel("Image").setInputFiles(IMAGE);
   await page.getByLabel("Prompt").fill(prompt);
-  await page.getByRole("button", { name: "Send" }).click();
+  await page.getByRole("button", { name: button }).click();
 }
 
 const rowsOf = (backend, user) =>
@@ -156,6 +228,12 @@ async function verify(backend, user) {
   }
 }
 
+/** Without what Vite sets for all of this process. */
+function usualEnv() {
+  const { NODE_ENV: _, ...usual } = process.env;
+  return usual;
+}
+
 async function onSite(folder, use) {
   const site = await startSite({ "/": folder });
   try {
@@ -169,13 +247,11 @@ async function onSite(folder, use) {
  * A server of the example's, from when it says that it is ready until `use` is over.
  * @param {string} ready what it says then
  */
-export async function served({ folder, program, args, env, ready }, use) {
+export async function served({ folder, program, args, env = usualEnv(), ready }, use) {
   const port = await freePort();
-  // Not Vite's, which sets NODE_ENV for all of this process.
-  const { NODE_ENV: _, ...usual } = process.env;
   const child = spawn(process.execPath, [program, ...args(port)], {
     cwd: folder,
-    env: { ...usual, ...env },
+    env,
     detached: true,
     stdio: ["ignore", "pipe", "pipe"],
   });
@@ -187,7 +263,7 @@ export async function served({ folder, program, args, env, ready }, use) {
     });
   }
   try {
-    await until(() => said.includes(ready), `"${ready}" of ${path.basename(program)}`, 240_000).catch((cause) => {
+    await until(() => said.includes(ready), `"${ready}" of ${path.basename(program)}`, LIMIT_MS).catch((cause) => {
       throw new Error(said, { cause });
     });
     await use(`http://127.0.0.1:${port}`);
