@@ -1,8 +1,10 @@
 //! Options or the environment become a checked [`Config`].
 
+use serde::Deserialize;
+
 use crate::error::{Code, Error, Stage};
 use crate::image::path;
-use crate::json::Json;
+use crate::json::{Json, from_one};
 use crate::text::{canonical_id, contains, has_bearer, is_header_safe, jwt_claims};
 use crate::wire::retry::Policy;
 
@@ -25,7 +27,8 @@ const TABLE: &str = "images";
 const PIECE: f64 = 6.0 * 1024.0 * 1024.0;
 
 /// Options as they come, types checked; `None` for what was left out.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 #[allow(missing_docs)]
 pub struct Options {
     pub url: Option<String>,
@@ -38,15 +41,32 @@ pub struct Options {
     pub max_retries: Option<i32>,
     pub initial_backoff_ms: Option<u32>,
     pub max_backoff_ms: Option<u32>,
+    #[serde(deserialize_with = "from_one")]
     pub timeout_ms: Option<u32>,
     pub cache_control: Option<String>,
     pub require_image: bool,
+    #[serde(deserialize_with = "from_one")]
     pub resumable_from: Option<f64>,
+    #[serde(deserialize_with = "from_one")]
     pub chunk_size: Option<f64>,
+    #[serde(rename = "dangerouslyAllowSecretKeyInBrowser")]
     pub allow_secret_key_in_browser: bool,
     /// Whether `url` is the Worker's, which has the key.
+    #[serde(skip)]
     pub relay: bool,
 }
+
+/// What a relay is not told: the Worker knows it.
+pub const NOT_OF_A_RELAY: [&str; 8] = [
+    "apiKey",
+    "bucket",
+    "schema",
+    "table",
+    "pathPrefix",
+    "cacheControl",
+    "requireImage",
+    "dangerouslyAllowSecretKeyInBrowser",
+];
 
 /// A checked configuration.
 #[derive(Clone)]
@@ -266,6 +286,12 @@ mod tests {
 
     fn fault(options: Options) -> Option<String> {
         Config::new(options, false).err().and_then(|error| error.field.clone())
+    }
+
+    #[test]
+    fn what_a_relay_is_not_told_is_an_option_of_a_sink() {
+        let names = crate::json::names_of::<Options>();
+        assert!(NOT_OF_A_RELAY.iter().all(|name| names.contains(name)), "{names:?}");
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! JSON as far as it is needed: the host parses the servers' answers, and rows are written here, so that numbers stand in
 //! them with all their digits.
 
+mod hint;
+mod read;
 mod write;
 
 use serde::Serializer;
 
+pub use read::{Fault, from_one, names_of, number_text};
 pub use write::to_text;
 
 /// What [`raw`] writes is known by this name.
@@ -18,13 +21,20 @@ pub fn raw<S: Serializer>(text: &Option<impl AsRef<str>>, to: S) -> Result<S::Ok
     }
 }
 
-/// A JSON value that the host has parsed.
+/// A value of the host's: JSON that it has parsed, or what a caller passed.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub enum Json {
     Null,
     Bool(bool),
+    /// In an answer any number; of a caller's those that are whole and exact.
     Number(f64),
+    /// Another number of a caller's, and the text that the host writes it as: printing one here is 8 kB of code.
+    Decimal(f64, String),
+    /// A bigint.
+    Integer(i128),
+    /// A function or another object of the host's, which is no JSON.
+    Foreign,
     Text(String),
     Array(Vec<Json>),
     Object(Vec<(String, Json)>),

@@ -4,6 +4,7 @@ use imagen_cloud::config::{Config, Options};
 use imagen_cloud::error::Code;
 use imagen_cloud::image::header::read_header;
 use imagen_cloud::image::meta::{Found, SyncRequest};
+use imagen_cloud::image::row::ImageMeta;
 use imagen_cloud::wire::http::Payload;
 use imagen_cloud::wire::object;
 use imagen_cloud::wire::tus::Upload;
@@ -26,22 +27,24 @@ pub fn holds(input: &[u8]) {
     };
     let Ok(config) = Config::new(options, false) else { return };
     let request = SyncRequest {
-        date,
-        slug,
-        seed: number(),
+        meta: ImageMeta {
+            date,
+            slug,
+            seed: number(),
+            ext,
+            mime_type,
+            prompt,
+            backend,
+            model: String::new(),
+            steps: number().unsigned_abs() as u32 >> 1,
+            width: number().unsigned_abs() as u32 >> 1,
+            height: number().unsigned_abs() as u32 >> 1,
+            latency_ms: 0,
+            cost_usd_estimate: None,
+            sidecar: None,
+            image_id: Some(image_id.clone()).filter(|id| !id.is_empty()),
+        },
         image: (),
-        ext,
-        mime_type,
-        prompt,
-        backend,
-        model: String::new(),
-        steps: number().unsigned_abs() as u32 >> 1,
-        width: number().unsigned_abs() as u32 >> 1,
-        height: number().unsigned_abs() as u32 >> 1,
-        latency_ms: 0,
-        cost_usd_estimate: None,
-        sidecar: None,
-        image_id: Some(image_id.clone()).filter(|id| !id.is_empty()),
     };
     let checked = request.check(&config);
     let found = Found { size: image_bytes.len() as f64, header: read_header(image_bytes), own_type: None };

@@ -7,7 +7,7 @@ mod read;
 use core::cell::Cell;
 use std::rc::Rc;
 
-use js_sys::{Array, Promise};
+use js_sys::{Array, Function, Promise};
 use serde::Serialize;
 use serde_wasm_bindgen::Serializer;
 use wasm_bindgen::prelude::*;
@@ -205,13 +205,13 @@ fn start_sync_many(client: Rc<Client<Host>>, requests: &JsValue, options: &JsVal
     let read = || Ok((read::list(requests, "requests")?, read::many_options(options)?));
     match read() {
         Err(error) => refuse(error),
-        Ok((requests, (concurrency, options))) => {
+        Ok((requests, options)) => {
             let call = call(&options, FRAME_MS);
             make_room(requests.length());
             let requests = requests.iter().map(|request| read_request(&request, &call, &options)).collect();
             promise(Box::pin(async move {
                 let stopped = Box::pin(stop_of(&call, &options));
-                let outcomes = client.sync_many(requests, concurrency, &call, stopped).await;
+                let outcomes = client.sync_many(requests, options.concurrency(), &call, stopped).await;
                 if let Some(Err(error)) =
                     outcomes.iter().find(|outcome| outcome.as_ref().is_err_and(error::is_called_off))
                 {
@@ -253,7 +253,8 @@ fn start_signed_url(client: Connected, path: &JsValue, ttl_seconds: &JsValue, op
     let read = || Ok((client?, read::sign_request(path, ttl_seconds)?, read::sign_options(options)?));
     match read() {
         Err(error) => refuse(error),
-        Ok((client, (path, ttl_seconds), (download, options))) => {
+        Ok((client, (path, ttl_seconds), options)) => {
+            let download = options.download.clone();
             let call = call(&options, 0.0);
             let running = call.clone();
             let work = async move {
@@ -280,7 +281,8 @@ fn start_signed_urls(client: Rc<Client<Host>>, paths: &JsValue, ttl_seconds: &Js
     match read() {
         Err(error) => refuse(error),
         // They stay on JavaScript's side, paths and URLs, until it is their turn.
-        Ok((paths, ttl_seconds, (download, options))) => {
+        Ok((paths, ttl_seconds, options)) => {
+            let download = options.download.clone();
             let call = call(&options, 0.0);
             let running = call.clone();
             let work = async move {
@@ -361,10 +363,10 @@ fn refuse(error: Error) -> Promise {
     Promise::reject(&error::to_js(error))
 }
 
-/// The caller's callbacks, each `undefined` where it is not given.
+/// The caller's callbacks.
 struct Callbacks {
-    on_progress: JsValue,
-    on_retry: JsValue,
+    on_progress: Option<Function>,
+    on_retry: Option<Function>,
     /// What lies between two events of one stage at least. A host's own events of one request are paced already.
     pace_ms: f64,
     /// The last event: its stage and when it was.
@@ -383,15 +385,21 @@ impl Observer for Callbacks {
             return;
         }
         self.told.set(Some((progress.stage, now_ms)));
-        js::tell(&self.on_progress, to_js(&progress));
+        tell(self.on_progress.as_ref(), &progress);
     }
 
     fn watches(&self) -> bool {
-        self.on_progress.is_function()
+        self.on_progress.is_some()
     }
 
     fn retrying(&self, retrying: Retrying) {
-        js::tell(&self.on_retry, to_js(&retrying));
+        tell(self.on_retry.as_ref(), &retrying);
+    }
+}
+
+fn tell(callback: Option<&Function>, event: &impl Serialize) {
+    if let Some(callback) = callback {
+        js::tell(callback, to_js(event));
     }
 }
 

@@ -1,40 +1,30 @@
-//! JavaScript values become plain structs. `read.js` reads and checks them, and gives plain objects of checked fields.
+//! JavaScript values become plain structs: `read.js` takes each field once, and serde reads what was taken.
 
-use js_sys::{Array, Function};
+use js_sys::{Array, Function, Number};
+use serde::Deserialize;
+use serde::de::{self, Deserializer, Visitor};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
 
-use crate::config::Options;
+use crate::config::{NOT_OF_A_RELAY, Options};
 use crate::error::Error;
 use crate::host::js;
 use crate::host::web::{Host, HostBytes};
 use crate::image::meta::{Prepared, SyncRequest};
+use crate::image::row::ImageMeta;
+use crate::json::{Fault, Json, from_one, names_of};
 use crate::outbox::job::Limits;
 
 #[wasm_bindgen(module = "/src/api/read.js")]
 extern "C" {
-    #[wasm_bindgen(js_name = options)]
-    fn read_options(given: &JsValue) -> JsValue;
-    #[wasm_bindgen(js_name = relayOptions)]
-    fn read_relay_options(given: &JsValue) -> JsValue;
-    #[wasm_bindgen(js_name = syncRequest)]
-    fn read_sync_request(given: &JsValue) -> JsValue;
-    #[wasm_bindgen(js_name = prepared)]
-    fn read_prepared(given: &JsValue) -> JsValue;
-    #[wasm_bindgen(js_name = signRequest)]
-    fn read_sign_request(storage_path: &JsValue, ttl_seconds: &JsValue) -> JsValue;
-    #[wasm_bindgen(js_name = signOptions)]
-    fn read_sign_options(given: &JsValue) -> JsValue;
-    #[wasm_bindgen(js_name = syncOptions)]
-    fn read_sync_options(given: &JsValue) -> JsValue;
-    #[wasm_bindgen(js_name = manyOptions)]
-    fn read_many_options(given: &JsValue) -> JsValue;
-    #[wasm_bindgen(js_name = envOptions)]
-    fn read_env_options(given: &JsValue) -> JsValue;
+    /// The values of the names, or a fault.
+    fn take(given: &JsValue, what: &str, names: &str) -> JsValue;
+    /// The members of an array, or a fault.
     #[wasm_bindgen(js_name = list)]
-    fn read_list(given: &JsValue, name: &str) -> JsValue;
-    #[wasm_bindgen(js_name = outboxOptions)]
-    fn read_outbox_options(given: &JsValue) -> JsValue;
+    fn take_list(given: &JsValue, name: &str) -> JsValue;
+    /// What is wrong with a text.
+    #[wasm_bindgen(js_name = problemOf)]
+    fn problem_of(text: &JsValue) -> Option<String>;
 }
 
 /// What an outbox holds when nothing else is said: 1 GiB.
@@ -43,39 +33,79 @@ const DEFAULT_MAX_BYTES: f64 = 1_073_741_824.0;
 const MAX_UPLOADS: u32 = 100;
 /// More jobs at once than browsers open connections for.
 const MAX_CONCURRENCY: u32 = 16;
+/// What a signed URL is valid for when nothing else is said.
+const DEFAULT_TTL_SECONDS: u32 = 3600;
+/// Up to here a number is exact.
+const MAX_EXACT: f64 = 9_007_199_254_740_991.0;
 
-/// What goes with one call; `undefined` for what is not given.
+/// What goes with one call.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub(super) struct CallOptions {
-    pub(super) signal: JsValue,
     pub(super) deadline_ms: Option<u32>,
-    pub(super) on_progress: JsValue,
-    pub(super) on_retry: JsValue,
+    #[serde(deserialize_with = "download")]
+    pub(super) download: Option<String>,
+    #[serde(deserialize_with = "from_one")]
+    concurrency: Option<u32>,
+    /// These stay JavaScript's; `undefined` where they are not given.
+    #[serde(skip)]
+    pub(super) signal: JsValue,
+    #[serde(skip)]
+    pub(super) on_progress: Option<Function>,
+    #[serde(skip)]
+    pub(super) on_retry: Option<Function>,
+}
+
+/// How an environment is read.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct EnvOptions {
+    required: bool,
+}
+
+/// The options of an outbox; `pkg/outbox.js` knows what to do with some of them.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct OutboxOptions {
+    #[serde(deserialize_with = "from_one")]
+    concurrency: Option<u32>,
+    #[serde(deserialize_with = "from_one")]
+    max_jobs: Option<u32>,
+    max_bytes: Option<f64>,
+    #[serde(rename = "automatic")]
+    _automatic: bool,
+}
+
+/// The name to save under: an empty one is the object's own. Nothing if it is not to be saved.
+fn download<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    struct Name;
+    impl Visitor<'_> for Name {
+        type Value = Option<String>;
+
+        fn expecting(&self, to: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+            to.write_str("true, false or a string")
+        }
+
+        fn visit_bool<E>(self, is_wanted: bool) -> Result<Option<String>, E> {
+            Ok(is_wanted.then(String::new))
+        }
+
+        fn visit_str<E: de::Error>(self, name: &str) -> Result<Option<String>, E> {
+            Ok(Some(name.to_owned()))
+        }
+    }
+    from.deserialize_any(Name)
 }
 
 /// The options of a sink, or of a relay.
 pub(super) fn options(given: &JsValue, relay: bool) -> Result<(Options, Host), Error> {
-    let read = if relay { read_relay_options(given) } else { read_options(given) };
-    let fields = Fields::new(read, Error::option)?;
-    let options = Options {
-        url: fields.text("url"),
-        api_key: fields.text("apiKey"),
-        owner_user_id: fields.text("ownerUserId"),
-        bucket: fields.text("bucket"),
-        schema: fields.text("schema"),
-        table: fields.text("table"),
-        path_prefix: fields.text("pathPrefix"),
-        max_retries: fields.number("maxRetries").map(|number| number as i32),
-        initial_backoff_ms: fields.count("initialBackoffMs"),
-        max_backoff_ms: fields.count("maxBackoffMs"),
-        timeout_ms: fields.count("timeoutMs"),
-        cache_control: fields.text("cacheControl"),
-        require_image: fields.value("requireImage").is_truthy(),
-        resumable_from: fields.number("resumableFrom"),
-        chunk_size: fields.number("chunkSize"),
-        allow_secret_key_in_browser: fields.value("dangerouslyAllowSecretKeyInBrowser").is_truthy(),
-        relay,
-    };
-    Ok((options, Host { fetch: fields.function("fetch"), access_token: fields.function("accessToken") }))
+    let without: &[&str] = if relay { &NOT_OF_A_RELAY } else { &[] };
+    let taken = Taken::new::<Options>(given, "options", &["accessToken", "fetch"], without, Error::option)?;
+    let host = Host { fetch: taken.function("fetch")?, access_token: taken.function("accessToken")? };
+    if relay && host.access_token.is_none() {
+        return Err(Error::option("accessToken", "is missing"));
+    }
+    Ok((Options { relay, ..taken.read()? }, host))
 }
 
 /// One variable of an environment; anything but a text counts as not set.
@@ -85,139 +115,209 @@ pub(super) fn env(env: &JsValue, name: &str) -> Option<String> {
 
 /// How an environment is read: whether it must have a URL and a key.
 pub(super) fn env_options(given: &JsValue) -> Result<bool, Error> {
-    Fields::new(read_env_options(given), Error::option).map(|fields| fields.value("required").is_truthy())
+    let options: EnvOptions = Taken::new::<EnvOptions>(&or_none(given), "options", &[], &[], Error::option)?.read()?;
+    Ok(options.required)
 }
 
 /// The request to sync an image.
 pub(super) fn sync_request(given: &JsValue) -> Result<SyncRequest<HostBytes>, Error> {
-    request(given, image)
+    let (meta, given) = request(given)?;
+    Ok(SyncRequest { meta, image: image(&given)? })
 }
 
 /// The same where the image may be left out.
 pub(super) fn promised_request(given: &JsValue) -> Result<SyncRequest<Option<HostBytes>>, Error> {
-    request(given, |given| if given.is_undefined() { Ok(None) } else { image(given).map(Some) })
+    let (meta, given) = request(given)?;
+    let image = if given.is_undefined() { None } else { Some(image(&given)?) };
+    Ok(SyncRequest { meta, image })
 }
 
-/// An image in its place and its row, as they were prepared.
-pub(super) fn prepared(given: &JsValue) -> Result<Prepared, Error> {
-    let fields = Fields::new(read_prepared(given), Error::field)?;
-    let text = |name| fields.text(name).unwrap_or_default();
-    Ok(Prepared {
-        storage_path: text("storagePath"),
-        image_id: text("imageId"),
-        mime_type: text("mimeType"),
-        row: text("row"),
-    })
+/// What is said of an image, and what was given as its bytes.
+fn request(given: &JsValue) -> Result<(ImageMeta, JsValue), Error> {
+    let taken = Taken::new::<ImageMeta>(given, "request", &["image"], &[], Error::field)?;
+    let mut meta: ImageMeta = taken.read()?;
+    // A dot before an ending is what people write.
+    if meta.ext.starts_with('.') {
+        meta.ext.remove(0);
+    }
+    Ok((meta, taken.value("image")))
 }
 
 fn image(given: &JsValue) -> Result<HostBytes, Error> {
     HostBytes::new(given).map_err(|problem| Error::image(&problem))
 }
 
-fn request<B>(given: &JsValue, image: impl FnOnce(&JsValue) -> Result<B, Error>) -> Result<SyncRequest<B>, Error> {
-    let fields = Fields::new(read_sync_request(given), Error::field)?;
-    let image = image(&fields.value("image"))?;
-    let text = |name| fields.text(name).unwrap_or_default();
-    let count = |name| fields.count(name).unwrap_or_default();
-    Ok(SyncRequest {
-        date: text("date"),
-        slug: text("slug"),
-        seed: js::long(&fields.0, "seed"),
-        image,
-        ext: text("ext"),
-        mime_type: text("mimeType"),
-        prompt: text("prompt"),
-        backend: text("backend"),
-        model: text("model"),
-        steps: count("steps"),
-        width: count("width"),
-        height: count("height"),
-        latency_ms: count("latencyMs"),
-        cost_usd_estimate: fields.text("costUsdEstimate"),
-        sidecar: fields.text("sidecar"),
-        image_id: fields.text("imageId"),
-    })
+/// An image in its place and its row, as they were prepared.
+pub(super) fn prepared(given: &JsValue) -> Result<Prepared, Error> {
+    Taken::new::<Prepared>(given, "prepared", &[], &[], Error::field)?.read()
 }
 
 /// A storage path and the seconds that a URL for it shall work.
 pub(super) fn sign_request(storage_path: &JsValue, ttl_seconds: &JsValue) -> Result<(String, u32), Error> {
-    let fields = Fields::new(read_sign_request(storage_path, ttl_seconds), Error::field)?;
-    Ok((fields.text("storagePath").unwrap_or_default(), fields.count("ttlSeconds").unwrap_or_default()))
+    let at = |problem: &str| Error::field("storagePath", problem);
+    if storage_path.is_undefined() || storage_path.is_null() {
+        return Err(at("is missing"));
+    }
+    if let Some(problem) = problem_of(storage_path) {
+        return Err(at(&problem));
+    }
+    let path = storage_path.as_string().ok_or_else(|| at("must be a string"))?;
+    let seconds = Option::<i32>::deserialize(&tree(ttl_seconds));
+    let seconds = seconds.map_err(|fault| Error::field("ttlSeconds", &fault.problem))?;
+    Ok((path, seconds.filter(|seconds| *seconds > 0).map_or(DEFAULT_TTL_SECONDS, i32::unsigned_abs)))
 }
 
-/// The options of a call that signs; the first is the name to save the image under, if it is to be saved.
-pub(super) fn sign_options(given: &JsValue) -> Result<(Option<String>, CallOptions), Error> {
-    let fields = Fields::new(read_sign_options(given), Error::option)?;
-    Ok((fields.text("download"), CallOptions::new(fields)))
+/// The options of a call that signs.
+pub(super) fn sign_options(given: &JsValue) -> Result<CallOptions, Error> {
+    CallOptions::read(given, &["onProgress", "concurrency"])
 }
 
 /// The options of a call that sends an image.
 pub(super) fn sync_options(given: &JsValue) -> Result<CallOptions, Error> {
-    Fields::new(read_sync_options(given), Error::option).map(CallOptions::new)
+    CallOptions::read(given, &["download", "concurrency"])
 }
 
-/// The options of a call that sends many images; the first is how many at once.
-pub(super) fn many_options(given: &JsValue) -> Result<(u32, CallOptions), Error> {
-    let fields = Fields::new(read_many_options(given), Error::option)?;
-    Ok((fields.count("concurrency").unwrap_or(6).min(MAX_UPLOADS), CallOptions::new(fields)))
+/// The options of a call that sends many images.
+pub(super) fn many_options(given: &JsValue) -> Result<CallOptions, Error> {
+    CallOptions::read(given, &["download"])
+}
+
+impl CallOptions {
+    /// Some of them are of no use to some calls.
+    fn read(given: &JsValue, without: &[&str]) -> Result<Self, Error> {
+        let handles = ["signal", "onProgress", "onRetry"];
+        let taken = Taken::new::<Self>(&or_none(given), "call options", &handles, without, Error::option)?;
+        let signal = taken.value("signal");
+        let is_signal =
+            js::value(&signal, "aborted").as_bool().is_some() && js::value(&signal, "addEventListener").is_function();
+        if !signal.is_undefined() && !is_signal {
+            return Err(Error::option("signal", "must be an AbortSignal"));
+        }
+        let (on_progress, on_retry) = (taken.function("onProgress")?, taken.function("onRetry")?);
+        Ok(Self { signal, on_progress, on_retry, ..taken.read()? })
+    }
+
+    /// How many images at once.
+    pub(super) fn concurrency(&self) -> u32 {
+        self.concurrency.unwrap_or(6).min(MAX_UPLOADS)
+    }
 }
 
 /// An array of anything.
 pub(super) fn list(given: &JsValue, name: &str) -> Result<Array, Error> {
-    Fields::new(read_list(given, name), Error::field).map(|fields| fields.0.unchecked_into())
+    sound(take_list(given, name), &[], Error::field)
 }
 
-impl CallOptions {
-    fn new(fields: Fields) -> Self {
-        Self {
-            signal: fields.value("signal"),
-            deadline_ms: fields.count("deadlineMs"),
-            on_progress: fields.value("onProgress"),
-            on_retry: fields.value("onRetry"),
-        }
-    }
-}
-
-/// The options of an outbox that the courier needs; `pkg/outbox.js` reads the others.
+/// The options of an outbox that the courier needs.
 pub(super) fn outbox_options(given: &JsValue) -> Result<Limits, Error> {
-    let fields = Fields::new(read_outbox_options(given), Error::option)?;
+    let taken = Taken::new::<OutboxOptions>(given, "outbox options", &["serviceWorker"], &[], Error::option)?;
+    let options: OutboxOptions = taken.read()?;
+    let max_bytes = options.max_bytes.unwrap_or(DEFAULT_MAX_BYTES);
+    if max_bytes.is_nan() || max_bytes < 1.0 {
+        return Err(Error::option("maxBytes", "must be a number, 1 or more"));
+    }
     Ok(Limits {
-        concurrency: fields.count("concurrency").unwrap_or(3).min(MAX_CONCURRENCY),
-        max_jobs: fields.count("maxJobs").unwrap_or(1000),
-        max_bytes: fields.number("maxBytes").unwrap_or(DEFAULT_MAX_BYTES),
+        concurrency: options.concurrency.unwrap_or(3).min(MAX_CONCURRENCY),
+        max_jobs: options.max_jobs.unwrap_or(1000),
+        max_bytes,
     })
 }
 
-/// Checked fields.
-struct Fields(JsValue);
+/// An object of nothing where nothing is given.
+fn or_none(given: &JsValue) -> JsValue {
+    if given.is_undefined() || given.is_null() { js_sys::Object::new().into() } else { given.clone() }
+}
 
-impl Fields {
-    /// The error is `fault` of the field that `read.js` found fault with.
-    fn new(read: JsValue, fault: fn(&str, &str) -> Error) -> Result<Self, Error> {
-        match js::text(&read, "problem") {
-            Some(problem) => Err(fault(&js::text(&read, "field").unwrap_or_default(), &problem)),
-            None => Ok(Self(read)),
+type FaultOf = fn(&str, &str) -> Error;
+
+/// The fields of an object that a caller passed, each taken once.
+struct Taken {
+    names: Vec<&'static str>,
+    values: Array,
+    fault: FaultOf,
+}
+
+impl Taken {
+    /// Knows the fields of `T` and `handles`, which stay JavaScript's, but not those in `without`.
+    fn new<'de, T: Deserialize<'de>>(
+        given: &JsValue,
+        what: &str,
+        handles: &[&'static str],
+        without: &[&str],
+        fault: FaultOf,
+    ) -> Result<Self, Error> {
+        Self::of(given, what, [names_of::<T>(), handles].concat(), without, fault)
+    }
+
+    fn of(
+        given: &JsValue,
+        what: &str,
+        mut names: Vec<&'static str>,
+        without: &[&str],
+        fault: FaultOf,
+    ) -> Result<Self, Error> {
+        names.retain(|name| !without.contains(name));
+        let values = sound(take(given, what, &names.join(",")), &names, fault)?;
+        Ok(Self { names, values, fault })
+    }
+
+    /// `undefined` where it is not given.
+    fn value(&self, name: &str) -> JsValue {
+        match self.names.iter().position(|known| *known == name) {
+            Some(at) => self.values.get(at as u32),
+            None => JsValue::UNDEFINED,
         }
     }
 
-    /// The value; `undefined` when it is not given.
-    fn value(&self, name: &str) -> JsValue {
-        js::value(&self.0, name)
+    fn function(&self, name: &str) -> Result<Option<Function>, Error> {
+        match self.value(name) {
+            none if none.is_undefined() => Ok(None),
+            given => given.dyn_into().map(Some).map_err(|_| (self.fault)(name, "must be a function")),
+        }
     }
 
-    fn text(&self, name: &str) -> Option<String> {
-        js::text(&self.0, name)
+    fn read<T: de::DeserializeOwned>(&self) -> Result<T, Error> {
+        let object = self.tree(names_of::<T>());
+        T::deserialize(&object).map_err(|Fault { field, problem }| (self.fault)(&field, &problem))
     }
 
-    fn number(&self, name: &str) -> Option<f64> {
-        js::number(&self.0, name)
+    fn tree(&self, names: &[&str]) -> Json {
+        let given = self.names.iter().zip(self.values.iter());
+        let given = given.filter(|(name, value)| !value.is_undefined() && names.contains(name));
+        Json::Object(given.map(|(name, value)| ((*name).to_owned(), tree(&value))).collect())
     }
+}
 
-    fn function(&self, name: &str) -> Option<Function> {
-        self.value(name).dyn_into().ok()
-    }
+/// The list that `read.js` gives, or what it found fault with.
+fn sound(taken: JsValue, known: &[&str], fault: FaultOf) -> Result<Array, Error> {
+    taken.dyn_into::<Array>().map_err(|found| {
+        let field = js::text(&found, "field").unwrap_or_default();
+        let problem = js::text(&found, "problem").unwrap_or_else(|| Fault::unknown(&field, known).problem);
+        fault(&field, &problem)
+    })
+}
 
-    fn count(&self, name: &str) -> Option<u32> {
-        self.number(name).map(|number| number as u32)
+/// A value of one field.
+fn tree(value: &JsValue) -> Json {
+    if let Some(text) = value.as_string() {
+        Json::Text(text)
+    } else if let Some(number) = value.as_f64() {
+        match number.fract() == 0.0 && number.abs() <= MAX_EXACT {
+            true => Json::Number(number),
+            false => Json::Decimal(number, written(value)),
+        }
+    } else if let Some(flag) = value.as_bool() {
+        Json::Bool(flag)
+    } else if value.is_null() || value.is_undefined() {
+        Json::Null
+    } else if value.is_bigint() {
+        Json::Integer(i128::try_from(value.clone()).unwrap_or(i128::MAX))
+    } else {
+        Json::Foreign
     }
+}
+
+/// A number as the host writes it.
+fn written(number: &JsValue) -> String {
+    number.unchecked_ref::<Number>().to_string_with_radix(10).map(String::from).unwrap_or_default()
 }

@@ -1,41 +1,41 @@
 //! A request to sync one image becomes a checked [`Shipment`].
 
-use serde::Serialize;
-use sha2::{Digest, Sha256};
+use core::ops::{Deref, DerefMut};
+
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::config::Config;
 use crate::error::Error;
 use crate::image::header::{Format, Header};
 use crate::image::path::StoragePath;
-use crate::json::{Json, ObjectText};
+use crate::image::row::{ImageMeta, check_length};
+use crate::json::{Json, to_text};
 use crate::limits;
 use crate::text::{canonical_id, is_header_safe, name};
 
 const IMAGE_ID: &str = "imageId";
 
-/// A request as it comes, types and ranges checked. Empty texts and zeros count as left out, as in the seed.
+/// A request as it comes, types and ranges checked.
 #[derive(Clone, Debug, Default)]
 #[allow(missing_docs)]
 pub struct SyncRequest<B> {
-    pub date: String,
-    pub slug: String,
-    pub seed: i64,
+    pub meta: ImageMeta,
     pub image: B,
-    pub ext: String,
-    pub mime_type: String,
-    pub prompt: String,
-    pub backend: String,
-    pub model: String,
-    pub steps: u32,
-    pub width: u32,
-    pub height: u32,
-    pub latency_ms: u32,
-    /// A JSON number's text: the host writes it, so that it stands in the row as the host would write it.
-    pub cost_usd_estimate: Option<String>,
-    /// A JSON object's text.
-    pub sidecar: Option<String>,
-    pub image_id: Option<String>,
+}
+
+impl<B> Deref for SyncRequest<B> {
+    type Target = ImageMeta;
+
+    fn deref(&self) -> &ImageMeta {
+        &self.meta
+    }
+}
+
+impl<B> DerefMut for SyncRequest<B> {
+    fn deref_mut(&mut self) -> &mut ImageMeta {
+        &mut self.meta
+    }
 }
 
 /// What is found out about an image before it is sent.
@@ -58,12 +58,13 @@ impl Found {
 }
 
 /// What was fixed for an image that others bring to its place: what `prepare` gives and `insert` takes.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs)]
 pub struct Prepared {
     pub storage_path: String,
     pub image_id: String,
+    #[serde(default)]
     pub mime_type: String,
     /// A JSON object's text.
     pub row: String,
@@ -143,21 +144,6 @@ impl<B> SyncRequest<B> {
         Ok(())
     }
 
-    /// Refuses what is too long for the Worker or an outbox, see [`limits`].
-    pub fn check_limits(&self) -> Result<(), Error> {
-        for (field, text, most) in [
-            ("ext", self.ext.as_str(), limits::EXT),
-            ("mimeType", &self.mime_type, limits::MIME_TYPE),
-            ("model", &self.model, limits::MODEL),
-            ("backend", &self.backend, limits::BACKEND),
-            ("prompt", &self.prompt, limits::PROMPT),
-            ("sidecar", self.sidecar.as_deref().unwrap_or_default(), limits::SIDECAR),
-        ] {
-            check_length(field, text, most)?;
-        }
-        Ok(())
-    }
-
     /// Fixes path, id and row. `random` fills a new id.
     pub fn ship(self, config: &Config, found: &Found, random: Option<[u8; 16]>) -> Result<Shipment<B>, Error> {
         if found.size <= 0.0 {
@@ -181,8 +167,14 @@ impl<B> SyncRequest<B> {
             }
         };
         let measured = header.and_then(|header| header.size).unwrap_or_default();
-        let row = self.row(config, &storage_path, &image_id, measured);
-        let request = self.relayed(ext, &mime_type, &image_id);
+        let row = self.meta.row(&image_id, &config.owner_user_id, storage_path.as_str(), measured);
+        // As the caller would write it, with all that is known of the image: the Worker fixes the path just so.
+        let request = to_text(&ImageMeta {
+            image_id: Some(image_id.clone()),
+            ext: ext.to_owned(),
+            mime_type: mime_type.clone(),
+            ..self.meta
+        });
         if config.relay {
             check_length("request", &request, limits::REQUEST)?;
         }
@@ -217,93 +209,10 @@ impl<B> SyncRequest<B> {
         // The registered name, whatever way of writing it was declared: the bucket compares letter by letter.
         Ok(format.mime_type().to_owned())
     }
-
-    /// What the Worker is told: what is known of the image, as the caller would write it. It fixes the path just so.
-    fn relayed(&self, ext: &str, mime_type: &str, image_id: &str) -> String {
-        let mut request = ObjectText::default();
-        for (name, text) in [
-            (IMAGE_ID, image_id),
-            ("date", &self.date),
-            ("slug", &self.slug),
-            // JSON has no int64.
-            ("seed", &self.seed.to_string()),
-            ("ext", ext),
-            ("mimeType", mime_type),
-            ("prompt", &self.prompt),
-            ("backend", &self.backend),
-            ("model", &self.model),
-        ] {
-            request.text(name, text);
-        }
-        for (name, count) in
-            [("steps", self.steps), ("width", self.width), ("height", self.height), ("latencyMs", self.latency_ms)]
-        {
-            request.raw(name, &count.to_string());
-        }
-        for (name, json) in [("costUsdEstimate", &self.cost_usd_estimate), ("sidecar", &self.sidecar)] {
-            if let Some(json) = json {
-                request.raw(name, json);
-            }
-        }
-        request.finish()
-    }
-
-    fn row(&self, config: &Config, storage_path: &StoragePath, image_id: &str, measured: (u32, u32)) -> String {
-        let mut row = ObjectText::default();
-        row.text("id", image_id);
-        row.text("owner_user_id", &config.owner_user_id);
-        row.text("prompt", &self.prompt);
-        row.text("prompt_hash", &prompt_hash(&self.prompt));
-        row.text("backend", &self.backend);
-        row.text("storage_path", storage_path.as_str());
-        if !self.model.is_empty() {
-            row.text("model", &self.model);
-        }
-        let or_measured = |given: u32, measured: u32| if given == 0 { measured } else { given };
-        for (column, value) in [
-            ("seed", self.seed),
-            ("steps", self.steps.into()),
-            ("width", or_measured(self.width, measured.0).into()),
-            ("height", or_measured(self.height, measured.1).into()),
-            ("latency_ms", self.latency_ms.into()),
-        ] {
-            if value != 0 {
-                row.raw(column, &value.to_string());
-            }
-        }
-        if let Some(cost) = &self.cost_usd_estimate {
-            row.raw("cost_usd_estimate", cost);
-        }
-        if let Some(sidecar) = self.sidecar.as_deref().filter(|sidecar| *sidecar != "{}") {
-            row.raw("sidecar", sidecar);
-        }
-        row.finish()
-    }
-}
-
-/// Refuses a text that is too long for the Worker or an outbox.
-pub fn check_length(field: &str, text: &str, most: usize) -> Result<(), Error> {
-    if text.len() <= most {
-        return Ok(());
-    }
-    let problem =
-        format!("has {} bytes of UTF-8; {most} is the limit of the Worker and of an outbox. Shorten it", text.len());
-    Err(Error::field(field, &problem))
 }
 
 fn is_uuid(id: &str) -> bool {
     Uuid::try_parse(id).is_ok()
-}
-
-/// SHA-256 of the prompt in hexadecimal.
-fn prompt_hash(prompt: &str) -> String {
-    let mut hash = String::new();
-    for byte in Sha256::digest(prompt.as_bytes()) {
-        for digit in [byte >> 4, byte & 15] {
-            hash.push(char::from_digit(digit.into(), 16).unwrap_or_default());
-        }
-    }
-    hash
 }
 
 /// `type/subtype` and perhaps parameters, fit for a header.
@@ -343,12 +252,15 @@ mod tests {
 
     fn request() -> SyncRequest<()> {
         SyncRequest {
-            date: "2026-05-11".to_owned(),
-            slug: "lighthouse".to_owned(),
-            seed: 42,
-            prompt: "abc".to_owned(),
-            backend: "b".to_owned(),
-            image_id: Some(ID.to_owned()),
+            meta: ImageMeta {
+                date: "2026-05-11".to_owned(),
+                slug: "lighthouse".to_owned(),
+                seed: 42,
+                prompt: "abc".to_owned(),
+                backend: "b".to_owned(),
+                image_id: Some(ID.to_owned()),
+                ..ImageMeta::default()
+            },
             ..SyncRequest::default()
         }
     }
@@ -369,27 +281,32 @@ mod tests {
 
     #[test]
     fn a_row_holds_what_is_known_and_nothing_else() {
-        let bare = ship(SyncRequest { seed: 0, ..request() }, b"no image").unwrap();
+        let bare =
+            ship(SyncRequest { meta: ImageMeta { seed: 0, ..request().meta }, ..request() }, b"no image").unwrap();
         let wanted = format!(
             r#"{{"id":"{ID}","owner_user_id":"{OWNER}","prompt":"abc","prompt_hash":"{HASH_OF_ABC}","backend":"b","storage_path":"2026-05-11/lighthouse-0.png"}}"#
         );
         assert_eq!(bare.row, wanted);
         let full = SyncRequest {
-            seed: i64::MIN,
-            model: "m\"".to_owned(),
-            steps: 4,
-            width: 9,
-            height: 0,
-            latency_ms: 5,
-            cost_usd_estimate: Some("0".to_owned()),
-            sidecar: Some(r#"{"a":[1]}"#.to_owned()),
+            meta: ImageMeta {
+                seed: i64::MIN,
+                model: "m\"".to_owned(),
+                steps: 4,
+                width: 9,
+                height: 0,
+                latency_ms: 5,
+                cost_usd_estimate: Some("0".to_owned()),
+                sidecar: Some(r#"{"a":[1]}"#.to_owned()),
+                ..request().meta
+            },
             ..request()
         };
         let wanted = format!(
             r#"{{"id":"{ID}","owner_user_id":"{OWNER}","prompt":"abc","prompt_hash":"{HASH_OF_ABC}","backend":"b","storage_path":"2026-05-11/lighthouse--9223372036854775808.webp","model":"m\"","seed":-9223372036854775808,"steps":4,"width":9,"height":240,"latency_ms":5,"cost_usd_estimate":0,"sidecar":{{"a":[1]}}}}"#
         );
         assert_eq!(ship(full, WEBP).unwrap().row, wanted);
-        let empty_sidecar = SyncRequest { sidecar: Some("{}".to_owned()), ..request() };
+        let empty_sidecar =
+            SyncRequest { meta: ImageMeta { sidecar: Some("{}".to_owned()), ..request().meta }, ..request() };
         assert!(!ship(empty_sidecar, PNG).unwrap().row.contains("sidecar"));
     }
 
@@ -403,7 +320,10 @@ mod tests {
             ("", "IMAGE/webp;q=1", WEBP, ("webp", "image/webp")),
             ("", "image/svg+xml", b"<svg/>", ("png", "image/svg+xml")),
         ] {
-            let request = SyncRequest { ext: ext.to_owned(), mime_type: mime_type.to_owned(), ..request() };
+            let request = SyncRequest {
+                meta: ImageMeta { ext: ext.to_owned(), mime_type: mime_type.to_owned(), ..request().meta },
+                ..request()
+            };
             let shipment = ship(request, bytes).unwrap();
             let path = shipment.storage_path.as_str();
             assert_eq!((path.rsplit('.').next().unwrap(), shipment.mime_type.as_str()), wanted);
@@ -421,7 +341,8 @@ mod tests {
             ("heic", "", b"unknown", "image/png"),
             ("image/a\r\nb", "", b"unknown", "image/png"),
         ] {
-            let request = SyncRequest { mime_type: declared.to_owned(), ..request() };
+            let request =
+                SyncRequest { meta: ImageMeta { mime_type: declared.to_owned(), ..request().meta }, ..request() };
             let found = Found { own_type: Some(own.to_owned()), ..found(bytes) };
             assert_eq!(request.ship(&config(), &found, None).unwrap().mime_type, wanted, "{own:?}");
         }
@@ -429,7 +350,10 @@ mod tests {
 
     #[test]
     fn bytes_of_another_type_than_declared_are_refused() {
-        let declared = |mime_type: &str| SyncRequest { mime_type: mime_type.to_owned(), ..request() };
+        let declared = |mime_type: &str| SyncRequest {
+            meta: ImageMeta { mime_type: mime_type.to_owned(), ..request().meta },
+            ..request()
+        };
         assert_eq!(field_at_fault(ship(declared("image/jpeg"), PNG)).as_deref(), Some("image"));
         assert_eq!(field_at_fault(ship(declared("application/octet-stream"), WEBP)).as_deref(), Some("image"));
         assert!(ship(declared("image/png"), PNG).is_ok());
@@ -445,7 +369,9 @@ mod tests {
 
     #[test]
     fn a_size_that_is_given_counts_more_than_the_headers() {
-        let row = ship(SyncRequest { width: 1, height: 2, ..request() }, PNG).unwrap().row;
+        let row = ship(SyncRequest { meta: ImageMeta { width: 1, height: 2, ..request().meta }, ..request() }, PNG)
+            .unwrap()
+            .row;
         assert!(row.contains(r#""width":1,"height":2"#), "{row}");
         let row = ship(request(), PNG).unwrap().row;
         assert!(row.contains(r#""width":320,"height":240"#), "{row}");
@@ -454,9 +380,14 @@ mod tests {
     #[test]
     fn an_id_is_taken_in_any_form_or_made() {
         for id in [ID.to_uppercase(), ID.replace('-', ""), format!("urn:uuid:{ID}")] {
-            assert_eq!(ship(SyncRequest { image_id: Some(id), ..request() }, PNG).unwrap().image_id, ID);
+            assert_eq!(
+                ship(SyncRequest { meta: ImageMeta { image_id: Some(id), ..request().meta }, ..request() }, PNG)
+                    .unwrap()
+                    .image_id,
+                ID
+            );
         }
-        let without = || SyncRequest { image_id: None, ..request() };
+        let without = || SyncRequest { meta: ImageMeta { image_id: None, ..request().meta }, ..request() };
         let made = ship(without(), PNG).unwrap().image_id;
         assert_eq!(made, "07070707-0707-4707-8707-070707070707", "a version 4 UUID");
         let fault = field_at_fault(without().ship(&config(), &found(PNG), None));
@@ -467,12 +398,12 @@ mod tests {
     fn a_field_at_fault_is_named() {
         let text = str::to_owned;
         for (field, bad) in [
-            ("date", SyncRequest { date: String::new(), ..request() }),
-            ("slug", SyncRequest { slug: String::new(), ..request() }),
-            ("slug", SyncRequest { slug: text("../x"), ..request() }),
-            ("ext", SyncRequest { ext: text("a/b"), ..request() }),
-            ("imageId", SyncRequest { image_id: Some(text("x")), ..request() }),
-            ("mimeType", SyncRequest { mime_type: text("png"), ..request() }),
+            ("date", SyncRequest { meta: ImageMeta { date: String::new(), ..request().meta }, ..request() }),
+            ("slug", SyncRequest { meta: ImageMeta { slug: String::new(), ..request().meta }, ..request() }),
+            ("slug", SyncRequest { meta: ImageMeta { slug: text("../x"), ..request().meta }, ..request() }),
+            ("ext", SyncRequest { meta: ImageMeta { ext: text("a/b"), ..request().meta }, ..request() }),
+            ("imageId", SyncRequest { meta: ImageMeta { image_id: Some(text("x")), ..request().meta }, ..request() }),
+            ("mimeType", SyncRequest { meta: ImageMeta { mime_type: text("png"), ..request().meta }, ..request() }),
         ] {
             assert_eq!(field_at_fault(bad.check(&config())).as_deref(), Some(field), "{bad:?}");
         }
@@ -498,7 +429,9 @@ mod tests {
         for id in [OWNER.to_uppercase(), OWNER.replace('-', ""), format!("{{{OWNER}}}"), format!("urn:uuid:{OWNER}")] {
             let config = config_with(Options { owner_user_id: Some(id.clone()), ..Options::default() });
             assert_eq!(config.owner_user_id, OWNER, "{id}");
-            let shipment = SyncRequest { image_id: Some(id), ..request() }.ship(&config, &found(PNG), None).unwrap();
+            let shipment = SyncRequest { meta: ImageMeta { image_id: Some(id), ..request().meta }, ..request() }
+                .ship(&config, &found(PNG), None)
+                .unwrap();
             assert_eq!((shipment.image_id.as_str(), shipment.owner_user_id.as_str()), (OWNER, OWNER));
             assert!(shipment.row.contains(&format!(r#""owner_user_id":"{OWNER}""#)), "{}", shipment.row);
         }
@@ -509,11 +442,28 @@ mod tests {
         let relay = config_with(Options { relay: true, ..Options::default() });
         let of = |bytes: usize| "x".repeat(bytes);
         let cases = [
-            ("ext", limits::EXT, (|text| SyncRequest { ext: text, ..request() }) as fn(String) -> SyncRequest<()>),
-            ("model", limits::MODEL, |text| SyncRequest { model: text, ..request() }),
-            ("backend", limits::BACKEND, |text| SyncRequest { backend: text, ..request() }),
-            ("prompt", limits::PROMPT, |text| SyncRequest { prompt: text, ..request() }),
-            ("sidecar", limits::SIDECAR, |text| SyncRequest { sidecar: Some(text), ..request() }),
+            (
+                "ext",
+                limits::EXT,
+                (|text| SyncRequest { meta: ImageMeta { ext: text, ..request().meta }, ..request() })
+                    as fn(String) -> SyncRequest<()>,
+            ),
+            ("model", limits::MODEL, |text| SyncRequest {
+                meta: ImageMeta { model: text, ..request().meta },
+                ..request()
+            }),
+            ("backend", limits::BACKEND, |text| SyncRequest {
+                meta: ImageMeta { backend: text, ..request().meta },
+                ..request()
+            }),
+            ("prompt", limits::PROMPT, |text| SyncRequest {
+                meta: ImageMeta { prompt: text, ..request().meta },
+                ..request()
+            }),
+            ("sidecar", limits::SIDECAR, |text| SyncRequest {
+                meta: ImageMeta { sidecar: Some(text), ..request().meta },
+                ..request()
+            }),
         ];
         for (field, most, with) in cases {
             assert!(with(of(most)).check_limits().is_ok(), "{field}");
@@ -522,9 +472,10 @@ mod tests {
             assert!(long.is_none() || field == "ext", "without the Worker {field} is as free as the seed's: {long:?}");
         }
         let mime_type = format!("image/{}", of(limits::MIME_TYPE));
-        let typed = SyncRequest { mime_type, ..request() };
+        let typed = SyncRequest { meta: ImageMeta { mime_type, ..request().meta }, ..request() };
         assert_eq!(field_at_fault(typed.check(&relay)).as_deref(), Some("mimeType"));
-        let escaped = SyncRequest { prompt: "\u{1}".repeat(limits::PROMPT), ..request() };
+        let escaped =
+            SyncRequest { meta: ImageMeta { prompt: "\u{1}".repeat(limits::PROMPT), ..request().meta }, ..request() };
         let shipped = escaped.ship(&relay, &found(PNG), Some([7; 16]));
         assert_eq!(field_at_fault(shipped).as_deref(), Some("request"), "as JSON it is six times as long");
     }

@@ -3,3 +3,4 @@
 pub mod header;
 pub mod meta;
 pub mod path;
+pub mod row;

@@ -2,6 +2,7 @@
 
 mod relay;
 
+use crate::image::row::ImageMeta;
 use core::cell::Cell;
 use core::future::{pending, ready};
 use core::task::Poll;
@@ -234,14 +235,16 @@ fn bytes_of(number: usize, size: usize) -> Vec<u8> {
 
 fn request(number: usize, size: usize) -> SyncRequest<Image> {
     SyncRequest {
-        date: "2026-05-11".to_owned(),
-        slug: "picture".to_owned(),
-        seed: number as i64,
+        meta: ImageMeta {
+            date: "2026-05-11".to_owned(),
+            slug: "picture".to_owned(),
+            seed: number as i64,
+            prompt: "a picture".to_owned(),
+            backend: "test".to_owned(),
+            image_id: Some(id_of(number)),
+            ..ImageMeta::default()
+        },
         image: Rc::new(bytes_of(number, size)),
-        prompt: "a picture".to_owned(),
-        backend: "test".to_owned(),
-        image_id: Some(id_of(number)),
-        ..SyncRequest::default()
     }
 }
 
@@ -259,11 +262,26 @@ fn what_the_worker_or_storage_would_refuse_is_not_kept() {
     let outbox = open(&world, &shelf);
     let long = |bytes: usize| "x".repeat(bytes);
     for (field, bad) in [
-        ("slug", SyncRequest { slug: "Café 夜 100%".to_owned(), ..request(0, 10) }),
-        ("model", SyncRequest { model: long(256), ..request(0, 10) }),
-        ("prompt", SyncRequest { prompt: long(65_537), ..request(0, 10) }),
-        ("sidecar", SyncRequest { sidecar: Some(format!("{{\"a\":\"{}\"}}", long(131_072))), ..request(0, 10) }),
-        ("request", SyncRequest { prompt: "\u{1}".repeat(65_536), ..request(0, 10) }),
+        (
+            "slug",
+            SyncRequest {
+                meta: ImageMeta { slug: "Café 夜 100%".to_owned(), ..request(0, 10).meta },
+                ..request(0, 10)
+            },
+        ),
+        ("model", SyncRequest { meta: ImageMeta { model: long(256), ..request(0, 10).meta }, ..request(0, 10) }),
+        ("prompt", SyncRequest { meta: ImageMeta { prompt: long(65_537), ..request(0, 10).meta }, ..request(0, 10) }),
+        (
+            "sidecar",
+            SyncRequest {
+                meta: ImageMeta { sidecar: Some(format!("{{\"a\":\"{}\"}}", long(131_072))), ..request(0, 10).meta },
+                ..request(0, 10)
+            },
+        ),
+        (
+            "request",
+            SyncRequest { meta: ImageMeta { prompt: "\u{1}".repeat(65_536), ..request(0, 10).meta }, ..request(0, 10) },
+        ),
     ] {
         let error = world.run(outbox.enqueue(bad)).unwrap_err();
         assert_eq!((error.code, error.field.as_deref()), (Code::InvalidRequest, Some(field)));
@@ -983,8 +1001,9 @@ fn what_the_outbox_cant_take_is_refused_and_said_why() {
     let limits = Limits { concurrency: 1, max_jobs: 2, max_bytes: 100.0 };
     let (outbox, diary) = Setup { limits, ..SETUP }.open(&world, &shelf);
     enqueue(&world, &outbox, &[60]);
-    let same_id = SyncRequest { seed: 9, ..request(0, 10) };
-    let same_path = SyncRequest { image_id: Some(id_of(9)), ..request(0, 10) };
+    let same_id = SyncRequest { meta: ImageMeta { seed: 9, ..request(0, 10).meta }, ..request(0, 10) };
+    let same_path =
+        SyncRequest { meta: ImageMeta { image_id: Some(id_of(9)), ..request(0, 10).meta }, ..request(0, 10) };
     for (request, code, retryable) in
         [(same_id, Code::IdTaken, false), (same_path, Code::PathTaken, false), (request(1, 41), Code::OutboxFull, true)]
     {

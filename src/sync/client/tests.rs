@@ -10,6 +10,7 @@ mod uploads;
 pub(crate) mod worker;
 pub(crate) mod world;
 
+use crate::image::row::ImageMeta;
 use core::cell::{Cell, RefCell};
 use core::task::Poll;
 use std::rc::Rc;
@@ -49,14 +50,16 @@ fn image(bytes: &[u8]) -> Bytes {
 
 fn request() -> SyncRequest<Bytes> {
     SyncRequest {
-        date: "2026-05-11".to_owned(),
-        slug: "lighthouse".to_owned(),
-        seed: 42,
+        meta: ImageMeta {
+            date: "2026-05-11".to_owned(),
+            slug: "lighthouse".to_owned(),
+            seed: 42,
+            prompt: "a lighthouse at dusk".to_owned(),
+            backend: "test".to_owned(),
+            image_id: Some(IMAGE_ID.to_owned()),
+            ..ImageMeta::default()
+        },
         image: image(PNG),
-        prompt: "a lighthouse at dusk".to_owned(),
-        backend: "test".to_owned(),
-        image_id: Some(IMAGE_ID.to_owned()),
-        ..SyncRequest::default()
     }
 }
 
@@ -150,7 +153,12 @@ fn an_image_arrives_by_two_requests() {
 fn an_id_is_made_where_none_is_given_and_kept_for_all_attempts() {
     let world = World::new();
     world.plan(IN, &[fault("answer lost"), fault("cut before it arrives")]);
-    let result = sync(&world, &client(&world, options()), SyncRequest { image_id: None, ..request() }).unwrap();
+    let result = sync(
+        &world,
+        &client(&world, options()),
+        SyncRequest { meta: ImageMeta { image_id: None, ..request().meta }, ..request() },
+    )
+    .unwrap();
     assert_eq!(result.image_id, "01010101-0101-4101-8101-010101010101");
     assert_eq!(world.steps(), [UP, IN, IN, IN, BACK]);
     assert_delivered(&world, &result.image_id, PATH, PNG, &"a lost answer");
@@ -215,8 +223,11 @@ fn each_step_has_all_its_retries() {
 #[test]
 fn an_id_of_another_row_is_taken() {
     for (name, other) in [
-        ("another path", SyncRequest { seed: 43, ..request() }),
-        ("another date", SyncRequest { date: "2026-05-12".to_owned(), ..request() }),
+        ("another path", SyncRequest { meta: ImageMeta { seed: 43, ..request().meta }, ..request() }),
+        (
+            "another date",
+            SyncRequest { meta: ImageMeta { date: "2026-05-12".to_owned(), ..request().meta }, ..request() },
+        ),
     ] {
         let world = World::new();
         let client = client(&world, options());
@@ -263,7 +274,7 @@ fn the_same_image_synced_again_is_the_same_success() {
     for owner in [OWNER.to_owned(), OWNER.to_ascii_uppercase()] {
         let client = client(&world, Options { owner_user_id: Some(owner), ..options() });
         for id in [IMAGE_ID.to_owned(), IMAGE_ID.to_ascii_uppercase(), format!("{{{IMAGE_ID}}}")] {
-            let again = SyncRequest { image_id: Some(id), ..request() };
+            let again = SyncRequest { meta: ImageMeta { image_id: Some(id), ..request().meta }, ..request() };
             assert_eq!(sync(&world, &client, again).unwrap(), synced());
         }
     }

@@ -1,5 +1,6 @@
 //! Many images in one call, and many signed URLs.
 
+use crate::image::row::ImageMeta;
 use core::future::pending;
 
 use proptest::prelude::*;
@@ -25,11 +26,13 @@ fn bytes_of(number: usize) -> Vec<u8> {
 
 fn numbered(number: usize) -> SyncRequest<Bytes> {
     SyncRequest {
-        slug: "picture".to_owned(),
-        seed: number as i64,
+        meta: ImageMeta {
+            slug: "picture".to_owned(),
+            seed: number as i64,
+            image_id: Some(id_of(number)),
+            ..request().meta
+        },
         image: image(&bytes_of(number)),
-        image_id: Some(id_of(number)),
-        ..request()
     }
 }
 
@@ -119,10 +122,14 @@ fn five_poisoned_images_take_none_of_their_neighbours_down() {
     let world = World::new();
     let mut requests = all(100);
     requests[3] = Err(Error::field("seed", "is no number"));
-    requests[20] = Ok(SyncRequest { slug: "../up".to_owned(), ..numbered(20) });
+    requests[20] =
+        Ok(SyncRequest { meta: ImageMeta { slug: "../up".to_owned(), ..numbered(20).meta }, ..numbered(20) });
     requests[40] = Ok(SyncRequest { image: image(b"unreadable"), ..numbered(40) });
     for number in [60, 99] {
-        requests[number] = Ok(SyncRequest { slug: "refused-upload".to_owned(), ..numbered(number) });
+        requests[number] = Ok(SyncRequest {
+            meta: ImageMeta { slug: "refused-upload".to_owned(), ..numbered(number).meta },
+            ..numbered(number)
+        });
     }
     let outcomes = sync_many(&world, requests);
     let bad: Vec<(usize, Code)> = outcomes
@@ -153,7 +160,10 @@ fn rows_that_the_database_refuses_are_found_by_halving() {
         let world = World::new();
         let mut requests = all(100);
         for number in &bad {
-            requests[*number] = Ok(SyncRequest { prompt: "refused-row".to_owned(), ..numbered(*number) });
+            requests[*number] = Ok(SyncRequest {
+                meta: ImageMeta { prompt: "refused-row".to_owned(), ..numbered(*number).meta },
+                ..numbered(*number)
+            });
         }
         let outcomes = sync_many(&world, requests);
         assert_true(&world, &outcomes, &bad);
@@ -178,7 +188,10 @@ fn refused_rows_are_looked_for_side_by_side_and_singly_where_most_are_refused() 
         let is_bad = |number: usize| number * 7919 % 1000 < share;
         let mut requests = all(1000);
         for number in (0..1000).filter(|number| is_bad(*number)) {
-            requests[number] = Ok(SyncRequest { prompt: "refused-row".to_owned(), ..numbered(number) });
+            requests[number] = Ok(SyncRequest {
+                meta: ImageMeta { prompt: "refused-row".to_owned(), ..numbered(number).meta },
+                ..numbered(number)
+            });
         }
         let began = world.now_ms();
         let (outcomes, _) = sync_many_of(&world, &client(&world, options()), requests, 6);
@@ -207,7 +220,12 @@ fn rows_go_in_while_other_images_are_uploaded_and_few_are_kept() {
 fn rows_that_were_there_before_are_told_from_anothers() {
     let world = World::new();
     sync(&world, &client(&world, options()), numbered(1)).unwrap();
-    sync(&world, &client(&world, options()), SyncRequest { seed: 77, ..numbered(2) }).unwrap();
+    sync(
+        &world,
+        &client(&world, options()),
+        SyncRequest { meta: ImageMeta { seed: 77, ..numbered(2).meta }, ..numbered(2) },
+    )
+    .unwrap();
     let other = Options { owner_user_id: Some("bbbbbbbb-0000-4000-8000-00000000000b".to_owned()), ..options() };
     sync(&world, &client(&world, other), numbered(3)).unwrap();
     let before = world.rows.borrow().clone();
@@ -243,11 +261,22 @@ fn over_five_hundred_rows_go_by_two_inserts() {
 #[test]
 fn two_images_of_one_call_share_neither_path_nor_id() {
     for (name, second, code) in [
-        ("the same path", SyncRequest { seed: 0, ..numbered(1) }, Code::PathTaken),
-        ("the same id", SyncRequest { image_id: Some(id_of(0)), ..numbered(1) }, Code::IdTaken),
+        (
+            "the same path",
+            SyncRequest { meta: ImageMeta { seed: 0, ..numbered(1).meta }, ..numbered(1) },
+            Code::PathTaken,
+        ),
+        (
+            "the same id",
+            SyncRequest { meta: ImageMeta { image_id: Some(id_of(0)), ..numbered(1).meta }, ..numbered(1) },
+            Code::IdTaken,
+        ),
         (
             "the same id, written otherwise",
-            SyncRequest { image_id: Some(id_of(0).to_uppercase().replace('-', "")), ..numbered(1) },
+            SyncRequest {
+                meta: ImageMeta { image_id: Some(id_of(0).to_uppercase().replace('-', "")), ..numbered(1).meta },
+                ..numbered(1)
+            },
             Code::IdTaken,
         ),
         ("both", numbered(0), Code::PathTaken),
@@ -271,8 +300,12 @@ fn two_images_of_one_call_share_neither_path_nor_id() {
 fn rows_of_different_columns_go_together() {
     let world = World::new();
     let mut requests = all(3);
-    requests[0] = Ok(SyncRequest { model: "m".to_owned(), latency_ms: 5, ..numbered(0) });
-    requests[2] = Ok(SyncRequest { sidecar: Some(r#"{"a":"b,c"}"#.to_owned()), ..numbered(2) });
+    requests[0] =
+        Ok(SyncRequest { meta: ImageMeta { model: "m".to_owned(), latency_ms: 5, ..numbered(0).meta }, ..numbered(0) });
+    requests[2] = Ok(SyncRequest {
+        meta: ImageMeta { sidecar: Some(r#"{"a":"b,c"}"#.to_owned()), ..numbered(2).meta },
+        ..numbered(2)
+    });
     assert!(sync_many(&world, requests).iter().all(Result::is_ok));
     assert_eq!(world.rows_of(&id_of(0))[0]["model"], "m");
     assert_eq!(world.rows_of(&id_of(2))[0]["sidecar"]["a"], "b,c");
@@ -317,7 +350,10 @@ fn a_stop_at_any_time_leaves_an_outcome_for_each() {
         let (call, events) = call(None);
         let mut requests = all(9);
         requests[1] = Err(Error::field("seed", "is no number"));
-        requests[4] = Ok(SyncRequest { slug: "refused-upload".to_owned(), ..numbered(4) });
+        requests[4] = Ok(SyncRequest {
+            meta: ImageMeta { slug: "refused-upload".to_owned(), ..numbered(4).meta },
+            ..numbered(4)
+        });
         let outcomes = world.run(client.sync_many(requests, 2, &call, Box::pin(stopped)));
         assert_monotonic(&events.borrow());
         assert_eq!(outcomes.len(), 9);
@@ -450,7 +486,7 @@ proptest! {
         let requests = || {
             let mut requests = all(12);
             for number in &bad_rows {
-                requests[*number] = Ok(SyncRequest { prompt: "refused-row".to_owned(), ..numbered(*number) });
+                requests[*number] = Ok(SyncRequest { meta: ImageMeta { prompt: "refused-row".to_owned(), ..numbered(*number).meta }, ..numbered(*number) });
             }
             requests
         };

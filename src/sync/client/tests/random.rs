@@ -1,5 +1,6 @@
 //! Whatever the weather: never two rows for one id, never a row or an object acknowledged that is not there.
 
+use crate::image::row::ImageMeta;
 use proptest::prelude::*;
 
 use super::fault::weather;
@@ -51,10 +52,8 @@ fn check(tries: &[Try], faults: &[Option<usize>], max_retries: i32, row_level_se
     for Try { image: number, stolen_id, deadline_ms } in tries {
         let image_id = id_of(stolen_id.unwrap_or(*number));
         let request = SyncRequest {
-            seed: (*number).into(),
+            meta: ImageMeta { seed: (*number).into(), image_id: Some(image_id.clone()), ..request().meta },
             image: image(&bytes_of(*number)),
-            image_id: Some(image_id.clone()),
-            ..request()
         };
         let sent = world.sent.borrow().len();
         match sync_within(&world, &client, request, *deadline_ms).0 {

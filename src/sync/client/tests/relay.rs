@@ -3,6 +3,7 @@
 use super::fault::{Verdict, faults_at};
 use super::worker::{WORKER_URL, problem};
 use super::*;
+use crate::image::row::ImageMeta;
 
 const CHUNK: usize = 256;
 const HAND: Step = Step::Hand;
@@ -83,12 +84,15 @@ fn a_small_image_is_one_request_and_a_large_one_goes_by_ticket() {
 fn every_digit_of_a_seed_and_every_known_field_goes_along() {
     let world = world();
     let full = SyncRequest {
-        seed: i64::MIN,
-        model: "m".to_owned(),
-        steps: 4,
-        latency_ms: 5,
-        cost_usd_estimate: Some("0".to_owned()),
-        sidecar: Some(r#"{"seed":1}"#.to_owned()),
+        meta: ImageMeta {
+            seed: i64::MIN,
+            model: "m".to_owned(),
+            steps: 4,
+            latency_ms: 5,
+            cost_usd_estimate: Some("0".to_owned()),
+            sidecar: Some(r#"{"seed":1}"#.to_owned()),
+            ..request().meta
+        },
         ..request()
     };
     sync(&world, &relay(&world), full).unwrap();
@@ -296,7 +300,9 @@ fn who_stands_before_the_worker_says_nothing_of_the_token() {
 fn many_go_one_by_one_and_each_has_its_own_outcome() {
     let world = world();
     world.worker.is_cut_off.set(true);
-    let with = |seed, bytes: &[u8]| Ok(SyncRequest { seed, image: image(bytes), image_id: None, ..request() });
+    let with = |seed, bytes: &[u8]| {
+        Ok(SyncRequest { meta: ImageMeta { seed, image_id: None, ..request().meta }, image: image(bytes) })
+    };
     let requests = vec![with(1, PNG), with(2, &PNG[..299]), with(2, PNG), with(3, b"no image")];
     let client = relay_with(&world, large());
     let (call, events) = call(None);
@@ -314,7 +320,7 @@ fn many_go_one_by_one_and_each_has_its_own_outcome() {
 fn a_link_is_asked_of_the_worker() {
     let world = world();
     let client = relay(&world);
-    let odd = SyncRequest { slug: "a&b=c +41?".to_owned(), ..request() };
+    let odd = SyncRequest { meta: ImageMeta { slug: "a&b=c +41?".to_owned(), ..request().meta }, ..request() };
     let path = sync(&world, &client, odd).unwrap().storage_path;
     let url = sign_within(&world, &client, &path, None).unwrap();
     assert!(url.contains("/object/sign/"), "{url}");
