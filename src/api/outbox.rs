@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use js_sys::{Function, Promise};
+use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
 
 use super::{Relay, Sink, error, promise, read, to_js};
@@ -10,7 +11,7 @@ use crate::error::Error;
 use crate::host::js;
 use crate::host::store::HostStore;
 use crate::host::web::Host;
-use crate::json::ObjectText;
+use crate::json::{Json, to_text};
 use crate::outbox::courier::{Courier, Witness};
 use crate::outbox::job::{Job, State};
 use crate::sync::client::Client;
@@ -59,7 +60,7 @@ impl Outbox {
     /// Whether a job's text may name such a state.
     #[wasm_bindgen(js_name = isState)]
     pub fn is_state(name: &str) -> bool {
-        State::parse(name).is_some()
+        State::deserialize(&Json::Text(name.to_owned())).is_ok()
     }
 
     /// An id as the jobs have theirs, whatever way of writing a UUID it comes in.
@@ -103,22 +104,27 @@ impl Outbox {
     }
 }
 
+/// How much of a job's image is sent.
+#[derive(Serialize)]
+struct Bytes {
+    sent: u64,
+    total: u64,
+}
+
 /// The package's own function.
 struct Changes(Function);
 
 impl Witness for Changes {
     fn changed(&self, job: &Job) {
-        js::tell_change(&self.0, &job.id, job.state.as_str(), Some(&job.to_text()));
+        js::tell_change(&self.0, &job.id, &to_js(&job.state), Some(&job.to_text()));
     }
 
     fn progress(&self, id: &str, sent: f64, total: f64) {
-        let mut progress = ObjectText::default();
-        progress.raw("sent", &(sent as u64).to_string());
-        progress.raw("total", &(total as u64).to_string());
-        js::tell_change(&self.0, id, "progress", Some(&progress.finish()));
+        let bytes = to_text(&Bytes { sent: sent as u64, total: total as u64 });
+        js::tell_change(&self.0, id, &"progress".into(), Some(&bytes));
     }
 
     fn done(&self, id: &str) {
-        js::tell_change(&self.0, id, "done", None);
+        js::tell_change(&self.0, id, &"done".into(), None);
     }
 }

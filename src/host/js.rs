@@ -34,7 +34,7 @@ extern "C" {
     pub(crate) fn tell(callback: &JsValue, event: JsValue);
     /// The same for the outbox's: a job's id, its state, and its text.
     #[wasm_bindgen(js_name = tell)]
-    pub(crate) fn tell_change(callback: &JsValue, id: &str, state: &str, job: Option<&str>);
+    pub(crate) fn tell_change(callback: &JsValue, id: &str, state: &JsValue, job: Option<&str>);
 
     /// Something that goes on at the host.
     pub(super) type Task;

@@ -3,13 +3,14 @@
 use std::rc::Rc;
 
 use js_sys::{Array, Uint8Array};
+use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
 use super::web::HostBytes;
 use super::{Added, Store, js};
 use crate::error::{Code, Error, Stage};
-use crate::json::{Json, ObjectText};
+use crate::json::{Json, to_text};
 use crate::outbox::job::{Job, Limits};
 
 #[wasm_bindgen]
@@ -38,13 +39,18 @@ extern "C" {
 }
 
 /// The columns that the store itself looks at, and the job's text.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Record<'a> {
+    id: &'a str,
+    storage_path: &'a str,
+    size: u64,
+    text: String,
+}
+
 fn record(job: &Job) -> JsValue {
-    let mut record = ObjectText::default();
-    record.text("id", &job.id);
-    record.text("storagePath", &job.storage_path);
-    record.raw("size", &(job.size as u64).to_string());
-    record.text("text", &job.to_text());
-    js::json(&record.finish())
+    let Job { id, storage_path, size, .. } = job;
+    js::json(&to_text(&Record { id, storage_path, size: *size as u64, text: job.to_text() }))
 }
 
 fn to_error(thrown: JsValue) -> Error {

@@ -7,10 +7,12 @@
 //!
 //! Through the Worker a job is never `uploaded`: it is gone, or `handed-over` until the same image is answered as done.
 
+use serde::{Deserialize, Deserializer, Serialize};
+
 use crate::error::{Code, Error};
 use crate::image::meta::Shipment;
 use crate::image::path::{StoragePath, is_plain_name};
-use crate::json::{Json, ObjectText, to_text};
+use crate::json::{self, Json};
 use crate::text::is_header_safe;
 use crate::wire::retry::Policy;
 
@@ -25,7 +27,8 @@ pub struct Limits {
 }
 
 /// Where a job is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
 #[allow(missing_docs)]
 pub enum State {
     Queued,
@@ -39,28 +42,10 @@ pub enum State {
 const HANDED_OVER_FIRST: u32 = 15;
 const HANDED_OVER_LONGEST: u32 = 30;
 
-impl State {
-    const ALL: [Self; 5] = [Self::Queued, Self::Uploading, Self::Uploaded, Self::HandedOver, Self::Failed];
-
-    /// The name that JavaScript and the database see.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Uploading => "uploading",
-            Self::Uploaded => "uploaded",
-            Self::HandedOver => "handed-over",
-            Self::Failed => "failed",
-        }
-    }
-
-    /// The state of that name.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|known| known.as_str() == name)
-    }
-}
-
-/// One image on its way, without its bytes. Holds no key, no token and no signed URL.
-#[derive(Clone, Debug, PartialEq)]
+/// One image on its way, without its bytes. Holds no key, no token and no signed URL. A field that jobs of an earlier version may
+/// lack, or that a job can be sent without, has a default.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Job {
     /// The row's id.
     pub id: String,
@@ -73,30 +58,46 @@ pub struct Job {
     /// The row as a JSON object's text.
     pub row: String,
     /// The request as the Worker takes it, likewise.
+    #[serde(default, deserialize_with = "lenient")]
     pub request: String,
     /// Where it is.
     pub state: State,
     /// Whether the bytes are in the bucket already; outlives `failed`.
+    #[serde(default, deserialize_with = "lenient")]
     pub uploaded: bool,
     /// The name of an unfinished upload in pieces at the server.
+    #[serde(default, deserialize_with = "plain_name", skip_serializing_if = "Option::is_none")]
     pub upload_id: Option<String>,
     /// The same of one by ticket, which goes to another path. The ticket itself is a secret, and never kept.
+    #[serde(default, deserialize_with = "plain_name", skip_serializing_if = "Option::is_none")]
     pub ticket_upload_id: Option<String>,
     /// Milliseconds since 1970.
+    #[serde(rename = "createdAt")]
     pub created_ms: f64,
     /// How often it was tried in vain.
     pub attempts: u32,
     /// Milliseconds since 1970 before which it is not tried on its own.
+    #[serde(rename = "notBefore")]
     pub not_before_ms: f64,
     /// When that wait began.
+    #[serde(rename = "waitSetAt")]
     pub wait_set_ms: f64,
     /// The server asked for that wait.
+    #[serde(default, deserialize_with = "lenient")]
     pub wait_asked: bool,
     /// How often a gateway turned it away and then let another job through.
+    #[serde(default, deserialize_with = "lenient")]
     pub turned_away: u32,
     /// A gateway turned it away last, and has let no other through since.
+    #[serde(default, deserialize_with = "lenient")]
     pub is_suspect: bool,
     /// Why it failed last, as a JSON object's text.
+    #[serde(
+        default,
+        deserialize_with = "reread",
+        serialize_with = "json::raw",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub error: Option<String>,
 }
 
@@ -213,7 +214,7 @@ impl Job {
             _ => Verdict::Failed,
         };
         self.state = self.waiting_state();
-        self.error = Some(to_text(&**error));
+        self.error = Some(json::to_text(&**error));
         self.is_suspect |= error.turned_away;
         match verdict {
             Verdict::Stop(_) => {}
@@ -267,93 +268,54 @@ impl Job {
         if self.uploaded { State::Uploaded } else { State::Queued }
     }
 
-    /// The job as JSON text, under the names that JavaScript sees.
+    /// The job as JSON text.
     pub fn to_text(&self) -> String {
-        let mut text = ObjectText::default();
-        text.text("id", &self.id);
-        text.text("storagePath", &self.storage_path);
-        text.text("mimeType", &self.mime_type);
-        text.text("row", &self.row);
-        text.text("request", &self.request);
-        text.text("state", self.state.as_str());
-        for (name, flag) in
-            [("uploaded", self.uploaded), ("waitAsked", self.wait_asked), ("isSuspect", self.is_suspect)]
-        {
-            text.raw(name, if flag { "true" } else { "false" });
-        }
-        for (name, number) in [
-            ("size", self.size),
-            ("createdAt", self.created_ms),
-            ("attempts", f64::from(self.attempts)),
-            ("notBefore", self.not_before_ms),
-            ("waitSetAt", self.wait_set_ms),
-            ("turnedAway", f64::from(self.turned_away)),
-        ] {
-            // Whole numbers, all of them: an integer's digits need no float formatting.
-            text.raw(name, &(number as i64).to_string());
-        }
-        for (name, id) in [("uploadId", &self.upload_id), ("ticketUploadId", &self.ticket_upload_id)] {
-            if let Some(id) = id {
-                text.text(name, id);
-            }
-        }
-        if let Some(error) = &self.error {
-            text.raw("error", error);
-        }
-        text.finish()
+        json::to_text(self)
     }
 
     /// Reads what [`Job::to_text`] wrote; `None` for anything else.
     pub fn parse(json: &Json) -> Option<Self> {
-        let text = |name| json.text(name).map(str::to_owned);
-        let number = |name| match json.get(name) {
-            Some(Json::Number(number)) => Some(*number),
-            _ => None,
-        };
-        let flag = |name| json.get(name) == Some(&Json::Bool(true));
-        Some(Self {
-            id: text("id")?,
-            storage_path: text("storagePath")?,
-            mime_type: text("mimeType")?,
-            size: number("size")?,
-            row: text("row")?,
-            request: text("request").unwrap_or_default(),
-            state: State::parse(json.text("state")?)?,
-            uploaded: flag("uploaded"),
-            upload_id: text("uploadId").filter(|id| is_plain_name(id)),
-            ticket_upload_id: text("ticketUploadId").filter(|id| is_plain_name(id)),
-            created_ms: number("createdAt")?,
-            attempts: number("attempts")? as u32,
-            not_before_ms: number("notBefore")?,
-            wait_set_ms: number("waitSetAt")?,
-            wait_asked: flag("waitAsked"),
-            turned_away: number("turnedAway").unwrap_or_default() as u32,
-            is_suspect: flag("isSuspect"),
-            error: json.get("error").and_then(reread),
-        })
+        Self::deserialize(json).ok()
     }
 }
 
-/// An error that [`Error::to_text`] wrote, or 0.1.0, which wrote less.
-fn reread(error: &Json) -> Option<String> {
-    let mut text = ObjectText::default();
-    for name in ["message", "stage", "code"] {
-        text.text(name, error.text(name)?);
-    }
-    for name in ["field", "serverCode", "storagePath", "imageId"] {
-        if let Some(found) = error.text(name) {
-            text.text(name, found);
-        }
-    }
-    for name in ["status", "retryAfterMs", "attempts"] {
-        if let Some(Json::Number(number)) = error.get(name) {
-            text.raw(name, &(*number as u32).to_string());
-        }
-    }
-    if let Some(Json::Bool(retryable)) = error.get("retryable") {
-        text.raw("retryable", if *retryable { "true" } else { "false" });
-    }
-    Some(text.finish())
+/// What a job can be sent without must not keep it from being sent.
+fn lenient<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D) -> Result<T, D::Error> {
+    Ok(T::deserialize(from).unwrap_or_default())
+}
+
+/// A name that leads to no other upload.
+fn plain_name<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    lenient(from).map(|id: Option<String>| id.filter(|id| is_plain_name(id)))
+}
+
+/// An error's [`Details`](crate::error::Details) as a job keeps them, or as 0.1.0 did, which kept less.
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Kept {
+    message: String,
+    stage: String,
+    code: String,
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    status: Option<u32>,
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    server_code: Option<String>,
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    retryable: Option<bool>,
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u32>,
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    attempts: Option<u32>,
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    storage_path: Option<String>,
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    image_id: Option<String>,
+}
+
+fn reread<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    Ok(Kept::deserialize(from).ok().map(|kept| json::to_text(&kept)))
 }
 
 #[cfg(test)]

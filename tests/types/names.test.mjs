@@ -1,11 +1,10 @@
 // The names in the types, and in the tables of the documentation, are those that the code reads and gives.
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { test } from "node:test";
-import * as read from "../../src/api/read.js";
 
 const source = (path) => readFile(new URL(`../../${path}`, import.meta.url), "utf8");
-const [types, reference, errorsPage, outboxPage, workerPage, problems, errors, jobs, readRs, ...loaders] =
+const [types, reference, errorsPage, outboxPage, workerPage, problems, errors, jobs, config, row, readRs, ...loaders] =
   await Promise.all(
     [
       "pkg/index.d.ts",
@@ -16,6 +15,8 @@ const [types, reference, errorsPage, outboxPage, workerPage, problems, errors, j
       "www/worker/src/problem.ts",
       "src/error.rs",
       "src/outbox/job.rs",
+      "src/config.rs",
+      "src/image/row.rs",
       "src/api/read.rs",
       "pkg/api.js",
       "pkg/outbox.js",
@@ -24,30 +25,53 @@ const [types, reference, errorsPage, outboxPage, workerPage, problems, errors, j
   );
 const interfaces = readInterfaces(types);
 
-/** An interface of the types, and what of the code and of docs/reference.md has to have the same names. */
+/** What stays JavaScript's of an object that is read into a struct. */
+const handlesOf = (struct) => quoted(readRs.match(new RegExp(`Taken::new::<${struct}>\\(.*?&\\[(.*?)\\]`, "s"))[1]);
+const [, callHandles] = readRs.match(/let handles = \[(.*?)\]/);
+const callOptions = [...fieldsOf(readRs, "CallOptions"), ...quoted(callHandles)];
+/** The options of a call that a function of read.rs takes. */
+const optionsOf = (reader) => {
+  const [, without] = readRs.match(new RegExp(`fn ${reader}\\(.*?CallOptions::read\\(given, &\\[(.*?)\\]`, "s"));
+  return callOptions.filter((name) => !quoted(without).includes(name));
+};
+const options = [...fieldsOf(config, "Options"), ...handlesOf("Options")];
+const [, notOfRelays] = config.match(/const NOT_OF_A_RELAY: .*? = \[(.*?)\]/s);
+
+/** An interface of the types, what the code reads, and the section of docs/reference.md. All have the same names. */
 const READERS = {
-  SinkOptions: { js: read.options, rust: "options", section: "Options of a sink" },
-  RelayOptions: { js: read.relayOptions, section: "Options of a relay" },
-  SyncRequest: { js: read.syncRequest, rust: "request", section: "A request" },
-  OutboxOptions: { js: read.outboxOptions, rust: "outbox_options", section: "Options of an outbox" },
-  SyncOptions: { js: read.syncOptions, rust: "sync_options" },
-  SyncManyOptions: { js: read.manyOptions, rust: "many_options" },
-  SignOptions: { js: read.signOptions, rust: "sign_options" },
+  SinkOptions: { read: options, section: "Options of a sink" },
+  RelayOptions: { read: options.filter((name) => !quoted(notOfRelays).includes(name)), section: "Options of a relay" },
+  SyncRequest: { read: [...fieldsOf(row, "ImageMeta"), ...handlesOf("ImageMeta")], section: "A request" },
+  OutboxOptions: {
+    read: [...fieldsOf(readRs, "OutboxOptions"), ...handlesOf("OutboxOptions")],
+    section: "Options of an outbox",
+  },
+  SyncOptions: { read: optionsOf("sync_options") },
+  SyncManyOptions: { read: optionsOf("many_options") },
+  SignOptions: { read: optionsOf("sign_options") },
 };
 
-for (const [name, { js, rust, section }] of Object.entries(READERS)) {
+for (const [name, { read, section }] of Object.entries(READERS)) {
   test(`${name} has the names that are read`, () => {
     const names = sorted(interfaces[name]);
-    assert.deepEqual(sorted(namesReadBy(js)), names, "src/api/read.js");
-    // Two are pkg/outbox.js's; a call's progress is read by one function for all calls.
-    const elsewhere = name === "OutboxOptions" ? loaders[1].match(/(?:automatic|serviceWorker)(?= *[,}=])/g) : [];
-    const read = new Set([...(rust ? namesInRust(rust) : []), ...elsewhere]);
-    if (name === "SignOptions") read.delete("onProgress");
-    // A relay's are read by the function that reads a sink's.
-    if (rust) assert.deepEqual(sorted(read), names, "src/api/read.rs");
+    assert.deepEqual(sorted(read), names, "src/");
     if (section) assert.deepEqual(sorted(namesInTable(reference, section)), names, "docs/reference.md");
   });
 }
+
+test("a_column_is_a_field_of_a_request_and_stands_in_a_migration", async () => {
+  const folder = "supabase/migrations/";
+  const files = await readdir(new URL(`../../${folder}`, import.meta.url));
+  const migrations = (await Promise.all(files.map((file) => source(folder + file)))).join("\n");
+  const columns = fieldsOf(row, "Row");
+  const made = ["id", "owner_user_id", "prompt_hash", "storage_path"];
+  assert.ok(columns.length > 10, `${columns}`);
+  for (const column of columns) {
+    assert.match(migrations, new RegExp(`\\b${column}\\b +\\w`), "supabase/migrations");
+    if (!made.includes(column))
+      assert.ok(interfaces.SyncRequest.includes(camelCase(column)), `${column} in index.d.ts`);
+  }
+});
 
 test("docs/reference.md lists the options of all calls", () => {
   const all = [...interfaces.SyncManyOptions, ...interfaces.SignOptions];
@@ -124,24 +148,32 @@ function unionOf(name) {
   return [...body.replaceAll(/\/\*\*.*?\*\//gs, "").matchAll(/"([a-z_]+)"/g)].map(([, literal]) => literal);
 }
 
-/** What a reader of read.js asks an object for. */
-function namesReadBy(reader) {
-  const asked = new Set();
-  const get = (target, name) => {
-    asked.add(name);
-    return target[name];
-  };
-  // Enough for a request to pass: a reader stops at the first fault.
-  reader(new Proxy({ seed: 1, prompt: "p", backend: "b", accessToken: () => "" }, { get, ownKeys: () => [] }));
-  return asked;
+function camelCase(name) {
+  return name.replaceAll(/_(\w)/g, (_, letter) => letter.toUpperCase());
 }
 
-/** The fields that a function of read.rs takes over. */
-function namesInRust(name) {
-  const body = (start) => readRs.slice(readRs.search(start)).split(/^ {0,4}\}$/m)[0];
-  const own = body(new RegExp(`fn ${name}[(<]`));
-  const all = own.includes("CallOptions::new") ? own + body(/fn new\(fields: Fields\)/) : own;
-  return [...all.matchAll(/"(\w+)"/g)].map(([, field]) => field);
+function quoted(text) {
+  return [...text.matchAll(/"(\w+)"/g)].map(([, name]) => name);
+}
+
+/** A struct's or an enum's attributes, its members with theirs, and how serde writes their names. */
+function described(text, kind, name) {
+  const [, attributes, body] = text.match(
+    new RegExp(`((?:^#\\[[^\n]*\n)*)^(?:pub(?:\\([a-z]+\\))? )?${kind} ${name}\\b[^\n]*\\{\n(.*?)^\\}`, "ms"),
+  );
+  return { style: attributes.match(/rename_all = "([\w-]+)"/)?.[1], body: body.replaceAll(/^ *\/\/.*\n/gm, "") };
+}
+
+/** The names of a struct's fields as serde reads or writes them. */
+function fieldsOf(text, name) {
+  const { style, body } = described(text, "struct", name);
+  const fields = body.matchAll(/((?:^ {4}#\[.*?\]\n)*)^ {4}(?:pub(?:\([a-z]+\))? )?(\w+): /gms);
+  return [...fields]
+    .filter(([, attributes]) => !/serde\(skip\)/.test(attributes))
+    .map(([, attributes, field]) => {
+      const renamed = attributes.match(/\brename = "(\w+)"/)?.[1];
+      return renamed ?? (style === "camelCase" ? camelCase(field) : field);
+    });
 }
 
 /** The names in the first column of a section's table. */
@@ -153,9 +185,8 @@ function namesInTable(text, section) {
 
 /** The texts that the variants of an enum become. */
 function literals(text, name) {
-  const [, body] = text.match(new RegExp(`^impl ${name} \\{\n(.*?)^\\}`, "ms"));
-  const match = body.slice(body.indexOf("fn as_str"));
-  return [...match.slice(0, match.indexOf("\n    }\n")).matchAll(/Self::\w+ => "([a-z_-]+)"/g)].map(
-    ([, literal]) => literal,
-  );
+  const { style, body } = described(text, "enum", name);
+  const joint = { lowercase: "", snake_case: "_", "kebab-case": "-" }[style];
+  const words = (variant) => variant.match(/[A-Z][a-z]*/g).map((word) => word.toLowerCase());
+  return [...body.matchAll(/^ {4}(\w+),/gm)].map(([, variant]) => words(variant).join(joint));
 }

@@ -2,7 +2,6 @@
 
 mod relay;
 
-use crate::image::row::ImageMeta;
 use core::cell::Cell;
 use core::future::{pending, ready};
 use core::task::Poll;
@@ -10,7 +9,8 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::config::{Config, Options};
-use crate::json::Json;
+use crate::image::row::ImageMeta;
+use crate::json::{Json, to_text};
 use crate::outbox::job::State;
 use crate::sync::client::tests::fault::fault;
 use crate::sync::client::tests::worker::WORKER_URL;
@@ -154,7 +154,7 @@ struct Diary {
 
 impl Witness for Diary {
     fn changed(&self, job: &Job) {
-        self.changes.borrow_mut().push((job.id.clone(), job.state.as_str().to_owned()));
+        self.changes.borrow_mut().push((job.id.clone(), to_text(&job.state).trim_matches('"').to_owned()));
     }
 
     fn progress(&self, id: &str, sent: f64, total: f64) {

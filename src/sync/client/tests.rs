@@ -10,7 +10,6 @@ mod uploads;
 pub(crate) mod worker;
 pub(crate) mod world;
 
-use crate::image::row::ImageMeta;
 use core::cell::{Cell, RefCell};
 use core::task::Poll;
 use std::rc::Rc;
@@ -19,6 +18,7 @@ use self::fault::fault;
 use self::world::{Bytes, KEY, Step, URL, World};
 use super::*;
 use crate::config::Options;
+use crate::image::row::ImageMeta;
 use crate::sync::call::{Observer, Progress, Reached};
 
 const OWNER: &str = "7e5c2b9a-6d1f-4c3e-8b0a-9f2d4e6a8c10";

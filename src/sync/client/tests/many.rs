@@ -1,6 +1,5 @@
 //! Many images in one call, and many signed URLs.
 
-use crate::image::row::ImageMeta;
 use core::future::pending;
 
 use proptest::prelude::*;
@@ -8,6 +7,7 @@ use proptest::prelude::*;
 use super::fault::{Fault, Verdict, faults_at, weather};
 use super::world::{Trouble, answer_of};
 use super::*;
+use crate::image::row::ImageMeta;
 
 const MANY: Step = Step::InsertMany;
 const BACK_MANY: Step = Step::ReadBackMany;

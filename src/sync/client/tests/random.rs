@@ -1,10 +1,10 @@
 //! Whatever the weather: never two rows for one id, never a row or an object acknowledged that is not there.
 
-use crate::image::row::ImageMeta;
 use proptest::prelude::*;
 
 use super::fault::weather;
 use super::*;
+use crate::image::row::ImageMeta;
 
 /// One call of a random run.
 #[derive(Clone, Debug)]
