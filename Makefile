@@ -1,6 +1,6 @@
 # Everything runs with the tools that scripts/bootstrap.sh sets up; `make help` lists the targets.
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
-.PHONY: help demo build test package-test lint audit docs bench chaos fuzz deploy-check clean
+.PHONY: help demo build test acceptance package-test lint audit docs bench chaos fuzz deploy-check clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -35,6 +35,11 @@ docs: ## build the documentation as a site in target/docs, and look for dead lin
 audit: ## licences, sources and known weaknesses of what this is built on, and a list of what ships
 	@scripts/bootstrap.sh audit
 	@scripts/audit.sh
+
+acceptance: ## try the promises against any running project (URL=… KEY=… JWT_SECRET=…, or TOKENS=token,token of two users)
+	@scripts/bootstrap.sh test
+	@scripts/build.sh
+	@CHROME=.tools/bin/chromium URL=$(URL) KEY=$(KEY) JWT_SECRET=$(JWT_SECRET) TOKENS=$(TOKENS) node tests/acceptance/run.mjs
 
 bench: ## measure sizes and speeds
 	@scripts/bootstrap.sh test

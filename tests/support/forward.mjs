@@ -1,5 +1,6 @@
 // What the proxies here have in common: a request goes on to a server, and its answer comes back whole.
-import { request as sendRequest } from "node:http";
+import { request as overHttp } from "node:http";
+import { request as overHttps } from "node:https";
 
 /** Belong to one connection, not to the message. */
 const HOP_BY_HOP = ["connection", "keep-alive", "transfer-encoding", "upgrade", "proxy-connection", "te", "trailer"];
@@ -15,7 +16,8 @@ const HOP_BY_HOP = ["connection", "keep-alive", "transfer-encoding", "upgrade", 
  */
 export function forward(target, { method, target: path, headers }, body, { more, cut } = {}) {
   return new Promise((resolve, reject) => {
-    const upstream = sendRequest(new URL(path, target), {
+    const send = new URL(target).protocol === "https:" ? overHttps : overHttp;
+    const upstream = send(new URL(path, target), {
       method,
       agent: false,
       headers: { ...endToEnd(headers), "content-length": body.length, ...more },
