@@ -1,6 +1,6 @@
 # Everything runs with the tools that scripts/bootstrap.sh sets up; `make help` lists the targets.
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
-.PHONY: help demo build test acceptance package-test lint audit docs bench chaos fuzz deploy-check clean
+.PHONY: help demo build test acceptance package-test lint audit docs release-check publish bench chaos fuzz deploy-check clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -40,6 +40,12 @@ acceptance: ## try the promises against any running project (URL=… KEY=… JWT
 	@scripts/bootstrap.sh test
 	@scripts/build.sh
 	@CHROME=.tools/bin/chromium URL=$(URL) KEY=$(KEY) JWT_SECRET=$(JWT_SECRET) TOKENS=$(TOKENS) node tests/acceptance/run.mjs
+
+release-check: build docs audit ## whether this commit could be released (RELEASE=1: and is tagged and dated as one)
+	@RELEASE=$(RELEASE) node scripts/release-check.mjs
+
+publish: build ## publish the package to npm, from the release workflow only
+	@node scripts/publish.mjs
 
 bench: ## measure sizes and speeds
 	@scripts/bootstrap.sh test
