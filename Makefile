@@ -67,4 +67,4 @@ deploy-check: build ## build the Worker as it is deployed, and check its configu
 	@npm run --silent deploy-check -w imagen-cloud-worker
 
 clean: ## remove what was built; the tools stay in the cache
-	@rm -rf target pkg/wasm www/*/dist
+	@rm -rf target pkg/wasm www/*/dist www/*/dist-demo

@@ -110,7 +110,13 @@ async function signIn({ url, anonKey, publishableKey }) {
 async function startPage(supabase, port) {
   try {
     const { startWeb } = await import("../www/serve.mjs");
-    return await startWeb({ supabase, port });
+    const { startFaults } = await import("../www/local/faults.mjs");
+    const faults = await startFaults(supabase);
+    const web = await startWeb({ supabase: { ...supabase, url: faults.url }, faults, port }).catch(async (error) => {
+      await faults.close();
+      throw error;
+    });
+    return { url: web.url, close: () => Promise.all([web.close(), faults.close()]) };
   } catch (error) {
     if (error.code !== "EADDRINUSE")
       throw new DemoError(`the page cannot be served: ${error.message}`, { cause: error });

@@ -1,4 +1,6 @@
 // The web app and the Worker on one local address: what `make demo` shows and the tests drive.
+
+import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { buildApp, serveApp } from "./local/app.mjs";
 import { startWorker } from "./local/worker.mjs";
@@ -19,6 +21,8 @@ import { startWorker } from "./local/worker.mjs";
  * @param {boolean} [options.demo] Whether the page offers to sign up a demo user with one click. Default true.
  * @param {number} [options.pictureSide] Pixels of a drawn picture's side. Default: the page's own.
  * @param {Record<string, string>} [options.worker] Bindings of the Worker beside, or instead of, the usual ones.
+ * @param {Awaited<ReturnType<typeof import("./local/faults.mjs").startFaults>>} [options.faults] A proxy that stands before
+ *   `supabase`; the page has a panel then that sets it. Default: none.
  * @param {(line: string) => void} [options.log] Gets the Worker's log lines. Default: nobody does.
  * @returns {Promise<Web>}
  */
@@ -28,6 +32,7 @@ export async function startWeb({
   demo = true,
   pictureSide,
   worker: bindings = {},
+  faults,
   log = () => {},
 }) {
   const [app, worker] = await Promise.all([
@@ -43,8 +48,15 @@ export async function startWeb({
     }),
   ]);
   const config = { supabaseUrl: supabase.url, publishableKey: supabase.anonKey, workerUrl: "", demo, pictureSide };
+  if (faults) {
+    config.faults = true;
+    for (const name of ["away.html", "away.css"])
+      app.set(`/${name}`, await readFile(new URL(`local/${name}`, import.meta.url)));
+  }
   const server = createServer((request, response) => {
-    if (request.url?.startsWith("/api/")) worker.forward(request, response);
+    if (faults && /^\/faults(\?|$)/.test(request.url)) faults.answer(request, response);
+    else if (faults && request.url?.startsWith("/api/")) faults.disturb(worker.url, request, response);
+    else if (request.url?.startsWith("/api/")) worker.forward(request, response);
     else serveApp(app, config, request, response);
   });
   try {

@@ -2,6 +2,7 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { createClient } from "@supabase/supabase-js";
+import { startFaults } from "../../www/local/faults.mjs";
 import { startWeb } from "../../www/serve.mjs";
 import { startBrowser } from "../support/browser.mjs";
 import { startEmbedded } from "../support/embedded.mjs";
@@ -15,13 +16,19 @@ export const PICTURE_SIDE = 256;
 const SCREENSHOTS = fileURLToPath(new URL("../../target/screenshots/", import.meta.url));
 const AXE = new URL("../../node_modules/axe-core/axe.min.js", import.meta.url);
 
-/** Everything between page and Worker on one side and Supabase on the other goes through `recorder`; `options` are the page's. */
+/**
+ * Everything between page and Worker on one side and Supabase on the other goes through `recorder`; `options` are the page's.
+ * With `breakIt` the demo's own faults come before it.
+ */
 export async function startServers(options = { pictureSide: PICTURE_SIDE }) {
   const supabase = await startEmbedded();
   const recorder = await startRecorder({ target: supabase.url });
+  const { breakIt, ...settings } = options;
+  const faults = breakIt ? await startFaults({ ...supabase, url: recorder.url }) : undefined;
   const web = await startWeb({
-    supabase: { ...supabase, url: recorder.url },
-    ...options,
+    supabase: { ...supabase, url: (faults ?? recorder).url },
+    ...settings,
+    faults,
     worker: { SYNC_DEADLINE_MS: "3000", RETRY_DELAY_SECONDS: "1" },
   });
   const admin = createClient(supabase.url, supabase.serviceKey, { auth: { persistSession: false } });
@@ -37,6 +44,7 @@ export async function startServers(options = { pictureSide: PICTURE_SIDE }) {
     },
     async close() {
       await waitFor("the web server's and workerd's end", web.close());
+      await faults?.close();
       await waitFor("the recorder's end", recorder.close());
       await supabase.close();
     },

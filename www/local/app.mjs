@@ -7,7 +7,8 @@ import { cacheControl, securityHeaders } from "../app/headers.mjs";
 
 const APP = fileURLToPath(new URL("../app", import.meta.url));
 const PACKAGE = fileURLToPath(new URL("../../pkg", import.meta.url));
-const DIST = join(APP, "dist");
+/** Not `dist`: a build for a demo is not to be published. */
+const DIST = join(APP, "dist-demo");
 
 const TYPES = {
   ".css": "text/css; charset=utf-8",
@@ -21,11 +22,11 @@ const TYPES = {
   ".woff2": "font/woff2",
 };
 
-/** The built files by URL path. */
+/** The built files by URL path, with the panel that a published build leaves out. */
 export async function buildApp() {
   const built = await newest(DIST).catch(() => 0);
   if (Math.max(await newest(APP), await newest(PACKAGE)) > built) {
-    await build({ root: APP, logLevel: "warn" });
+    await build({ root: APP, mode: "demo", logLevel: "warn", build: { outDir: DIST, emptyOutDir: true } });
   }
   const files = new Map();
   for (const path of await filesUnder(DIST)) {
@@ -52,7 +53,7 @@ export function serveApp(files, config, request, response) {
 async function newest(folder) {
   const files = (await filesUnder(folder)).filter((path) => {
     const parts = relative(folder, path).split(sep);
-    return !parts.includes("node_modules") && !(folder === APP && parts[0] === "dist");
+    return !parts.includes("node_modules") && !(folder === APP && parts[0]?.startsWith("dist"));
   });
   const times = await Promise.all(files.map(async (path) => (await stat(path)).mtimeMs));
   return Math.max(0, ...times);

@@ -7,6 +7,8 @@ export interface Config {
   workerUrl: string;
   /** Whether a demo user can be signed up with one click. */
   demo: boolean;
+  /** Whether the server can lose this visitor's requests, in a demo: see `break/`. */
+  faults?: boolean;
   /** Pixels of a drawn picture's side; 1024 by default. */
   pictureSide?: number;
 }

@@ -11,7 +11,7 @@ import { OutboxList } from "./control/outbox";
 import { Stage } from "./control/stage";
 import { Untold } from "./control/untold";
 import { Welcome } from "./control/welcome";
-import { keepFocus } from "./focus";
+import { focusOn, keepFocus } from "./focus";
 import { readRowsOf } from "./gallery";
 import { registerWorker, watchForNewVersion, watchInstallOffer } from "./install";
 import { Painter } from "./painter";
@@ -20,6 +20,9 @@ import { state } from "./state";
 import { keepRoute, openRelay, openSink, openTransport, type Route, readRoute, type Transport } from "./transport";
 import { App, Fatal } from "./view/app";
 import type { Controls } from "./view/controls";
+
+/** The address of "Break it": so it is there again after a reload. */
+const BREAK_HASH = "#/break";
 
 const root = document.getElementById("app") as HTMLElement;
 
@@ -33,6 +36,7 @@ async function start(): Promise<void> {
   const session = new Session(config);
   const painter = new Painter(config.pictureSide);
   state.welcome.hasDemo.value = config.demo;
+  state.breakIt.isOffered.value = import.meta.env.MODE === "demo" && config.faults === true;
   state.route.value = await readRoute();
   let sink: Promise<Sink> | undefined;
   let transport: Transport | undefined;
@@ -89,6 +93,16 @@ async function start(): Promise<void> {
     await used?.then((made) => made.free()).catch(() => {});
   }
 
+  /** Only a build for a demo has the panel. */
+  async function breakIt(): Promise<void> {
+    if (import.meta.env.MODE !== "demo" || !config.faults || state.breakIt.panel.value) return;
+    const { BreakPanel, open } = await import("./break/panel");
+    open({ session, painter, list: outbox, outbox: () => transport?.outbox });
+    state.breakIt.panel.value = BreakPanel;
+    history.replaceState(history.state, "", BREAK_HASH);
+    focusOn("break-title");
+  }
+
   await session.onChange((account) => {
     delivery.reset();
     details.close();
@@ -99,7 +113,9 @@ async function start(): Promise<void> {
     // What was told names pictures by their words.
     state.said.value = [];
     state.account.value = account;
+    state.breakIt.panel.value = undefined;
     if (!account) {
+      sessionStorage.removeItem("imagen-cloud-break");
       stage.close();
       return;
     }
@@ -109,6 +125,7 @@ async function start(): Promise<void> {
     gallery.open(sink);
     travel(account);
     details.follow();
+    if (location.hash === BREAK_HASH) breakIt();
   });
 
   const controls: Controls = {
@@ -129,6 +146,7 @@ async function start(): Promise<void> {
       if (state.account.value) travel(state.account.value);
       keepRoute(route);
     },
+    breakIt,
     leaving: new Leaving(session, outbox),
   };
   render(<App controls={controls} />, root);

@@ -1,5 +1,6 @@
 import { computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 import type { OutboxJob } from "imagen-cloud";
+import type { ComponentType } from "preact";
 import type { Advice } from "./advice";
 import type { Drawing } from "./drawing";
 import type { Link, Row } from "./gallery";
@@ -81,6 +82,8 @@ export const state = {
   /** Somebody wants to sign out, and is asked about what would be lost. */
   isLeaving: signal(false),
   route: signal<Route>("direct"),
+  /** "Break it", in a demo. */
+  breakIt: { isOffered: signal(false), panel: signal<ComponentType | undefined>(undefined) },
   welcome: { hasDemo: signal(false), isBusy: signal(false), message: signal("") },
   stage: {
     prompt: signal(""),

@@ -21,6 +21,8 @@ export interface Controls {
   /** Puts a picture's words and seed back on the stage. */
   useAgain(row: Row): void;
   send(): void;
+  /** Opens "Break it", where the build has it. */
+  breakIt(): void;
   travelBy(route: Route): void;
   leaving: Leaving;
 }

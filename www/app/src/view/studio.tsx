@@ -1,3 +1,4 @@
+import { BreakSection } from "./break";
 import { Compose } from "./compose";
 import type { Controls } from "./controls";
 import { DeliveryCards } from "./delivery";
@@ -18,6 +19,7 @@ export function Studio({ controls }: { controls: Controls }) {
           <OutboxCard control={controls.outbox} />
         </section>
       </div>
+      {import.meta.env.MODE === "demo" && <BreakSection onOpen={controls.breakIt} />}
       <GallerySection controls={controls} />
     </div>
   );

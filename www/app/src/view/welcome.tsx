@@ -35,6 +35,20 @@ export function WelcomePage({ controls: { welcome, painter } }: { controls: Cont
               >
                 Try it as a demo user
               </button>
+              {state.breakIt.isOffered.value && (
+                <button
+                  className="button wide"
+                  type="button"
+                  id="watch"
+                  aria-disabled={isBusy.value}
+                  onClick={() => {
+                    history.replaceState(null, "", "#/break");
+                    welcome.enterAsDemoUser();
+                  }}
+                >
+                  Watch it survive
+                </button>
+              )}
               <p className="or" id="demo-or">
                 <span>or with your own account</span>
               </p>
