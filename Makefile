@@ -1,6 +1,6 @@
 # Everything runs with the tools that scripts/bootstrap.sh sets up; `make help` lists the targets.
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
-.PHONY: help demo build test acceptance package-test lint audit docs release-check publish bench chaos fuzz deploy-check clean
+.PHONY: help demo build test acceptance package-test lint audit docs release-check publish bench chaos fuzz edge-function deploy-check clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -62,6 +62,9 @@ fuzz: ## look for input that breaks what reads it (TIME=600: seconds a target, T
 	@scripts/build.sh
 	@TIME=$(TIME) KEEP=$(KEEP) fuzz/run.sh $(TARGETS)
 	@FUZZ_ROUNDS=10000 node --test --test-reporter=spec tests/package/fuzz.test.mjs
+
+edge-function: build ## make supabase/functions/imagen ready for supabase functions deploy
+	@node scripts/edge-function.mjs
 
 deploy-check: build ## build the Worker as it is deployed, and check its configuration
 	@npm run --silent deploy-check -w imagen-cloud-worker

@@ -508,7 +508,7 @@ async function inWorkerd(folder, files, given) {
 }
 
 /** The programs themselves: the packages' own starters want an install script to have run. */
-function denoProgram() {
+export function denoProgram() {
   const platform = `@deno/${process.platform}-${process.arch}${process.platform === "linux" ? "-glibc" : ""}`;
   const deno = createRequire(tools.resolve("deno/package.json"));
   return path.join(path.dirname(deno.resolve(`${platform}/package.json`)), "deno");
