@@ -60,6 +60,7 @@ export const examples = {
     },
   },
   "Cloudflare Worker": { example: "worker", drive: askWorker },
+  "a model in a web worker": { example: "web-worker", drive: generateInWorker },
   "a page without a bundler": {
     example: "html",
     async drive({ folder, ...given }) {
@@ -68,6 +69,33 @@ export const examples = {
     },
   },
 };
+
+/** Has the page's worker generate an image and send it. */
+async function generateInWorker({ folder, backend, user, browser }) {
+  await writeFile(path.join(folder, "config.js"), configOf(backend));
+  await onSite(folder, async (url) => {
+    const context = await browser.newContext();
+    try {
+      const page = await context.newPage();
+      await page.goto(url);
+      await page.getByLabel("Email").fill(user.email);
+      await page.getByLabel("Password").fill(user.password);
+      await page.getByRole("button", { name: "Sign in" }).click();
+      await page.getByLabel("Prompt").fill("a gradient");
+      await page.getByRole("button", { name: "Generate" }).click();
+      await page.getByRole("img", { name: "a gradient" }).waitFor();
+      await page.waitForFunction(() => document.querySelector("img").naturalWidth === 256);
+    } finally {
+      await context.close();
+    }
+  });
+  const [row, ...others] = await backend.sql(
+    "select width, steps, model, seed from imagen.images where owner_user_id = $1",
+    [user.id],
+  );
+  assert.deepEqual(others, []);
+  assert.deepEqual([row.width, row.steps, row.model], [256, 4, "stand-in/gradient"]);
+}
 
 /** Sends a folder twice; the second time it has one image more, and one that is none. */
 async function sendFolder({ folder, backend, user }) {
