@@ -35,14 +35,11 @@ pub fn holds(input: &[u8]) {
             mime_type,
             prompt,
             backend,
-            model: String::new(),
             steps: number().unsigned_abs() as u32 >> 1,
             width: number().unsigned_abs() as u32 >> 1,
             height: number().unsigned_abs() as u32 >> 1,
-            latency_ms: 0,
-            cost_usd_estimate: None,
-            sidecar: None,
             image_id: Some(image_id.clone()).filter(|id| !id.is_empty()),
+            ..ImageMeta::default()
         },
         image: (),
     };

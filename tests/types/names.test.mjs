@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
 import { test } from "node:test";
+import { COLUMNS } from "../../pkg/doctor/database.js";
 
 const source = (path) => readFile(new URL(`../../${path}`, import.meta.url), "utf8");
 const [types, reference, errorsPage, outboxPage, workerPage, problems, errors, jobs, config, row, readRs, ...loaders] =
@@ -71,6 +72,10 @@ test("a_column_is_a_field_of_a_request_and_stands_in_a_migration", async () => {
     if (!made.includes(column))
       assert.ok(interfaces.SyncRequest.includes(camelCase(column)), `${column} in index.d.ts`);
   }
+  const readable = sorted([...columns, "created_at"]);
+  assert.deepEqual(sorted(COLUMNS), readable, "pkg/doctor/database.js");
+  const [, doubles] = (await source("pkg/testing/database.js")).match(/const COLUMNS = \[(.*?)^\];/ms);
+  assert.deepEqual(sorted(quoted(doubles)), readable, "pkg/testing/database.js");
 });
 
 test("docs/reference.md lists the options of all calls", () => {
