@@ -15,6 +15,18 @@ command -v cargo-fmt >/dev/null || echo "lint: rustfmt is missing; run: rustup c
 check rustfmt cargo fmt --check
 check clippy cargo clippy --locked --quiet --all-targets -- -D warnings
 check clippy-wasm cargo clippy --locked --quiet --target wasm32-unknown-unknown --lib -- -D warnings
+# Every set of features: what one of them needs of another would be found by its users.
+each_set_of_features() {
+  local sets=("") feature set
+  for feature in many outbox relay resumable; do
+    for set in "${sets[@]}"; do sets+=("$set,$feature"); done
+  done
+  for set in "${sets[@]}"; do
+    RUSTFLAGS="-D warnings" cargo check --locked --quiet --target wasm32-unknown-unknown --lib \
+      --no-default-features --features "$set" --target-dir target/features || return 1
+  done
+}
+check features each_set_of_features
 check rustdoc env RUSTDOCFLAGS="-D warnings" cargo doc --locked --quiet --no-deps
 check biome biome check
 # A page and a Worker have other globals, hence projects of their own.

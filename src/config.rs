@@ -188,6 +188,16 @@ impl Config {
         }
     }
 
+    /// Whether images go through the Worker, which then does the rest.
+    pub fn is_relay(&self) -> bool {
+        cfg!(feature = "relay") && self.relay
+    }
+
+    /// Whether an image of so many bytes is uploaded in pieces.
+    pub fn goes_in_pieces(&self, bytes: f64) -> bool {
+        cfg!(feature = "resumable") && bytes >= self.resumable_from
+    }
+
     /// Whether owners are `auth.users.id`, as the Worker's are and those of the table that the migration makes. A table of
     /// one's own may have others.
     pub fn has_uuid_owners(&self) -> bool {

@@ -19,7 +19,7 @@
     allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)
 )]
 
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 pub mod api;
 pub mod base64;
 pub mod config;
@@ -28,6 +28,7 @@ pub mod host;
 pub mod image;
 pub mod json;
 pub mod limits;
+#[cfg(feature = "outbox")]
 pub mod outbox;
 pub mod race;
 #[cfg(test)]
@@ -38,6 +39,6 @@ pub mod text;
 pub mod wire;
 
 /// A third of the size of the standard one.
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 #[global_allocator]
 static ALLOCATOR: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();

@@ -1,8 +1,13 @@
 //! What JavaScript calls. Thin: reads the arguments, starts the work, and makes values and errors of what comes back.
 
 mod error;
+#[cfg(feature = "many")]
+mod many;
+#[cfg(feature = "outbox")]
 mod outbox;
 mod read;
+#[cfg(feature = "relay")]
+mod relay;
 
 use core::cell::Cell;
 use std::rc::Rc;
@@ -20,8 +25,8 @@ use crate::host::js;
 use crate::host::web::{Host, HostBytes, in_browser};
 use crate::image::meta::{Prepared, SyncRequest};
 use crate::image::path::StoragePath;
-use crate::race::{Racer, first_of};
-use crate::sync::call::{Call, Observer, Progress, Reached, Retrying, Synced, Work};
+use crate::race::first_of;
+use crate::sync::call::{Call, Observer, Progress, Reached, Retrying, Work};
 use crate::sync::client::Client;
 use crate::wire::sign::as_download;
 use read::CallOptions;
@@ -74,13 +79,6 @@ impl Sink {
         start_sync(Ok(self.client.clone()), &request, &options)
     }
 
-    /// The same for many images. Resolves to an outcome each: `{ ok: true, storagePath, imageId }` or
-    /// `{ ok: false, error }`.
-    #[wasm_bindgen(js_name = syncMany)]
-    pub fn sync_many(&self, requests: JsValue, options: JsValue) -> Promise {
-        start_sync_many(self.client.clone(), &requests, &options)
-    }
-
     /// A URL that answers with the image under `storage_path`.
     #[wasm_bindgen(js_name = signedUrl)]
     pub fn signed_url(&self, storage_path: JsValue, ttl_seconds: JsValue, options: JsValue) -> Promise {
@@ -118,50 +116,6 @@ impl Sink {
     }
 }
 
-/// A configured connection to the Worker, which has the project's key. Safe to use for any number of calls at once.
-#[wasm_bindgen]
-pub struct Relay {
-    client: Rc<Client<Host>>,
-}
-
-#[wasm_bindgen]
-impl Relay {
-    /// Checks the options; throws an `ImagenCloudError`.
-    #[wasm_bindgen(constructor)]
-    pub fn new(options: JsValue) -> Result<Relay, JsValue> {
-        connect(&options, true).map(|client| Self { client }).map_err(error::to_js)
-    }
-
-    /// The owner of all rows; empty if none is set.
-    #[wasm_bindgen(getter, js_name = ownerUserId)]
-    pub fn owner_user_id(&self) -> String {
-        self.client.owner_user_id().to_owned()
-    }
-
-    /// The same as it was given.
-    #[wasm_bindgen(getter, js_name = ownerAsGiven)]
-    pub fn owner_as_given(&self) -> String {
-        self.client.owner_as_given().to_owned()
-    }
-
-    /// Hands an image over. Resolves to `{ storagePath, imageId }`, with `queued: true` while it is on its way.
-    pub fn sync(&self, request: JsValue, options: JsValue) -> Promise {
-        start_sync(Ok(self.client.clone()), &request, &options)
-    }
-
-    /// The same for many images. Resolves to an outcome each, as `Sink.syncMany`.
-    #[wasm_bindgen(js_name = syncMany)]
-    pub fn sync_many(&self, requests: JsValue, options: JsValue) -> Promise {
-        start_sync_many(self.client.clone(), &requests, &options)
-    }
-
-    /// A URL that answers with the image under `storage_path`.
-    #[wasm_bindgen(js_name = signedUrl)]
-    pub fn signed_url(&self, storage_path: JsValue, ttl_seconds: JsValue, options: JsValue) -> Promise {
-        start_signed_url(Ok(self.client.clone()), &storage_path, &ttl_seconds, &options)
-    }
-}
-
 /// `Sink.sync` without keeping a sink.
 #[wasm_bindgen]
 pub fn sync(sink: JsValue, request: JsValue, options: JsValue) -> Promise {
@@ -173,9 +127,6 @@ pub fn sync(sink: JsValue, request: JsValue, options: JsValue) -> Promise {
 pub fn signed_url(sink: JsValue, storage_path: JsValue, ttl_seconds: JsValue, options: JsValue) -> Promise {
     start_signed_url(connect(&sink, false), &storage_path, &ttl_seconds, &options)
 }
-
-/// An animation frame: nobody sees more of the progress of many images at once.
-const FRAME_MS: f64 = 16.0;
 
 type Connected = Result<Rc<Client<Host>>, Error>;
 
@@ -198,49 +149,6 @@ fn start_sync(client: Connected, request: &JsValue, options: &JsValue) -> Promis
             let work = async move { client.sync(request, &running).await.map(|synced| to_js(&synced)) };
             start(call, options.signal, Box::pin(work))
         }
-    }
-}
-
-fn start_sync_many(client: Rc<Client<Host>>, requests: &JsValue, options: &JsValue) -> Promise {
-    let read = || Ok((read::list(requests, "requests")?, read::many_options(options)?));
-    match read() {
-        Err(error) => refuse(error),
-        Ok((requests, options)) => {
-            let call = call(&options, FRAME_MS);
-            make_room(requests.length());
-            let requests = requests.iter().map(|request| read_request(&request, &call, &options)).collect();
-            promise(Box::pin(async move {
-                let stopped = Box::pin(stop_of(&call, &options));
-                let outcomes = client.sync_many(requests, options.concurrency(), &call, stopped).await;
-                if let Some(Err(error)) =
-                    outcomes.iter().find(|outcome| outcome.as_ref().is_err_and(error::is_called_off))
-                {
-                    return Err(error.clone());
-                }
-                let outcome = |outcome: Result<Synced, Error>| match outcome {
-                    Ok(synced) => js::outcome(&to_js(&synced), JsValue::UNDEFINED),
-                    Err(error) => js::outcome(&JsValue::UNDEFINED, error::to_js(error)),
-                };
-                Ok(outcomes.into_iter().map(outcome).collect::<Array>().into())
-            }))
-        }
-    }
-}
-
-/// What a request of many takes, with its outcome: rather less than in fact.
-const BYTES_A_REQUEST: usize = 512;
-/// Fewer requests find room enough as they come.
-const MANY_REQUESTS: usize = 1000;
-
-/// Takes the memory for many requests from the host at once. The allocator takes 64 KiB at a time, and each time the host
-/// collects its garbage, as if all of the memory were new.
-fn make_room(requests: u32) {
-    let requests = requests as usize;
-    if requests > MANY_REQUESTS {
-        let mut room = Vec::<u8>::new();
-        // Where there is no room, the call itself will say so.
-        let _ = room.try_reserve_exact(requests * BYTES_A_REQUEST);
-        core::hint::black_box(&room);
     }
 }
 
@@ -335,22 +243,6 @@ async fn abortion(call: &Call, signal: &JsValue) -> Error {
 fn aborted(call: &Call, signal: &JsValue) -> Error {
     let reason = Rc::new(js::value(signal, "reason"));
     call.stopped(Code::Aborted, "aborted by the caller").with_cause(Some(reason))
-}
-
-/// Ends when the caller aborts the call, or its time is over.
-async fn stop_of(call: &Call, options: &CallOptions) -> Error {
-    let aborted: Racer<'_, Error> = match options.signal.is_undefined() {
-        true => Box::pin(core::future::pending()),
-        false => Box::pin(abortion(call, &options.signal)),
-    };
-    let Some(ms) = options.deadline_ms else {
-        return aborted.await;
-    };
-    let expired = async {
-        Host::default().sleep(ms).await;
-        call.expired(ms)
-    };
-    first_of(aborted, Box::pin(expired)).await
 }
 
 /// A promise of its own for work under way: it lives on when the handle it was started from is freed. Not generic, so

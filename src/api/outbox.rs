@@ -6,7 +6,9 @@ use js_sys::{Function, Promise};
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
 
-use super::{Relay, Sink, error, promise, read, to_js};
+#[cfg(feature = "relay")]
+use super::relay::Relay;
+use super::{Sink, error, promise, read, to_js};
 use crate::error::Error;
 use crate::host::js;
 use crate::host::store::HostStore;
@@ -30,17 +32,6 @@ impl Outbox {
     #[wasm_bindgen(constructor)]
     pub fn new(sink: &Sink, store: HostStore, options: JsValue, on_change: Function) -> Result<Outbox, JsValue> {
         Self::open(sink.client.clone(), store, options, on_change)
-    }
-
-    /// The same through a relay.
-    #[wasm_bindgen(js_name = forRelay)]
-    pub fn for_relay(
-        relay: &Relay,
-        store: HostStore,
-        options: JsValue,
-        on_change: Function,
-    ) -> Result<Outbox, JsValue> {
-        Self::open(relay.client.clone(), store, options, on_change)
     }
 
     fn open(
@@ -101,6 +92,21 @@ impl Outbox {
     pub fn retry(&self, id: String) -> Promise {
         let courier = self.courier.clone();
         promise(Box::pin(async move { courier.retry(&id).await.map(|()| JsValue::UNDEFINED) }))
+    }
+}
+
+#[cfg(feature = "relay")]
+#[wasm_bindgen]
+impl Outbox {
+    /// The same through a relay.
+    #[wasm_bindgen(js_name = forRelay)]
+    pub fn for_relay(
+        relay: &Relay,
+        store: HostStore,
+        options: JsValue,
+        on_change: Function,
+    ) -> Result<Outbox, JsValue> {
+        Self::open(relay.client.clone(), store, options, on_change)
     }
 }
 

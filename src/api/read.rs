@@ -13,6 +13,7 @@ use crate::host::web::{Host, HostBytes};
 use crate::image::meta::{Prepared, SyncRequest};
 use crate::image::row::ImageMeta;
 use crate::json::{Fault, Json, from_one, names_of};
+#[cfg(feature = "outbox")]
 use crate::outbox::job::Limits;
 
 #[wasm_bindgen(module = "/src/api/read.js")]
@@ -28,10 +29,13 @@ extern "C" {
 }
 
 /// What an outbox holds when nothing else is said: 1 GiB.
+#[cfg(feature = "outbox")]
 const DEFAULT_MAX_BYTES: f64 = 1_073_741_824.0;
 /// As many streams as HTTP/2 servers usually take. Each upload under way needs memory, and running out of it is the end.
+#[cfg(feature = "many")]
 const MAX_UPLOADS: u32 = 100;
 /// More jobs at once than browsers open connections for.
+#[cfg(feature = "outbox")]
 const MAX_CONCURRENCY: u32 = 16;
 /// What a signed URL is valid for when nothing else is said.
 const DEFAULT_TTL_SECONDS: u32 = 3600;
@@ -64,6 +68,7 @@ struct EnvOptions {
 }
 
 /// The options of an outbox; `pkg/outbox.js` knows what to do with some of them.
+#[cfg(feature = "outbox")]
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct OutboxOptions {
@@ -178,6 +183,7 @@ pub(super) fn sync_options(given: &JsValue) -> Result<CallOptions, Error> {
 }
 
 /// The options of a call that sends many images.
+#[cfg(feature = "many")]
 pub(super) fn many_options(given: &JsValue) -> Result<CallOptions, Error> {
     CallOptions::read(given, &["download"])
 }
@@ -198,6 +204,7 @@ impl CallOptions {
     }
 
     /// How many images at once.
+    #[cfg(feature = "many")]
     pub(super) fn concurrency(&self) -> u32 {
         self.concurrency.unwrap_or(6).min(MAX_UPLOADS)
     }
@@ -209,6 +216,7 @@ pub(super) fn list(given: &JsValue, name: &str) -> Result<Array, Error> {
 }
 
 /// The options of an outbox that the courier needs.
+#[cfg(feature = "outbox")]
 pub(super) fn outbox_options(given: &JsValue) -> Result<Limits, Error> {
     let taken = Taken::new::<OutboxOptions>(given, "outbox options", &["serviceWorker"], &[], Error::option)?;
     let options: OutboxOptions = taken.read()?;

@@ -1,18 +1,21 @@
 //! What the library needs of its host, and the only files that touch it. Tests drive the same code with a fake clock
 //! and a fake network.
 
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 pub(crate) mod js;
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", target_os = "unknown", feature = "outbox"))]
 pub mod store;
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 pub mod web;
 
 use core::ops::Range;
 use std::rc::Rc;
 
-use crate::error::{Cause, Error};
+use crate::error::Cause;
+#[cfg(feature = "outbox")]
+use crate::error::Error;
 use crate::json::Json;
+#[cfg(feature = "outbox")]
 use crate::outbox::job::{Job, Limits};
 use crate::wire::http::{Failure, Request, Response};
 
@@ -84,6 +87,7 @@ pub trait Platform {
 }
 
 /// What became of a job that was to be added.
+#[cfg(feature = "outbox")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Added {
     /// It is stored.
@@ -99,6 +103,7 @@ pub enum Added {
 }
 
 /// Where an outbox keeps its jobs and images. Every method is one transaction, durable when it resolves.
+#[cfg(feature = "outbox")]
 #[allow(async_fn_in_trait)]
 pub trait Store {
     /// The platform's handle to an image's bytes.

@@ -122,7 +122,7 @@ pub struct Shipment<B> {
 impl<B> SyncRequest<B> {
     /// Refuses what can be refused before the image's bytes are read.
     pub fn check(&self, config: &Config) -> Result<(), Error> {
-        if config.owner_user_id.is_empty() && !config.relay {
+        if config.owner_user_id.is_empty() && !config.is_relay() {
             let message = "owner_user_id not set (config or $IMAGEN_OWNER_USER_ID); refusing to insert NULL into \
                            imagen.images";
             return Err(Error::field("ownerUserId", "").with_message(message));
@@ -131,7 +131,7 @@ impl<B> SyncRequest<B> {
             let problem = "is no UUID, and the table imagen.images takes no other. It is the user's auth.users.id";
             return Err(Error::field("ownerUserId", problem));
         }
-        if config.relay {
+        if config.is_relay() {
             self.check_limits()?;
         }
         StoragePath::build(&config.path_prefix, &self.date, &self.slug, self.seed, &self.ext)?;
@@ -175,7 +175,7 @@ impl<B> SyncRequest<B> {
             mime_type: mime_type.clone(),
             ..self.meta
         });
-        if config.relay {
+        if config.is_relay() {
             check_length("request", &request, limits::REQUEST)?;
         }
         Ok(Shipment {

@@ -60,14 +60,14 @@ impl<P: Platform> Client<P> {
 
     /// The path; empty if it is the Worker's to say.
     fn known_path(&self, shipment: &Shipment<P::Bytes>) -> String {
-        let is_known = !self.config.relay || !self.config.owner_user_id.is_empty();
+        let is_known = !self.config.is_relay() || !self.config.owner_user_id.is_empty();
         if is_known { shipment.storage_path.as_str().to_owned() } else { String::new() }
     }
 
     /// A URL that answers with the object for `ttl_seconds`.
     pub async fn signed_url(&self, path: &str, ttl_seconds: u32, call: &Call) -> Result<String, Error> {
         let path = StoragePath::parse(path)?;
-        let relay = self.config.relay;
+        let relay = self.config.is_relay();
         let build = || match relay {
             true => worker::sign(&self.config, &path, ttl_seconds),
             false => sign::sign(&self.config, &path, ttl_seconds),
@@ -131,7 +131,7 @@ impl<P: Platform> Client<P> {
 
     /// Whether images go through the Worker, which then does the rest.
     pub fn is_relay(&self) -> bool {
-        self.config.relay
+        self.config.is_relay()
     }
 
     /// How often and how long to wait.
@@ -187,7 +187,7 @@ impl<P: Platform> Client<P> {
     async fn deliver(&self, shipment: &Shipment<P::Bytes>, call: &Call) -> Result<String, Error> {
         let path = self.upload(shipment, call, &Unkept).await?;
         let total = call.meter.total.get();
-        let image_id = if self.config.relay {
+        let image_id = if self.config.is_relay() {
             call.shipped.replace(Some((path, shipment.image_id.clone())));
             shipment.image_id.clone()
         } else {
@@ -209,10 +209,10 @@ impl<P: Platform> Client<P> {
         let total = self.platform.size(&shipment.image);
         call.meter.total.set(total);
         call.meter.reach(Reached::Upload, 0.0);
-        if total >= self.config.resumable_from {
+        if self.config.goes_in_pieces(total) {
             return self.upload_in_pieces(shipment, call, resumption).await;
         }
-        let relay = self.config.relay;
+        let relay = self.config.is_relay();
         let build =
             || if relay { worker::sync(&self.config, shipment) } else { object::upload(&self.config, shipment) };
         let read = |response: &Response| match relay {
@@ -229,7 +229,7 @@ impl<P: Platform> Client<P> {
         call: &Call,
         resumption: &dyn Resumption,
     ) -> Result<String, Error> {
-        let relay = self.config.relay;
+        let relay = self.config.is_relay();
         let mut upload = Upload::new(call.meter.total.get(), self.config.chunk_size, resumption.earlier(), relay);
         let mut attempts = Attempts::default();
         let (mut idle, mut furthest) = (0, 0.0);
@@ -407,7 +407,8 @@ impl<P: Platform> Client<P> {
             Some(_) => request,
             None => request.header("Authorization", format!("Bearer {bearer}")),
         };
-        let request = if self.config.relay { request } else { request.header("apikey", self.config.api_key.as_str()) };
+        let request =
+            if self.config.is_relay() { request } else { request.header("apikey", self.config.api_key.as_str()) };
         let bytes = match &request.payload {
             Payload::Image(image) | Payload::Form(_, image) => self.platform.size(image),
             _ => 0.0,

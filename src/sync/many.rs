@@ -37,7 +37,7 @@ impl<P: Platform> Client<P> {
         stopped: Racer<'_, Error>,
     ) -> Vec<Result<Synced, Error>> {
         let mut batch = Batch::new(requests, concurrency, &self.platform);
-        batch.knows_paths = !self.config.relay || !self.config.owner_user_id.is_empty();
+        batch.knows_paths = !self.config.is_relay() || !self.config.owner_user_id.is_empty();
         call.meter.total.set(batch.total);
         call.meter.reach(Reached::Upload, 0.0);
         let work = async {
@@ -89,7 +89,7 @@ impl<P: Platform> Client<P> {
             uploaded.map(|storage_path| (shipment, storage_path, own.is_queued()))
         };
         match outcome.await {
-            Ok((Shipment { image_id, .. }, storage_path, queued)) if self.config.relay => {
+            Ok((Shipment { image_id, .. }, storage_path, queued)) if self.config.is_relay() => {
                 batch.land(index, Synced { storage_path, image_id, queued });
             }
             Ok((shipment, ..)) => batch.keep(index, shipment),

@@ -3,5 +3,7 @@
 
 pub mod call;
 pub mod client;
+#[cfg(feature = "many")]
 mod group;
+#[cfg(feature = "many")]
 pub mod many;

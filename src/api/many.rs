@@ -1,0 +1,98 @@
+//! `syncMany`, of a sink and of a relay.
+
+use std::rc::Rc;
+
+use js_sys::{Array, Promise};
+use wasm_bindgen::prelude::*;
+
+#[cfg(feature = "relay")]
+use super::relay::Relay;
+use super::{Sink, abortion, call, error, promise, read, read_request, refuse, to_js};
+use crate::error::Error;
+use crate::host::web::Host;
+use crate::host::{Platform, js};
+use crate::race::{Racer, first_of};
+use crate::sync::call::{Call, Synced};
+use crate::sync::client::Client;
+
+#[wasm_bindgen]
+impl Sink {
+    /// The same for many images. Resolves to an outcome each: `{ ok: true, storagePath, imageId }` or
+    /// `{ ok: false, error }`.
+    #[wasm_bindgen(js_name = syncMany)]
+    pub fn sync_many(&self, requests: JsValue, options: JsValue) -> Promise {
+        start_sync_many(self.client.clone(), &requests, &options)
+    }
+}
+
+#[cfg(feature = "relay")]
+#[wasm_bindgen]
+impl Relay {
+    /// The same for many images. Resolves to an outcome each, as `Sink.syncMany`.
+    #[wasm_bindgen(js_name = syncMany)]
+    pub fn sync_many(&self, requests: JsValue, options: JsValue) -> Promise {
+        start_sync_many(self.client.clone(), &requests, &options)
+    }
+}
+
+/// An animation frame: nobody sees more of the progress of many images at once.
+const FRAME_MS: f64 = 16.0;
+
+fn start_sync_many(client: Rc<Client<Host>>, requests: &JsValue, options: &JsValue) -> Promise {
+    let read = || Ok((read::list(requests, "requests")?, read::many_options(options)?));
+    match read() {
+        Err(error) => refuse(error),
+        Ok((requests, options)) => {
+            let call = call(&options, FRAME_MS);
+            make_room(requests.length());
+            let requests = requests.iter().map(|request| read_request(&request, &call, &options)).collect();
+            promise(Box::pin(async move {
+                let stopped = Box::pin(stop_of(&call, &options));
+                let outcomes = client.sync_many(requests, options.concurrency(), &call, stopped).await;
+                if let Some(Err(error)) =
+                    outcomes.iter().find(|outcome| outcome.as_ref().is_err_and(error::is_called_off))
+                {
+                    return Err(error.clone());
+                }
+                let outcome = |outcome: Result<Synced, Error>| match outcome {
+                    Ok(synced) => js::outcome(&to_js(&synced), JsValue::UNDEFINED),
+                    Err(error) => js::outcome(&JsValue::UNDEFINED, error::to_js(error)),
+                };
+                Ok(outcomes.into_iter().map(outcome).collect::<Array>().into())
+            }))
+        }
+    }
+}
+
+/// What a request of many takes, with its outcome: rather less than in fact.
+const BYTES_A_REQUEST: usize = 512;
+/// Fewer requests find room enough as they come.
+const MANY_REQUESTS: usize = 1000;
+
+/// Takes the memory for many requests from the host at once. The allocator takes 64 KiB at a time, and each time the host
+/// collects its garbage, as if all of the memory were new.
+fn make_room(requests: u32) {
+    let requests = requests as usize;
+    if requests > MANY_REQUESTS {
+        let mut room = Vec::<u8>::new();
+        // Where there is no room, the call itself will say so.
+        let _ = room.try_reserve_exact(requests * BYTES_A_REQUEST);
+        core::hint::black_box(&room);
+    }
+}
+
+/// Ends when the caller aborts the call, or its time is over.
+async fn stop_of(call: &Call, options: &read::CallOptions) -> Error {
+    let aborted: Racer<'_, Error> = match options.signal.is_undefined() {
+        true => Box::pin(core::future::pending()),
+        false => Box::pin(abortion(call, &options.signal)),
+    };
+    let Some(ms) = options.deadline_ms else {
+        return aborted.await;
+    };
+    let expired = async {
+        Host::default().sleep(ms).await;
+        call.expired(ms)
+    };
+    first_of(aborted, Box::pin(expired)).await
+}
