@@ -81,6 +81,15 @@ test("the local server sends what _headers says, and the app works with it", asy
   assert.deepEqual(page.complaints, []);
 });
 
+test("the welcome is there before JavaScript is", async () => {
+  const browser = (await site.openPage()).context().browser();
+  const context = await browser.newContext({ javaScriptEnabled: false });
+  const page = await context.newPage();
+  await page.goto(site.web.url);
+  await page.getByRole("heading", { level: 1, name: "Pictures that arrive." }).waitFor();
+  await context.close();
+});
+
 test("a page of another origin can't frame the app", async () => {
   const frame = `<!doctype html><iframe src="${site.web.url}/" onload="document.title = 'tried'"></iframe>`;
   const server = createServer((_, response) => response.writeHead(200, { "content-type": "text/html" }).end(frame));

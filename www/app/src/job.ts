@@ -8,9 +8,14 @@ export interface Situation {
   paused: boolean;
   /** Milliseconds since 1970. */
   now: number;
+  /** When the server was heard of last, in ms since 1970. */
+  since: number;
   /** Bytes sent, once some have been. */
   sent?: number;
 }
+
+/** How long a server may be silent before that is said, in ms. */
+const SILENCE_MS = 5000;
 
 /** A job as people are told of it. */
 export interface Told {
@@ -23,9 +28,11 @@ export interface Told {
   /** 0 to 1; missing where it isn't known, or nothing is on its way. */
   fraction?: number;
   canRetry: boolean;
+  /** The server is silent: another way may have an answer. */
+  isSilent?: true;
 }
 
-export function tell(job: OutboxJob, { online, paused, now, sent }: Situation): Told {
+export function tell(job: OutboxJob, { online, paused, now, since, sent }: Situation): Told {
   const { title, hint, detail } = job.error ? adviceFor(job.error) : {};
   if (job.state === "failed") {
     return { look: "failed", state: title ?? "It wasn't taken", canRetry: true, ...present({ hint, detail }) };
@@ -36,8 +43,13 @@ export function tell(job: OutboxJob, { online, paused, now, sent }: Situation): 
   }
   if (paused) return { look: "waiting", state: `Paused, ${megabytes(job.size)}`, canRetry: false };
   if (!online) return { look: "waiting", state: "Waits for a connection", canRetry: false };
+  const fraction = sent === undefined ? undefined : Math.min(1, sent / Math.max(1, job.size));
+  const silence = now - since;
+  if (silence >= SILENCE_MS && (job.state === "uploading" || job.state === "uploaded")) {
+    const state = `No answer yet, ${duration(silence)}. It's kept here.`;
+    return { look: "sending", state, canRetry: false, isSilent: true, ...present({ fraction }) };
+  }
   if (job.state === "uploading") {
-    const fraction = sent === undefined ? undefined : Math.min(1, sent / Math.max(1, job.size));
     const percent = fraction === undefined ? "" : `, ${Math.floor(fraction * 100)} %`;
     return { look: "sending", state: `Uploading${percent}`, canRetry: false, ...present({ fraction }) };
   }

@@ -1,5 +1,5 @@
 import type { Sink } from "imagen-cloud";
-import { render } from "preact";
+import { type ComponentChild, render } from "preact";
 import { adviceFor } from "./advice";
 import { loadConfig } from "./config";
 import { watchConnection } from "./control/connection";
@@ -149,10 +149,16 @@ async function start(): Promise<void> {
     breakIt,
     leaving: new Leaving(session, outbox),
   };
-  render(<App controls={controls} />, root);
+  draw(<App controls={controls} />);
+}
+
+/** In the place of what `index.html` shows until then. */
+function draw(page: ComponentChild): void {
+  root.replaceChildren();
+  render(page, root);
 }
 
 start().catch((error) => {
-  render(<Fatal />, root);
+  draw(<Fatal />);
   console.error(error);
 });

@@ -54,6 +54,8 @@ export interface Item {
   title: string;
   /** Bytes sent, once some have been. */
   sent: number | undefined;
+  /** When the server was heard of last, or began to be waited for; in ms since 1970. */
+  since: number;
   /** It did not go out at once, so that its arrival is news. */
   hasWaited: boolean;
   /** Shows it, once it has been read. */

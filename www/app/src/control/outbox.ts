@@ -131,7 +131,7 @@ export class OutboxList {
         if (isPaused.value) this.#allWait();
         break;
       case "progress":
-        this.#change(change.id, { sent: change.sent });
+        this.#change(change.id, { sent: change.sent, since: Date.now() });
         break;
       case "done":
         this.#arrived(change.id);
@@ -199,13 +199,15 @@ export class OutboxList {
       announce(`${quoted(known.title)} is safe with the Worker.`);
     }
     // Bytes that were sent in vain are sent again.
-    this.#change(job.id, job.state === "queued" ? { job, sent: undefined } : { job });
+    const news = { job, since: Date.now() };
+    this.#change(job.id, job.state === "queued" ? { ...news, sent: undefined } : news);
   }
 
   #add(job: OutboxJob): void {
     const title = job.prompt || "untitled";
     const hasWaited = !state.isOnline.value || isPaused.value;
-    edit(items, (copy) => copy.set(job.id, { job, title, sent: undefined, hasWaited, url: undefined, isAsked: false }));
+    const item = { job, title, sent: undefined, since: Date.now(), hasWaited, url: undefined, isAsked: false };
+    edit(items, (copy) => copy.set(job.id, item));
     this.#outbox?.image(job.id).then(
       (image) => {
         if (items.value.has(job.id)) this.#change(job.id, { url: URL.createObjectURL(image) });
@@ -256,7 +258,8 @@ export class OutboxList {
   /** The clock goes while somebody counts the seconds. */
   #tick(): void {
     now.value = Date.now();
-    if (![...items.value.values()].some(({ job }) => job.notBefore > now.value)) {
+    const counts = ({ job }: Item) => job.notBefore > now.value || ["uploading", "uploaded"].includes(job.state);
+    if (![...items.value.values()].some(counts)) {
       clearInterval(this.#clock);
       this.#clock = undefined;
     } else {

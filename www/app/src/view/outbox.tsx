@@ -1,12 +1,13 @@
 import { discardId, type OutboxList } from "../control/outbox";
 import { tell } from "../job";
 import { type Item, state } from "../state";
+import type { Route } from "../transport";
 import { Bar } from "./delivery";
 
 const { isOpen, isPaused, items, now, problem } = state.outbox;
 
 /** The pictures that are on their way. */
-export function OutboxCard({ control }: { control: OutboxList }) {
+export function OutboxCard({ control, onTravel }: { control: OutboxList; onTravel: Travel }) {
   const waiting = [...items.value.values()];
   return (
     <section className="card outbox" aria-labelledby="outbox-title">
@@ -42,19 +43,22 @@ export function OutboxCard({ control }: { control: OutboxList }) {
       )}
       <ul className="jobs" id="jobs" aria-labelledby="outbox-title">
         {waiting.map((item) => (
-          <Job key={item.job.id} item={item} control={control} />
+          <Job key={item.job.id} item={item} control={control} onTravel={onTravel} />
         ))}
       </ul>
     </section>
   );
 }
 
-function Job({ item, control }: { item: Item; control: OutboxList }) {
-  const { job, title, sent, url } = item;
+type Travel = (route: Route) => void;
+
+function Job({ item, control, onTravel }: { item: Item; control: OutboxList; onTravel: Travel }) {
+  const { job, title, sent, since, url } = item;
   const told = tell(job, {
     online: state.isOnline.value,
     paused: isPaused.value,
     now: now.value,
+    since,
     ...(sent !== undefined && { sent }),
   });
   return (
@@ -66,6 +70,7 @@ function Job({ item, control }: { item: Item; control: OutboxList }) {
         </p>
         <p className="job-state">{told.state}</p>
         {told.look === "sending" && <Bar percent={percentOf(told.fraction)} label={`Upload of ${title}`} />}
+        {told.isSilent && <OtherWay title={title} onTravel={onTravel} />}
         {told.hint !== undefined && <p className="job-hint">{told.hint}</p>}
         {told.detail !== undefined && (
           <details>
@@ -76,6 +81,17 @@ function Job({ item, control }: { item: Item; control: OutboxList }) {
       </div>
       <JobActions item={item} canRetry={told.canRetry} isSafe={told.look === "safe"} control={control} />
     </li>
+  );
+}
+
+/** What waits goes by the way that is chosen meanwhile. */
+function OtherWay({ title, onTravel }: { title: string; onTravel: Travel }) {
+  const [route, words]: [Route, string] =
+    state.route.value === "direct" ? ["worker", "Send it through the Worker"] : ["direct", "Send it directly"];
+  return (
+    <button type="button" className="button small" aria-label={`${words}: ${title}`} onClick={() => onTravel(route)}>
+      {words}
+    </button>
   );
 }
 

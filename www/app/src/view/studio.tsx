@@ -16,7 +16,7 @@ export function Studio({ controls }: { controls: Controls }) {
         <section className="panel" aria-label="Send">
           <Compose controls={controls} />
           <DeliveryCards control={controls.delivery} />
-          <OutboxCard control={controls.outbox} />
+          <OutboxCard control={controls.outbox} onTravel={controls.travelBy} />
         </section>
       </div>
       {import.meta.env.MODE === "demo" && <BreakSection onOpen={controls.breakIt} />}
