@@ -27,7 +27,16 @@ export function freeable(kind, names, target) {
     alive?.free();
     alive = undefined;
   };
-  return Object.assign(new Handle(names, own), { free, [TARGET]: own });
+  return disposable(Object.assign(new Handle(names, own), { free, [TARGET]: own }), "dispose", free);
+}
+
+/**
+ * For `using`. Only where the host has the symbol: WebKitGTK lacks it, and there would be a method called "undefined".
+ * @template T @param {T} handle @param {"dispose" | "asyncDispose"} kind @param {() => unknown} end
+ */
+export function disposable(handle, kind, end) {
+  const symbol = Symbol[kind];
+  return symbol === undefined ? handle : Object.assign(handle, { [symbol]: end });
 }
 
 /** The WebAssembly's own, of a sink or a relay that this copy of the package made. */

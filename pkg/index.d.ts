@@ -1,3 +1,5 @@
+/// <reference lib="esnext.disposable" />
+
 /**
  * imagen-cloud: moves a freshly generated image into Supabase, the bytes into Storage and one row into
  * `imagen.images`, and hands out signed URLs. Every promise that is rejected carries an {@link ImagenCloudError},
@@ -237,6 +239,8 @@ export interface Sink {
   insert(prepared: PreparedImage, options?: SyncOptions): Promise<SyncResult>;
   /** Gives the sink's memory back. Calls under way end normally. */
   free(): void;
+  /** The same at the end of a block, by `using`; where the host has the symbol. */
+  [Symbol.dispose](): void;
 }
 
 /** What a `sync` would send. Plain data: it may be kept, cloned and sent elsewhere. */
@@ -268,6 +272,8 @@ export interface Relay {
   signedUrl(storagePath: string, ttlSeconds?: number, options?: SignOptions): Promise<string>;
   /** Gives the relay's memory back. Calls under way end normally. */
   free(): void;
+  /** The same at the end of a block, by `using`; where the host has the symbol. */
+  [Symbol.dispose](): void;
 }
 
 /** What was being done when a call failed. */
@@ -496,6 +502,8 @@ export interface Outbox {
   onChange(listener: (change: OutboxChange) => void): () => void;
   /** Stops listening and draining in this tab. The jobs stay. */
   close(): Promise<void>;
+  /** The same at the end of a block, by `await using`; where the host has the symbol. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** What `fetch` takes, a `WebAssembly.Module`, or the bytes of the `.wasm`. */

@@ -1,7 +1,7 @@
 // What is the browser's about an outbox: one tab drains at a time (Web Locks), all hear of every change
 // (BroadcastChannel), and it wakes when there is reason to. What happens to a job is decided in the WebAssembly.
 import { failed } from "./errors.js";
-import { Handle } from "./handle.js";
+import { disposable, Handle } from "./handle.js";
 import { Store } from "./store.js";
 import { Outbox as Courier, Relay } from "./wasm/imagen_cloud.js";
 
@@ -73,7 +73,8 @@ export class Outbox {
       outbox.#wake(true);
     }
     const onChange = (listener) => outbox.onChange(listener);
-    return Object.assign(new Handle(METHODS, () => outbox), { onChange });
+    const handle = Object.assign(new Handle(METHODS, () => outbox), { onChange });
+    return disposable(handle, "asyncDispose", () => outbox.close());
   }
 
   constructor(target, options) {

@@ -43,8 +43,12 @@ async function deliver([sink, token, name]) {
   const drained = await outbox.drain();
   end();
   await outbox.clear();
-  await outbox.close();
-  return { result, size, isPaused, drained, isTold: states.includes("done") };
+  await outbox[Symbol.asyncDispose](); // what `await using` calls
+  const isOver = await outbox.list().then(
+    () => false,
+    () => true,
+  );
+  return { result, size, isPaused, drained, isOver, isTold: states.includes("done") };
 }
 
 for (const name of Object.keys(wrap)) {
@@ -55,7 +59,7 @@ for (const name of Object.keys(wrap)) {
     const sink = sinkOf({ user, supabase: world.supabase, target: world.recorder.url });
     const { result, ...rest } = await page.evaluate(deliver, [sink, user.accessToken, name]);
     const drained = { done: 1, failed: 0, waiting: 0 };
-    assert.deepEqual(rest, { size: imageBytes(1).length, isPaused: true, drained, isTold: true });
+    assert.deepEqual(rest, { size: imageBytes(1).length, isPaused: true, drained, isOver: true, isTold: true });
     await world.arrived(user, [1], [result]);
   });
 }

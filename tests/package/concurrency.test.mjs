@@ -1,7 +1,7 @@
 // Many calls at once, freed handles, and callbacks that do what they should not.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createSink, isImagenCloudError } from "imagen-cloud";
+import { createRelay, createSink, isImagenCloudError } from "imagen-cloud";
 import { aRequest, OWNER, PNG, POST, PUT, rejection, scripted, sentTo, sinkFor, uploaded } from "./helpers.mjs";
 
 /** A sink that the test itself frees. */
@@ -49,6 +49,17 @@ test("a freed sink rejects, and freeing it again does no harm", async (t) => {
   await rejection(() => sink.signedUrl("a/b.png", 60));
   const other = await sinkFor(t, server);
   await other.sync(aRequest());
+});
+
+test("a_sink_and_a_relay_end_with_their_block", async (t) => {
+  const server = await scripted(t);
+  const relay = await createRelay({ url: server.url, ownerUserId: OWNER, accessToken: () => "a.b.c" });
+  for (const handle of [await open(server), relay]) {
+    handle[Symbol.dispose]();
+    const error = await rejection(() => handle.signedUrl("a/b.png", 60));
+    assert.match(error.message, /has been freed/);
+  }
+  assert.equal(server.requests.length, 0);
 });
 
 const boom = () => {

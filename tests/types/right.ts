@@ -124,6 +124,7 @@ export async function run(): Promise<string> {
   const { storagePath, imageId } = await sink.sync(leastRequest);
   const link: string = await sink.signedUrl(storagePath);
   await sink.signedUrl(result.storagePath, 60, callOptions);
+  sink[Symbol.dispose]();
   sink.free();
   const fromEnv = await createSinkFromEnv(process.env);
   const required: Sink = await createSinkFromEnv(process.env, { required: true });
