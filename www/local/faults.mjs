@@ -17,7 +17,7 @@
  */
 import { createServer, request as sendRequest } from "node:http";
 
-/** Of ten pictures' twenty requests four are broken, each at its first try: by kind, and by the picture's number from 1. */
+/** Of ten pictures' twenty requests four are broken, each at its first try: by its place among those of its kind, from 1. */
 export const LIST = {
   upload: { 3: "lost", 8: "lost" },
   insert: { 5: "refused", 9: "lost" },

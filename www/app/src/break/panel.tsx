@@ -155,8 +155,8 @@ function Comparison({ sent, score }: { sent: number; score: Score | undefined })
         <h3 id="plain-title">And without it?</h3>
         <p>
           The same ten pictures by supabase-js, upload and insert; after an error Send is pressed once more. While “Lose
-          20 % of answers” is on, the same requests are broken: the answers to uploads 3 and 8 and to row 9 are lost,
-          row 5 is refused once.
+          20 % of answers” is on, the same requests are broken: the answers to the third and eighth upload and to the
+          ninth row are lost, the fifth row is refused once.
         </p>
         <button
           className="button"
