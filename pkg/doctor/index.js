@@ -150,8 +150,10 @@ class Visit {
 
   async #page() {
     const { project, report, settings } = this;
-    if (settings.page) await checkPage(project, settings, report);
-    else if (settings.inBrowser) await checkThisPage(report);
+    if (settings.page) return checkPage(project, settings, report);
+    if (settings.inBrowser) await checkThisPage(report);
+    for (const name of ["page-policy", "page-wasm"]) report.unchecked(name, "not checked: needs a page's address");
+    if (!settings.origin) report.unchecked("cors", "not checked: needs the origin of your pages");
   }
 
   /** @returns the user's id, if there is a token that is good */
@@ -170,8 +172,9 @@ class Visit {
     const fault = faultOfToken(token, claims);
     if (fault) return report.wrong("token", fault, anew);
     project.token = token;
-    const skewed = claims.iat * 1000 - Date.now();
-    if (settings.inBrowser && skewed > MAX_SKEW_MS) project.skewMs ??= skewed;
+    // A token is of the past. How long ago it was made is not known, so that better signs go before this one.
+    const ahead = claims.iat * 1000 - Date.now();
+    if (ahead > MAX_SKEW_MS) this.tokenSkewMs = ahead;
     const answer = await askForTable(project, settings, "user");
     if (isRefused(answer)) {
       project.token = undefined;
@@ -211,11 +214,12 @@ class Visit {
   }
 
   #clock() {
-    const { project, report } = this;
-    if (project.skewMs === undefined) return;
-    const skew = Math.abs(project.skewMs);
+    const { report } = this;
+    const ahead = this.project.skewMs ?? this.tokenSkewMs;
+    if (ahead === undefined) return;
+    const skew = Math.abs(ahead);
     if (skew <= MAX_SKEW_MS) return report.ok("clock", "this machine's clock is the project's");
-    const how = project.skewMs > 0 ? "behind" : "ahead of";
+    const how = ahead > 0 ? "behind" : "ahead of";
     const remedy = "Set it by a time server. Tokens are refused too early or too late, and retries wait too long.";
     report.wrong("clock", `this machine's clock is ${span(skew)} ${how} the project's`, remedy);
   }

@@ -8,7 +8,10 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { checkProject } from "imagen-cloud";
 import { signJwt } from "../../supabase/keys.mjs";
+import { startBrowser } from "../support/browser.mjs";
 import { startEmbedded } from "../support/embedded.mjs";
+import { shared } from "../support/shared.mjs";
+import { startSite as startPackage } from "../support/site.mjs";
 
 const ROOT = new URL("../../", import.meta.url);
 const CLI = fileURLToPath(new URL("pkg/cli.js", ROOT));
@@ -341,6 +344,31 @@ test("without_a_secret_key_it_is_as_a_page_that_the_doctor_looks", async () => {
     ["server-images"],
   );
   assert.deepEqual(await everything(), before);
+});
+
+test("in_a_page_it_sees_what_a_page_sees", async (t) => {
+  const [browser, pages] = await Promise.all([shared(startBrowser), startPackage()]);
+  t.after(() => pages.close());
+  const context = await browser.newContext();
+  t.after(() => context.close());
+  const page = await context.newPage();
+  await page.goto(pages.url);
+  const check = (options) =>
+    page.evaluate(async (options) => {
+      const { checkProject } = await import("/pkg/browser.js");
+      const { checks } = await checkProject(options);
+      return Object.fromEntries(checks.map(({ name, state, message }) => [name, state === "ok" ? state : message]));
+    }, options);
+  const { url, apiKey, accessToken } = right;
+  const { "server-images": needsKey, "page-wasm": needsPage, ...rest } = await check({ url, apiKey, accessToken });
+  assert.match(needsKey, /^not checked/);
+  assert.match(needsPage, /^not checked/);
+  assert.deepEqual(new Set(Object.values(rest)), new Set(["ok"]), JSON.stringify(rest));
+  assert.match((await check({ url, apiKey: backend.secretKey }))["key-kind"], /secret key/);
+  // It answers, but no page may read that.
+  assert.match((await check({ url: site.url, apiKey })).cors, /does not let this page ask/);
+  await page.clock.setFixedTime(Date.now() - 600_000);
+  assert.match((await check({ url, apiKey, accessToken })).clock, /10 minutes behind/);
 });
 
 test("what_is_left_where_a_user_may_not_remove_is_named", async () => {

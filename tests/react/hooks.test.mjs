@@ -1,10 +1,12 @@
 // imagen-cloud/react in Chromium, with React 18 and 19, in StrictMode; and where a server renders.
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { cp, mkdir, mkdtemp, rm } from "node:fs/promises";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { build } from "esbuild";
+import { promisify } from "node:util";
+import { build, stop } from "esbuild";
 import { startBrowser } from "../support/browser.mjs";
 import { shared } from "../support/shared.mjs";
 import { startSite } from "../support/site.mjs";
@@ -23,6 +25,9 @@ const bundle = (version, options) =>
     define: { "process.env.NODE_ENV": '"development"' },
     ...options,
   });
+
+// Its process would keep this one from ending.
+after(() => stop());
 
 for (const version of Object.keys(REACTS)) {
   describe(`React ${version}`, () => {
@@ -171,11 +176,17 @@ for (const version of Object.keys(REACTS)) {
         const Page = ({ user }) => h("p", null, useOutbox(user).state, " ", useOutbox(user).jobs.length, " ", useSync(user).state);
         export const render = (user) => renderToString(h(StrictMode, null, h(Page, { user })));`;
       await bundle(version, { stdin: { contents, resolveDir: ROOT }, outfile, platform: "node" });
-      const { render } = await import(pathToFileURL(outfile));
-      const text = (html) => html.replaceAll(/<!-- -->/g, "");
-      const user = { url: "https://x.example", apiKey: "k", ownerUserId: "7d6f2b8e-1111-4222-8333-444455556666" };
-      assert.equal(text(render(user)), "<p>opening 0 idle</p>");
-      assert.equal(text(render(null)), "<p>signed-out 0 idle</p>");
+      // In a process of its own, which React's channels would keep from ending.
+      const script = `
+        import { render } from ${JSON.stringify(pathToFileURL(outfile).href)};
+        const user = { url: "https://x.example", apiKey: "k", ownerUserId: "7d6f2b8e-1111-4222-8333-444455556666" };
+        console.log(JSON.stringify([render(user), render(null)]));
+        process.exit(0);`;
+      const args = ["--input-type=module", "--eval", script];
+      const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: ROOT });
+      const [signedIn, signedOut] = JSON.parse(stdout).map((html) => html.replaceAll("<!-- -->", ""));
+      assert.equal(signedIn, "<p>opening 0 idle</p>");
+      assert.equal(signedOut, "<p>signed-out 0 idle</p>");
     });
   });
 }
