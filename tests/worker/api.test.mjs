@@ -32,11 +32,11 @@ function standIn(t, answer) {
   return asked;
 }
 
-async function post(url, body = { request: fields(), image: file(PIXEL) }) {
+async function post(url, body = { request: fields(), image: file(PIXEL) }, sub = USER) {
   const form = new FormData();
   form.append("request", JSON.stringify(body.request));
   form.append("image", body.image);
-  const authorization = `Bearer ${await mint(SECRET, { sub: USER })}`;
+  const authorization = `Bearer ${await mint(SECRET, { sub })}`;
   return new Request(url, { method: "POST", ...(await encode(form, { authorization })) });
 }
 
@@ -65,6 +65,36 @@ test("without_a_place_to_stage_images_an_outage_is_503_with_a_time_to_come_again
   const problem = await answer.json();
   assert.equal(problem.code, "unavailable");
   assert.match(problem.imageId, /^[0-9a-f-]{36}$/);
+});
+
+test("an_answer_about_the_image_ends_an_outage_as_a_success_does", async (t) => {
+  const id = "11111111-2222-4333-8444-555555555555";
+  const supabase = { hangs: true };
+  standIn(t, (path) => arrives(path));
+  globalThis.fetch.mock.mockImplementation(async (input, init) => {
+    if (supabase.hangs) {
+      return new Promise((_, reject) => init.signal.addEventListener("abort", () => reject(init.signal.reason)));
+    }
+    const { pathname, search } = new URL(input);
+    if (search.includes(id)) return Response.json([{ owner_user_id: "another", storage_path: "another/a.png" }]);
+    return arrives(pathname);
+  });
+  const staging = { find: async () => undefined, keep: async () => true, release: async () => {} };
+  const { createApi } = await importModule("api.ts");
+  const api = createApi({ env: { ...ENV, SYNC_DEADLINE_MS: "2000" }, staging });
+  const send = async (changes, sub = USER) => {
+    const body = { request: fields(changes), image: file(PIXEL) };
+    return (await api(await post("https://edge.example/api/sync", body, sub))).status;
+  };
+  const other = USER.replace(/a$/, "b");
+  assert.deepEqual(await Promise.all([send({}), send({}, other), send({})]), [202, 202, 202]);
+  assert.equal(await send({}), 202);
+  supabase.hangs = false;
+  assert.equal(await send({}), 202, "nobody tries yet");
+  const { now } = Date;
+  t.mock.method(Date, "now", () => now() + 5_000);
+  assert.equal(await send({ imageId: id }), 409);
+  assert.equal(await send({}), 201);
 });
 
 test("a_body_in_pieces_that_the_host_did_not_make_for_byob_is_read", async (t) => {

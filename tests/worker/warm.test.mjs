@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { startWorker } from "../../www/local/worker.mjs";
+import { until } from "../support/until.mjs";
 import { startFront } from "./support.mjs";
 
 test("what first requests call runs to its end while the isolate starts", async () => {
@@ -32,6 +33,7 @@ test("the start asks Supabase for nothing and logs nothing", async () => {
     const answer = await fetch(`${worker.url}/api/signed-url?path=a`);
     assert.equal(answer.status, 401);
     assert.deepEqual(front.requests, []);
+    await until(() => lines.length > 0, "the request's line");
     assert.deepEqual(
       lines.map(({ requestId }) => requestId),
       [answer.headers.get("x-request-id")],

@@ -67,7 +67,8 @@ export async function findRow(
   const query = new URLSearchParams({ id: `eq.${imageId}`, select: "owner_user_id,storage_path" });
   const answer = await askSupabase(`${settings.supabaseUrl}/rest/v1/images?${query}`, {
     headers: { ...keyHeaders(settings), "accept-profile": "imagen" },
-    signal: AbortSignal.timeout(withinMs),
+    // A whole number: not every host rounds.
+    signal: AbortSignal.timeout(Math.ceil(withinMs)),
   });
   const rows: unknown = await answer.json();
   if (!answer.ok || !Array.isArray(rows)) throw new Error(`reading a row back: ${answer.status}`);

@@ -3,6 +3,7 @@ import type { User } from "./auth";
 import { expectForm, readForm, type SyncForm } from "./form";
 import { logStaged } from "./log";
 import { outage, PROBE_MS } from "./outage";
+import { Problem } from "./problem";
 import { isUuid, toSyncRequest, withImageId } from "./request";
 import type { Env, Settings } from "./settings";
 import { uploads } from "./slots";
@@ -97,11 +98,11 @@ export async function deliver(
   withinMs: number,
 ): Promise<SyncResult> {
   const until = Date.now() + withinMs;
-  if (isKnown) await refuseAnothersId(String(request.imageId), user, settings, withinMs / 3);
   const send: typeof fetch = (input, init) =>
     askSupabase(input, init?.method === "PUT" ? { ...init, body: bytes } : init);
-  const sync = { deadlineMs: Math.max(1, until - Date.now()) };
   try {
+    if (isKnown) await refuseAnothersId(String(request.imageId), user, settings, withinMs / 3);
+    const sync = { deadlineMs: Math.max(1, until - Date.now()) };
     const done = await withSink(user, settings, (sink) => sink.sync(request, sync), { fetch: send });
     outage.answered();
     return done;
@@ -113,9 +114,13 @@ export async function deliver(
 
 /** What an error says of Supabase. */
 function note(error: unknown, user: User): void {
-  if (!isImagenCloudError(error)) return;
-  if (error.code === "timeout" || error.code === "deadline_exceeded") outage.hung(user.id);
-  else if (error.status !== undefined) outage.answered();
+  if (error instanceof Problem) {
+    // That a row is another user's, only the database can have told.
+    outage.answered();
+  } else if (isImagenCloudError(error)) {
+    if (error.code === "timeout" || error.code === "deadline_exceeded") outage.hung(user.id);
+    else if (error.status !== undefined) outage.answered();
+  }
 }
 
 /** A bucket that does not answer keeps no image from Supabase. */
