@@ -139,7 +139,7 @@ async fn of_a_blob_only_the_piece_that_is_asked_for_is_read() {
     assert_eq!(eval("range"), "0,3");
     assert_eq!(host.read(&blob, 2..300).await.unwrap(), [3, 4, 5]);
 
-    let copy = HostBytes(Uint8Array::from(&[7, 8, 9][..]).into());
+    let copy = HostBytes::new(&Uint8Array::from(&[7, 8, 9][..])).unwrap();
     assert_eq!(host.size(&copy), 3.0);
     assert_eq!(host.read(&copy, 1..2).await.unwrap(), [8]);
     assert_eq!(host.read(&copy, 0..64).await.unwrap(), [7, 8, 9]);

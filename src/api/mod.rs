@@ -21,8 +21,8 @@ use wasm_bindgen_futures::future_to_promise;
 use crate::config::Config;
 use crate::error::{Code, Error};
 use crate::host::Platform;
-use crate::host::js;
 use crate::host::web::{Host, HostBytes, in_browser};
+use crate::host::{js, time};
 use crate::image::meta::{Prepared, SyncRequest};
 use crate::image::path::StoragePath;
 use crate::race::first_of;
@@ -154,7 +154,7 @@ fn start_sync(client: Connected, request: &JsValue, options: &JsValue) -> Promis
 
 /// Nothing of a call that is aborted already: to copy a large image takes a while.
 fn read_request(request: &JsValue, call: &Call, options: &CallOptions) -> Result<SyncRequest<HostBytes>, Error> {
-    if js::is_aborted(&options.signal) { Err(aborted(call, &options.signal)) } else { read::sync_request(request) }
+    if time::is_aborted(&options.signal) { Err(aborted(call, &options.signal)) } else { read::sync_request(request) }
 }
 
 fn start_signed_url(client: Connected, path: &JsValue, ttl_seconds: &JsValue, options: &JsValue) -> Promise {
@@ -236,7 +236,7 @@ fn start(call: Rc<Call>, signal: JsValue, work: Work<'static, JsValue>) -> Promi
 }
 
 async fn abortion(call: &Call, signal: &JsValue) -> Error {
-    js::abortion_of(signal).await;
+    time::abortion_of(signal).await;
     aborted(call, signal)
 }
 

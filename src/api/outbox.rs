@@ -10,9 +10,9 @@ use wasm_bindgen::prelude::*;
 use super::relay::Relay;
 use super::{Sink, error, promise, read, to_js};
 use crate::error::Error;
-use crate::host::js;
 use crate::host::store::HostStore;
 use crate::host::web::Host;
+use crate::host::{js, time};
 use crate::json::{Json, to_text};
 use crate::outbox::courier::{Courier, Witness};
 use crate::outbox::job::{Job, State};
@@ -72,7 +72,7 @@ impl Outbox {
     pub fn drain(&self, forced: bool, signal: JsValue) -> Promise {
         let courier = self.courier.clone();
         promise(Box::pin(async move {
-            courier.drain(forced, Box::pin(js::abortion_of(&signal))).await.map(|drained| to_js(&drained))
+            courier.drain(forced, Box::pin(time::abortion_of(&signal))).await.map(|drained| to_js(&drained))
         }))
     }
 

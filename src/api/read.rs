@@ -106,7 +106,8 @@ fn download<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Err
 pub(super) fn options(given: &JsValue, relay: bool) -> Result<(Options, Host), Error> {
     let without: &[&str] = if relay { &NOT_OF_A_RELAY } else { &[] };
     let taken = Taken::new::<Options>(given, "options", &["accessToken", "fetch"], without, Error::option)?;
-    let host = Host { fetch: taken.function("fetch")?, access_token: taken.function("accessToken")? };
+    let (fetch, access_token) = (taken.function("fetch")?, taken.function("accessToken")?);
+    let host = Host { fetch, access_token, ..Host::default() };
     if relay && host.access_token.is_none() {
         return Err(Error::option("accessToken", "is missing"));
     }

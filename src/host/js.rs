@@ -1,8 +1,7 @@
-//! What `safe.js`, `host.js` and `image.js` do for us. None of it throws.
+//! What `safe.js` and `host.js` do for us, which never throws, and JSON.
 
-use js_sys::{Array, Function, Object, Promise, Uint8Array};
+use js_sys::{Array, JSON, Object};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
 
 use crate::json::Json;
 
@@ -17,6 +16,9 @@ extern "C" {
     /// A property that is a bigint.
     #[wasm_bindgen(js_name = value)]
     pub(crate) fn long(target: &JsValue, name: &str) -> i64;
+    /// A text, and none that is too long.
+    #[wasm_bindgen(js_name = textOf)]
+    pub(super) fn text_of(found: &JsValue) -> Option<String>;
     /// What an error says.
     #[wasm_bindgen(js_name = messageOf)]
     pub(super) fn message_of(thrown: &JsValue) -> String;
@@ -24,8 +26,6 @@ extern "C" {
 
 #[wasm_bindgen(module = "/src/host/host.js")]
 extern "C" {
-    /// What JSON says; `undefined` for a text that is none.
-    pub(crate) fn json(text: &str) -> JsValue;
     /// An `Error` of such details.
     pub(crate) fn failure(details: &JsValue, cause: JsValue) -> JsValue;
     /// What became of one image of many.
@@ -35,100 +35,15 @@ extern "C" {
     /// The same for the outbox's: a job's id, its state, and its text.
     #[wasm_bindgen(js_name = tell)]
     pub(crate) fn tell_change(callback: &JsValue, id: &str, state: &JsValue, job: Option<&str>);
-
-    /// Something that goes on at the host.
-    pub(super) type Task;
-    #[wasm_bindgen(method, getter)]
-    fn promise(this: &Task) -> Promise;
-    #[wasm_bindgen(method)]
-    fn stop(this: &Task);
-
-    fn sleep(ms: u32) -> Task;
-    fn aborted(signal: &JsValue) -> Task;
-    #[wasm_bindgen(js_name = askForToken)]
-    pub(super) fn ask_for_token(ask: &JsValue, patience_ms: u32) -> Task;
-    pub(super) fn exchange(
-        fetch: Option<Function>,
-        method: &str,
-        url: &str,
-        headers: &str,
-        payload: JsValue,
-        fresh: bool,
-        patience_ms: u32,
-    ) -> Task;
-    /// Whether this host can watch the bytes of a request.
-    #[wasm_bindgen(js_name = seesProgress)]
-    pub(super) fn sees_progress() -> bool;
-    #[wasm_bindgen(js_name = exchangeSeen)]
-    pub(super) fn exchange_seen(
-        method: &str,
-        url: &str,
-        headers: &str,
-        payload: JsValue,
-        idle_ms: u32,
-        line_ms: u32,
-        on_sent: &Closure<dyn Fn(f64)>,
-    ) -> Task;
-
-    #[wasm_bindgen(js_name = randomBytes)]
-    pub(super) fn random_bytes(count: u32) -> Option<Uint8Array>;
-    /// Whether others than the key's owner can look into this place: a page, or one of its workers.
-    #[wasm_bindgen(js_name = inBrowser)]
-    pub fn in_browser() -> bool;
-    /// Whether a framework threw it to go on otherwise.
-    #[wasm_bindgen(js_name = isControlFlow)]
-    pub(crate) fn is_control_flow(thrown: &JsValue) -> bool;
-}
-
-#[wasm_bindgen(module = "/src/host/image.js")]
-extern "C" {
-    /// The body of a form.
-    pub(super) fn form(request: &str, image: &JsValue) -> JsValue;
-    #[wasm_bindgen(js_name = takeImage)]
-    pub(super) fn take_image(image: &JsValue) -> JsValue;
-    pub(super) fn size(image: &JsValue) -> f64;
-    /// A piece, without copying a byte.
-    pub(super) fn slice(image: &JsValue, from: f64, to: f64) -> JsValue;
-    #[wasm_bindgen(js_name = readPiece)]
-    pub(super) fn read_piece(image: &JsValue, from: u32, to: u32) -> JsValue;
-    /// All bytes as an `ArrayBuffer`, which every browser can store; Safari can't always store a `Blob`.
-    #[wasm_bindgen(js_name = wholeImage)]
-    pub(super) fn whole_image(image: &JsValue) -> Promise;
-}
-
-/// Waits for a task, and stops it when dropped.
-pub(super) async fn end_of(task: Task) -> JsValue {
-    let task = StopOnDrop(task);
-    JsFuture::from(task.0.promise()).await.unwrap_or_default()
-}
-
-struct StopOnDrop(Task);
-
-impl Drop for StopOnDrop {
-    fn drop(&mut self) {
-        self.0.stop();
-    }
-}
-
-/// Waits.
-pub(super) async fn wait(ms: u32) {
-    end_of(sleep(ms)).await;
-}
-
-/// Ends when the signal is aborted.
-pub(crate) async fn abortion_of(signal: &JsValue) {
-    // At once, and not a turn later, for one that is aborted already.
-    if !is_aborted(signal) {
-        end_of(aborted(signal)).await;
-    }
-}
-
-pub(crate) fn is_aborted(signal: &JsValue) -> bool {
-    value(signal, "aborted").is_truthy()
 }
 
 /// How deep an answer may be nested: much deeper than any that is read here.
 const JSON_DEPTH: u32 = 16;
+
+/// What JSON says; `undefined` for a text that is none.
+pub(crate) fn json(text: &str) -> JsValue {
+    JSON::parse(text).unwrap_or_default()
+}
 
 /// What the host's `JSON.parse` makes of a text; `None` for a text that is no JSON.
 pub(super) fn parse_json(text: &str) -> Option<Json> {

@@ -2,11 +2,23 @@
 //! and a fake network.
 
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+mod fetch;
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+mod image;
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 pub(crate) mod js;
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+mod place;
 #[cfg(all(target_arch = "wasm32", target_os = "unknown", feature = "outbox"))]
 pub mod store;
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+pub(crate) mod thrown;
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+pub(crate) mod time;
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 pub mod web;
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+mod xhr;
 
 use core::ops::Range;
 use std::rc::Rc;

@@ -25,10 +25,9 @@ export function messageOf(thrown) {
 
 export const value = (target, name) => attempt(() => target[name]);
 
-export function text(target, name) {
-  const found = value(target, name);
-  return typeof found === "string" && found.length <= LONGEST_TEXT ? found : undefined;
-}
+export const textOf = (found) => (typeof found === "string" && found.length <= LONGEST_TEXT ? found : undefined);
+
+export const text = (target, name) => textOf(value(target, name));
 
 export function number(target, name) {
   const found = value(target, name);

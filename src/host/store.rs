@@ -2,10 +2,9 @@
 
 use std::rc::Rc;
 
-use js_sys::{Array, Uint8Array};
+use js_sys::Array;
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
 
 use super::web::HostBytes;
 use super::{Added, Store, js};
@@ -69,7 +68,7 @@ impl Store for HostStore {
     type Bytes = HostBytes;
 
     async fn add(&self, job: &Job, image: &HostBytes, limits: &Limits) -> Result<Added, Error> {
-        let bytes = JsFuture::from(js::whole_image(&image.0)).await;
+        let bytes = image.whole().await;
         let bytes = bytes.map_err(|thrown| Error::image("can't be read").with_cause(Some(Rc::new(thrown))))?;
         let added = self.add_record(record(job), bytes, limits.max_jobs, limits.max_bytes).await.map_err(to_error)?;
         Ok(match added.as_string().as_deref() {
@@ -89,7 +88,7 @@ impl Store for HostStore {
 
     async fn image(&self, id: &str) -> Result<Option<HostBytes>, Error> {
         let buffer = self.image_of(id).await.map_err(to_error)?;
-        Ok(buffer.is_object().then(|| HostBytes(Uint8Array::new(&buffer).into())))
+        Ok(buffer.is_object().then(|| HostBytes::stored(&buffer)))
     }
 
     async fn update(&self, job: &Job) -> Result<bool, Error> {

@@ -1,0 +1,161 @@
+//! Requests by `fetch`, the host's own or one of the caller's.
+
+use core::cell::Cell;
+use std::thread::LocalKey;
+
+use js_sys::{Function, Object, Reflect};
+use wasm_bindgen::prelude::*;
+use web_sys::{AbortController, Request, RequestCache, RequestInit, RequestRedirect, Response};
+
+use super::image::Body;
+use super::thrown::{failure_of, is_about_cache};
+use super::time::{OnDrop, settled};
+use super::{js, place};
+use crate::wire::http::{self, Failure, READ_HEADERS};
+
+#[wasm_bindgen]
+extern "C" {
+    // Looked for when it is called, since frameworks put their own in its place. web-sys has a window's and a worker's,
+    // each for itself.
+    #[wasm_bindgen(catch, js_name = fetch)]
+    fn fetch_of_any_global(url: &str, init: &RequestInit) -> Result<JsValue, JsValue>;
+
+    /// What a `fetch` gave. It may be anybody's, and of its properties web-sys takes for granted that they don't throw and
+    /// are what they should be.
+    #[wasm_bindgen(extends = Response)]
+    type Answer;
+    #[wasm_bindgen(structural, method, getter, catch)]
+    fn status(this: &Answer) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(structural, method, getter, catch)]
+    fn headers(this: &Answer) -> Result<AnswersHeaders, JsValue>;
+
+    /// The same for its headers.
+    type AnswersHeaders;
+    #[wasm_bindgen(structural, method, catch)]
+    fn get(this: &AnswersHeaders, name: &str) -> Result<JsValue, JsValue>;
+}
+
+/// A request without what it carries.
+pub(super) struct Head {
+    pub(super) method: &'static str,
+    pub(super) url: String,
+    pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) fresh: bool,
+}
+
+/// Sends a request and reads the whole answer. Dropped before its end, it aborts the request.
+/// `refuses_cache` is what is known of the caller's `fetch`.
+pub(super) async fn exchange(
+    fetch: Option<&Function>,
+    refuses_cache: &Cell<bool>,
+    head: &Head,
+    body: &Body,
+) -> Result<http::Response, Failure> {
+    let controller = AbortController::new().ok();
+    let is_over = Cell::new(false);
+    let _sending = OnDrop(|| {
+        if let Some(controller) = controller.as_ref().filter(|_| !is_over.get()) {
+            controller.abort();
+        }
+    });
+    let ask = async |uncached: bool| {
+        let init = init_of(head, body, uncached);
+        init.set_signal(controller.as_ref().map(AbortController::signal).as_ref());
+        let given = match fetch {
+            Some(fetch) => fetch.call2(&JsValue::UNDEFINED, &head.url.as_str().into(), &init)?,
+            None => fetch_of_any_global(&head.url, &init)?,
+        };
+        settled(&given).await
+    };
+    let uncached = head.fresh && knows_cache() && !refuses_cache.get();
+    let mut given = ask(uncached).await;
+    if let Err(thrown) = &given
+        && uncached
+        && fetch.is_some()
+        && is_about_cache(thrown)
+    {
+        refuses_cache.set(true);
+        given = ask(false).await;
+    }
+    let answer = match given {
+        Ok(answer) => read(answer.unchecked_into()).await,
+        Err(thrown) => Err(failure_of(thrown)),
+    };
+    is_over.set(true);
+    answer
+}
+
+fn init_of(head: &Head, body: &Body, uncached: bool) -> RequestInit {
+    let init = RequestInit::new();
+    init.set_method(head.method);
+    init.set_redirect(redirect());
+    if redirect() == RequestRedirect::Error {
+        drop(Reflect::set(&init, &"window".into(), &JsValue::NULL));
+    }
+    // No cache may answer instead of the server, or keep its answer: frameworks have caches of their own in `fetch`.
+    if uncached {
+        init.set_cache(RequestCache::NoStore);
+    }
+    let headers = Object::new();
+    let content_type = body.content_type.as_deref().map(|value| ("Content-Type", value));
+    let all = head.headers.iter().map(|(name, value)| (*name, value.as_str())).chain(content_type);
+    for (name, value) in all {
+        drop(Reflect::set(&headers, &name.into(), &value.into()));
+    }
+    init.set_headers(&headers);
+    if !body.content.is_undefined() {
+        init.set_body(&body.content);
+    }
+    init
+}
+
+thread_local! {
+    static REDIRECT: Cell<Option<RequestRedirect>> = const { Cell::new(None) };
+    static KNOWS_CACHE: Cell<Option<bool>> = const { Cell::new(None) };
+}
+
+/// What the host is asked once.
+fn once<T: Copy>(known: &'static LocalKey<Cell<Option<T>>>, ask: impl FnOnce() -> T) -> T {
+    known.get().unwrap_or_else(|| {
+        let answer = ask();
+        known.set(Some(answer));
+        answer
+    })
+}
+
+/// No redirect is followed, since the keys would go along. Node then also keeps no copy of a body, which it does for the
+/// sake of redirects and windows. Other hosts give the redirect as the answer, pages as one of which nothing can be read.
+fn redirect() -> RequestRedirect {
+    once(&REDIRECT, || if place::is_node() { RequestRedirect::Error } else { RequestRedirect::Manual })
+}
+
+/// workerd of 2024 knows no `cache`. Asked when it is needed: it has Node load all of its fetch.
+fn knows_cache() -> bool {
+    once(&KNOWS_CACHE, || {
+        let init = RequestInit::new();
+        init.set_cache(RequestCache::NoStore);
+        Request::new_with_str_and_init("http://x", &init).is_ok()
+    })
+}
+
+async fn read(answer: Answer) -> Result<http::Response, Failure> {
+    let status = answer.status().map_err(failure_of)?;
+    let is_redirect = js::text(&answer, "type").as_deref() == Some("opaqueredirect");
+    if is_redirect || js::value(&answer, "redirected") == true {
+        return Err(Failure::Redirect);
+    }
+    let Some(status) = status.as_f64() else {
+        return Err(failure_of(js_sys::TypeError::new("fetch gave no Response").into()));
+    };
+    let headers = answer.headers().map_err(failure_of)?;
+    let header = |name: &'static str| {
+        let value =
+            js::text_of(&headers.get(name).ok()?).filter(|value| !value.is_empty() && !value.contains(['\n']))?;
+        Some((name, value))
+    };
+    let headers = READ_HEADERS.into_iter().filter_map(header).collect();
+    let text = answer.text().map_err(failure_of)?;
+    let body = settled(&text).await.map_err(failure_of)?;
+    let body = js::text_of(&body).unwrap_or_default();
+    Ok(http::Response { status: status as u16, headers, json: js::parse_json(&body), body })
+}

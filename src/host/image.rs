@@ -1,0 +1,330 @@
+//! An image's bytes, which stay on JavaScript's side: a copy of a buffer, or a Blob, which may be anybody's.
+
+use core::cell::{Cell, RefCell};
+use core::ops::Range;
+use core::slice;
+use std::rc::Rc;
+
+use js_sys::{Array, Error, Number, Promise, Uint8Array};
+use wasm_bindgen::prelude::*;
+use web_sys::{Blob, Crypto, Response};
+
+use super::js;
+use super::thrown::failure_of;
+use super::time::settled;
+use crate::error::Cause;
+use crate::wire::http::{Failure, Payload};
+
+#[wasm_bindgen(module = "/src/host/image.js")]
+extern "C" {
+    /// A text is the problem with what was given.
+    #[wasm_bindgen(js_name = takeImage)]
+    fn take_image(image: &JsValue) -> JsValue;
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// A Blob of anybody's: web-sys takes for granted that `arrayBuffer` does not throw, and gives a Promise.
+    #[wasm_bindgen(extends = Blob)]
+    #[derive(Clone, Debug)]
+    type AnyBlob;
+    #[wasm_bindgen(structural, method, catch, js_name = arrayBuffer)]
+    fn array_buffer(this: &AnyBlob) -> Result<JsValue, JsValue>;
+
+    /// js-sys takes for granted that there is memory for it, and that a buffer is one.
+    #[wasm_bindgen(extends = Uint8Array)]
+    type Bytes;
+    #[wasm_bindgen(constructor, catch, js_class = "Uint8Array")]
+    fn new(buffer_or_length: &JsValue) -> Result<Bytes, JsValue>;
+}
+
+/// What is looked at of either end of a Blob, to know it again: a file on disk may be replaced while a retry waits.
+const EDGE_BYTES: u64 = 16 * 1024;
+
+/// A handle to an image's bytes.
+#[derive(Clone, Debug)]
+pub struct HostBytes(Image);
+
+#[derive(Clone, Debug)]
+enum Image {
+    Copy(Uint8Array),
+    Part(Part),
+}
+
+/// A piece of a Blob.
+#[derive(Clone, Debug)]
+struct Part {
+    whole: Rc<Whole>,
+    from: u64,
+    to: u64,
+}
+
+/// A Blob with what is known of it. All parts of it share this.
+#[derive(Debug)]
+struct Whole {
+    blob: AnyBlob,
+    size: u64,
+    /// Made of a caller's buffer, so that it stays what it is.
+    is_copy: bool,
+    /// Whether it is the host's own.
+    is_own: Cell<Option<bool>>,
+    /// Its first bytes, and its last, as they were seen first.
+    head: RefCell<Option<Uint8Array>>,
+    tail: RefCell<Option<Uint8Array>>,
+}
+
+/// Why an image can't be sent.
+struct Fault {
+    problem: String,
+    cause: Option<JsValue>,
+}
+
+impl Fault {
+    fn unreadable(cause: JsValue) -> Self {
+        Self { problem: "can't be read".to_owned(), cause: Some(cause) }
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Self::Image(fault.problem, fault.cause.map(|cause| Rc::new(cause) as Cause))
+    }
+}
+
+/// What the host itself says.
+impl From<Fault> for JsValue {
+    fn from(fault: Fault) -> Self {
+        fault.cause.unwrap_or_else(|| Error::new(&fault.problem).into())
+    }
+}
+
+impl Whole {
+    /// Pieces of it, read side by side.
+    async fn read(&self, pieces: &[Range<u64>]) -> Result<Vec<Uint8Array>, Fault> {
+        let begin = |piece: &Range<u64>| {
+            let slice = self.blob.slice_with_f64_and_f64(piece.start as f64, piece.end as f64)?;
+            slice.unchecked_into::<AnyBlob>().array_buffer()
+        };
+        let refused = |thrown: JsValue| Promise::reject(&thrown).into();
+        let reading: Array = pieces.iter().map(|piece| begin(piece).unwrap_or_else(refused)).collect();
+        let read = settled(&Promise::all(&reading)).await.map_err(Fault::unreadable)?;
+        let mut all = Vec::with_capacity(pieces.len());
+        for (buffer, piece) in read.unchecked_into::<Array>().iter().zip(pieces) {
+            let bytes: Uint8Array = Bytes::new(&buffer).map_err(Fault::unreadable)?.unchecked_into();
+            let (got, wanted) = (bytes.length(), piece.end - piece.start);
+            if u64::from(got) != wanted {
+                return Err(Fault { problem: format!("gave {got} bytes instead of {wanted}"), cause: None });
+            }
+            all.push(bytes);
+        }
+        Ok(all)
+    }
+
+    async fn read_one(&self, from: u64, to: u64) -> Result<Uint8Array, Fault> {
+        Ok(self.read(slice::from_ref(&(from..to))).await?.pop().unwrap_or_else(|| Uint8Array::new_with_length(0)))
+    }
+
+    /// A piece as somebody looks at it, by which the Blob is known again.
+    async fn look(&self, from: u64, to: u64) -> Result<Uint8Array, Fault> {
+        let bytes = self.read_one(from, to).await?;
+        if from == 0 && self.head.borrow().is_none() {
+            self.head.replace(Some(bytes.slice(0, EDGE_BYTES as u32)));
+        }
+        Ok(bytes)
+    }
+
+    /// Fails when it can't be read any more, or is not what it was. Only Chromium and Node see that by themselves.
+    async fn check(&self) -> Result<(), Fault> {
+        if self.is_copy {
+            return Ok(());
+        }
+        let known = self.head.borrow().as_ref().map(|head| u64::from(head.length()));
+        let ahead = known.unwrap_or(self.size.min(EDGE_BYTES));
+        let behind = self.size.saturating_sub(EDGE_BYTES).max(ahead);
+        let edges = self.read(&[0..ahead, behind..self.size]).await?;
+        for (seen, edge) in [&self.head, &self.tail].into_iter().zip(edges) {
+            let mut seen = seen.borrow_mut();
+            let first = seen.get_or_insert_with(|| edge.clone());
+            if first.to_vec() != edge.to_vec() {
+                return Err(Fault { problem: "has changed since it was given".to_owned(), cause: None });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the host sends this Blob's bytes, and not the text "[object Blob]": so it does with one of jsdom, of a
+    /// polyfill or a look-alike. A Response tells by its type, as no Blob's own type has an upper-case letter.
+    fn is_own(&self) -> bool {
+        let sends_bytes = || {
+            let sent = Response::new_with_opt_blob(Some(&self.blob)).ok()?;
+            Some(sent.headers().get("content-type").ok()?.as_deref() != Some("text/plain;charset=UTF-8"))
+        };
+        let is_own =
+            self.is_own.get().unwrap_or_else(|| self.blob.is_instance_of::<Blob>() && sends_bytes().unwrap_or(false));
+        self.is_own.set(Some(is_own));
+        is_own
+    }
+}
+
+impl Part {
+    fn size(&self) -> u64 {
+        self.to - self.from
+    }
+
+    /// By reference, where the host's `fetch` and XMLHttpRequest know it for a Blob; else its bytes.
+    async fn content(&self, bytes_only: bool) -> Result<JsValue, Fault> {
+        let Self { whole, from, to } = self;
+        if bytes_only || !whole.is_own() {
+            return whole.read_one(*from, *to).await.map(JsValue::from);
+        }
+        if self.size() == whole.size {
+            return Ok(whole.blob.clone().into());
+        }
+        let slice = whole.blob.slice_with_f64_and_f64(*from as f64, *to as f64);
+        slice.map(JsValue::from).map_err(Fault::unreadable)
+    }
+}
+
+impl HostBytes {
+    /// Takes what a caller passes as an image. The error is the problem with it.
+    pub fn new(image: &JsValue) -> Result<Self, String> {
+        let taken = take_image(image);
+        if let Some(problem) = taken.as_string() {
+            return Err(problem);
+        }
+        let is_copy = taken != *image;
+        let blob: AnyBlob = match taken.dyn_into::<Uint8Array>() {
+            Ok(copy) => return Ok(Self(Image::Copy(copy))),
+            Err(blob) => blob.unchecked_into(),
+        };
+        let size = js::number(&blob, "size")
+            .filter(|size| (0.0..=Number::MAX_SAFE_INTEGER).contains(size) && size.fract() == 0.0);
+        let size = size.ok_or("has no size")? as u64;
+        let (is_own, head, tail) = (Cell::default(), RefCell::default(), RefCell::default());
+        let whole = Rc::new(Whole { blob, size, is_copy, is_own, head, tail });
+        Ok(Self(Image::Part(Part { whole, from: 0, to: size })))
+    }
+
+    /// Bytes that the store gave back.
+    #[cfg(feature = "outbox")]
+    pub(super) fn stored(buffer: &JsValue) -> Self {
+        Self(Image::Copy(Uint8Array::new(buffer)))
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        match &self.0 {
+            Image::Copy(copy) => copy.length().into(),
+            Image::Part(part) => part.size(),
+        }
+    }
+
+    /// A piece, without copying a byte.
+    pub(super) fn slice(&self, from: u64, to: u64) -> Self {
+        Self(match &self.0 {
+            Image::Copy(copy) => Image::Copy(copy.subarray(from as u32, to as u32)),
+            Image::Part(part) => {
+                let (from, to) = (part.from + from, part.from + to);
+                Image::Part(Part { whole: part.whole.clone(), from, to })
+            }
+        })
+    }
+
+    /// What a Blob says of itself.
+    pub(super) fn own_type(&self) -> Option<String> {
+        match &self.0 {
+            Image::Copy(_) => None,
+            Image::Part(part) => js::text(&part.whole.blob, "type"),
+        }
+    }
+
+    /// The bytes of a piece, as far as there are any.
+    pub(super) async fn read(&self, piece: Range<u32>) -> Result<Vec<u8>, JsValue> {
+        let bytes = match &self.0 {
+            Image::Copy(copy) => copy.subarray(piece.start, piece.end),
+            Image::Part(part) => {
+                let to = part.to.min(part.from + u64::from(piece.end));
+                part.whole.look(to.min(part.from + u64::from(piece.start)), to).await?
+            }
+        };
+        Ok(bytes.to_vec())
+    }
+
+    /// All bytes as an `ArrayBuffer`, which every browser can store; Safari can't always store a `Blob`.
+    #[cfg(feature = "outbox")]
+    pub(super) async fn whole(&self) -> Result<JsValue, JsValue> {
+        let bytes = match &self.0 {
+            Image::Copy(copy) => copy.clone(),
+            Image::Part(Part { whole, from, to }) => {
+                whole.check().await?;
+                whole.read_one(*from, *to).await?
+            }
+        };
+        Ok(bytes.buffer().into())
+    }
+
+    async fn content(&self, bytes_only: bool) -> Result<JsValue, Fault> {
+        match &self.0 {
+            Image::Copy(copy) => Ok(copy.into()),
+            Image::Part(part) => part.content(bytes_only).await,
+        }
+    }
+}
+
+/// What is sent of a payload.
+pub(super) struct Body {
+    /// A text, a Blob, bytes, or `undefined`.
+    pub(super) content: JsValue,
+    /// The type of a form.
+    pub(super) content_type: Option<String>,
+}
+
+/// Fails when the image of a request is no more what it was.
+pub(super) async fn check(payload: &Payload<HostBytes>) -> Result<(), Failure> {
+    match payload {
+        Payload::Image(HostBytes(Image::Part(part))) | Payload::Form(_, HostBytes(Image::Part(part))) => {
+            part.whole.check().await.map_err(Failure::from)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The body of a request; `bytes_only` for who may know no Blobs.
+pub(super) async fn body_of(payload: &Payload<HostBytes>, bytes_only: bool) -> Result<Body, Failure> {
+    let content = match payload {
+        Payload::Empty => JsValue::UNDEFINED,
+        Payload::Json(text) => text.into(),
+        Payload::Image(image) => image.content(bytes_only).await?,
+        Payload::Form(request, image) => return form(request, image.content(bytes_only).await?).map_err(failure_of),
+    };
+    Ok(Body { content, content_type: None })
+}
+
+/// A form's two parts (RFC 7578). Not by FormData, of which one that is not the host's own is sent as "[object FormData]",
+/// as is any by a `fetch` that knows none.
+fn form(request: &str, content: JsValue) -> Result<Body, JsValue> {
+    let letters = random_bytes::<24>().unwrap_or_default().map(|byte| char::from(b'a' + byte % 16));
+    let boundary = format!("imagen-{}", String::from_iter(letters));
+    let part = |head: &str| format!("--{boundary}\r\nContent-Disposition: form-data; name={head}\r\n\r\n");
+    let file = part("\"image\"; filename=\"image\"\r\nContent-Type: application/octet-stream");
+    let (before, after) = (part("\"request\"") + request + "\r\n" + &file, format!("\r\n--{boundary}--\r\n"));
+    let content = match content.dyn_into::<Uint8Array>() {
+        Err(blob) => Blob::new_with_str_sequence(&Array::of3(&before.into(), &blob, &after.into()))?.into(),
+        Ok(image) => {
+            let (from, to) = (before.len() as u32, before.len() as u32 + image.length());
+            let whole = Bytes::new(&(f64::from(to) + after.len() as f64).into())?;
+            whole.subarray(0, from).copy_from(before.as_bytes());
+            whole.set(&image, from);
+            whole.subarray(to, whole.length()).copy_from(after.as_bytes());
+            whole.into()
+        }
+    };
+    Ok(Body { content, content_type: Some(format!("multipart/form-data; boundary={boundary}")) })
+}
+
+/// Random bytes that nobody can guess, where the host has a source of them.
+pub(super) fn random_bytes<const N: usize>() -> Option<[u8; N]> {
+    let crypto: Crypto = Some(js::value(&js_sys::global(), "crypto")).filter(JsValue::is_object)?.unchecked_into();
+    let mut bytes = [0; N];
+    crypto.get_random_values_with_u8_array(&mut bytes).ok()?;
+    Some(bytes)
+}

@@ -1,0 +1,32 @@
+//! Which host this is, where they differ. By what they have, since a polyfill may have anything else.
+
+use js_sys::global;
+
+use super::js::value;
+
+fn has(path: &[&str]) -> bool {
+    let found = path.iter().fold(global().into(), |target, name| value(&target, name));
+    !found.is_undefined()
+}
+
+fn is_workerd() -> bool {
+    value(&value(&global(), "navigator"), "userAgent").as_string().as_deref() == Some("Cloudflare-Workers")
+}
+
+/// Node, or what passes for it: workerd may have a `process` too.
+pub(super) fn is_server() -> bool {
+    has(&["process", "versions", "node"]) && !is_workerd()
+}
+
+/// Node itself, and not with a page's globals, as in a test.
+pub(super) fn is_node() -> bool {
+    is_server() && !["Deno", "Bun", "document"].into_iter().any(|other| value(&global(), other).is_object())
+}
+
+/// Whether others than the key's owner can look into this place: a page, or one of its workers.
+/// workerd's global is a ServiceWorkerGlobalScope too, and Deno's and Bun's workers have a WorkerGlobalScope.
+pub fn in_browser() -> bool {
+    let others: [&[&str]; 3] = [&["process", "versions", "node"], &["Deno", "version"], &["Bun", "version"]];
+    let on_server = is_workerd() || others.into_iter().any(has);
+    !on_server && (value(&global(), "document").is_object() || value(&global(), "WorkerGlobalScope").is_function())
+}
