@@ -2,7 +2,13 @@
 import { failed } from "./errors.js";
 import { freeable, targetOf } from "./handle.js";
 import { Outbox } from "./outbox.js";
-import initWasm, { signedUrl as callSignedUrl, sync as callSync, Relay, Sink } from "./wasm/imagen_cloud.js";
+import initWasm, {
+  signedUrl as callSignedUrl,
+  slugify as callSlugify,
+  sync as callSync,
+  Relay,
+  Sink,
+} from "./wasm/imagen_cloud.js";
 
 const CALLS = ["sync", "syncMany", "signedUrl"];
 const sinkOf = (target) => freeable("sink", [...CALLS, "signedUrls", "prepare", "insert"], target);
@@ -96,6 +102,10 @@ export function load(source) {
     signedUrl: async (sink, storagePath, ttlSeconds, options) => {
       await init();
       return callSignedUrl(sink, storagePath, ttlSeconds, options);
+    },
+    slugify: async (text) => {
+      await init();
+      return callSlugify(text);
     },
   };
 }

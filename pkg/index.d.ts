@@ -40,7 +40,10 @@ export interface SinkOptions {
   schema?: string;
   /** The table the row goes into. Default `"images"`. */
   table?: string;
-  /** Folders before the date in the storage path; under row-level security the user's id. Default none. */
+  /**
+   * Folders before the date in the storage path, taken as they are. Default: with `accessToken` the `ownerUserId` in lower
+   * case, which row-level security asks for; otherwise none.
+   */
   pathPrefix?: string;
   /** Attempts after the first one, for answers and failures that may pass. Default 2; below 0 counts as 0. */
   maxRetries?: number;
@@ -103,10 +106,14 @@ export interface RelayOptions {
  * `ext`, `mimeType`, `model` and `backend` may have 255 bytes, the prompt 64 KiB, the sidecar's JSON 128 KiB.
  */
 export interface SyncRequest {
-  /** First folder of the storage path, `YYYY-MM-DD` by custom. */
-  date: string;
-  /** Name of the object before the seed. May hold slashes. */
-  slug: string;
+  /** First folder of the storage path, `YYYY-MM-DD` by custom. Default: the day of the call in UTC. */
+  date?: string;
+  /**
+   * Name of the object before the seed; may hold slashes. It stands in the path as it is. Default: {@link slugify} of the
+   * prompt, and then the path ends with a part of `imageId`, so that no two images share it. Links, and the servers' logs,
+   * then show the prompt's first words: `"image"` does not.
+   */
+  slug?: string;
   /** Any 64-bit integer; a `number` only up to ±(2^53 - 1), a `bigint` beyond. */
   seed: number | bigint;
   /** The bytes; at least one. */
@@ -539,6 +546,14 @@ export function signedUrl(
   ttlSeconds?: number,
   options?: SignOptions,
 ): Promise<string>;
+
+/**
+ * A text as a part of a storage path: `Café über Łódź` becomes `cafe-uber-lodz`. Lower-case letters and digits of ASCII and
+ * single hyphens, 60 characters at most, never empty, and the same for the same text on every host. Where the words don't
+ * tell all of the text (it is longer, or not in Latin letters) it ends with 8 digits of the text's SHA-256. Rejects with
+ * `invalid_request` for what is no text, or `load_failed`.
+ */
+export function slugify(text: string): Promise<string>;
 
 /** Checks the options and makes a relay. Rejects with `invalid_config`. */
 export function createRelay(options: RelayOptions): Promise<Relay>;

@@ -10,6 +10,6 @@ export { drainInBackground } from "./outbox.js";
 const inBundle = async () => Buffer.from((await import("./wasm/inline.js")).default, "base64");
 const file = async () => readFile(new URL("./wasm/imagen_cloud_bg.wasm", import.meta.url));
 
-export const { init, createSink, createSinkFromEnv, createRelay, createOutbox, sync, signedUrl } = load(() =>
+export const { init, createSink, createSinkFromEnv, createRelay, createOutbox, sync, signedUrl, slugify } = load(() =>
   file().catch(inBundle),
 );

@@ -5,4 +5,6 @@ import module from "./wasm/imagen_cloud_bg.wasm";
 export { checkProject } from "./doctor.js";
 export { ImagenCloudError, isImagenCloudError } from "./errors.js";
 export { drainInBackground } from "./outbox.js";
-export const { init, createSink, createSinkFromEnv, createRelay, createOutbox, sync, signedUrl } = load(() => module);
+export const { init, createSink, createSinkFromEnv, createRelay, createOutbox, sync, signedUrl, slugify } = load(
+  () => module,
+);

@@ -54,6 +54,9 @@ pub struct Options {
     /// Whether `url` is the Worker's, which has the key.
     #[serde(skip)]
     pub relay: bool,
+    /// Whether requests go with a user's token: then folders of others are closed to them.
+    #[serde(skip)]
+    pub as_user: bool,
 }
 
 /// What a relay is not told: the Worker knows it.
@@ -102,6 +105,7 @@ impl Config {
     /// Checks the options. `in_browser` says whether this is a page or one of its workers.
     pub fn new(options: Options, in_browser: bool) -> Result<Self, Error> {
         let must_be_public = in_browser && !options.allow_secret_key_in_browser;
+        let has_own_folder = options.relay || options.as_user && options.path_prefix.is_none();
         let mut config = Self { must_be_public, ..Self::with_defaults(options) };
         if config.has_uuid_owners() {
             // One way of writing it, as the database and the user's token have it.
@@ -109,12 +113,12 @@ impl Config {
                 config.owner_user_id = owner;
             }
         }
-        if config.relay {
-            // What the Worker will do, so that a path is known before it is asked.
-            config.path_prefix = config.owner_user_id.clone();
-            config.require_image = true;
+        if has_own_folder {
+            // As the policies ask for it, and as the Worker will do, so that a path is known before it is asked.
+            config.path_prefix = config.owner_user_id.to_ascii_lowercase();
         }
-        config.check()?;
+        config.require_image |= config.relay;
+        config.check(if has_own_folder { "ownerUserId" } else { "pathPrefix" })?;
         config.url = project_url(&config.url, config.relay).to_owned();
         Ok(config)
     }
@@ -146,7 +150,8 @@ impl Config {
         }
     }
 
-    fn check(&self) -> Result<(), Error> {
+    /// `prefix_option` is the option that the prefix is from.
+    fn check(&self, prefix_option: &str) -> Result<(), Error> {
         if !self.relay {
             check_key(&self.api_key).map_err(|problem| Error::option("apiKey", problem))?;
         }
@@ -157,8 +162,7 @@ impl Config {
             "apiKey",
         )?;
         if !self.path_prefix.is_empty() {
-            path::check(&self.path_prefix)
-                .map_err(|problem| Error::option(if self.relay { "ownerUserId" } else { "pathPrefix" }, problem))?;
+            path::check(&self.path_prefix).map_err(|problem| Error::option(prefix_option, problem))?;
         }
         if self.cache_control.as_deref().is_some_and(|value| !is_header_safe(value)) {
             return Err(Error::option("cacheControl", "is no header value"));
@@ -328,6 +332,23 @@ mod tests {
             "an outbox of 0.1.0 is found by it"
         );
         assert_eq!(fault(owned("a/../b")).as_deref(), Some("ownerUserId"));
+    }
+
+    #[test]
+    fn a_users_folder_is_their_own_where_no_other_is_given() {
+        let owned = |as_user, path_prefix: Option<&str>| {
+            let (owner, path_prefix) =
+                ("7D6F2B8E-1111-4222-8333-444455556666".to_owned(), path_prefix.map(str::to_owned));
+            let options = Options { owner_user_id: Some(owner), path_prefix, as_user, ..options("https://x.co", "k") };
+            Config::new(options, false).unwrap().path_prefix
+        };
+        assert_eq!(owned(true, None), "7d6f2b8e-1111-4222-8333-444455556666");
+        assert_eq!((owned(true, Some("")), owned(true, Some("A/b"))), (String::new(), "A/b".to_owned()));
+        assert_eq!(owned(false, None), "", "the service may write everywhere");
+        let table = Some("pictures".to_owned());
+        let odd =
+            Options { owner_user_id: Some("a/../b".to_owned()), table, as_user: true, ..options("https://x.co", "k") };
+        assert_eq!(fault(odd).as_deref(), Some("ownerUserId"));
     }
 
     #[test]

@@ -28,8 +28,8 @@ pub fn holds(input: &[u8]) {
     let Ok(config) = Config::new(options, false) else { return };
     let request = SyncRequest {
         meta: ImageMeta {
-            date,
-            slug,
+            date: Some(date),
+            slug: Some(slug).filter(|slug| slug != "?"),
             seed: number(),
             ext,
             mime_type,

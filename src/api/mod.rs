@@ -25,6 +25,7 @@ use crate::host::web::{Host, HostBytes, in_browser};
 use crate::host::{js, time};
 use crate::image::meta::{Prepared, SyncRequest};
 use crate::image::path::StoragePath;
+use crate::image::slug;
 use crate::race::first_of;
 use crate::sync::call::{Call, Observer, Progress, Reached, Retrying, Work};
 use crate::sync::client::Client;
@@ -126,6 +127,12 @@ pub fn sync(sink: JsValue, request: JsValue, options: JsValue) -> Promise {
 #[wasm_bindgen(js_name = signedUrl)]
 pub fn signed_url(sink: JsValue, storage_path: JsValue, ttl_seconds: JsValue, options: JsValue) -> Promise {
     start_signed_url(connect(&sink, false), &storage_path, &ttl_seconds, &options)
+}
+
+/// A text as a part of a storage path.
+#[wasm_bindgen]
+pub fn slugify(text: JsValue) -> Result<String, JsValue> {
+    read::text(&text, "text").map(|text| slug::slugify(&text)).map_err(error::to_js)
 }
 
 type Connected = Result<Rc<Client<Host>>, Error>;

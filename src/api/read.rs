@@ -111,7 +111,8 @@ pub(super) fn options(given: &JsValue, relay: bool) -> Result<(Options, Host), E
     if relay && host.access_token.is_none() {
         return Err(Error::option("accessToken", "is missing"));
     }
-    Ok((Options { relay, ..taken.read()? }, host))
+    let as_user = host.access_token.is_some();
+    Ok((Options { relay, as_user, ..taken.read()? }, host))
 }
 
 /// One variable of an environment; anything but a text counts as not set.
@@ -158,16 +159,21 @@ pub(super) fn prepared(given: &JsValue) -> Result<Prepared, Error> {
     Taken::new::<Prepared>(given, "prepared", &[], &[], Error::field)?.read()
 }
 
-/// A storage path and the seconds that a URL for it shall work.
-pub(super) fn sign_request(storage_path: &JsValue, ttl_seconds: &JsValue) -> Result<(String, u32), Error> {
-    let at = |problem: &str| Error::field("storagePath", problem);
-    if storage_path.is_undefined() || storage_path.is_null() {
+/// A text that is an argument by itself.
+pub(super) fn text(given: &JsValue, name: &str) -> Result<String, Error> {
+    let at = |problem: &str| Error::field(name, problem);
+    if given.is_undefined() || given.is_null() {
         return Err(at("is missing"));
     }
-    if let Some(problem) = problem_of(storage_path) {
+    if let Some(problem) = problem_of(given) {
         return Err(at(&problem));
     }
-    let path = storage_path.as_string().ok_or_else(|| at("must be a string"))?;
+    given.as_string().ok_or_else(|| at("must be a string"))
+}
+
+/// A storage path and the seconds that a URL for it shall work.
+pub(super) fn sign_request(storage_path: &JsValue, ttl_seconds: &JsValue) -> Result<(String, u32), Error> {
+    let path = text(storage_path, "storagePath")?;
     let seconds = Option::<i32>::deserialize(&tree(ttl_seconds));
     let seconds = seconds.map_err(|fault| Error::field("ttlSeconds", &fault.problem))?;
     Ok((path, seconds.filter(|seconds| *seconds > 0).map_or(DEFAULT_TTL_SECONDS, i32::unsigned_abs)))

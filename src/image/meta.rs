@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::image::header::{Format, Header};
 use crate::image::path::StoragePath;
 use crate::image::row::{ImageMeta, check_length};
+use crate::image::slug::slugify;
 use crate::json::{Json, to_text};
 use crate::limits;
 use crate::text::{canonical_id, is_header_safe, name};
@@ -120,6 +121,22 @@ pub struct Shipment<B> {
 }
 
 impl<B> SyncRequest<B> {
+    /// See [`ImageMeta::dated`].
+    pub fn dated(self, now_ms: f64) -> Self {
+        Self { meta: self.meta.dated(now_ms), ..self }
+    }
+
+    /// `image_id` is as the database writes it.
+    fn path(&self, config: &Config, ext: &str, image_id: &str) -> Result<StoragePath, Error> {
+        let date = self.date.as_deref().unwrap_or_default();
+        if let Some(slug) = &self.slug {
+            return StoragePath::build(&config.path_prefix, date, slug, self.seed, ext);
+        }
+        let part_of_id = image_id.rsplit(['-']).next().unwrap_or_default();
+        let name = format!("{}-{}-{part_of_id}", slugify(&self.prompt), self.seed);
+        StoragePath::named(&config.path_prefix, date, &name, ext)
+    }
+
     /// Refuses what can be refused before the image's bytes are read.
     pub fn check(&self, config: &Config) -> Result<(), Error> {
         if config.owner_user_id.is_empty() && !config.is_relay() {
@@ -134,7 +151,8 @@ impl<B> SyncRequest<B> {
         if config.is_relay() {
             self.check_limits()?;
         }
-        StoragePath::build(&config.path_prefix, &self.date, &self.slug, self.seed, &self.ext)?;
+        let id = self.image_id.as_deref().and_then(canonical_id).unwrap_or_else(|| Uuid::nil().to_string());
+        self.path(config, &self.ext, &id)?;
         if !self.mime_type.is_empty() && !is_mime_type(&self.mime_type) {
             return Err(Error::field("mimeType", "is no MIME type"));
         }
@@ -157,7 +175,6 @@ impl<B> SyncRequest<B> {
             ("", None) => "png",
             (ext, _) => ext,
         };
-        let storage_path = StoragePath::build(&config.path_prefix, &self.date, &self.slug, self.seed, ext)?;
         let image_id = match &self.image_id {
             Some(id) => canonical_id(id).ok_or_else(|| Error::field(IMAGE_ID, "is no UUID"))?,
             None => {
@@ -166,6 +183,7 @@ impl<B> SyncRequest<B> {
                 uuid::Builder::from_random_bytes(random).into_uuid().to_string()
             }
         };
+        let storage_path = self.path(config, ext, &image_id)?;
         let measured = header.and_then(|header| header.size).unwrap_or_default();
         let row = self.meta.row(&image_id, &config.owner_user_id, storage_path.as_str(), measured);
         // As the caller would write it, with all that is known of the image: the Worker fixes the path just so.
@@ -253,8 +271,8 @@ mod tests {
     fn request() -> SyncRequest<()> {
         SyncRequest {
             meta: ImageMeta {
-                date: "2026-05-11".to_owned(),
-                slug: "lighthouse".to_owned(),
+                date: Some("2026-05-11".to_owned()),
+                slug: Some("lighthouse".to_owned()),
                 seed: 42,
                 prompt: "abc".to_owned(),
                 backend: "b".to_owned(),
@@ -378,6 +396,40 @@ mod tests {
     }
 
     #[test]
+    fn without_a_slug_two_images_never_share_a_path() {
+        let of = |id: &str| {
+            let (prompt, image_id) = ("Café über Łódź".to_owned(), Some(id.to_owned()));
+            SyncRequest { meta: ImageMeta { slug: None, prompt, image_id, ..request().meta }, ..request() }
+        };
+        let (one, other) = (ship(of(ID), PNG).unwrap(), ship(of(OWNER), PNG).unwrap());
+        assert_eq!(one.storage_path.as_str(), "2026-05-11/cafe-uber-lodz-42-00000000002a.png");
+        assert_eq!(other.storage_path.as_str(), "2026-05-11/cafe-uber-lodz-42-444455556666.png");
+        let again = ship(of(&ID.to_uppercase().replace('-', "")), PNG).unwrap();
+        assert_eq!(again.storage_path, one.storage_path, "the same call again goes to the same place");
+        assert!(!one.request.contains("slug"), "the Worker makes it, too: {}", one.request);
+        let made = ship(SyncRequest { meta: ImageMeta { image_id: None, ..of(ID).meta }, ..of(ID) }, PNG).unwrap();
+        assert_eq!(made.storage_path.as_str(), "2026-05-11/cafe-uber-lodz-42-070707070707.png");
+    }
+
+    #[test]
+    fn without_a_date_it_is_today_in_utc() {
+        let dated = |ms: f64| ImageMeta { date: None, ..request().meta }.dated(ms).date.unwrap();
+        for (ms, day) in [
+            (0.0, "1970-01-01"),
+            (951_782_399_999.0, "2000-02-28"),
+            (951_782_400_000.0, "2000-02-29"),
+            (951_868_800_000.0, "2000-03-01"),
+            (1_796_083_199_999.0, "2026-11-30"),
+            (1_796_083_200_000.0, "2026-12-01"),
+            (4_107_542_400_000.0, "2100-03-01"),
+            (-1.0, "1969-12-31"),
+        ] {
+            assert_eq!(dated(ms), day);
+        }
+        assert_eq!(request().meta.dated(0.0).date.as_deref(), Some("2026-05-11"), "a given one stays");
+    }
+
+    #[test]
     fn an_id_is_taken_in_any_form_or_made() {
         for id in [ID.to_uppercase(), ID.replace('-', ""), format!("urn:uuid:{ID}")] {
             assert_eq!(
@@ -398,9 +450,9 @@ mod tests {
     fn a_field_at_fault_is_named() {
         let text = str::to_owned;
         for (field, bad) in [
-            ("date", SyncRequest { meta: ImageMeta { date: String::new(), ..request().meta }, ..request() }),
-            ("slug", SyncRequest { meta: ImageMeta { slug: String::new(), ..request().meta }, ..request() }),
-            ("slug", SyncRequest { meta: ImageMeta { slug: text("../x"), ..request().meta }, ..request() }),
+            ("date", SyncRequest { meta: ImageMeta { date: Some(String::new()), ..request().meta }, ..request() }),
+            ("slug", SyncRequest { meta: ImageMeta { slug: Some(String::new()), ..request().meta }, ..request() }),
+            ("slug", SyncRequest { meta: ImageMeta { slug: Some(text("../x")), ..request().meta }, ..request() }),
             ("ext", SyncRequest { meta: ImageMeta { ext: text("a/b"), ..request().meta }, ..request() }),
             ("imageId", SyncRequest { meta: ImageMeta { image_id: Some(text("x")), ..request().meta }, ..request() }),
             ("mimeType", SyncRequest { meta: ImageMeta { mime_type: text("png"), ..request().meta }, ..request() }),

@@ -4,3 +4,4 @@ pub mod header;
 pub mod meta;
 pub mod path;
 pub mod row;
+pub mod slug;

@@ -33,7 +33,13 @@ impl StoragePath {
     /// `{prefix/}{date}/{slug}-{seed}.{ext}`, or an error that names the part at fault: one that leads elsewhere, or that
     /// Storage is certain to refuse. `prefix` may be empty.
     pub fn build(prefix: &str, date: &str, slug: &str, seed: i64, ext: &str) -> Result<Self, Error> {
-        if date.is_empty() || slug.is_empty() {
+        let name = if slug.is_empty() { String::new() } else { format!("{slug}-{seed}") };
+        Self::named(prefix, date, &name, ext)
+    }
+
+    /// The same of a name whose caller has put slug and seed together; it is empty where the slug is.
+    pub fn named(prefix: &str, date: &str, name: &str, ext: &str) -> Result<Self, Error> {
+        if date.is_empty() || name.is_empty() {
             let missing = if date.is_empty() { "date" } else { "slug" };
             return Err(Error::field(missing, "").with_message("date and slug are required for storage_path"));
         }
@@ -46,9 +52,8 @@ impl StoragePath {
             return Err(Error::field("ext", "is the ending of a file name and holds no slash"));
         }
         check_characters(ext).map_err(|problem| Error::field("ext", problem))?;
-        let name = format!("{slug}-{seed}.{ext}");
-        check(&name).map_err(|problem| Error::field("slug", problem))?;
-        for (field, part) in [("pathPrefix", prefix), ("date", date), ("slug", slug), ("ext", ext)] {
+        check(&format!("{name}.{ext}")).map_err(|problem| Error::field("slug", problem))?;
+        for (field, part) in [("pathPrefix", prefix), ("date", date), ("slug", name), ("ext", ext)] {
             if let Some(other) = part.chars().find(|c| !is_storable(*c)) {
                 let problem = format!(
                     "holds '{other}', which Storage does not take in a name. Leave it out or write something else: letters \
@@ -58,7 +63,7 @@ impl StoragePath {
             }
         }
         let separator = if prefix.is_empty() { "" } else { "/" };
-        let path = format!("{prefix}{separator}{date}/{name}");
+        let path = format!("{prefix}{separator}{date}/{name}.{ext}");
         if path.len() > limits::PATH {
             let (bytes, most) = (path.len(), limits::PATH);
             let problem = format!("makes a storage path of {bytes} bytes, and {most} is the limit. Shorten it");

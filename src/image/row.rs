@@ -12,17 +12,19 @@ use crate::json::{self, to_text};
 use crate::limits;
 
 /// A request without its bytes: as a caller writes it, as the Worker takes it and as a job keeps it. Empty texts and zeros count
-/// as left out, as in the seed.
+/// as left out, as in the seed; an empty date or slug is an error, as there.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs)]
 pub struct ImageMeta {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_id: Option<String>,
-    #[serde(default)]
-    pub date: String,
-    #[serde(default)]
-    pub slug: String,
+    /// Left out it is today's in UTC, see [`ImageMeta::dated`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date: Option<String>,
+    /// Left out it is made from the prompt, here as at the Worker, and the path ends with a part of the image's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slug: Option<String>,
     /// JSON has no int64: written as a text.
     #[serde(deserialize_with = "seed", serialize_with = "as_text")]
     pub seed: i64,
@@ -56,6 +58,11 @@ pub struct ImageMeta {
 }
 
 impl ImageMeta {
+    /// Fixes the date where there is none: so it is the call's, however long the image waits.
+    pub fn dated(self, now_ms: f64) -> Self {
+        Self { date: self.date.or_else(|| Some(day_of(now_ms))), ..self }
+    }
+
     /// Refuses what is too long for the Worker or an outbox, see [`limits`].
     pub fn check_limits(&self) -> Result<(), Error> {
         for (field, text, most) in [
@@ -163,6 +170,19 @@ fn seed<'de, D: Deserializer<'de>>(from: D) -> Result<i64, D::Error> {
         }
     }
     from.deserialize_i128(Seed)
+}
+
+/// The day in UTC, `YYYY-MM-DD`, by Howard Hinnant's `civil_from_days`: a year that begins in March ends with the leap day.
+fn day_of(now_ms: f64) -> String {
+    let days = (now_ms / 86_400_000.0).floor() as i64 + 719_468; // since 0000-03-01
+    let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}")
 }
 
 /// Refuses a text that is too long for the Worker or an outbox.

@@ -141,6 +141,7 @@ impl<P: Platform> Client<P> {
 
     /// Checks the request and fixes path, id and row.
     pub async fn ship(&self, request: SyncRequest<P::Bytes>) -> Result<Shipment<P::Bytes>, Error> {
+        let request = request.dated(self.platform.now_ms());
         request.check(&self.config)?;
         let found = self.look_at(&request.image).await?;
         request.ship(&self.config, &found, self.platform.random_bytes())
@@ -148,6 +149,7 @@ impl<P: Platform> Client<P> {
 
     /// The same for an image that somebody else will bring, or has brought. Without it, its MIME type has to be given.
     pub async fn prepare(&self, request: SyncRequest<Option<P::Bytes>>) -> Result<Shipment<Option<P::Bytes>>, Error> {
+        let request = request.dated(self.platform.now_ms());
         request.check(&self.config)?;
         let found = match &request.image {
             Some(image) => self.look_at(image).await?,

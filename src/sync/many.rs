@@ -36,6 +36,9 @@ impl<P: Platform> Client<P> {
         call: &Call,
         stopped: Racer<'_, Error>,
     ) -> Vec<Result<Synced, Error>> {
+        // All of one day, though the last may wait past midnight for its turn.
+        let now_ms = self.platform.now_ms();
+        let requests = requests.into_iter().map(|request| request.map(|request| request.dated(now_ms))).collect();
         let mut batch = Batch::new(requests, concurrency, &self.platform);
         batch.knows_paths = !self.config.is_relay() || !self.config.owner_user_id.is_empty();
         call.meter.total.set(batch.total);

@@ -286,7 +286,7 @@ fn advice(stage: Stage, code: Code, told: &Told) -> Option<&'static str> {
         }
         Code::Unauthorized => "The server refused the token: is it expired, or of another project?",
         Code::Forbidden => {
-            "A policy or a missing grant refuses: pathPrefix and ownerUserId must both be the signed-in user's id"
+            "A policy or a missing grant refuses: ownerUserId, and pathPrefix where it is given, must be the signed-in user's id"
         }
         Code::TooLarge => "The bucket's or the project's size limit is lower than the image",
         Code::TypeNotAllowed => "The bucket's list of MIME types does not hold this one",

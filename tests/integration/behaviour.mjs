@@ -47,7 +47,6 @@ export function describeIntegration(name, startDatabase) {
         url: supabase.url,
         apiKey: supabase.publishableKey,
         ownerUserId: user.id,
-        pathPrefix: user.id,
         accessToken: () => user.accessToken,
         ...options,
       });
@@ -201,12 +200,12 @@ export function describeIntegration(name, startDatabase) {
     });
 
     test("a row of another owner is forbidden", async () => {
-      const sink = await userSink(other, { ownerUserId: owner.id });
+      const sink = await userSink(other, { ownerUserId: owner.id, pathPrefix: other.id });
       await rejects(sink.sync(aRequest()), { code: "forbidden", stage: "insert", serverCode: "42501" });
     });
 
-    test("without a prefix a user is forbidden, and without a token too", async () => {
-      await rejects((await userSink(owner, { pathPrefix: undefined })).sync(aRequest()), { code: "forbidden" });
+    test("outside of their folder a user is forbidden, and without a token too", async () => {
+      await rejects((await userSink(owner, { pathPrefix: "" })).sync(aRequest()), { code: "forbidden" });
       const anonymous = await userSink(owner, { apiKey: supabase.anonKey, accessToken: undefined });
       await rejects(anonymous.sync(aRequest()), { code: "forbidden" });
     });

@@ -216,7 +216,7 @@ for (const [name, wrap] of Object.entries(PROMISES)) {
       return wrap(Promise.reject(new Error("a callback's own affair")));
     };
     const { storagePath } = await sink.sync(aRequest({ image: blob(webp) }), { onProgress });
-    assert.equal(storagePath, "2026-05-11/lighthouse-42.webp");
+    assert.equal(storagePath, `${OWNER}/2026-05-11/lighthouse-42.webp`);
     assert.equal(sentTo(server, PUT)[0].headers["content-type"], "image/webp");
     assert.equal(sentTo(server, PUT)[0].headers.authorization, "Bearer a.b.c");
     assert.equal(JSON.parse(sentTo(server, POST)[0].body).width, 320);

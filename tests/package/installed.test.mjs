@@ -30,5 +30,8 @@ test("the README's first program sends an image, in less than 15 lines", async (
   const stored = await fetch(stdout.trim());
   assert.deepEqual(Buffer.from(await stored.arrayBuffer()), await readFile(IMAGE));
   const rows = await backend.sql("select storage_path from imagen.images");
-  assert.match(rows.map((row) => row.storage_path).join(), /^[-0-9a-f]{36}\/2026-05-11\/hello-42\.png$/);
+  assert.match(
+    rows.map((row) => row.storage_path).join(),
+    /^[-0-9a-f]{36}\/\d{4}-\d\d-\d\d\/a-lighthouse-at-dusk-42-[0-9a-f]{12}\.png$/,
+  );
 });

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import {
   aRequest,
   inserted,
+  OWNER,
   PATH,
   POST,
   PUT,
@@ -162,7 +163,7 @@ test("an accessToken that throws before the insert keeps path and id", async (t)
   };
   const sink = await sinkFor(t, server, { accessToken, maxRetries: 0 });
   const error = await rejection(() => sink.sync(aRequest()), { code: "token_unavailable", stage: "insert" });
-  assert.equal(error.storagePath, PATH);
+  assert.equal(error.storagePath, `${OWNER}/${PATH}`);
   assert.match(error.imageId, /^[0-9a-f-]{36}$/);
 });
 

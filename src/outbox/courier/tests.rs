@@ -236,8 +236,8 @@ fn bytes_of(number: usize, size: usize) -> Vec<u8> {
 fn request(number: usize, size: usize) -> SyncRequest<Image> {
     SyncRequest {
         meta: ImageMeta {
-            date: "2026-05-11".to_owned(),
-            slug: "picture".to_owned(),
+            date: Some("2026-05-11".to_owned()),
+            slug: Some("picture".to_owned()),
             seed: number as i64,
             prompt: "a picture".to_owned(),
             backend: "test".to_owned(),
@@ -265,7 +265,7 @@ fn what_the_worker_or_storage_would_refuse_is_not_kept() {
         (
             "slug",
             SyncRequest {
-                meta: ImageMeta { slug: "Café 夜 100%".to_owned(), ..request(0, 10).meta },
+                meta: ImageMeta { slug: Some("Café 夜 100%".to_owned()), ..request(0, 10).meta },
                 ..request(0, 10)
             },
         ),

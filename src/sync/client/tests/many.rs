@@ -27,7 +27,7 @@ fn bytes_of(number: usize) -> Vec<u8> {
 fn numbered(number: usize) -> SyncRequest<Bytes> {
     SyncRequest {
         meta: ImageMeta {
-            slug: "picture".to_owned(),
+            slug: Some("picture".to_owned()),
             seed: number as i64,
             image_id: Some(id_of(number)),
             ..request().meta
@@ -123,11 +123,11 @@ fn five_poisoned_images_take_none_of_their_neighbours_down() {
     let mut requests = all(100);
     requests[3] = Err(Error::field("seed", "is no number"));
     requests[20] =
-        Ok(SyncRequest { meta: ImageMeta { slug: "../up".to_owned(), ..numbered(20).meta }, ..numbered(20) });
+        Ok(SyncRequest { meta: ImageMeta { slug: Some("../up".to_owned()), ..numbered(20).meta }, ..numbered(20) });
     requests[40] = Ok(SyncRequest { image: image(b"unreadable"), ..numbered(40) });
     for number in [60, 99] {
         requests[number] = Ok(SyncRequest {
-            meta: ImageMeta { slug: "refused-upload".to_owned(), ..numbered(number).meta },
+            meta: ImageMeta { slug: Some("refused-upload".to_owned()), ..numbered(number).meta },
             ..numbered(number)
         });
     }
@@ -351,7 +351,7 @@ fn a_stop_at_any_time_leaves_an_outcome_for_each() {
         let mut requests = all(9);
         requests[1] = Err(Error::field("seed", "is no number"));
         requests[4] = Ok(SyncRequest {
-            meta: ImageMeta { slug: "refused-upload".to_owned(), ..numbered(4).meta },
+            meta: ImageMeta { slug: Some("refused-upload".to_owned()), ..numbered(4).meta },
             ..numbered(4)
         });
         let outcomes = world.run(client.sync_many(requests, 2, &call, Box::pin(stopped)));

@@ -320,7 +320,7 @@ fn many_go_one_by_one_and_each_has_its_own_outcome() {
 fn a_link_is_asked_of_the_worker() {
     let world = world();
     let client = relay(&world);
-    let odd = SyncRequest { meta: ImageMeta { slug: "a&b=c +41?".to_owned(), ..request().meta }, ..request() };
+    let odd = SyncRequest { meta: ImageMeta { slug: Some("a&b=c +41?".to_owned()), ..request().meta }, ..request() };
     let path = sync(&world, &client, odd).unwrap().storage_path;
     let url = sign_within(&world, &client, &path, None).unwrap();
     assert!(url.contains("/object/sign/"), "{url}");
