@@ -6,13 +6,11 @@ import { importOnce } from "../../scripts/glue.mjs";
 import { listShipped } from "../../scripts/sbom.mjs";
 import { buildApp } from "../../www/local/app.mjs";
 import { bundleWorker } from "../../www/local/worker.mjs";
+import { projectsIn } from "../support/projects.mjs";
 
 const text = (path) => readFile(new URL(`../../${path}`, import.meta.url), "utf8");
 const json = async (path) => JSON.parse(await text(path));
-const foldersIn = async (path) =>
-  (await readdir(new URL(`../../${path}`, import.meta.url), { withFileTypes: true }))
-    .filter((entry) => entry.isDirectory())
-    .map(({ name }) => `${path}${name}/`);
+const foldersIn = async (path) => (await projectsIn(path)).map((project) => `${project}/`);
 const HOSTS = await foldersIn("tests/packaging/hosts/");
 const LOCKED = ["", "tests/packaging/tools/", "docs/site/", ...(await foldersIn("examples/"))];
 const FOLDERS = [...LOCKED, "pkg/", "www/app/", "www/worker/"];

@@ -1,17 +1,12 @@
 // docs/decisions.md says what each dependency is for.
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { parse } from "smol-toml";
+import { projectsIn } from "../support/projects.mjs";
 
 const ROOT = new URL("../../", import.meta.url);
 const source = (path) => readFile(new URL(path, ROOT), "utf8");
-/** The projects in a folder; what an earlier commit's installing has left there is none. */
-const projectsIn = async (folder) =>
-  (await readdir(new URL(folder, ROOT)))
-    .map((name) => `${folder}${name}`)
-    .filter((project) => existsSync(new URL(`${project}/package.json`, ROOT)));
 const folders = await projectsIn("tests/packaging/hosts/");
 const examples = await projectsIn("examples/");
 const NPM = [".", "pkg", "www/app", "www/worker", "tests/packaging/tools", "docs/site", ...folders, ...examples];
