@@ -1,16 +1,12 @@
 import type { User } from "./auth";
 import { Problem } from "./problem";
 import type { Settings } from "./settings";
+import { read, SignShape } from "./shapes";
 import { withSink } from "./supabase";
-
-const DEFAULT_TTL_SECONDS = 3_600;
-const MAX_TTL_SECONDS = 86_400;
 
 /** A URL of one of the user's own images, from the query `path` and `ttl` (seconds). */
 export async function signUrl(query: URLSearchParams, user: User, settings: Settings): Promise<string> {
-  const path = once(query, "path");
-  if (!path) throw new Problem("invalid_request", { detail: "path is needed.", field: "path" });
-  const ttl = toTtl(once(query, "ttl"));
+  const { path, ttl } = read(SignShape, { path: once(query, "path"), ttl: once(query, "ttl") });
   if (!isOwnPath(path, user)) throw new Problem("not_yours");
   return withSink(user, settings, (sink) => sink.signedUrl(path, ttl, { deadlineMs: settings.syncDeadlineMs }));
 }
@@ -35,13 +31,4 @@ function once(query: URLSearchParams, name: "path" | "ttl"): string | undefined 
   const [value, ...more] = query.getAll(name);
   if (more.length > 0) throw new Problem("invalid_request", { detail: `${name} is given twice.`, field: name });
   return value;
-}
-
-function toTtl(text: string | undefined): number {
-  const ttl = text === undefined ? DEFAULT_TTL_SECONDS : /^\d{1,6}$/.test(text) ? Number(text) : 0;
-  if (ttl >= 1 && ttl <= MAX_TTL_SECONDS) return ttl;
-  throw new Problem("invalid_request", {
-    detail: `ttl is a number of seconds, 1 to ${MAX_TTL_SECONDS}.`,
-    field: "ttl",
-  });
 }

@@ -4,8 +4,8 @@ import { expectForm, readForm, type SyncForm } from "./form";
 import { logStaged } from "./log";
 import { outage, PROBE_MS } from "./outage";
 import { Problem } from "./problem";
-import { isUuid, toSyncRequest, withImageId } from "./request";
 import type { Env, Settings } from "./settings";
+import { RequestShape, read } from "./shapes";
 import { uploads } from "./slots";
 import { refuseOther, type Staged, type Staging, stage } from "./staging";
 import { askSupabase, plan, refuseAnothersId, withSink } from "./supabase";
@@ -41,20 +41,19 @@ export async function syncImage(
   const size = expectForm(request, settings.body);
   return uploads.with(size, user.id, settings.bodyWaitMs, async (isInTheWay) => {
     const form = await readForm(request, settings.body, isInTheWay);
-    const isKnown = isUuid(form.request.imageId);
-    return accept({ ...form, request: withImageId(form.request) }, isKnown, user, settings, staging, env);
+    return accept(form, user, settings, staging, env);
   });
 }
 
-/** `isKnown` says whether the id came from the caller, and may have been used before. */
 async function accept(
   form: SyncForm,
-  isKnown: boolean,
   user: User,
   settings: Settings,
   staging: Staging | undefined,
   env: Env,
 ): Promise<Accepted> {
+  // An id that came from the caller may have been used before.
+  const isKnown = typeof form.request.imageId === "string";
   const image = toImage(form);
   const imageId = String(image.request.imageId);
   const earlier = isKnown ? await findStaged(imageId, staging) : undefined;
@@ -86,7 +85,10 @@ class Hanging extends Error {
 
 export function toImage({ image, imageType, request }: SyncForm): Image {
   const header = new Blob([image.subarray(0, HEADER_BYTES)], { type: imageType });
-  return { request: toSyncRequest(request, header), bytes: image };
+  return {
+    request: { ...request, ...read(RequestShape, request), image: header } as unknown as SyncRequest,
+    bytes: image,
+  };
 }
 
 /** Object and row, unless another user has the id. To the package the header is the image; what is sent is all of it. */

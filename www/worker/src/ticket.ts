@@ -1,21 +1,15 @@
 import { errors, jwtVerify, SignJWT } from "jose";
+import type { InferOutput } from "valibot";
 import type { User } from "./auth";
 import { Problem } from "./problem";
 import type { Settings } from "./settings";
+import { read as readShape, TicketShape } from "./shapes";
 
 /** The right to have one upload become one image. It is signed by the Worker, which keeps no copy. */
-export interface Ticket {
-  imageId: string;
-  /** Where the image will be. */
-  storagePath: string;
-  /** Bytes of the image. */
-  size: number;
-  mimeType: string;
-  /** When the first ticket for this upload was made, in seconds since 1970. A renewed one keeps it. */
-  iat: number;
-}
+export type Ticket = InferOutput<typeof TicketShape>;
 
 const TYPE = "imagen-ticket+jwt";
+
 /** The ticket as text, and when it ends in ms since 1970. */
 export async function issueTicket(
   { imageId, storagePath, size, mimeType, iat }: Ticket,
@@ -58,7 +52,7 @@ export function now(): number {
 async function read(text: string, user: User, settings: Settings, clockTolerance: number): Promise<Ticket> {
   const checks = { algorithms: ["HS256"], typ: TYPE, subject: user.id, requiredClaims: ["exp", "iat"], clockTolerance };
   try {
-    return (await jwtVerify<Ticket>(text, await signingKey(settings), checks)).payload;
+    return readShape(TicketShape, (await jwtVerify(text, await signingKey(settings), checks)).payload);
   } catch (cause) {
     // Its subject is looked at before its end: another's ticket is never told to be over.
     throw new Problem(cause instanceof errors.JWTExpired ? "ticket_expired" : "ticket_invalid", { cause });

@@ -1,10 +1,10 @@
-import type { PreparedImage, SyncResult } from "imagen-cloud";
+import type { ImageSource, PreparedImage, SyncRequest, SyncResult } from "imagen-cloud";
 import type { User } from "./auth";
 import { MAX_JSON_BYTES, readJson } from "./body";
 import { heldPath, incomingPath, refuseTooMany } from "./incoming";
 import { Problem, type ProblemCode, toProblem } from "./problem";
-import { isUuid, toSyncRequest, withImageId } from "./request";
 import type { Settings } from "./settings";
+import { RequestShape, read, WishShape } from "./shapes";
 import { copyObject, findObject, removeObject, resumableUrl, StoredImage, signUpload } from "./storage";
 import { BUCKET, findRow, plan, refuseAnothersId, withSink } from "./supabase";
 import { issueTicket, now, type Ticket, verifyRenewable, verifyTicket } from "./ticket";
@@ -33,20 +33,13 @@ const UPLOADS_FAULT: ReadonlySet<ProblemCode> = new Set(["upload_mismatch", "inv
 
 /** `POST /api/tickets`: a SyncRequest without its image, but with `size` and `mimeType`. */
 export async function makeTicket(request: Request, user: User, settings: Settings): Promise<IssuedTicket> {
-  const { size, ...rest } = await readJson(request, JSON_LIMITS);
-  const fields = withImageId(rest);
-  if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 1) {
-    throw new Problem("invalid_request", { detail: "size is the image's number of bytes.", field: "size" });
-  }
+  const json = await readJson(request, JSON_LIMITS);
+  const { size, ...fields } = { ...json, ...read(WishShape, json) };
   if (size > settings.maxImageBytes) {
     throw new Problem("too_large", { detail: `An image may have ${settings.maxImageBytes} bytes.` });
   }
-  // As the upload will have to declare it: the bucket compares letter by letter.
-  if (typeof fields.mimeType !== "string" || !/^image\/[a-z]+$/.test(fields.mimeType)) {
-    throw new Problem("invalid_image", { detail: "mimeType says what the image will be.", field: "mimeType" });
-  }
-  const { storagePath, imageId, mimeType } = await plan(toSyncRequest(fields), user, settings);
-  if (isUuid(rest.imageId)) await refuseAnothersId(imageId, user, settings);
+  const { storagePath, imageId, mimeType } = await plan(toRequest(fields), user, settings);
+  if (typeof json.imageId === "string") await refuseAnothersId(imageId, user, settings);
   await refuseTooMany(imageId, user, settings);
   return issue({ storagePath, imageId, mimeType, size, iat: now() }, user, settings);
 }
@@ -78,8 +71,9 @@ async function issue(ticket: Ticket, user: User, settings: Settings): Promise<Is
  */
 export async function commitTicket(id: string, request: Request, user: User, settings: Settings): Promise<SyncResult> {
   const ticket = await verifyTicket(id, user, settings);
-  const { size, ...rest } = await readJson(request, JSON_LIMITS);
-  const fields = { ...withImageId({ ...rest, imageId: rest.imageId ?? ticket.imageId }), mimeType: ticket.mimeType };
+  const { size, ...json } = await readJson(request, JSON_LIMITS);
+  const known = { ...json, imageId: json.imageId ?? ticket.imageId, mimeType: ticket.mimeType };
+  const fields = { ...known, ...read(RequestShape, known) };
   const incoming = incomingPath(ticket.imageId, user);
   if (!(await isDone(ticket, user, settings))) await takeIn(incoming, fields, ticket, user, settings);
   await removeObject(incoming, settings);
@@ -140,7 +134,7 @@ async function inspect(
     });
   }
   const stored = new StoredImage(path, size, settings);
-  const request = toSyncRequest(fields, seen === "its head" ? await stored.head() : stored);
+  const request = toRequest(fields, seen === "its head" ? await stored.head() : stored);
   const planned = await plan(request, user, settings).catch((error: unknown) => {
     // What kept the image from being read is no fault of the image's.
     throw error instanceof Error && error.cause instanceof Problem ? error.cause : error;
@@ -149,6 +143,11 @@ async function inspect(
     throw new Problem("invalid_request", { detail: "This is not the request that the ticket was made for." });
   }
   return planned;
+}
+
+/** Whatever it lacks, the package refuses by name. */
+function toRequest(fields: object, image?: ImageSource): Omit<SyncRequest, "image"> {
+  return { ...fields, ...(image && { image }) } as unknown as SyncRequest;
 }
 
 /** The copy becomes the image, and gets its row. */

@@ -2,8 +2,8 @@
 import { deliverStaged } from "../delivery";
 import { removeAbandoned } from "../incoming";
 import { logStaged } from "../log";
-import { isUuid } from "../request";
 import { readSettings, type Settings } from "../settings";
+import { isUuid } from "../shapes";
 import type { Bindings } from "./bindings";
 import { type Delivery, StagedInR2 } from "./staged";
 
