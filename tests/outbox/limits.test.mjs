@@ -89,7 +89,7 @@ test("an imageId that is on its way to another path is refused with id_taken", a
 });
 
 const BAD = {
-  "no slug": [{ slug: undefined }, { code: "invalid_request", stage: "request", field: "slug" }],
+  "an empty slug": [{ slug: "" }, { code: "invalid_request", stage: "request", field: "slug" }],
   "a slug that leaves its folder": [{ slug: "../x" }, { code: "invalid_request", field: "slug" }],
   "an imageId that is no UUID": [{ imageId: "x" }, { code: "invalid_request", field: "imageId" }],
   "a seed that is no integer": [{ seed: 1.5 }, { code: "invalid_request", field: "seed" }],

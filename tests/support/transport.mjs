@@ -85,7 +85,8 @@ export function testTransport(start, pick) {
     for (const slug of ["light house", "a,b;c=d", "a,b", "it's (all) $1 & 2", "a+b@c:d", "q?r!*"]) {
       for (const host of ["127.0.0.1", "LOCALHOST"]) {
         const url = target.url.replace("127.0.0.1", host).replace("http:", "HTTP:");
-        const { value, error } = await page.evaluate(syncInPage, { url, watched: true, request: { slug } });
+        const call = { url, watched: true, request: { slug }, sink: { pathPrefix: "" } };
+        const { value, error } = await page.evaluate(syncInPage, call);
         assert.equal(value?.storagePath, `2026-05-11/${slug}-1.png`, `${url} ${slug}: ${error?.message}`);
       }
     }
