@@ -1,4 +1,4 @@
-//! What is said of an image: by its caller in [`ImageMeta`], by the database's row in [`Row`]. A column is added here, and
+//! What is said of an image: by its caller in [`ImageMeta`], by the database's row in `Row`. A column is added here, and
 //! nowhere else in the library.
 
 use core::fmt;
