@@ -2,7 +2,6 @@
 // sending one image to the embedded backend. Each environment loads exactly one .wasm, once.
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
-import { once } from "node:events";
 import { copyFile, cp, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import os from "node:os";
@@ -15,9 +14,8 @@ import { brotliCompressSync } from "node:zlib";
 import { createSink } from "imagen-cloud";
 import { startBrowser } from "../support/browser.mjs";
 import { startEmbedded } from "../support/embedded.mjs";
-import { freePort } from "../support/port.mjs";
 import { startSite } from "../support/site.mjs";
-import { until } from "../support/until.mjs";
+import { served, usualEnv } from "./served.mjs";
 
 const run = promisify(execFile);
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
@@ -156,21 +154,21 @@ export const environments = {
     ["14", "15", "16"].flatMap((version) => [
       [
         `Next.js ${version}, client component`,
-        { ...next(version), send: (project) => inNext(project, version, "start", askPage) },
+        { ...next(version), send: (project) => inNext(project, "start", askPage) },
       ],
       [
         `Next.js ${version}, server action`,
-        { ...next(version), send: (project) => inNext(project, version, "start", askAction) },
+        { ...next(version), send: (project) => inNext(project, "start", askAction) },
       ],
     ]),
   ),
   "Next.js 16 dev, client component": {
     ...next("16"),
-    send: (project) => inNext(project, "16", "dev", askPage),
+    send: (project) => inNext(project, "dev", askPage),
   },
   "Next.js 16 dev, server action": {
     ...next("16"),
-    send: (project) => inNext(project, "16", "dev", askAction),
+    send: (project) => inNext(project, "dev", askAction),
   },
   "workerd, wrangler": {
     fixture: "workerd",
@@ -390,36 +388,20 @@ function next(version) {
 }
 
 /** A build of Next.js that is started, or its dev server. */
-async function inNext({ folder, browser, given }, version, command, ask) {
+async function inNext({ folder, browser, given }, command, ask) {
   const program = path.join(folder, "node_modules/next/dist/bin/next");
-  // Not Vite's, which sets NODE_ENV for all of this process.
-  const { NODE_ENV: _, ...usual } = process.env;
-  const env = { ...usual, NEXT_TELEMETRY_DISABLED: "1", SIGNED: JSON.stringify(await stored(given)) };
+  const env = { ...usualEnv(), NEXT_TELEMETRY_DISABLED: "1", SIGNED: JSON.stringify(await stored(given)) };
   if (command === "start") {
     const { stdout } = await run(process.execPath, [program, "build"], { cwd: folder, env });
     // It asks for what may not be prerendered, and Next.js hears of that by an error that has to reach it.
     assert.match(stdout, /ƒ \/signed/);
   }
-  const port = await freePort();
-  const args = [program, command, "--port", String(port), "--hostname", "127.0.0.1"];
-  const child = spawn(process.execPath, args, { cwd: folder, env, detached: true, stdio: ["ignore", "pipe", "pipe"] });
-  const ended = once(child, "exit");
-  let said = "";
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on("data", (bytes) => {
-      said += bytes;
-    });
-  }
-  try {
-    await until(() => said.includes("Ready in"), `Next.js ${version} ${command}`, 240_000);
-    const page = `http://127.0.0.1:${port}/`;
-    const answer = await onPage(browser, page, ask, given);
-    assert.match(await (await fetch(`${page}signed`)).text(), /href="[^"]*\/object\/sign\/[^"]*"/);
+  const args = (port) => [command, "--port", String(port), "--hostname", "127.0.0.1"];
+  return served({ folder, program, args, env, ready: "Ready in" }, async (url) => {
+    const answer = await onPage(browser, `${url}/`, ask, given);
+    assert.match(await (await fetch(`${url}/signed`)).text(), /href="[^"]*\/object\/sign\/[^"]*"/);
     return { answer, files: [] };
-  } finally {
-    process.kill(-child.pid, "SIGKILL");
-    await ended;
-  }
+  });
 }
 
 /** An image that is there, for a server component to ask for its URL. */

@@ -1,24 +1,22 @@
 // The examples as their visitors get them: a copy of the folder, the package installed into it from its tarball, and then
 // used in a real browser or runtime until an image is in its place.
 import assert from "node:assert/strict";
-import { execFile, spawn } from "node:child_process";
-import { once } from "node:events";
+import { execFile } from "node:child_process";
 import { copyFile, cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { dispatchSync } from "../support/background.mjs";
-import { freePort } from "../support/port.mjs";
 import { startSite } from "../support/site.mjs";
 import { until } from "../support/until.mjs";
 import { installTarball } from "./environments.mjs";
+import { LIMIT_MS, served, usualEnv } from "./served.mjs";
 
 const run = promisify(execFile);
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 export const EXAMPLES = path.join(ROOT, "examples");
 const IMAGE = path.join(ROOT, "tests/data/lighthouse.png");
-const LIMIT_MS = 240_000;
 const MADE = new Set([
   "node_modules",
   "package-lock.json",
@@ -256,48 +254,12 @@ async function verify(backend, user) {
   }
 }
 
-/** Without what Vite sets for all of this process. */
-function usualEnv() {
-  const { NODE_ENV: _, ...usual } = process.env;
-  return usual;
-}
-
 async function onSite(folder, use) {
   const site = await startSite({ "/": folder });
   try {
     await use(site.url);
   } finally {
     await site.close();
-  }
-}
-
-/**
- * A server of the example's, from when it says that it is ready until `use` is over.
- * @param {string} ready what it says then
- */
-export async function served({ folder, program, args, env = usualEnv(), ready }, use) {
-  const port = await freePort();
-  const child = spawn(process.execPath, [program, ...args(port)], {
-    cwd: folder,
-    env,
-    detached: true,
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  const ended = once(child, "exit");
-  let said = "";
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on("data", (bytes) => {
-      said += bytes;
-    });
-  }
-  try {
-    await until(() => said.includes(ready), `"${ready}" of ${path.basename(program)}`, LIMIT_MS).catch((cause) => {
-      throw new Error(said, { cause });
-    });
-    await use(`http://127.0.0.1:${port}`);
-  } finally {
-    process.kill(-child.pid, "SIGKILL");
-    await ended;
   }
 }
 
