@@ -58,36 +58,6 @@ impl Json {
     }
 }
 
-/// Writes a JSON object member by member.
-#[derive(Debug, Default)]
-pub struct ObjectText(String);
-
-impl ObjectText {
-    /// A member that is a text.
-    pub fn text(&mut self, name: &str, value: &str) {
-        self.name(name);
-        quote_into(&mut self.0, value);
-    }
-
-    /// A member whose value is JSON already.
-    pub fn raw(&mut self, name: &str, value: &str) {
-        self.name(name);
-        self.0.push_str(value);
-    }
-
-    fn name(&mut self, name: &str) {
-        self.0.push(if self.0.is_empty() { '{' } else { ',' });
-        quote_into(&mut self.0, name);
-        self.0.push(':');
-    }
-
-    /// The object.
-    pub fn finish(mut self) -> String {
-        self.0.push_str(if self.0.is_empty() { "{}" } else { "}" });
-        self.0
-    }
-}
-
 /// A text as a JSON string (RFC 8259, 7).
 pub fn quote(text: &str) -> String {
     let mut quoted = String::new();
@@ -116,12 +86,5 @@ fn quote_into(quoted: &mut String, text: &str) {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::*;
-
     pub(crate) use crate::stand_in::parse_json as parse;
-
-    #[test]
-    fn an_object_without_members_is_written() {
-        assert_eq!(ObjectText::default().finish(), "{}");
-    }
 }

@@ -2,7 +2,7 @@
 
 use base64ct::{Base64, Base64UrlUnpadded, Encoding};
 use imagen_cloud::base64::{decode_url, encode};
-use imagen_cloud::json::{ObjectText, quote as json_quote};
+use imagen_cloud::json::quote as json_quote;
 use imagen_cloud::text::{contains, is_header_safe, jwt_claims, quote, redact, split_once};
 
 use super::{JWT, SIGNATURE};
@@ -17,12 +17,6 @@ pub fn holds(input: &[u8]) {
     let claims = before.split('.').nth(1).and_then(decode_url).and_then(|it| String::from_utf8(it).ok());
     assert_eq!(jwt_claims(&before), claims);
 
-    let mut object = ObjectText::default();
-    object.text(&before, &after);
-    object.raw("", "1");
-    let wanted = serde_json::json!([{ "": 1 }, { &before: &after, "": 1 }]);
-    let read: serde_json::Value = serde_json::from_str(&object.finish()).unwrap();
-    assert!(read == wanted[1] || before.is_empty() && read == wanted[0], "{read}");
     assert_eq!(serde_json::from_str::<String>(&json_quote(&before)).unwrap(), before);
 
     let parts = split_once(&before, &after);
