@@ -43,6 +43,14 @@ pub(super) struct Head {
     pub(super) fresh: bool,
 }
 
+impl Head {
+    /// Its headers, with the one that its body brings.
+    pub(super) fn headers_with<'a>(&'a self, body: &'a Body) -> impl Iterator<Item = (&'static str, &'a str)> {
+        let content_type = body.content_type.as_deref().map(|value| ("Content-Type", value));
+        self.headers.iter().map(|(name, value)| (*name, value.as_str())).chain(content_type)
+    }
+}
+
 /// Sends a request and reads the whole answer. Dropped before its end, it aborts the request.
 /// `refuses_cache` is what is known of the caller's `fetch`.
 pub(super) async fn exchange(
@@ -97,9 +105,7 @@ fn init_of(head: &Head, body: &Body, uncached: bool) -> RequestInit {
         init.set_cache(RequestCache::NoStore);
     }
     let headers = Object::new();
-    let content_type = body.content_type.as_deref().map(|value| ("Content-Type", value));
-    let all = head.headers.iter().map(|(name, value)| (*name, value.as_str())).chain(content_type);
-    for (name, value) in all {
+    for (name, value) in head.headers_with(body) {
         drop(Reflect::set(&headers, &name.into(), &value.into()));
     }
     init.set_headers(&headers);

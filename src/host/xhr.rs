@@ -55,8 +55,7 @@ pub(super) async fn exchange(
         request.set_onload(Some(&gate.open));
         request.set_onerror(Some(&gate.open));
         request.open(head.method, &head.url)?;
-        let content_type = body.content_type.as_deref().map(|value| ("Content-Type", value));
-        for (name, value) in head.headers.iter().map(|(name, value)| (*name, value.as_str())).chain(content_type) {
+        for (name, value) in head.headers_with(body) {
             request.set_request_header(name, value)?;
         }
         // Of one type here, whatever it is: there it is told by itself.
