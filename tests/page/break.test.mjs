@@ -86,6 +86,32 @@ test("ten pictures outlive lost answers, a server that is down and a page that w
   await story.getByText(/try: done, but the answer was lost$/).waitFor();
 });
 
+test("a switch stays as it was set when an older answer comes in after it", async () => {
+  const asked = Promise.withResolvers();
+  const changed = Promise.withResolvers();
+  await page.route("**/faults?*", async (route) => {
+    const response = await route.fetch();
+    if (route.request().method() === "GET") {
+      asked.resolve();
+      await changed.promise;
+    }
+    await route.fulfill({ response });
+    if (route.request().method() === "PUT") changed.resolve();
+  });
+  const older = page.waitForResponse(
+    (response) => response.request().method() === "GET" && /faults/.test(response.url()),
+  );
+  await page.reload();
+  await asked.promise;
+  const slow = page.getByLabel("Slow line");
+  await slow.check();
+  await (await older).finished();
+  await page.unroute("**/faults?*");
+  await page.evaluate(() => new Promise(requestAnimationFrame));
+  assert.equal(await slow.isChecked(), true);
+  await slow.uncheck();
+});
+
 test("the same ten by the plain way lose, double and leave behind what they do", async () => {
   await page.getByRole("button", { name: "Send them the plain way" }).click();
   await page.locator("#plain-verdict").waitFor({ timeout: 120_000 });

@@ -87,6 +87,8 @@ export const problem = signal("");
 let tools: Tools;
 let looking: Promise<void> | undefined;
 let isStale = false;
+/** How often something was changed there. */
+let changes = 0;
 let timer: ReturnType<typeof setInterval> | undefined;
 
 /** Goes on where this user's run was before a reload. */
@@ -117,8 +119,12 @@ async function lookUntilFresh(): Promise<void> {
   }
 }
 
-export function set(fault: Fault, isOn: boolean): Promise<void> {
-  return ask("PUT", { [fault]: isOn });
+/** The switch shows what was asked for at once, and what holds if the demo's server is away. */
+export async function set(fault: Fault, isOn: boolean): Promise<void> {
+  const before = told.value;
+  if (before) told.value = { ...before, faults: { ...before.faults, [fault]: isOn } };
+  const isHeard = await ask("PUT", { [fault]: isOn });
+  if (!isHeard) told.value = before;
 }
 
 /** Draws ten pictures and puts each into the outbox at once. */
@@ -191,18 +197,27 @@ async function draw(name: string, number: number): Promise<SyncRequest> {
   return toRequest({ ...picture, prompt: `${brief.prompt}, ${name}-${number}` });
 }
 
-async function ask(method: "GET" | "PUT", body?: object): Promise<void> {
+/** Whether the server answered; what it told is kept unless something was changed since it was asked. */
+async function ask(method: "GET" | "PUT", body?: object): Promise<boolean> {
+  if (method === "PUT") changes += 1;
+  const asOf = changes;
+  let isHeard = false;
   try {
     const answer = await fetch(`/faults?run=${run.value?.name ?? ""}`, {
       method,
       headers: { authorization: `Bearer ${await tools.session.accessToken()}` },
       ...(body && { body: JSON.stringify(body) }),
     });
-    if (answer.ok) told.value = await answer.json();
+    isHeard = answer.ok;
+    if (isHeard) {
+      const answered: Told = await answer.json();
+      if (asOf === changes) told.value = answered;
+    }
   } catch {
     // The demo's own server is away: what was told stays.
   }
   if (state.outbox.items.value.size > 0) watch();
+  return isHeard;
 }
 
 /** Short, and of letters that no path or seed is taken for. */
