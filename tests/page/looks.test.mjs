@@ -2,6 +2,7 @@
 // here checked for what can be measured.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { barriers, job, press, retry, screenshot, send, startSite } from "./support.mjs";
 
 let site;
@@ -68,6 +69,20 @@ test("pictures that arrived, and one's details", async () => {
   await look("dialog", { fullPage: false });
   await page.keyboard.press("Escape");
   assert.deepEqual(page.complaints, []);
+});
+
+test("several files that were chosen together, and some that were left out", async () => {
+  const types = ["png", "jpg", "webp", "gif", "avif"];
+  const files = types.map((type) => fileURLToPath(new URL(`../data/lighthouse.${type}`, import.meta.url)));
+  await page.locator("#file").setInputFiles(files);
+  const buffer = Buffer.from("milk, bread");
+  await page.locator("#file").setInputFiles([{ name: "notes.txt", mimeType: "text/plain", buffer }]);
+  await page.locator("#skipped").getByText("One file was left out").waitFor();
+  await look("batch");
+  await press(page);
+  await page.locator("#batch-title").getByText("5 of 5 pictures arrived").waitFor();
+  await look("batch-arrived");
+  await page.getByRole("button", { name: "Back to drawing" }).click();
 });
 
 test("an outbox with one on its way, one refused, one waiting", async () => {

@@ -2,6 +2,7 @@ import type { Sink } from "imagen-cloud";
 import { type ComponentChild, render } from "preact";
 import { adviceFor } from "./advice";
 import { loadConfig } from "./config";
+import { Batch } from "./control/batch";
 import { watchConnection } from "./control/connection";
 import { Delivery } from "./control/delivery";
 import { Details } from "./control/details";
@@ -43,20 +44,23 @@ async function start(): Promise<void> {
 
   const gallery = new Gallery(session);
   const details = new Details(gallery, () => sink);
-  const delivery = new Delivery({
+  const ways = {
     way: () => transport,
-    onEnqueue: (id) => {
+    onEnqueue: (id: string) => {
       stage.sent();
       outbox.expect(id);
     },
-    onEnqueued: (id) => outbox.watch(id),
+    onEnqueued: (id: string) => outbox.watch(id),
     onArrived: () => gallery.arrived(),
-  });
-  const stage = new Stage(painter, () => delivery.forgetFailure());
+  };
+  const delivery = new Delivery(ways);
+  const batch = new Batch(ways);
+  const stage = new Stage(painter, batch, () => delivery.forgetFailure());
   const outbox = new OutboxList(new Untold(), {
     onArrived: (id) => {
       gallery.arrived();
       delivery.noteArrival(id);
+      batch.noteArrival(id);
     },
     tell: (brought) => delivery.arrivedByOutbox(brought),
     rowsOf: (ids) => readRowsOf(session, ids),
@@ -132,6 +136,7 @@ async function start(): Promise<void> {
     painter,
     welcome: new Welcome(session),
     stage,
+    batch,
     delivery,
     outbox,
     gallery,
@@ -140,7 +145,7 @@ async function start(): Promise<void> {
       details.close();
       stage.useAgain(prompt, backend === "upload" ? undefined : (seed ?? undefined));
     },
-    send: () => delivery.send(() => stage.picture()),
+    send: () => (state.stage.batch.value.length > 0 ? batch.send() : delivery.send(() => stage.picture())),
     travelBy: (route: Route) => {
       state.route.value = route;
       if (state.account.value) travel(state.account.value);

@@ -10,6 +10,12 @@ export function slugFor(prompt: string, imageId: string): string {
   return `${words || "untitled"}-${imageId.slice(0, 8)}`;
 }
 
+/** What a file's name says it shows. */
+export function wordsOf({ name }: File): string {
+  const words = name.replace(/\.\w+$/, "").replace(/[-_]+/g, " ");
+  return words.trim() || "untitled";
+}
+
 /** Today where the user is, `YYYY-MM-DD`. */
 export function today(now = new Date()): string {
   const [month, day] = [now.getMonth() + 1, now.getDate()].map((part) => String(part).padStart(2, "0"));

@@ -32,6 +32,16 @@ export function problemOfFile(file: File): string | undefined {
   return undefined;
 }
 
+/** Whether the browser can show what lies there. */
+export async function canShow(url: string): Promise<boolean> {
+  const image = new Image();
+  image.src = url;
+  return image.decode().then(
+    () => true,
+    () => false,
+  );
+}
+
 /** Any int64, as typed. */
 export function parseSeed(text: string): bigint | undefined {
   if (!/^-?\d{1,19}$/.test(text.trim())) return undefined;

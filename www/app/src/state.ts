@@ -19,6 +19,20 @@ export interface ChosenFile {
   url: string;
 }
 
+/** One of several files that were chosen together. */
+export interface BatchFile {
+  /** Its image's id. */
+  id: string;
+  file: File;
+  /** Shows it, for as long as it is in the list. */
+  url: string;
+  words: string;
+  /** `leaving`: it is not safe yet. `kept`: by the outbox, or by the Worker. */
+  state: "chosen" | "leaving" | "kept" | "arrived";
+  /** Why it could not be sent. */
+  problem: string | undefined;
+}
+
 /** A picture that has come to its place, or is kept by the Worker until it can. */
 export interface Arrival {
   prompt: string;
@@ -91,6 +105,11 @@ export const state = {
     prompt: signal(""),
     seed: signal(""),
     chosen: signal<ChosenFile | undefined>(undefined),
+    /** Several files, in the place of one. */
+    batch: signal<readonly BatchFile[]>([]),
+    isBatchBusy: signal(false),
+    /** Why files were left out of it. */
+    skipped: signal<readonly string[]>([]),
     drawing: signal<Drawing | undefined>(undefined),
     isDraggedOver: signal(false),
     promptProblem: signal(""),
@@ -132,6 +151,11 @@ export const openTile: ReadonlySignal<Tile | undefined> = computed(() => {
   const isOpen = ({ row }: Tile) => row.id === id.value;
   return state.gallery.tiles.value.find(isOpen) ?? [older.value].find((tile) => tile && isOpen(tile));
 });
+
+/** Whether words and a seed make the picture, and no file does. */
+export const isDrawing: ReadonlySignal<boolean> = computed(
+  () => !state.stage.chosen.value && state.stage.batch.value.length === 0,
+);
 
 /** Tells one picture on the stage from another: by its words, and its seed or its file. */
 export const onStage: ReadonlySignal<string> = computed(() => {

@@ -212,9 +212,8 @@ async function loaded(url: string): Promise<void> {
   await image.decode();
 }
 
-/** A request of its own for a picture: its id and its name are new. */
-export function toRequest(picture: Picture): SyncRequest {
+/** A request of its own for a picture, by an id and a name that are new. */
+export function toRequest(picture: Picture, imageId: string = crypto.randomUUID()): SyncRequest {
   const { blob: image, prompt, ...rest } = picture;
-  const imageId = crypto.randomUUID();
   return { ...rest, image, prompt, imageId, date: today(), slug: slugFor(prompt, imageId) };
 }

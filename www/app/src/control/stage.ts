@@ -1,16 +1,19 @@
 import { type Draft, emptyDraft, keepDraft, keptDraft } from "../draft";
 import { type Brief, factsOf } from "../drawing";
 import { focusOn } from "../focus";
+import { wordsOf } from "../name";
 import type { Painter } from "../painter";
-import { type Picture, parseSeed, problemOfFile, randomSeed } from "../picture";
-import { state } from "../state";
+import { canShow, type Picture, parseSeed, randomSeed } from "../picture";
+import { isDrawing, state } from "../state";
+import { type Batch, sortFiles } from "./batch";
 
-const { prompt, seed, chosen, drawing, isDraggedOver, promptProblem, seedProblem, fileProblem } = state.stage;
+const { prompt, seed, chosen, batch, skipped, drawing, isDraggedOver, promptProblem, seedProblem, fileProblem } =
+  state.stage;
 
 /** How long typing pauses before it is drawn, in ms. */
 const PAUSE_MS = 250;
 
-/** The picture and what it is made from: words and a seed, or a file. */
+/** The picture and what it is made from: words and a seed, or a file. Of several files each is a picture. */
 export class Stage {
   #canvas: HTMLCanvasElement | undefined;
   /** Words and seed of the drawing, also while a file is on the stage. */
@@ -27,8 +30,14 @@ export class Stage {
   /** `onChange` hears of every other picture: what was being sent is not it any more. */
   constructor(
     private readonly painter: Painter,
+    private readonly files: Batch,
     private readonly onChange: () => void,
   ) {
+    files.onEmpty = (problem) => {
+      const all = [...skipped.value];
+      this.backToDrawing();
+      fileProblem.value = problem && all.join(" ");
+    };
     this.#listenForFiles();
   }
 
@@ -100,14 +109,15 @@ export class Stage {
     this.#keep();
   }
 
-  /** Puts a file on the stage, unless it can't be sent. Words that were written for it stay. */
-  take(file: File): void {
-    fileProblem.value = problemOfFile(file) ?? "";
-    if (fileProblem.value !== "") return;
-    this.#put(file);
-    if (!this.#isWritten) prompt.value = file.name.replace(/\.\w+$/, "").replace(/[-_]+/g, " ");
-    this.#isShown = this.#check(file);
-    this.onChange();
+  /** Takes all that can be sent, and says why the others can't. */
+  take(files: readonly File[]): void {
+    const { usable, problems } = sortFiles(files);
+    const [only, second] = usable;
+    if (second || batch.value.length > 0) this.#takeMany(usable, problems);
+    else {
+      fileProblem.value = problems.join(" ");
+      if (only) this.#takeOne(only);
+    }
   }
 
   backToDrawing(): void {
@@ -115,6 +125,22 @@ export class Stage {
     this.#put(undefined);
     this.#putDraft();
     focusOn("prompt");
+  }
+
+  /** Puts a file on the stage. Words that were written for it stay. */
+  #takeOne(file: File): void {
+    this.#put(file);
+    if (!this.#isWritten) prompt.value = wordsOf(file);
+    this.#isShown = this.#check(file);
+    this.onChange();
+  }
+
+  #takeMany(files: readonly File[], problems: readonly string[]): void {
+    if (chosen.value) this.#put(undefined);
+    fileProblem.value = "";
+    this.files.take(files);
+    skipped.value = [...skipped.value, ...problems];
+    this.onChange();
   }
 
   /** What is to be sent, or `undefined` when a field needs another look; it is told and focused then. */
@@ -159,11 +185,13 @@ export class Stage {
   }
 
   #takeFrom(data: DataTransfer | null): void {
-    const file = data?.files[0];
-    if (file && state.account.value) this.take(file);
+    const files = [...(data?.files ?? [])];
+    if (files.length > 0 && state.account.value) this.take(files);
   }
 
+  /** A file in the place of what was there; none for a drawing. */
   #put(file: File | undefined): void {
+    this.files.clear();
     if (chosen.value) URL.revokeObjectURL(chosen.value.url);
     chosen.value = file && { file, url: URL.createObjectURL(file) };
   }
@@ -180,7 +208,7 @@ export class Stage {
 
   /** Only a drawing's words and seed: a file's own end with it. */
   #keep(): void {
-    if (chosen.value) return;
+    if (!isDrawing.value) return;
     this.#draft = { prompt: prompt.value, seed: seed.value, isWritten: this.#isWritten };
     keepDraft({ ...this.#draft, owner: this.#owner });
   }
@@ -201,7 +229,7 @@ export class Stage {
 
   #draw(): void {
     clearTimeout(this.#redraw);
-    if (chosen.value) return;
+    if (!isDrawing.value) return;
     const next = parseSeed(seed.value);
     seedProblem.value = next === undefined ? "A seed is a whole number of at most 64 bits." : "";
     if (next === undefined) {
@@ -224,13 +252,4 @@ export class Stage {
       fileProblem.value = (error as Error).message;
     }
   }
-}
-
-async function canShow(url: string): Promise<boolean> {
-  const image = new Image();
-  image.src = url;
-  return image.decode().then(
-    () => true,
-    () => false,
-  );
 }

@@ -1,9 +1,10 @@
 import type { Stage } from "../control/stage";
-import { sentFromStage, state } from "../state";
+import { isDrawing, sentFromStage, state } from "../state";
 import type { Route } from "../transport";
+import { BatchList, pictures } from "./batch";
 import type { Controls } from "./controls";
 
-const { chosen, prompt, promptProblem, seed, seedProblem } = state.stage;
+const { chosen, batch, isBatchBusy, prompt, promptProblem, seed, seedProblem } = state.stage;
 
 const IDEAS = ["snow over a fjord", "pine forest at dawn", "desert sunset", "moon on a lake"];
 
@@ -30,10 +31,10 @@ export function Compose({ controls }: { controls: Controls }) {
   };
   return (
     <form className="card compose" id="compose" noValidate onSubmit={send} onKeyDown={hurry}>
-      <Words control={controls.stage} />
-      {!chosen.value && <Seed control={controls.stage} />}
+      {batch.value.length > 0 ? <BatchList control={controls.batch} /> : <Words control={controls.stage} />}
+      {isDrawing.value && <Seed control={controls.stage} />}
       <Routes onChoose={controls.travelBy} />
-      <SendButton />
+      {batch.value.length > 0 ? <SendAll /> : <SendButton />}
     </form>
   );
 }
@@ -55,6 +56,29 @@ function SendButton() {
           </>
         ) : (
           "Send to Supabase"
+        )}
+      </button>
+    </div>
+  );
+}
+
+/** The same for several files. */
+function SendAll() {
+  const files = batch.value;
+  const left = files.filter(({ state }) => state === "chosen" || state === "leaving").length;
+  const hasArrived = files.every(({ state }) => state === "arrived");
+  return (
+    <div className="send-bar">
+      <button className="button primary wide send" type="submit" id="send" aria-disabled={isBatchBusy.value}>
+        {left === 0 ? (
+          <>
+            <span className="send-answer" id="send-answer">
+              {hasArrived ? "All arrived ✓" : "All on their way ✓"}
+            </span>
+            <span>Send another copy of each</span>
+          </>
+        ) : (
+          `Send ${pictures(left)} to Supabase`
         )}
       </button>
     </div>

@@ -1,3 +1,4 @@
+import type { Batch } from "../control/batch";
 import type { Delivery } from "../control/delivery";
 import type { Details } from "../control/details";
 import type { Gallery } from "../control/gallery";
@@ -14,6 +15,7 @@ export interface Controls {
   painter: Painter;
   welcome: Welcome;
   stage: Stage;
+  batch: Batch;
   delivery: Delivery;
   outbox: OutboxList;
   gallery: Gallery;

@@ -1,9 +1,10 @@
 import { useLayoutEffect, useRef } from "preact/hooks";
 import type { Stage } from "../control/stage";
 import { megabytes } from "../name";
-import { state } from "../state";
+import { isDrawing, state } from "../state";
+import { ContactSheet } from "./batch";
 
-const { chosen, drawing, fileProblem, isDraggedOver } = state.stage;
+const { chosen, batch, drawing, fileProblem, isDraggedOver } = state.stage;
 
 /** The picture that is to be sent. */
 export function StageSection({ control }: { control: Stage }) {
@@ -11,8 +12,9 @@ export function StageSection({ control }: { control: Stage }) {
   return (
     <section className="stage" aria-label="Picture">
       <div className={`frame drop ${isDraggedOver.value ? "dragged-over" : ""}`} id="drop">
-        <Drawn control={control} isHidden={file !== undefined} />
+        <Drawn control={control} isHidden={!isDrawing.value} />
         {file && <img id="file-preview" src={file.url} alt={`The chosen file, ${file.file.name}`} />}
+        {batch.value.length > 0 && <ContactSheet />}
         <p className="drop-hint" aria-hidden="true">
           Drop it here
         </p>
@@ -22,12 +24,12 @@ export function StageSection({ control }: { control: Stage }) {
           {about()}
         </p>
         <div className="stage-actions">
-          {file && (
+          {!isDrawing.value && (
             <button className="button quiet" type="button" id="back-to-drawing" onClick={() => control.backToDrawing()}>
               Back to drawing
             </button>
           )}
-          <FileButton onFile={(file) => control.take(file)} />
+          <FileButton onFiles={(files) => control.take(files)} />
         </div>
       </div>
       <p className="form-message" id="file-message" role="alert">
@@ -40,7 +42,7 @@ export function StageSection({ control }: { control: Stage }) {
 function about(): string {
   const file = chosen.value?.file;
   if (file) return `${file.name}, ${megabytes(file.size)}`;
-  if (!drawing.value) return "";
+  if (!isDrawing.value || !drawing.value) return "";
   const { side, layers, latencyMs } = drawing.value;
   return `A landscape, drawn on your device: ${side} × ${side}, ${layers} layers in ${latencyMs} ms`;
 }
@@ -55,11 +57,10 @@ function Drawn({ control, isHidden }: { control: Stage; isHidden: boolean }) {
   return <canvas id="canvas" ref={canvas} role="img" aria-label={label ?? "The drawn picture"} hidden={isHidden} />;
 }
 
-function FileButton({ onFile }: { onFile: (file: File) => void }) {
+function FileButton({ onFiles }: { onFiles: (files: File[]) => void }) {
   const choose = ({ currentTarget: input }: { currentTarget: HTMLInputElement }) => {
-    const file = input.files?.[0];
-    if (file) onFile(file);
-    // The same one may be chosen again.
+    onFiles([...(input.files ?? [])]);
+    // The same ones may be chosen again.
     input.value = "";
   };
   return (
@@ -68,10 +69,11 @@ function FileButton({ onFile }: { onFile: (file: File) => void }) {
         className="visually-hidden"
         type="file"
         id="file"
+        multiple
         accept="image/png,image/jpeg,image/webp,image/avif,image/gif"
         onChange={choose}
       />
-      Use a file
+      Use files
     </label>
   );
 }
