@@ -171,9 +171,16 @@ export async function retry(item, name = "Retry") {
     .catch(() => undefined);
 }
 
-/** The pixels' side of the image that the page shows from the signed URL; 0 while it shows none. */
+/** The pixels' side of the image that the page shows from the signed URL, once that is loaded; 0 where it can't be shown. */
 export function shownWidth(page) {
-  return page.locator("#arrival-image").evaluate(({ naturalWidth }) => naturalWidth);
+  return page.locator("#arrival-image").evaluate(async (image) => {
+    for (;;) {
+      const { src } = image;
+      await image.decode().catch(() => {});
+      // The link takes the local picture's place at any time.
+      if (image.src === src) return image.naturalWidth;
+    }
+  });
 }
 
 /** What axe-core finds serious, or worse. */
