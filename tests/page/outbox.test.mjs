@@ -17,6 +17,7 @@ beforeEach(() => {
 });
 
 const stateOf = (item) => item.locator(".job-state").textContent();
+const heightOf = (item) => item.evaluate((element) => element.getBoundingClientRect().height);
 const isFocused = (locator) => locator.evaluate((element) => element === document.activeElement);
 
 test("an upload shows its picture, its bytes and its end, and is announced", async () => {
@@ -93,14 +94,55 @@ test("while the server can't be reached it says when it tries again, and a retry
   await page.locator("#grid li", { hasText: "cut off" }).waitFor();
 });
 
+test("rows stay where they are when Retry appears above them", async () => {
+  await page.getByText("Nothing is waiting").waitFor();
+  const message = "The object exceeded the maximum allowed size";
+  const refusal = { statusCode: "413", error: "Payload too large", message };
+  const accept = site.recorder.answer({ method: "PUT", image: "refused-above", status: 400, body: refusal });
+  const recover = site.recorder.answer({ method: "PUT", image: "waits-above", status: 503, body: {} });
+  const holds = ["refused-above", "waits-above", "below"].map((image) =>
+    site.recorder.hold({ method: "PUT", image, at: "request" }),
+  );
+  for (const prompt of ["Refused above", "Waits above", "Below"]) await press(page, { prompt });
+  await Promise.all(holds.map(({ reached }) => reached));
+  await job(page, "Below").getByRole("progressbar").waitFor();
+  /** Where the last row is below the first one. */
+  const distance = async () =>
+    page.evaluate(() => {
+      const [first, , last] = [...document.querySelectorAll("#jobs > li")].map(
+        (row) => row.getBoundingClientRect().top,
+      );
+      return last - first;
+    });
+  const before = await distance();
+  for (const { release } of holds.slice(0, 2)) release();
+  await job(page, "Refused above").getByRole("button", { name: "Retry" }).waitFor();
+  await job(page, "Waits above").getByRole("button", { name: "Retry" }).waitFor();
+  assert.equal(await distance(), before);
+  accept();
+  recover();
+  holds[2].release();
+  for (const prompt of ["Refused above", "Waits above"]) {
+    await job(page, prompt)
+      .getByRole("button", { name: "Retry" })
+      .click({ timeout: 5_000 })
+      .catch(() => undefined);
+    await page.locator("#grid li", { hasText: prompt }).waitFor();
+  }
+  await page.locator("#grid li", { hasText: "Below" }).waitFor();
+});
+
 test("a server that hangs is told of after a while, and the other way is offered", async () => {
   await page.getByText("Nothing is waiting").waitFor();
   const hold = site.recorder.hold({ method: "PUT", image: "a-silent-one", at: "request" });
   await press(page, { prompt: "A silent one" });
   await hold.reached;
   const item = job(page, "A silent one");
+  await item.getByRole("progressbar").waitFor();
+  const height = await heightOf(item);
   await item.getByText(/^No answer yet, \d+ s\. It's kept here\.$/).waitFor();
-  await item.getByRole("button", { name: "Send it through the Worker" }).click();
+  assert.equal(await heightOf(item), height, "the rows below stay where they are");
+  await item.getByRole("button", { name: "Use the Worker" }).click();
   await page.locator("#grid li", { hasText: "A silent one" }).waitFor();
   hold.release();
   await page.locator("input[value=direct]").check();

@@ -1,5 +1,5 @@
 import { discardId, type OutboxList } from "../control/outbox";
-import { tell } from "../job";
+import { type Told, tell } from "../job";
 import { type Item, state } from "../state";
 import type { Route } from "../transport";
 import { Bar } from "./delivery";
@@ -62,32 +62,39 @@ function Job({ item, control, onTravel }: { item: Item; control: OutboxList; onT
     ...(sent !== undefined && { sent }),
   });
   return (
-    <li className="job" data-job={job.id} data-look={told.look} data-can-retry={told.canRetry ? "" : undefined}>
+    <li className="job" data-job={job.id} data-look={told.look}>
       <div className="job-frame">{url !== undefined && <Thumb key={url} url={url} />}</div>
+      <p className="job-title" dir="auto">
+        {title}
+      </p>
       <div className="job-text">
-        <p className="job-title" dir="auto">
-          {title}
-        </p>
         <p className="job-state">{told.state}</p>
         {told.look === "sending" && <Bar percent={percentOf(told.fraction)} label={`Upload of ${title}`} />}
-        {told.isSilent && <OtherWay title={title} onTravel={onTravel} />}
-        {told.hint !== undefined && <p className="job-hint">{told.hint}</p>}
-        {told.detail !== undefined && (
-          <details>
-            <summary>What the server said</summary>
-            <code>{told.detail}</code>
-          </details>
-        )}
+        <Why {...told} />
       </div>
-      <JobActions item={item} canRetry={told.canRetry} isSafe={told.look === "safe"} control={control} />
+      <div className="job-actions">
+        {told.isSilent && <OtherWay title={title} onTravel={onTravel} />}
+        <JobActions item={item} canRetry={told.canRetry} isSafe={told.look === "safe"} control={control} />
+      </div>
     </li>
+  );
+}
+
+/** One line, or the rows below would move under the hand that is about to press; opened, it is all there. */
+function Why({ hint, detail }: Pick<Told, "hint" | "detail">) {
+  if (detail === undefined) return hint === undefined ? null : <p className="job-hint">{hint}</p>;
+  return (
+    <details>
+      <summary className="job-hint">{hint ?? "What the server said"}</summary>
+      <code>{detail}</code>
+    </details>
   );
 }
 
 /** What waits goes by the way that is chosen meanwhile. */
 function OtherWay({ title, onTravel }: { title: string; onTravel: Travel }) {
   const [route, words]: [Route, string] =
-    state.route.value === "direct" ? ["worker", "Send it through the Worker"] : ["direct", "Send it directly"];
+    state.route.value === "direct" ? ["worker", "Use the Worker"] : ["direct", "Send directly"];
   return (
     <button type="button" className="button small" aria-label={`${words}: ${title}`} onClick={() => onTravel(route)}>
       {words}
@@ -118,7 +125,7 @@ function JobActions({ item: { job, title, isAsked }, canRetry, isSafe, control }
   const retry = isSafe ? "Check now" : "Retry";
   const discard = isAsked ? "Discard for good?" : "Discard";
   return (
-    <div className="job-actions">
+    <>
       {canRetry && (
         <button
           type="button"
@@ -138,6 +145,6 @@ function JobActions({ item: { job, title, isAsked }, canRetry, isSafe, control }
       >
         {discard}
       </button>
-    </div>
+    </>
   );
 }
