@@ -22,6 +22,7 @@ esac
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/imagen-cloud
 bin=$root/.tools/bin
 target=wasm32-unknown-unknown
+wasi=wasm32-wasip2
 wasm_pack_version=0.15.1
 cargo_deny_version=0.20.2
 cargo_fuzz_version=0.13.2
@@ -87,11 +88,12 @@ apt_get() {
 # Can this rustc build and link a wasm module of the edition we use? Asking it to is the only sure test:
 # a standard library left by another compiler version is there but of no use.
 builds_wasm() {
+  local for=${2:-$target}
   [[ -x $1 ]] || return 1
   local out
   out=$(mktemp -d)
   echo 'pub fn f() -> String { String::new() }' |
-    "$1" --edition 2024 --crate-type cdylib --target $target -o "$out/t.wasm" - 2>"$out/errors"
+    "$1" --edition 2024 --crate-type cdylib --target "$for" -o "$out/t.wasm" - 2>"$out/errors"
   local ok=$?
   rm -rf "$out"
   return $ok
@@ -132,6 +134,17 @@ need_rust() {
     "  rustup target add $target"
   debian_rust
   use_rust /usr/bin
+}
+
+# The component's target. Of its standard library there is no other maker than rustup: where rustup can't bring it, that is
+# said, and what is about the component is left out.
+need_wasi() {
+  builds_wasm "$bin/rustc" $wasi && return
+  if [[ -n $(users rustup) ]]; then
+    say "rust: rustup target add $wasi"
+    PATH=$search logged rustup-wasi rustup target add $wasi 2>/dev/null && builds_wasm "$bin/rustc" $wasi && return
+  fi
+  say "rust: no standard library for $wasi (rustup target add $wasi): the component is left out"
 }
 
 # Debian has a current compiler (for its browsers) but no wasm32 standard library for it: build that from
@@ -339,6 +352,7 @@ if command -v flock >/dev/null; then
 fi
 
 need_rust
+need_wasi
 bindgen=$(wasm_bindgen_version)
 need_crate wasm-bindgen-cli "${bindgen:-0.2.130}" wasm-bindgen wasm-bindgen-test-runner
 need_node

@@ -15,6 +15,14 @@ command -v cargo-fmt >/dev/null || echo "lint: rustfmt is missing; run: rustup c
 check rustfmt cargo fmt --check
 check clippy cargo clippy --locked --quiet --all-targets -- -D warnings
 check clippy-wasm cargo clippy --locked --quiet --target wasm32-unknown-unknown --lib -- -D warnings
+# A component's two worlds; scripts/bootstrap.sh says so where the target can't be had.
+if [[ -d $(rustc --print sysroot)/lib/rustlib/wasm32-wasip2 ]]; then
+  for world in library command; do
+    check "clippy-$world" cargo clippy --locked --quiet --target wasm32-wasip2 --no-default-features --features $world -- -D warnings
+  done
+else
+  echo "lint: the component is not checked: no standard library for wasm32-wasip2" >&2
+fi
 # Every set of features: what one of them needs of another would be found by its users.
 each_set_of_features() {
   local sets=("") feature set

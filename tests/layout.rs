@@ -130,6 +130,19 @@ fn only_host_and_api_know_javascript() {
 }
 
 #[test]
+fn only_host_and_a_components_exports_know_wasi() {
+    for (file, code) in files().into_iter().filter(|(file, _)| file != "lib.rs") {
+        let knows = ["wasip2", "wit_bindgen", "\"wasi\"", "feature = \"library\"", "feature = \"command\""];
+        let knows = knows.into_iter().find(|name| code.contains(name));
+        assert!(
+            knows.is_none() || matches!(room(&module(&file)), "host" | "exports"),
+            "{file} knows {}",
+            knows.unwrap()
+        );
+    }
+}
+
+#[test]
 fn only_the_drivers_host_and_api_await() {
     for (file, code) in files() {
         let may = matches!(room(&module(&file)), "sync" | "outbox" | "host" | "api");

@@ -15,6 +15,8 @@ pub mod store;
 pub(crate) mod thrown;
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 pub(crate) mod time;
+#[cfg(target_os = "wasi")]
+pub mod wasi;
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 pub mod web;
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
