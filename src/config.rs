@@ -26,6 +26,24 @@ const TABLE: &str = "images";
 /// 6 MiB: what hosted Storage documents for a piece of a resumable upload.
 const PIECE: f64 = 6.0 * 1024.0 * 1024.0;
 
+/// Where images go: whose `url` is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Target {
+    /// A Supabase project: bytes to its Storage, then the row to its database.
+    #[default]
+    Project,
+    /// The Worker, which has the key, knows bucket and table, and does both.
+    #[cfg(feature = "relay")]
+    Worker,
+}
+
+impl Target {
+    /// Whether it is a project, of which all is known here.
+    pub fn is_project(self) -> bool {
+        matches!(self, Self::Project)
+    }
+}
+
 /// Options as they come, types checked; `None` for what was left out.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -51,9 +69,9 @@ pub struct Options {
     pub chunk_size: Option<f64>,
     #[serde(rename = "dangerouslyAllowSecretKeyInBrowser")]
     pub allow_secret_key_in_browser: bool,
-    /// Whether `url` is the Worker's, which has the key.
+    /// Whose `url` is.
     #[serde(skip)]
-    pub relay: bool,
+    pub target: Target,
     /// Whether requests go with a user's token: then folders of others are closed to them.
     #[serde(skip)]
     pub as_user: bool,
@@ -95,8 +113,8 @@ pub struct Config {
     pub resumable_from: f64,
     /// Bytes of a piece.
     pub chunk_size: f64,
-    /// Whether `url` is the Worker's, which has the key and knows bucket and table.
-    pub relay: bool,
+    /// Whose `url` is.
+    pub target: Target,
     /// Whether no secret key may be sent from here: whoever opens this page could read it.
     pub must_be_public: bool,
 }
@@ -105,7 +123,7 @@ impl Config {
     /// Checks the options. `in_browser` says whether this is a page or one of its workers.
     pub fn new(options: Options, in_browser: bool) -> Result<Self, Error> {
         let must_be_public = in_browser && !options.allow_secret_key_in_browser;
-        let has_own_folder = options.relay || options.as_user && options.path_prefix.is_none();
+        let has_own_folder = !options.target.is_project() || options.as_user && options.path_prefix.is_none();
         let mut config = Self { must_be_public, ..Self::with_defaults(options) };
         if config.has_uuid_owners() {
             // One way of writing it, as the database and the user's token have it.
@@ -117,9 +135,10 @@ impl Config {
             // As the policies ask for it, and as the Worker will do, so that a path is known before it is asked.
             config.path_prefix = config.owner_user_id.to_ascii_lowercase();
         }
-        config.require_image |= config.relay;
+        config.require_image |= !config.target.is_project();
         config.check(if has_own_folder { "ownerUserId" } else { "pathPrefix" })?;
-        config.url = project_url(&config.url, config.relay).to_owned();
+        config.url =
+            if config.target.is_project() { project_url(&config.url) } else { without_slashes(&config.url) }.to_owned();
         Ok(config)
     }
 
@@ -140,19 +159,19 @@ impl Config {
                 max_backoff_ms: options.max_backoff_ms.unwrap_or(30_000),
             },
             // A Worker lets a body wait for others, and then gives Supabase its time.
-            timeout_ms: options.timeout_ms.unwrap_or(if options.relay { 60_000 } else { 30_000 }),
+            timeout_ms: options.timeout_ms.unwrap_or(if options.target.is_project() { 30_000 } else { 60_000 }),
             cache_control: options.cache_control,
             require_image: options.require_image,
             resumable_from: options.resumable_from.unwrap_or(PIECE),
             chunk_size: options.chunk_size.unwrap_or(PIECE),
-            relay: options.relay,
+            target: options.target,
             must_be_public: false,
         }
     }
 
     /// `prefix_option` is the option that the prefix is from.
     fn check(&self, prefix_option: &str) -> Result<(), Error> {
-        if !self.relay {
+        if self.target.is_project() {
             check_key(&self.api_key).map_err(|problem| Error::option("apiKey", problem))?;
         }
         self.check_public(
@@ -192,11 +211,6 @@ impl Config {
         }
     }
 
-    /// Whether images go through the Worker, which then does the rest.
-    pub fn is_relay(&self) -> bool {
-        cfg!(feature = "relay") && self.relay
-    }
-
     /// Whether an image of so many bytes is uploaded in pieces.
     pub fn goes_in_pieces(&self, bytes: f64) -> bool {
         cfg!(feature = "resumable") && bytes >= self.resumable_from
@@ -205,7 +219,7 @@ impl Config {
     /// Whether owners are `auth.users.id`, as the Worker's are and those of the table that the migration makes. A table of
     /// one's own may have others.
     pub fn has_uuid_owners(&self) -> bool {
-        self.relay || self.schema == SCHEMA && self.table == TABLE
+        !self.target.is_project() || self.schema == SCHEMA && self.table == TABLE
     }
 
     /// Reads the environment through `get`. The error names what is missing: URL, key or both.
@@ -232,13 +246,14 @@ impl Config {
 }
 
 /// A project's URL without what people copy along: slashes at its end, and the path of one of its services.
-fn project_url(url: &str, relay: bool) -> &str {
-    let url = url.trim_end_matches('/');
+fn project_url(url: &str) -> &str {
+    let url = without_slashes(url);
     let services = ["/rest/v1", "/storage/v1", "/auth/v1"];
-    match services.into_iter().find_map(|service| url.strip_suffix(service)) {
-        Some(project) if !relay => project.trim_end_matches('/'),
-        _ => url,
-    }
+    services.into_iter().find_map(|service| url.strip_suffix(service)).map_or(url, without_slashes)
+}
+
+fn without_slashes(url: &str) -> &str {
+    url.trim_end_matches('/')
 }
 
 /// What is wrong with a key, and what its user probably did.
@@ -320,7 +335,7 @@ mod tests {
 
     #[test]
     fn a_relay_needs_no_key_and_its_folder_is_the_users() {
-        let relay = || Options { url: Some("https://x.co/".to_owned()), relay: true, ..Options::default() };
+        let relay = || Options { url: Some("https://x.co/".to_owned()), target: Target::Worker, ..Options::default() };
         let config = Config::new(relay(), true).unwrap();
         assert_eq!((config.url.as_str(), config.path_prefix.as_str()), ("https://x.co", ""));
         assert!(config.require_image && config.timeout_ms == 60_000);
@@ -455,7 +470,7 @@ mod tests {
         }
         let below = Config::new(options("https://x.co/db/rest/v1", "k"), false).unwrap();
         assert_eq!(below.url, "https://x.co/db");
-        let relay = Options { relay: true, ..options("https://x.co/rest/v1", "") };
+        let relay = Options { target: Target::Worker, ..options("https://x.co/rest/v1", "") };
         assert_eq!(Config::new(relay, false).unwrap().url, "https://x.co/rest/v1", "the Worker may lie anywhere");
     }
 
@@ -473,8 +488,8 @@ mod tests {
             .into_iter()
             .chain([(jwt(r#"{"role":"authenticated"}"#), false), ("opaque".to_owned(), false)])
         {
-            for relay in [true, false] {
-                let given = || Options { relay, ..options("https://x", "sb_publishable_x") };
+            for target in [Target::Worker, Target::Project] {
+                let given = || Options { target, ..options("https://x", "sb_publishable_x") };
                 let refused = |options: Options, page| Config::new(options, page).unwrap().check_token(&token).err();
                 let error = refused(given(), true);
                 assert_eq!(error.is_some(), secret, "{token}");

@@ -1,9 +1,8 @@
 //! Answers of the Worker.
 
-use core::cell::Cell;
-
 use imagen_cloud::config::check_url;
 use imagen_cloud::error::{Code, Stage};
+use imagen_cloud::wire::Landed;
 use imagen_cloud::wire::tus::Upload;
 use imagen_cloud::wire::worker;
 
@@ -14,13 +13,13 @@ pub fn holds(input: &[u8]) {
     let response = super::response(input);
     let config = super::config();
     let shipment = super::shipment("u/a.png");
-    let queued = Cell::new(false);
+    let landed = worker::read_sync(&response);
+    assert_eq!(matches!(landed, Ok(Landed::Queued { .. })), landed.is_ok() && response.status == 202);
     let read = [
-        (Stage::Upload, worker::read_sync(&response, &queued)),
+        (Stage::Upload, landed.map(|landed| format!("{landed:?}"))),
         (Stage::Insert, worker::read_commit(&response).map(|done| done.to_string())),
         (Stage::Sign, worker::read_sign(&response)),
     ];
-    assert_eq!(queued.get(), response.status == 202);
     for (stage, outcome) in read {
         match outcome {
             // A commit of what is not there yet is refused, and that is no error.

@@ -18,7 +18,7 @@ use serde_wasm_bindgen::Serializer;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 
-use crate::config::Config;
+use crate::config::{Config, Target};
 use crate::error::{Code, Error};
 use crate::host::Platform;
 use crate::host::web::{Host, HostBytes, in_browser};
@@ -43,7 +43,7 @@ impl Sink {
     /// Checks the options; throws an `ImagenCloudError`.
     #[wasm_bindgen(constructor)]
     pub fn new(options: JsValue) -> Result<Sink, JsValue> {
-        connect(&options, false).map(|client| Self { client }).map_err(error::to_js)
+        connect(&options, Target::Project).map(|client| Self { client }).map_err(error::to_js)
     }
 
     /// A sink from the environment's variables, or `undefined` where the URL or the key is missing and not `required`.
@@ -120,13 +120,13 @@ impl Sink {
 /// `Sink.sync` without keeping a sink.
 #[wasm_bindgen]
 pub fn sync(sink: JsValue, request: JsValue, options: JsValue) -> Promise {
-    start_sync(connect(&sink, false), &request, &options)
+    start_sync(connect(&sink, Target::Project), &request, &options)
 }
 
 /// `Sink.signedUrl` without keeping a sink.
 #[wasm_bindgen(js_name = signedUrl)]
 pub fn signed_url(sink: JsValue, storage_path: JsValue, ttl_seconds: JsValue, options: JsValue) -> Promise {
-    start_signed_url(connect(&sink, false), &storage_path, &ttl_seconds, &options)
+    start_signed_url(connect(&sink, Target::Project), &storage_path, &ttl_seconds, &options)
 }
 
 /// A text as a part of a storage path.
@@ -137,8 +137,8 @@ pub fn slugify(text: JsValue) -> Result<String, JsValue> {
 
 type Connected = Result<Rc<Client<Host>>, Error>;
 
-fn connect(options: &JsValue, relay: bool) -> Connected {
-    let (options, host) = read::options(options, relay)?;
+fn connect(options: &JsValue, target: Target) -> Connected {
+    let (options, host) = read::options(options, target)?;
     let config = Config::new(options, in_browser())?;
     Ok(Rc::new(Client::new(config, host)))
 }
@@ -202,11 +202,8 @@ fn start_signed_urls(client: Rc<Client<Host>>, paths: &JsValue, ttl_seconds: &Js
             let running = call.clone();
             let work = async move {
                 let urls = Array::new();
-                let each = |url: &str| {
-                    let url = Some(url).filter(|url| !url.is_empty());
-                    urls.push(
-                        &url.map_or(JsValue::NULL, |url| with_download(url.to_owned(), download.as_deref()).into()),
-                    );
+                let each = |url: Option<String>| {
+                    urls.push(&url.map_or(JsValue::NULL, |url| with_download(url, download.as_deref()).into()));
                 };
                 let path = |path: JsValue| StoragePath::parse(&path.as_string().unwrap_or_default()).ok();
                 client.signed_urls(&mut paths.iter().filter_map(path), ttl_seconds, &running, &each).await?;

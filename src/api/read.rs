@@ -6,7 +6,7 @@ use serde::de::{self, Deserializer, Visitor};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
 
-use crate::config::{NOT_OF_A_RELAY, Options};
+use crate::config::{NOT_OF_A_RELAY, Options, Target};
 use crate::error::Error;
 use crate::host::js;
 use crate::host::web::{Host, HostBytes};
@@ -103,16 +103,16 @@ fn download<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Err
 }
 
 /// The options of a sink, or of a relay.
-pub(super) fn options(given: &JsValue, relay: bool) -> Result<(Options, Host), Error> {
-    let without: &[&str] = if relay { &NOT_OF_A_RELAY } else { &[] };
+pub(super) fn options(given: &JsValue, target: Target) -> Result<(Options, Host), Error> {
+    let without: &[&str] = if target.is_project() { &[] } else { &NOT_OF_A_RELAY };
     let taken = Taken::new::<Options>(given, "options", &["accessToken", "fetch"], without, Error::option)?;
     let (fetch, access_token) = (taken.function("fetch")?, taken.function("accessToken")?);
     let host = Host { fetch, access_token, ..Host::default() };
-    if relay && host.access_token.is_none() {
+    if !target.is_project() && host.access_token.is_none() {
         return Err(Error::option("accessToken", "is missing"));
     }
     let as_user = host.access_token.is_some();
-    Ok((Options { relay, as_user, ..taken.read()? }, host))
+    Ok((Options { target, as_user, ..taken.read()? }, host))
 }
 
 /// One variable of an environment; anything but a text counts as not set.

@@ -6,6 +6,7 @@ use js_sys::Promise;
 use wasm_bindgen::prelude::*;
 
 use super::{connect, error, start_signed_url, start_sync};
+use crate::config::Target;
 use crate::host::web::Host;
 use crate::sync::client::Client;
 
@@ -20,7 +21,7 @@ impl Relay {
     /// Checks the options; throws an `ImagenCloudError`.
     #[wasm_bindgen(constructor)]
     pub fn new(options: JsValue) -> Result<Relay, JsValue> {
-        connect(&options, true).map(|client| Self { client }).map_err(error::to_js)
+        connect(&options, Target::Worker).map(|client| Self { client }).map_err(error::to_js)
     }
 
     /// The owner of all rows; empty if none is set.

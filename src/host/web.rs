@@ -38,7 +38,8 @@ impl Platform for Host {
         patience: Patience,
         on_sent: Option<OnSent>,
     ) -> Result<Response, Failure> {
-        let Request { method, url, headers, payload, fresh } = request;
+        // Who it goes as stands among its headers.
+        let Request { method, url, headers, payload, fresh, signature: _ } = request;
         let head = Head { method: method.as_str(), url, headers, fresh };
         let on_sent = on_sent.filter(|_| self.fetch.is_none() && xhr::is_here());
         let line_ms = if on_sent.is_some() { 0 } else { patience.line_ms };

@@ -139,7 +139,7 @@ impl<B> SyncRequest<B> {
 
     /// Refuses what can be refused before the image's bytes are read.
     pub fn check(&self, config: &Config) -> Result<(), Error> {
-        if config.owner_user_id.is_empty() && !config.is_relay() {
+        if config.owner_user_id.is_empty() && config.target.is_project() {
             let message = "owner_user_id not set (config or $IMAGEN_OWNER_USER_ID); refusing to insert NULL into \
                            imagen.images";
             return Err(Error::field("ownerUserId", "").with_message(message));
@@ -148,7 +148,7 @@ impl<B> SyncRequest<B> {
             let problem = "is no UUID, and the table imagen.images takes no other. It is the user's auth.users.id";
             return Err(Error::field("ownerUserId", problem));
         }
-        if config.is_relay() {
+        if !config.target.is_project() {
             self.check_limits()?;
         }
         let id = self.image_id.as_deref().and_then(canonical_id).unwrap_or_else(|| Uuid::nil().to_string());
@@ -193,7 +193,7 @@ impl<B> SyncRequest<B> {
             mime_type: mime_type.clone(),
             ..self.meta
         });
-        if config.is_relay() {
+        if !config.target.is_project() {
             check_length("request", &request, limits::REQUEST)?;
         }
         Ok(Shipment {
@@ -244,7 +244,7 @@ fn is_mime_type(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Options;
+    use crate::config::{Options, Target};
     use crate::error::Code;
     use crate::image::header::read_header;
 
@@ -491,7 +491,7 @@ mod tests {
 
     #[test]
     fn what_the_worker_has_no_room_for_is_refused_before_it_is_sent() {
-        let relay = config_with(Options { relay: true, ..Options::default() });
+        let relay = config_with(Options { target: Target::Worker, ..Options::default() });
         let of = |bytes: usize| "x".repeat(bytes);
         let cases = [
             (

@@ -21,6 +21,7 @@ use crate::race::{Racer, all_of, first_of};
 use crate::sync::call::{Call, Observer, Progress, Resumption, Retrying, Synced, Work};
 use crate::sync::client::Client;
 use crate::text::name;
+use crate::wire::Landed;
 
 /// Who is told of every change to a job.
 pub trait Witness {
@@ -86,7 +87,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
 
     /// Tells the server that nobody will go on with an upload whose job was discarded.
     pub async fn abandon(&self, upload_id: &str) -> Result<(), Error> {
-        if self.client.is_relay() {
+        if !self.client.target().is_project() {
             return Ok(()); // without a ticket nobody may, and it ends by itself
         }
         let call = Call::for_owner(Rc::new(Bytes { id: String::new(), witness: self.witness.clone() }));
@@ -265,7 +266,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
         let call = Call::for_owner(Rc::new(Bytes { id: job.id.clone(), witness: self.witness.clone() }));
         let platform = self.client.platform();
         // Once the bytes are in the bucket, only the row is sent; the Worker is always sent both.
-        let only_row = job.uploaded && !self.client.is_relay();
+        let only_row = job.uploaded && self.client.target().is_project();
         let image = if only_row { None } else { self.store.image(&job.id).await.map_err(Trouble::Store)? };
         match image.filter(|image| platform.size(image) == job.size) {
             Some(image) => {
@@ -277,12 +278,14 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
                     return Ok(Sent::Discarded);
                 };
                 *job = kept.job.into_inner();
-                uploaded.map_err(|error| match error.stage {
+                let landed = uploaded.map_err(|error| match error.stage {
                     Stage::Outbox => Trouble::Store(error),
                     _ => Trouble::Job(error),
                 })?;
-                if self.client.is_relay() {
-                    return Ok(if call.is_queued() { Sent::HandedOver } else { Sent::Confirmed });
+                match landed {
+                    Landed::InBucket => {}
+                    Landed::Stored { .. } => return Ok(Sent::Confirmed),
+                    Landed::Queued { .. } => return Ok(Sent::HandedOver),
                 }
                 job.arrived_in_bucket();
                 if !self.keep(job).await.map_err(Trouble::Store)? {
@@ -318,7 +321,7 @@ struct Kept<'a, P: Platform, S> {
 
 impl<P: Platform, S> Kept<'_, P, S> {
     fn upload_id<'a>(&self, job: &'a mut Job) -> &'a mut Option<String> {
-        if self.courier.client.is_relay() { &mut job.ticket_upload_id } else { &mut job.upload_id }
+        if self.courier.client.target().has_tickets() { &mut job.ticket_upload_id } else { &mut job.upload_id }
     }
 }
 

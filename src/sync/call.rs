@@ -6,7 +6,9 @@ use std::rc::Rc;
 use serde::{Serialize, Serializer};
 
 use crate::error::{Code, Error, Stage};
+use crate::image::meta::Shipment;
 use crate::race::Racer;
+use crate::wire::Landed;
 
 /// What an image on its way has reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -103,9 +105,15 @@ pub struct Call {
     pub(super) owner_only: bool,
     pub(super) stage: Cell<Stage>,
     pub(super) attempts: Cell<u32>,
-    /// Path and id; the path is empty where only the Worker knows it.
-    pub(super) shipped: RefCell<Option<(String, String)>>,
-    pub(super) queued: Cell<bool>,
+    image: RefCell<Option<Place>>,
+}
+
+/// Where a call's image is to be.
+#[derive(Clone)]
+struct Place {
+    /// `None` where only the Worker knows it.
+    storage_path: Option<String>,
+    image_id: String,
 }
 
 impl Call {
@@ -117,19 +125,13 @@ impl Call {
             owner_only: false,
             stage: Cell::new(Stage::Request),
             attempts: Cell::new(0),
-            shipped: RefCell::new(None),
-            queued: Cell::new(false),
+            image: RefCell::new(None),
         }
     }
 
     /// A call for what was accepted earlier: it may go with no other user's token than the owner's.
     pub fn for_owner(observer: Rc<dyn Observer>) -> Self {
         Self { owner_only: true, ..Self::new(observer, None) }
-    }
-
-    /// Whether the Worker has the image, but Supabase not yet.
-    pub fn is_queued(&self) -> bool {
-        self.queued.get()
     }
 
     /// The error of a call that was stopped, saying where it was.
@@ -147,9 +149,15 @@ impl Call {
         error
     }
 
+    /// Notes where the image is to be, for the error that may come.
+    pub(super) fn locate(&self, storage_path: Option<String>, image_id: &str) {
+        self.image.replace(Some(Place { storage_path, image_id: image_id.to_owned() }));
+    }
+
     pub(super) fn located(&self, mut error: Error) -> Error {
-        let (path, image_id) = self.shipped.borrow().clone().unzip();
-        (error.storage_path, error.image_id) = (path.filter(|path| !path.is_empty()), image_id);
+        if let Some(Place { storage_path, image_id }) = self.image.borrow().clone() {
+            (error.storage_path, error.image_id) = (storage_path, Some(image_id));
+        }
         error
     }
 
@@ -169,6 +177,18 @@ pub struct Synced {
     /// The Worker has it and will bring it there.
     #[serde(skip_serializing_if = "is_false")]
     pub queued: bool,
+}
+
+impl Landed {
+    /// What the caller hears of it.
+    pub(super) fn synced<B>(self, shipment: &Shipment<B>) -> Synced {
+        let queued = matches!(self, Self::Queued { .. });
+        let storage_path = match self {
+            Self::InBucket => shipment.storage_path.as_str().to_owned(),
+            Self::Stored { path } | Self::Queued { path } => path,
+        };
+        Synced { storage_path, image_id: shipment.image_id.clone(), queued }
+    }
 }
 
 fn is_false(flag: &bool) -> bool {

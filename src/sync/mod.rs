@@ -1,9 +1,14 @@
 //! The drivers: each takes one call from its request to its result. With the outbox's courier, the only modules that await
 //! outside `host` and `api`.
 
+#[cfg(feature = "many")]
+mod batch;
 pub mod call;
 pub mod client;
+mod exchange;
 #[cfg(feature = "many")]
 mod group;
 #[cfg(feature = "many")]
 pub mod many;
+mod sign;
+mod upload;

@@ -50,6 +50,8 @@ pub struct Request<B> {
     pub url: String,
     pub headers: Vec<(&'static str, String)>,
     pub payload: Payload<B>,
+    /// The token of one upload, which stands for a key: then neither key nor user's token goes along.
+    pub signature: Option<String>,
     /// Whether its answer is read for what holds now, so that no cache may come between. Never of an upload: the headers
     /// that say so would be stored with the object.
     pub fresh: bool,
@@ -58,12 +60,18 @@ pub struct Request<B> {
 impl<B> Request<B> {
     /// A request without a payload.
     pub fn new(method: Method, url: String) -> Self {
-        Self { method, url, headers: Vec::new(), payload: Payload::Empty, fresh: false }
+        Self { method, url, headers: Vec::new(), payload: Payload::Empty, signature: None, fresh: false }
     }
 
     /// Has no cache come between.
     pub fn fresh(mut self) -> Self {
         self.fresh = true;
+        self
+    }
+
+    /// Goes with the token of one upload in place of a key.
+    pub fn signed(mut self, token: &str) -> Self {
+        self.signature = Some(token.to_owned());
         self
     }
 
@@ -96,9 +104,6 @@ impl<B> Request<B> {
         self
     }
 }
-
-/// The header of a token that stands for a key. A request that has it takes no key and no user's token along.
-pub const SIGNATURE: &str = "x-signature";
 
 /// The headers that a platform copies from an answer.
 pub const READ_HEADERS: [&str; 5] = ["content-type", "retry-after", "date", "location", "upload-offset"];

@@ -67,8 +67,7 @@ pub fn read_back<B>(config: &Config, image_id: &str) -> Request<B> {
 
 /// The id, if the row that was read back is the shipment's: then an earlier attempt brought it.
 pub fn read_holder<B>(shipment: &Shipment<B>, response: &Response) -> Result<String, Refusal> {
-    let ours = read_holders(&[shipment], response)?;
-    if ours.is_empty() { Err(Refusal::last(id_taken(shipment))) } else { Ok(ours) }
+    read_holders(&[shipment], response)?.pop().ok_or_else(|| Refusal::last(id_taken(shipment)))
 }
 
 /// The row's id belongs to somebody else.
@@ -91,10 +90,10 @@ pub fn insert_many<B>(config: &Config, rows: &[&str], columns: &str) -> Request<
     post(config, url, format!("[{}]", join(rows, ',')), prefer)
 }
 
-/// The ids of the inserted rows, with commas between them.
-pub fn read_ids(response: &Response) -> Result<String, Refusal> {
+/// The ids of the inserted rows.
+pub fn read_ids(response: &Response) -> Result<Vec<String>, Refusal> {
     let rows = rows(INSERT_RESPONSE, response)?;
-    Ok(join(rows.iter().filter_map(|row| row.text("id")), ','))
+    Ok(rows.iter().filter_map(|row| row.text("id")).map(str::to_owned).collect())
 }
 
 /// Asks who holds the ids of rows that an insert passed over.
@@ -103,8 +102,8 @@ pub fn read_back_many<A, B>(config: &Config, shipments: &[&Shipment<A>]) -> Requ
     look_up(config, &format!("in.({ids})"))
 }
 
-/// The ids of those shipments whose rows are theirs, with commas between them.
-pub fn read_holders<B>(shipments: &[&Shipment<B>], response: &Response) -> Result<String, Refusal> {
+/// The ids of those shipments whose rows are theirs.
+pub fn read_holders<B>(shipments: &[&Shipment<B>], response: &Response) -> Result<Vec<String>, Refusal> {
     let rows = rows("read-back", response)?;
     let is_held = |shipment: &Shipment<B>| {
         rows.iter().any(|row| {
@@ -114,7 +113,7 @@ pub fn read_holders<B>(shipments: &[&Shipment<B>], response: &Response) -> Resul
                 && row.text("storage_path") == Some(shipment.storage_path.as_str())
         })
     };
-    Ok(join(shipments.iter().filter(|shipment| is_held(shipment)).map(|shipment| &shipment.image_id), ','))
+    Ok(shipments.iter().filter(|shipment| is_held(shipment)).map(|shipment| shipment.image_id.clone()).collect())
 }
 
 #[cfg(test)]

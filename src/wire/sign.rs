@@ -40,8 +40,12 @@ pub fn sign_many<B>(config: &Config, paths: &[StoragePath], ttl_seconds: u32) ->
     Request::new(Method::Post, url).json(format!("{{\"expiresIn\":{ttl_seconds},\"paths\":[{paths}]}}")).fresh()
 }
 
-/// The signed URLs in the paths' order, with line breaks between them; nothing for an object that is missing.
-pub fn read_sign_many(config: &Config, paths: &[StoragePath], response: &Response) -> Result<String, Refusal> {
+/// The signed URLs in the paths' order; `None` for an object that is missing.
+pub fn read_sign_many(
+    config: &Config,
+    paths: &[StoragePath],
+    response: &Response,
+) -> Result<Vec<Option<String>>, Refusal> {
     if !response.is_success() {
         return Err(classify::of_response(Stage::Sign, response));
     }
@@ -54,14 +58,13 @@ pub fn read_sign_many(config: &Config, paths: &[StoragePath], response: &Respons
     }
     let url = |(path, item): (&StoragePath, &Json)| match item.text("signedURL") {
         Some(url) if !url.is_empty() => {
-            absolute(config, path, url).ok_or_else(|| garbled("parse sign response: no URL"))
+            absolute(config, path, url).map(Some).ok_or_else(|| garbled("parse sign response: no URL"))
         }
         // Missing: then the item says so.
-        _ if item.text("error").is_some() => Ok(String::new()),
+        _ if item.text("error").is_some() => Ok(None),
         _ => Err(garbled("parse sign response: neither a URL nor an error")),
     };
-    let urls: Result<Vec<String>, Refusal> = paths.iter().zip(items).map(url).collect();
-    Ok(join(urls?, '\n'))
+    paths.iter().zip(items).map(url).collect()
 }
 
 /// Has a signed URL's answer saved by a browser instead of shown: under `name`, or its own if that is empty.
@@ -75,8 +78,8 @@ pub fn read_sign(config: &Config, path: &StoragePath, response: &Response) -> Re
         return Err(classify::of_response(Stage::Sign, response));
     }
     if is_signed_in_a_list(path) {
-        let url = read_sign_many(config, slice::from_ref(path), response)?;
-        return if url.is_empty() { Err(missing(response)) } else { Ok(url) };
+        let url = read_sign_many(config, slice::from_ref(path), response)?.pop();
+        return url.flatten().ok_or_else(|| missing(response));
     }
     let garbled = |problem: &str| Refusal::garbled(Stage::Sign, response, problem);
     let Some(answer) = &response.json else {

@@ -17,7 +17,7 @@ use crate::image::path::is_plain_name;
 use crate::json::Json;
 use crate::text::{contains, join, split_once};
 use crate::wire::classify::{self, Refusal, Remedy};
-use crate::wire::http::{Method, Request, Response, SIGNATURE};
+use crate::wire::http::{Method, Request, Response};
 use crate::wire::worker::{self, Ticket};
 
 /// The version of the protocol, on every request.
@@ -102,7 +102,7 @@ impl Upload {
         let start = |method, url| {
             let request = Request::new(method, url).header(TUS.0, TUS.1);
             match ticket {
-                Some(ticket) => request.header(SIGNATURE, ticket.token.as_str()),
+                Some(ticket) => request.signed(&ticket.token),
                 None => request,
             }
         };
@@ -299,9 +299,9 @@ pub fn abandon<B>(config: &Config, id: &str) -> Request<B> {
 }
 
 /// Forgotten now, or before, or finished: there is nothing more to do.
-pub fn read_abandon(response: &Response) -> Result<String, Refusal> {
+pub fn read_abandon(response: &Response) -> Result<(), Refusal> {
     match response.status {
-        200..300 | 404 | 409 | 410 => Ok(String::new()),
+        200..300 | 404 | 409 | 410 => Ok(()),
         _ => Err(refused(response)),
     }
 }

@@ -3,13 +3,12 @@
 //! A small image goes in one form. A large one goes by ticket: straight to Storage, to a path of its own where nobody
 //! reads, and a commit makes an image of it. `storage::tus` carries it there.
 
-use core::cell::Cell;
-
 use crate::config::{Config, check_url};
 use crate::error::Stage;
 use crate::image::meta::Shipment;
 use crate::image::path::{self, StoragePath, escape_query, is_plain_name};
 use crate::text::{contains, is_header_safe};
+use crate::wire::Landed;
 use crate::wire::classify::{self, Refusal};
 use crate::wire::http::{Method, Request, Response};
 
@@ -41,10 +40,10 @@ pub fn sync<B: Clone>(config: &Config, shipment: &Shipment<B>) -> Request<B> {
     post(config, "sync").form(shipment.request.clone(), shipment.image.clone())
 }
 
-/// Where the image is, or will be: then it is `queued`.
-pub fn read_sync(response: &Response, queued: &Cell<bool>) -> Result<String, Refusal> {
-    queued.set(response.status == 202);
-    read_text(Stage::Upload, response, STORAGE_PATH)
+/// Where the image is, or will be.
+pub fn read_sync(response: &Response) -> Result<Landed, Refusal> {
+    let path = read_text(Stage::Upload, response, STORAGE_PATH)?;
+    Ok(if response.status == 202 { Landed::Queued { path } } else { Landed::Stored { path } })
 }
 
 /// Asks for a ticket. For the same id it is one for the same upload, whatever became of an earlier one.

@@ -8,7 +8,7 @@ use core::task::Poll;
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::config::{Config, Options};
+use crate::config::{Config, Options, Target};
 use crate::image::row::ImageMeta;
 use crate::json::{Json, to_text};
 use crate::outbox::job::State;
@@ -173,18 +173,18 @@ struct Setup {
     user: &'static str,
     limits: Limits,
     max_retries: i32,
-    relay: bool,
+    target: Target,
 }
 
-const SETUP: Setup = Setup { user: USER, limits: LIMITS, max_retries: 0, relay: false };
+const SETUP: Setup = Setup { user: USER, limits: LIMITS, max_retries: 0, target: Target::Project };
 
 impl Setup {
     fn open(&self, world: &World, shelf: &Shelf) -> (Outbox, Rc<Diary>) {
         let text = |text: &str| Some(text.to_owned());
         let options = Options {
-            url: text(if self.relay { WORKER_URL } else { URL }),
+            url: text(if self.target == Target::Worker { WORKER_URL } else { URL }),
             api_key: text(KEY),
-            relay: self.relay,
+            target: self.target,
             owner_user_id: text(self.user),
             path_prefix: text(self.user),
             max_retries: Some(self.max_retries),

@@ -19,7 +19,7 @@ use self::world::{Bytes, KEY, Step, URL, World};
 use super::*;
 use crate::config::Options;
 use crate::image::row::ImageMeta;
-use crate::sync::call::{Observer, Progress, Reached};
+use crate::sync::call::{Observer, Progress, Reached, Retrying};
 
 const OWNER: &str = "7e5c2b9a-6d1f-4c3e-8b0a-9f2d4e6a8c10";
 const IMAGE_ID: &str = "00000000-0000-4000-8000-00000000002a";

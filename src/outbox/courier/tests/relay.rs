@@ -2,7 +2,7 @@
 
 use super::*;
 
-const RELAY: Setup = Setup { relay: true, ..SETUP };
+const RELAY: Setup = Setup { target: Target::Worker, ..SETUP };
 
 /// As [`super::request`], but of an image: the Worker takes nothing else.
 fn png(number: usize, size: usize) -> SyncRequest<Image> {
@@ -158,7 +158,7 @@ fn a_job_goes_through_the_worker_or_not_as_its_page_wants_by_then() {
             drain_to_the_end(&world, &second.open(&world, &shelf).0);
             // What the other way had begun may lie where nobody reads.
             world.objects.borrow_mut().retain(|path, _| !path.contains("/.incoming/"));
-            assert_there(&world, &shelf, &sizes, &(second.relay, moment));
+            assert_there(&world, &shelf, &sizes, &(second.target, moment));
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::fault::{Verdict, faults_at};
 use super::worker::{WORKER_URL, problem};
 use super::*;
+use crate::config::Target;
 use crate::image::row::ImageMeta;
 
 const CHUNK: usize = 256;
@@ -24,7 +25,7 @@ fn relay_with(world: &World, options: Options) -> Client<World> {
         Options {
             url: Some(format!("{WORKER_URL}/")),
             owner_user_id: options.owner_user_id,
-            relay: true,
+            target: Target::Worker,
             max_retries: options.max_retries,
             resumable_from: options.resumable_from,
             chunk_size: Some(CHUNK as f64),

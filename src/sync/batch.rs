@@ -1,0 +1,301 @@
+//! The images of one call and what has become of them: what each lane does next, and when rows are enough for an insert.
+
+use core::cell::{Cell, RefCell};
+use core::iter::Enumerate;
+use core::task::{Context, Poll, Waker};
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::vec::IntoIter;
+
+use super::call::{Call, Meter, Observer, Progress, Reached, Retrying, Synced};
+use super::group::{Group, Kept};
+use crate::error::{Code, Error, Stage};
+use crate::host::Platform;
+use crate::image::meta::{Shipment, SyncRequest};
+
+/// Rows of one insert at most.
+const ROWS_AT_ONCE: usize = 500;
+/// Inserts in a row that a gateway may turn away: as many as it takes to find one row by halves.
+const TURNED_AWAY_AT_MOST: u32 = 10;
+
+/// What a lane does next.
+pub(super) enum Task<B> {
+    /// Of the next request.
+    Upload,
+    Insert(Group<B>),
+}
+
+/// Requests by their place in the call; one that could not be read has its error.
+type Queue<B> = Enumerate<IntoIter<Result<SyncRequest<B>, Error>>>;
+
+/// One call's images and what has become of them.
+pub(super) struct Batch<B> {
+    pub(super) queue: RefCell<Queue<B>>,
+    /// How many images are uploaded at once at most. Rows are small: as many inserts may go beside them.
+    lanes: u32,
+    pub(super) uploading: Cell<u32>,
+    pub(super) inserting: Cell<u32>,
+    /// Uploaded, and not yet enough for an insert.
+    uploaded: RefCell<Vec<Kept<B>>>,
+    /// The next one stands last.
+    groups: RefCell<Vec<Group<B>>>,
+    is_uploaded: Cell<bool>,
+    /// The last inserts that a gateway turned away, without another one between them.
+    turned_away: Cell<u32>,
+    /// Who waits for something to do.
+    idle: RefCell<Option<Waker>>,
+    /// In the requests' order.
+    slots: RefCell<Vec<Slot>>,
+    taken: Taken<String>,
+    /// Bytes that are sent, or of images that failed.
+    pub(super) sent: Rc<Cell<f64>>,
+    pub(super) total: f64,
+    /// Whether paths are known before the Worker has said them.
+    pub(super) knows_paths: bool,
+}
+
+/// The paths and ids that images of one call have. A path has a slash and an id has none, so one set holds both.
+struct Taken<K>(RefCell<BTreeSet<K>>);
+
+impl<K> Default for Taken<K> {
+    fn default() -> Self {
+        Self(RefCell::default())
+    }
+}
+
+impl<K: Ord> Taken<K> {
+    /// Whether nobody had it before.
+    fn take(&self, key: K) -> bool {
+        self.0.borrow_mut().insert(key)
+    }
+}
+
+/// Adds one image's progress to that of all.
+pub(super) struct Part {
+    whole: Rc<Meter>,
+    sent: Rc<Cell<f64>>,
+    own: Cell<f64>,
+}
+
+impl Part {
+    pub(super) fn new(whole: Rc<Meter>, sent: Rc<Cell<f64>>) -> Self {
+        Self { whole, sent, own: Cell::new(0.0) }
+    }
+
+    pub(super) fn reach(&self, own: f64) {
+        let further = own - self.own.replace(own);
+        self.sent.set(self.sent.get() + further);
+        self.whole.reach(Reached::Upload, self.sent.get());
+    }
+}
+
+impl Observer for Part {
+    fn progress(&self, progress: Progress) {
+        self.reach(progress.sent);
+    }
+
+    fn retrying(&self, retrying: Retrying) {
+        self.whole.observer.retrying(retrying);
+    }
+
+    fn watches(&self) -> bool {
+        self.whole.observer.watches()
+    }
+}
+
+/// What is known of one request.
+struct Slot {
+    fixed: Option<Synced>,
+    outcome: Option<Result<(), Error>>,
+}
+
+impl<B> Batch<B> {
+    pub(super) fn new(
+        requests: Vec<Result<SyncRequest<B>, Error>>,
+        lanes: u32,
+        platform: &impl Platform<Bytes = B>,
+    ) -> Self {
+        let total = requests.iter().flatten().map(|request| platform.size(&request.image)).sum();
+        let slots = requests.iter().map(|_| Slot { fixed: None, outcome: None }).collect();
+        Self {
+            queue: RefCell::new(requests.into_iter().enumerate()),
+            lanes,
+            uploading: Cell::new(0),
+            inserting: Cell::new(0),
+            uploaded: RefCell::default(),
+            groups: RefCell::default(),
+            is_uploaded: Cell::new(false),
+            turned_away: Cell::new(0),
+            idle: RefCell::default(),
+            slots: RefCell::new(slots),
+            taken: Taken::default(),
+            sent: Rc::new(Cell::new(0.0)),
+            total,
+            knows_paths: true,
+        }
+    }
+
+    /// Notes an image's path and id. Two images of one call can share neither: the later would take the earlier's place,
+    /// or be passed over in the insert for its id's sake.
+    pub(super) fn claim(&self, index: usize, shipment: &Shipment<B>) -> Result<(), Error> {
+        let synced = Synced {
+            storage_path: shipment.storage_path.as_str().to_owned(),
+            image_id: shipment.image_id.clone(),
+            queued: false,
+        };
+        let has_new_path = self.taken.take(synced.storage_path.clone());
+        let has_new_id = self.taken.take(synced.image_id.clone());
+        let problem = match (has_new_path, has_new_id) {
+            (false, _) => Some((Code::PathTaken, "another image of this call goes to this storage path")),
+            (_, false) => Some((Code::IdTaken, "another image of this call has this imageId")),
+            _ => None,
+        };
+        if let Some(slot) = self.slots.borrow_mut().get_mut(index) {
+            slot.fixed = Some(synced);
+        }
+        match problem {
+            None => Ok(()),
+            Some((code, why)) => Err(Error::new(Stage::Request, code, why)),
+        }
+    }
+
+    /// Gives a lane something to do; `None` when all is done, or soon will be by others.
+    pub(super) fn next_task(&self, call: &Call, context: &Context<'_>) -> Poll<Option<Task<B>>> {
+        if let Some(group) = self.next_group(call) {
+            self.inserting.set(self.inserting.get() + 1);
+            return Poll::Ready(Some(Task::Insert(group)));
+        }
+        if self.uploading.get() < self.lanes && self.queue.borrow().len() > 0 {
+            self.uploading.set(self.uploading.get() + 1);
+            return Poll::Ready(Some(Task::Upload));
+        }
+        if self.uploading.get() + self.inserting.get() == 0 {
+            return Poll::Ready(None);
+        }
+        // One is enough: all lanes are of one task.
+        self.idle.replace(Some(context.waker().clone()));
+        Poll::Pending
+    }
+
+    fn next_group(&self, call: &Call) -> Option<Group<B>> {
+        let is_over = self.uploading.get() == 0 && self.queue.borrow().len() == 0;
+        if is_over && !self.is_uploaded.replace(true) {
+            call.enter(Stage::Insert);
+            call.meter.reach(Reached::Insert, self.total);
+        }
+        // After one that a gateway turned away they go one by one: side by side they would soon be too many in a row.
+        if self.turned_away.get() > 0 && self.inserting.get() > 0 {
+            return None;
+        }
+        let waiting = self.uploaded.borrow().len();
+        if waiting >= ROWS_AT_ONCE || (is_over && waiting > 0) {
+            return Some(Group::new(self.uploaded.take()));
+        }
+        self.groups.borrow_mut().pop()
+    }
+
+    /// Counts an upload or insert that is done. What it brought may be for others.
+    pub(super) fn end_of(&self, kind: &Cell<u32>) {
+        kind.set(kind.get() - 1);
+        self.wake();
+    }
+
+    /// Whether a gateway lets no insert through any more, after one more of them.
+    pub(super) fn turns_all_away(&self, error: Option<&Error>) -> bool {
+        let is_one_more = error.is_some_and(|error| error.turned_away);
+        self.turned_away.set(if is_one_more { self.turned_away.get() + 1 } else { 0 });
+        self.turned_away.get() > TURNED_AWAY_AT_MOST
+    }
+
+    /// Ends all that waits to be inserted.
+    pub(super) fn give_up_rows(&self, error: &Error) {
+        let rows = self.groups.take().into_iter().flat_map(|group| group.rows).chain(self.uploaded.take());
+        rows.for_each(|(index, _)| self.settle(index, Err(error.clone())));
+    }
+
+    pub(super) fn add(&self, parts: Vec<Group<B>>) {
+        self.groups.borrow_mut().extend(parts);
+    }
+
+    fn wake(&self) {
+        if let Some(idle) = self.idle.take() {
+            idle.wake();
+        }
+    }
+
+    pub(super) fn keep(&self, index: usize, shipment: Shipment<B>) {
+        self.uploaded.borrow_mut().push((index, shipment));
+    }
+
+    /// The Worker has taken an image, and has said where it goes.
+    pub(super) fn land(&self, index: usize, synced: Synced) {
+        if let Some(slot) = self.slots.borrow_mut().get_mut(index) {
+            slot.fixed = Some(synced);
+            slot.outcome = Some(Ok(()));
+        }
+    }
+
+    pub(super) fn settle(&self, index: usize, outcome: Result<(), Error>) {
+        if let Some(slot) = self.slots.borrow_mut().get_mut(index) {
+            slot.outcome = Some(outcome);
+        }
+    }
+
+    pub(super) fn outcomes(self, unfinished: &Error) -> Vec<Result<Synced, Error>> {
+        let settle = |Slot { fixed, outcome }: Slot| match (outcome, fixed) {
+            (Some(Ok(())), Some(synced)) => Ok(synced),
+            (outcome, fixed) => {
+                let mut error = outcome.and_then(Result::err).unwrap_or_else(|| unfinished.clone());
+                if let Some(Synced { storage_path, image_id, .. }) = fixed {
+                    let path = Some(storage_path).filter(|_| self.knows_paths);
+                    (error.storage_path, error.image_id) = (path, Some(image_id));
+                }
+                Err(error)
+            }
+        };
+        self.slots.take().into_iter().map(settle).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::cmp::Ordering;
+
+    use super::*;
+
+    thread_local! {
+        static LOOKS: Cell<usize> = const { Cell::new(0) };
+    }
+
+    /// A path that counts how often it is compared.
+    #[derive(PartialEq, Eq)]
+    struct Counted(usize);
+
+    impl Ord for Counted {
+        fn cmp(&self, other: &Self) -> Ordering {
+            LOOKS.set(LOOKS.get() + 1);
+            self.0.cmp(&other.0)
+        }
+    }
+
+    impl PartialOrd for Counted {
+        fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+            Some(self.cmp(other))
+        }
+    }
+
+    #[test]
+    fn twice_as_many_images_are_not_looked_through_four_times_as_long() {
+        let looks = |count: usize| {
+            LOOKS.set(0);
+            let taken = Taken::default();
+            for number in 0..count {
+                assert!(taken.take(Counted(number)));
+                assert!(number == 0 || !taken.take(Counted(number / 2)), "one that is there is found");
+            }
+            LOOKS.get()
+        };
+        let (some, twice_as_many) = (looks(20_000), looks(40_000));
+        assert!(twice_as_many as f64 <= 2.5 * some as f64, "{some} and {twice_as_many}");
+    }
+}

@@ -1,0 +1,166 @@
+//! One request until it is answered: who it goes as, how long it may take, and what is tried again. The only retry loop.
+
+use std::rc::Rc;
+
+use super::call::{Call, Reached, Retrying, Work};
+use super::client::Client;
+use crate::error::{Code, Error, Stage};
+use crate::host::{OnSent, Patience, Platform};
+use crate::race::first_of;
+use crate::text::{jwt_claims, redact};
+use crate::wire::auth::Auth;
+use crate::wire::classify::{self, Refusal};
+use crate::wire::http::{Failure, Payload, Request, Response};
+use crate::wire::retry::{Attempts, Decision, retry_after_ms};
+
+/// The slowest line an upload is given time for, where its progress can't be seen.
+const SLOWEST_BYTES_PER_SECOND: f64 = 16.0 * 1024.0;
+
+/// Takes an answer, or says why it is none.
+type Accept<'a> = dyn FnMut(&Response) -> Result<(), Refusal> + 'a;
+
+impl<P: Platform> Client<P> {
+    /// Does `work` within the call's deadline.
+    pub(super) async fn within_deadline<T>(&self, call: &Call, work: Work<'_, T>) -> Result<T, Error> {
+        let Some(ms) = call.deadline_ms else {
+            return work.await;
+        };
+        let expired = async {
+            self.platform.sleep(ms).await;
+            Err(call.expired(ms))
+        };
+        first_of(Box::pin(expired), work).await
+    }
+
+    /// Sends what `build` makes until `read` makes something of the answer, or trying again makes no sense.
+    pub(super) async fn ask<T>(
+        &self,
+        call: &Call,
+        stage: Stage,
+        build: &dyn Fn() -> Request<P::Bytes>,
+        read: impl Fn(&Response) -> Result<T, Refusal>,
+    ) -> Result<T, Error> {
+        let mut answer = None;
+        let mut accept = |response: &Response| {
+            answer = Some(read(response)?);
+            Ok(())
+        };
+        self.until_accepted(call, stage, build, &mut accept).await?;
+        answer.ok_or_else(|| call.stopped(Code::BadResponse, "no answer"))
+    }
+
+    /// Not generic, so that there is one retry loop in the binary.
+    async fn until_accepted(
+        &self,
+        call: &Call,
+        stage: Stage,
+        build: &dyn Fn() -> Request<P::Bytes>,
+        accept: &mut Accept<'_>,
+    ) -> Result<(), Error> {
+        call.enter(stage);
+        let mut attempts = Attempts::default();
+        loop {
+            let response = self.exchange(call, stage, build(), 0.0).await;
+            match response.and_then(|response| accept(&response)) {
+                Ok(()) => return Ok(()),
+                Err(refusal) => self.await_next_try(call, stage, &mut attempts, refusal).await?,
+            }
+        }
+    }
+
+    /// Waits as long as is right before the next attempt, or gives the error if there is to be none.
+    pub(super) async fn await_next_try(
+        &self,
+        call: &Call,
+        stage: Stage,
+        attempts: &mut Attempts,
+        refusal: Refusal,
+    ) -> Result<(), Error> {
+        let asked_ms = refusal.retry_after.as_deref().and_then(|(value, date)| {
+            let parse_date = |date: &str| self.platform.parse_date(date);
+            retry_after_ms(value, date.as_deref(), self.platform.now_ms(), parse_date)
+        });
+        let can_refresh = self.platform.has_access_token();
+        match self.config.retry.decide(attempts, refusal.remedy, asked_ms, can_refresh, self.platform.dice()) {
+            Decision::GiveUp(retry_after_ms) => {
+                let mut error = refusal.error;
+                error.attempts = call.attempts.get();
+                error.retry_after_ms = retry_after_ms;
+                return Err(error);
+            }
+            Decision::RefreshToken => {}
+            Decision::Wait(wait_ms) => {
+                let (code, status, attempt) = (refusal.error.code, refusal.error.status, call.attempts.get());
+                call.meter.observer.retrying(Retrying { stage, code, status, attempt, wait_ms });
+                self.platform.sleep(wait_ms).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends one request with its keys. Any answer is one, whatever its status. Of the image, `sent_before` bytes are sent.
+    pub(super) async fn exchange(
+        &self,
+        call: &Call,
+        stage: Stage,
+        request: Request<P::Bytes>,
+        sent_before: f64,
+    ) -> Result<Response, Refusal> {
+        let auth = match &request.signature {
+            Some(token) => Auth::Signed(token.clone()),
+            None => self.own_authority(call, stage).await?,
+        };
+        let request = auth.add_to(request, &self.config);
+        let bytes = match &request.payload {
+            Payload::Image(image) | Payload::Form(_, image) => self.platform.size(image),
+            _ => 0.0,
+        };
+        let line_ms = (bytes / SLOWEST_BYTES_PER_SECOND * 1000.0) as u32;
+        let patience = Patience { idle_ms: self.config.timeout_ms, line_ms };
+        let on_sent = (bytes > 0.0 && call.meter.observer.watches()).then(|| {
+            let meter = call.meter.clone();
+            Rc::new(move |sent| meter.reach(Reached::Upload, sent_before + sent)) as OnSent
+        });
+        call.attempts.set(call.attempts.get() + 1);
+        // A server may echo what it was sent, a host may name what it could not send, and errors quote them.
+        let clean = |text| [auth.token(&self.config), &self.config.api_key].into_iter().fold(text, redact);
+        match self.platform.send(request, patience, on_sent).await {
+            Ok(mut response) => {
+                let body = clean(response.body.clone());
+                if body != response.body {
+                    response.json = self.platform.parse_json(&body);
+                    response.body = body;
+                }
+                Ok(response)
+            }
+            Err(Failure::Network(problem, cause)) => {
+                Err(classify::of_failure(stage, Failure::Network(clean(problem), cause)))
+            }
+            Err(failure) => Err(classify::of_failure(stage, failure)),
+        }
+    }
+
+    /// The user's token where the caller gives one, else the key.
+    async fn own_authority(&self, call: &Call, stage: Stage) -> Result<Auth, Refusal> {
+        let token = self.platform.access_token(self.config.timeout_ms).await.map_err(|(problem, cause)| {
+            let message = format!("{}: accessToken {problem}", stage.label());
+            Refusal::last(Error::new(stage, Code::TokenUnavailable, message).with_cause(cause)).retryable()
+        })?;
+        let Some(token) = token else {
+            return Ok(Auth::Key);
+        };
+        self.config.check_token(&token).map_err(Refusal::last)?;
+        if call.owner_only && self.is_of_another_user(&token) {
+            let message = format!("{}: the token is another user's", stage.label());
+            return Err(Refusal::last(Error::new(stage, Code::WrongUser, message)).retryable());
+        }
+        Ok(Auth::User(token))
+    }
+
+    /// By the token's `sub`; one that is no JWT tells nothing, and is the server's to judge.
+    fn is_of_another_user(&self, token: &str) -> bool {
+        let claims = jwt_claims(token).and_then(|claims| self.platform.parse_json(&claims));
+        let subject = claims.as_ref().and_then(|claims| claims.text("sub"));
+        subject.is_some_and(|subject| !subject.eq_ignore_ascii_case(&self.config.owner_user_id))
+    }
+}

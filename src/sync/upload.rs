@@ -1,0 +1,127 @@
+//! The driver of one image's bytes: in one request, or in pieces that go on after every fault.
+
+use super::call::{Call, Reached, Resumption};
+use super::client::Client;
+use crate::error::{Error, Stage};
+use crate::host::Platform;
+use crate::image::meta::Shipment;
+use crate::image::path::is_plain_name;
+use crate::wire::Landed;
+use crate::wire::classify::Refusal;
+use crate::wire::retry::Attempts;
+use crate::wire::tus::{self, Outcome, Upload};
+use crate::wire::worker::{self, Ticket};
+
+/// How often in a row an upload's state may be asked for without a byte getting further.
+const MAX_IDLE: u32 = 4;
+
+impl<P: Platform> Client<P> {
+    /// Brings the bytes to their target: in one request, or from `resumableFrom` on in pieces.
+    pub async fn upload(
+        &self,
+        shipment: &Shipment<P::Bytes>,
+        call: &Call,
+        resumption: &dyn Resumption,
+    ) -> Result<Landed, Error> {
+        let total = self.platform.size(&shipment.image);
+        call.meter.total.set(total);
+        call.meter.reach(Reached::Upload, 0.0);
+        if self.config.goes_in_pieces(total) {
+            return self.upload_in_pieces(shipment, call, resumption).await;
+        }
+        let target = self.config.target;
+        let build = || target.upload(&self.config, shipment);
+        self.ask(call, Stage::Upload, &build, |response| target.read_upload(response)).await
+    }
+
+    /// Resumes from the server's word after every fault; what it has got refills the budget of retries.
+    async fn upload_in_pieces(
+        &self,
+        shipment: &Shipment<P::Bytes>,
+        call: &Call,
+        resumption: &dyn Resumption,
+    ) -> Result<Landed, Error> {
+        let by_ticket = self.config.target.has_tickets();
+        let mut upload = Upload::new(call.meter.total.get(), self.config.chunk_size, resumption.earlier(), by_ticket);
+        let mut attempts = Attempts::default();
+        let (mut idle, mut furthest) = (0, 0.0);
+        let (mut ticket, mut wants_ticket, mut renewed) = (None::<Ticket>, by_ticket, false);
+        call.enter(Stage::Upload);
+        loop {
+            if wants_ticket {
+                ticket = Some(self.ask_ticket(shipment, call).await?);
+                wants_ticket = false;
+            }
+            let (stage, reached) = match upload.awaits_commit() {
+                true => (Stage::Insert, Reached::Insert),
+                false => (Stage::Upload, Reached::Upload),
+            };
+            if call.stage.get() != stage {
+                call.enter(stage);
+                call.meter.reach(reached, upload.offset());
+            }
+            let request = upload.next(&self.config, ticket.as_ref(), shipment, |from, to| {
+                self.platform.slice(&shipment.image, from, to)
+            });
+            let signed = request.signature.is_some();
+            let answered = match self.exchange(call, stage, request, upload.offset()).await {
+                // Once a step: another ticket won't mend what a fresh one does not.
+                Ok(response) if by_ticket && !renewed && worker::wants_ticket(&response, signed) => {
+                    (wants_ticket, renewed) = (true, true);
+                    upload.interrupted();
+                    continue;
+                }
+                Ok(response) => upload.read(&response),
+                Err(refusal) => {
+                    upload.interrupted();
+                    Err(refusal)
+                }
+            };
+            resumption.keep(upload.id()).await?;
+            let refusal = match answered {
+                Ok(Outcome::Complete) => {
+                    return Ok(match ticket {
+                        Some(ticket) => Landed::Stored { path: ticket.storage_path },
+                        None => Landed::InBucket,
+                    });
+                }
+                Ok(Outcome::Progress) => {
+                    // A server that loses what it has gets it again, but not for ever.
+                    if upload.offset() > furthest {
+                        (attempts, idle, furthest) = (Attempts::default(), 0, upload.offset());
+                        renewed = false;
+                    }
+                    call.meter.reach(Reached::Upload, upload.offset());
+                    continue;
+                }
+                Ok(Outcome::Known) if idle < MAX_IDLE => {
+                    idle += 1;
+                    continue;
+                }
+                Ok(Outcome::Known) => {
+                    idle = 0;
+                    upload.forget_untold();
+                    resumption.keep(upload.id()).await?;
+                    Refusal::contradictory(Stage::Upload, "the server's answers about the upload contradict each other")
+                }
+                Err(refusal) => refusal,
+            };
+            self.await_next_try(call, stage, &mut attempts, refusal).await?;
+        }
+    }
+
+    /// Tells the server that an upload in pieces won't be gone on with.
+    pub async fn abandon(&self, upload_id: &str, call: &Call) -> Result<(), Error> {
+        if !is_plain_name(upload_id) {
+            return Ok(()); // damaged where it was stored: it names no upload
+        }
+        let build = || tus::abandon(&self.config, upload_id);
+        self.ask(call, Stage::Upload, &build, tus::read_abandon).await
+    }
+
+    async fn ask_ticket(&self, shipment: &Shipment<P::Bytes>, call: &Call) -> Result<Ticket, Error> {
+        let total = call.meter.total.get();
+        let build = || worker::ask_ticket(&self.config, shipment, total);
+        self.ask(call, Stage::Upload, &build, worker::read_ticket).await
+    }
+}

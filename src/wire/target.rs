@@ -1,0 +1,54 @@
+//! What a project and the Worker are asked for in different words.
+
+use crate::config::{Config, Target};
+use crate::image::meta::Shipment;
+use crate::image::path::StoragePath;
+use crate::wire::Landed;
+use crate::wire::classify::Refusal;
+use crate::wire::http::{Request, Response};
+#[cfg(feature = "relay")]
+use crate::wire::worker;
+use crate::wire::{object, sign};
+
+impl Target {
+    /// Whether an upload in pieces goes by the Worker's ticket.
+    pub fn has_tickets(self) -> bool {
+        !self.is_project()
+    }
+
+    /// Brings an image in one request, which may be repeated.
+    pub fn upload<B: Clone>(self, config: &Config, shipment: &Shipment<B>) -> Request<B> {
+        match self {
+            Self::Project => object::upload(config, shipment),
+            #[cfg(feature = "relay")]
+            Self::Worker => worker::sync(config, shipment),
+        }
+    }
+
+    /// Where it landed.
+    pub fn read_upload(self, response: &Response) -> Result<Landed, Refusal> {
+        match self {
+            Self::Project => object::read_upload(response).map(|_| Landed::InBucket),
+            #[cfg(feature = "relay")]
+            Self::Worker => worker::read_sync(response),
+        }
+    }
+
+    /// Asks for a URL that works for `ttl_seconds`.
+    pub fn sign<B>(self, config: &Config, path: &StoragePath, ttl_seconds: u32) -> Request<B> {
+        match self {
+            Self::Project => sign::sign(config, path, ttl_seconds),
+            #[cfg(feature = "relay")]
+            Self::Worker => worker::sign(config, path, ttl_seconds),
+        }
+    }
+
+    /// The URL.
+    pub fn read_sign(self, config: &Config, path: &StoragePath, response: &Response) -> Result<String, Refusal> {
+        match self {
+            Self::Project => sign::read_sign(config, path, response),
+            #[cfg(feature = "relay")]
+            Self::Worker => worker::read_sign(response),
+        }
+    }
+}
