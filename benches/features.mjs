@@ -10,24 +10,20 @@ import { figure } from "./support.mjs";
 
 export const title = "features: what each adds to the size";
 export const notes = [
-  "The shipped wasm, optimized once more with its functions' names: each function counts for the feature of its module. The JavaScript is the browser bundle by its inputs.",
+  "The wasm with the outbox, optimized once more with its functions' names: each function counts for the feature of its module. The JavaScript is the browser bundle by its inputs.",
   "Brotli is what the file gets smaller by without that feature's functions. What is shared with another feature's code compresses away, so the parts are less than the whole.",
 ];
 
 /** By the first pattern that a function's name matches; what the library is built of comes last. */
 const FEATURES = {
-  "the outbox": /imagen_cloud::(outbox|courier|api::outbox|platform::store)\b/,
-  "many images (syncMany)":
-    /imagen_cloud::(client::many|api::start_sync_many|api::Sink::sync_many|row::\w+_many|row::read_ids|race::all_of)\b/,
-  "resumable uploads (TUS)":
-    /imagen_cloud::(storage::tus|base64::encode|client::Client<P>::(upload_in_pieces|upload))\b/,
-  "signed URLs":
-    /imagen_cloud::(storage::sign|client::Client<P>::signed_urls?|api::start_signed_urls?|api::Sink::signed_urls?)\b|signed_?url/i,
-  "image headers": /imagen_cloud::image\b/,
+  "the outbox": /imagen_cloud::(outbox|api::outbox|host::store)\b/,
+  "many images (syncMany)": /imagen_cloud::(sync::many|sync::group|api::many|race::all_of)\b/,
+  "resumable uploads (TUS)": /imagen_cloud::(wire::tus|base64::encode)\b/,
+  "signed URLs": /imagen_cloud::(wire::sign|api::start_signed_urls?|api::Sink::signed_urls?)\b|signed_?url/i,
+  "image headers": /imagen_cloud::image::header\b/,
   "options and their checks": /imagen_cloud::(config|api::read|api::connect|api::Sink::(new|from_env))\b/,
-  "refusals, retries, errors": /imagen_cloud::(refusal|retry|error|api::error|text)\b/,
-  "request, path, row, hash":
-    /imagen_cloud::(request|path|row|json|base64|storage::object)\b|^sha2|uuid::|percent_encoding/,
+  "refusals, retries, errors": /imagen_cloud::(wire::(classify|retry|sqlstate)|error|api::error|text)\b/,
+  "request, path, row, hash": /imagen_cloud::(image|json|base64|wire)\b|^sha2|uuid::|percent_encoding/,
   "the driver and the host": /imagen_cloud::/,
   "texts and tables": /^texts and tables$/,
   "Rust's library, allocator, wasm-bindgen": /^/,
@@ -90,7 +86,7 @@ async function inputs() {
       });
     },
   };
-  await bundle(`export * from "./pkg/browser.js"`, { plugins: [note] });
+  await bundle(`export * from "./pkg/outbox-browser.js"`, { plugins: [note] });
   const minified = async (name) => (await transform(await readFile(name, "utf8"), { minify: true })).code;
   return Promise.all(files.map(async (name) => ({ name, code: Buffer.from(await minified(name)) })));
 }

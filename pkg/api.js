@@ -1,17 +1,12 @@
-// What every loader exports; they differ only in where the .wasm comes from.
+// What the loaders of both entries export; they differ in which build it is, and in where its .wasm comes from.
 import { failed } from "./errors.js";
-import { freeable, targetOf } from "./handle.js";
-import { Outbox } from "./outbox.js";
-import initWasm, {
-  signedUrl as callSignedUrl,
-  slugify as callSlugify,
-  sync as callSync,
-  Relay,
-  Sink,
-} from "./wasm/imagen_cloud.js";
+import { freeable } from "./handle.js";
 
 const CALLS = ["sync", "syncMany", "signedUrl"];
-const sinkOf = (target) => freeable("sink", [...CALLS, "signedUrls", "prepare", "insert"], target);
+const CALLS_OF_SINKS = [...CALLS, "signedUrls", "prepare", "insert"];
+
+/** The same of both builds: whoever has loaded one of them need not load the other for it. */
+let slugifyOfLoaded;
 
 /** Says that a copy is nobody else's, so that it is not copied again. */
 const COPIED = Symbol.for("imagen-cloud.copied");
@@ -34,7 +29,7 @@ function snapshot(request) {
 }
 
 /** What the host's own words, and where this file lies by now, say of the reason. */
-function remedyOf(cause) {
+function remedyOf(cause, entry) {
   const says = String(cause?.message ?? cause);
   if (/content security policy|unsafe-eval/i.test(says)) {
     return "The page's Content-Security-Policy must allow it: script-src 'self' 'wasm-unsafe-eval'";
@@ -45,25 +40,31 @@ function remedyOf(cause) {
   if (globalThis.process?.env?.NEXT_RUNTIME) {
     return 'In next.config: serverExternalPackages: ["imagen-cloud"]';
   }
-  return "init(url), called first, says where imagen_cloud_bg.wasm is served";
+  return `init(url), called first, says where the .wasm of ${entry} is served`;
 }
 
 /**
- * The package's functions over a WebAssembly that `source` finds, read once and only when it is needed.
+ * An entry's functions over its WebAssembly, which `source` finds: read once and only when it is needed.
+ * @param {import("./index.d.ts").Entry} entry @param {typeof import("./wasm/imagen_cloud.js")} build wasm-bindgen's glue
  * @param {() => unknown} source
  */
-export function load(source) {
+export function load(entry, build, source) {
+  const sinkOf = (own) => freeable({ entry, kind: "sink", names: CALLS_OF_SINKS }, own);
+
   let loading;
   let loaded = false;
   const init = (own) => {
-    loading ??= (async () => initWasm({ module_or_path: await (own ?? source()) }))().then(
+    loading ??= (async () => build.default({ module_or_path: await (own ?? source()) }))().then(
       () => {
         loaded = true;
+        slugifyOfLoaded ??= build.slugify;
       },
       (cause) => {
         loading = undefined; // the next call tries again
         const retryable = typeof WebAssembly === "object"; // a browser may have it switched off
-        const problem = retryable ? `${cause?.message ?? cause}. ${remedyOf(cause)}` : "this host has no WebAssembly";
+        const problem = retryable
+          ? `${cause?.message ?? cause}. ${remedyOf(cause, entry)}`
+          : "this host has no WebAssembly";
         const message = `the WebAssembly could not be loaded: ${problem}`;
         throw failed("config", "load_failed", message, { retryable, cause });
       },
@@ -74,38 +75,30 @@ export function load(source) {
     init,
     createSink: async (options) => {
       await init();
-      return sinkOf(new Sink(options));
+      return sinkOf(new build.Sink(options));
     },
     createSinkFromEnv: async (env, options) => {
       await init();
-      const sink = Sink.fromEnv(env, options);
+      const sink = build.Sink.fromEnv(env, options);
       return sink && sinkOf(sink);
     },
     createRelay: async (options) => {
       await init();
-      return freeable("relay", CALLS, new Relay(options));
-    },
-    createOutbox: async (target, options) => {
-      const own = targetOf(target);
-      if (own === undefined) {
-        const message = "createOutbox: its first argument must be a sink or a relay";
-        throw failed("config", "invalid_config", message, { field: "target" });
-      }
-      return Outbox.open(own, options ?? undefined);
+      return freeable({ entry, kind: "relay", names: CALLS }, new build.Relay(options));
     },
     sync: async (sink, request, options) => {
-      if (loaded) return callSync(sink, request, options);
+      if (loaded) return build.sync(sink, request, options);
       const given = snapshot(request);
       await init();
-      return callSync(sink, given, options);
+      return build.sync(sink, given, options);
     },
     signedUrl: async (sink, storagePath, ttlSeconds, options) => {
       await init();
-      return callSignedUrl(sink, storagePath, ttlSeconds, options);
+      return build.signedUrl(sink, storagePath, ttlSeconds, options);
     },
     slugify: async (text) => {
-      await init();
-      return callSlugify(text);
+      if (!slugifyOfLoaded) await init();
+      return slugifyOfLoaded(text);
     },
   };
 }

@@ -14,10 +14,12 @@ export class Handle {
 }
 
 /**
- * A sink or a relay that may be freed at any time, also twice.
- * @param {string} kind @param {string[]} names of its methods @param {{ free: () => void }} target the WebAssembly's own
+ * A sink or a relay that may be freed at any time, also twice. `entry` says whose it is: the two builds know nothing of each
+ * other's.
+ * @param {{ entry: import("./index.d.ts").Entry, kind: string, names: string[] }} what it is, and the names of its methods
+ * @param {{ free: () => void }} target the WebAssembly's own
  */
-export function freeable(kind, names, target) {
+export function freeable({ entry, kind, names }, target) {
   let alive = target;
   const own = () => {
     if (alive === undefined) throw failed("config", "invalid_config", `the ${kind} has been freed`);
@@ -27,7 +29,7 @@ export function freeable(kind, names, target) {
     alive?.free();
     alive = undefined;
   };
-  return disposable(Object.assign(new Handle(names, own), { free, [TARGET]: own }), "dispose", free);
+  return disposable(Object.assign(new Handle(names, own), { entry, free, [TARGET]: own }), "dispose", free);
 }
 
 /**

@@ -1,9 +1,12 @@
 // What is the browser's about an outbox: one tab drains at a time (Web Locks), all hear of every change
 // (BroadcastChannel), and it wakes when there is reason to. What happens to a job is decided in the WebAssembly.
 import { failed } from "./errors.js";
-import { disposable, Handle } from "./handle.js";
+import { disposable, Handle, targetOf } from "./handle.js";
 import { Store } from "./store.js";
-import { Outbox as Courier, Relay } from "./wasm/imagen_cloud.js";
+import { Outbox as Courier, Relay } from "./wasm/imagen_cloud_outbox.js";
+
+/** Of whose build the sinks and relays must be. */
+const ENTRY = "imagen-cloud/outbox";
 
 /** The tag of the Background Sync that a service worker is woken by. */
 const SYNC_TAG = "imagen-cloud-outbox";
@@ -50,8 +53,8 @@ export class Outbox {
   #timerDue = Number.POSITIVE_INFINITY;
 
   /**
-   * @param {import("./wasm/imagen_cloud.js").Sink | Relay} target
-   * @param {import("./index.d.ts").OutboxOptions} options
+   * @param {import("./wasm/imagen_cloud_outbox.js").Sink | Relay} target
+   * @param {import("./outbox.d.ts").OutboxOptions} options
    */
   static async open(target, options = {}) {
     if (globalThis.navigator?.locks === undefined) {
@@ -334,6 +337,19 @@ export class Outbox {
       // It was a wish.
     }
   }
+}
+
+/** @param {import("./outbox.d.ts").Sink | import("./outbox.d.ts").Relay} target @param {import("./outbox.d.ts").OutboxOptions} [options] */
+export async function createOutbox(target, options) {
+  const own = targetOf(target);
+  const problem =
+    own === undefined
+      ? "must be a sink or a relay"
+      : target.entry !== ENTRY && `is of "${target.entry}", which has no outbox: make it by "${ENTRY}"`;
+  if (problem) {
+    throw failed("config", "invalid_config", `createOutbox: its first argument ${problem}`, { field: "target" });
+  }
+  return Outbox.open(own, options ?? undefined);
 }
 
 /** What is told of a job; one that is damaged can only be discarded. */

@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
-# Builds the crate into pkg/wasm (the module and its JS glue) and prints what a page has to load; fails where that is more
-# than size-budget.json allows.
-# With NAMED_WASM, a file's name, it only writes the last build's module there, optimized alike, with its functions' names.
+# Builds the crate into pkg/wasm, once for each of the package's entries (a module and its JS glue), and prints what a page has
+# to load; fails where that is more than size-budget.json allows.
+# With NAMED_WASM, a file's name, it only writes the last build's module there, the outbox's, optimized alike, with its
+# functions' names.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PATH=$PWD/.tools/bin:$PWD/node_modules/.bin:$PATH
 
 out=pkg/wasm
-wasm=$out/imagen_cloud_bg.wasm
+# An entry's files, and the features of the crate it has. The outbox's, which has all of them, is built last.
+entries=(imagen_cloud imagen_cloud_outbox)
+declare -A features=([imagen_cloud]=many,relay,resumable [imagen_cloud_outbox]=many,outbox,relay,resumable)
 built=${CARGO_TARGET_DIR:-target}/wasm32-unknown-unknown/release/imagen_cloud.wasm
 
 # Only features that wasm-bindgen's output uses and that every supported host has; --all-features would let
@@ -18,13 +21,13 @@ optimize=(wasm-opt -Oz -Oz --one-caller-inline-max-function-size=20 --strip-prod
   --enable-bulk-memory --enable-nontrapping-float-to-int --enable-sign-ext --enable-mutable-globals
   --enable-reference-types --enable-multivalue)
 # --omit-default-module-path: the package's loaders say where the module is; bundlers must not guess.
-bind=(wasm-bindgen "$built" --target web --omit-default-module-path --out-name imagen_cloud)
+bind=(wasm-bindgen "$built" --target web --omit-default-module-path)
 
 if [[ -n ${NAMED_WASM:-} ]]; then
   next=$(mktemp -d)
   trap 'rm -rf "$next"' EXIT
-  "${bind[@]}" --out-dir "$next"
-  "${optimize[@]}" --debuginfo "$next/imagen_cloud_bg.wasm" -o "$NAMED_WASM"
+  "${bind[@]}" --out-dir "$next" --out-name named
+  "${optimize[@]}" --debuginfo "$next/named_bg.wasm" -o "$NAMED_WASM"
   exit
 fi
 
@@ -36,7 +39,7 @@ cp supabase/migrations/*.sql pkg/migrations/
 # Nothing to do when no input is newer than the last output.
 inputs=(src Cargo.toml Cargo.lock scripts/build.sh scripts/glue.mjs package-lock.json)
 [[ ! -d .cargo ]] || inputs+=(.cargo)
-if [[ -f $out/.built && -f $wasm && -f Cargo.lock && -z $(find "${inputs[@]}" -newer $out/.built -print -quit) ]]; then
+if [[ -f $out/.built && -f Cargo.lock && -z $(find "${inputs[@]}" -newer $out/.built -print -quit) ]]; then
   node scripts/sizes.mjs
   exit
 fi
@@ -49,12 +52,18 @@ echo "build: cargo, wasm-bindgen, wasm-opt"
 paths=("--remap-path-prefix=$PWD=." "--remap-path-prefix=$(rustc --print sysroot)/lib/rustlib/src/rust=rust")
 for registry in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*; do paths+=("--remap-path-prefix=$registry=crates"); done
 # Not by RUSTFLAGS, which would replace the flags in .cargo/config.toml.
-cargo build --locked --quiet --release --target wasm32-unknown-unknown --lib \
-  --config "target.wasm32-unknown-unknown.rustflags=[$(printf '"%s",' "${paths[@]}")]"
-"${bind[@]}" --out-dir "$next"
-node scripts/glue.mjs "$next/imagen_cloud.js"
-"${optimize[@]}" --strip-debug "$next/imagen_cloud_bg.wasm" -o "$next/optimized.wasm"
-mv "$next/optimized.wasm" "$next/imagen_cloud_bg.wasm"
+flags="target.wasm32-unknown-unknown.rustflags=[$(printf '"%s",' "${paths[@]}")]"
+optimizing=()
+for entry in "${entries[@]}"; do
+  cargo build --locked --quiet --release --target wasm32-unknown-unknown --lib --config "$flags" \
+    --no-default-features --features "${features[$entry]}"
+  "${bind[@]}" --out-dir "$next" --out-name "$entry"
+  node scripts/glue.mjs "$next/$entry.js"
+  # While the next one compiles.
+  "${optimize[@]}" --strip-debug "$next/${entry}_bg.wasm" -o "$next/${entry}_bg.wasm" &
+  optimizing+=($!)
+done
+for each in "${optimizing[@]}"; do wait "$each"; done
 # The outbox's IndexedDB wrapper comes along, so that the package needs no dependency and no bundler.
 esbuild node_modules/idb/build/index.js --bundle --format=esm --minify --legal-comments=inline \
   --banner:js='// idb, ISC licence, https://github.com/jakearchibald/idb' --log-level=warning --outfile="$next/idb.js"
@@ -63,11 +72,13 @@ for host in "$next"/snippets/*/src/host/host.js; do
   echo "export { failure, ImagenCloudError, isImagenCloudError } from \".${host#"$next"}\";" >"$next/errors.js"
 done
 
-# The module once more as text, for bundlers that move the loader away from the file: nothing else loads it.
-{
-  echo "// imagen_cloud_bg.wasm in base64. Only where the file itself can't be read, as in a server's bundle."
-  echo "export default \"$(base64 -w 0 "$next/imagen_cloud_bg.wasm")\";"
-} >"$next/inline.js"
+# The modules once more as text, for bundlers that move the loader away from the file: nothing else loads them.
+for entry in "${entries[@]}"; do
+  {
+    echo "// ${entry}_bg.wasm in base64. Only where the file itself can't be read, as in a server's bundle."
+    echo "export default \"$(base64 -w 0 "$next/${entry}_bg.wasm")\";"
+  } >"$next/${entry/imagen_cloud/inline}.js"
+done
 
 # Whole or not at all: a server or a test may be reading the folder.
 mkdir -p $out

@@ -104,7 +104,7 @@ async function findWasm(project, page, html) {
     seen.add(script);
     const { ok, text } = await project.send(script, { redirect: "follow" });
     if (!ok) continue;
-    const [, wasm] = /["'`]([^"'`\s]*imagen_cloud_bg[^"'`\s]*\.wasm[^"'`\s]*)["'`]/.exec(text) ?? [];
+    const [, wasm] = /["'`]([^"'`\s]*imagen_cloud(?:_outbox)?_bg[^"'`\s]*\.wasm[^"'`\s]*)["'`]/.exec(text) ?? [];
     if (wasm) return new URL(wasm, script);
     for (const [, next] of text.matchAll(/["'`]((?:\.{0,2}\/|assets\/)[^"'`\s]+\.m?js)["'`]/g)) {
       waiting.push(new URL(next, next.startsWith("assets/") ? page : script).href);
@@ -117,7 +117,7 @@ async function checkWasm(project, wasm, report) {
   const answer = await project.send(wasm.href, { redirect: "follow" });
   const what = shown(wasm.href);
   if (!answer.ok) {
-    const remedy = "Serve the package's wasm/imagen_cloud_bg.wasm there, or say by init(url) where it is.";
+    const remedy = "Serve the .wasm of the package's folder wasm there, or say by init(url) where it is.";
     return report.refused("page-wasm", answer, `${what} does not come`, remedy);
   }
   const type = answer.headers.get("content-type") ?? "no type";

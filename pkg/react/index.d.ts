@@ -13,7 +13,7 @@ import type {
   SyncOptions,
   SyncRequest,
   SyncResult,
-} from "../index.js";
+} from "../outbox.js";
 
 /**
  * Whose images they are, and how they go: what `createSink` takes, or without an `apiKey` what `createRelay` takes. The object

@@ -2,7 +2,7 @@
 // Hooks for React 18 and newer. What is opened for a user is shared by all components that ask for it, and closed when the last
 // one is gone: so StrictMode's second mounting opens nothing again, and a user's switch or sign-out closes what was theirs.
 // Nothing of it runs while a server renders: effects don't, and all is opened in effects.
-import { createOutbox, createRelay, createSink } from "imagen-cloud";
+import { createOutbox, createRelay, createSink } from "imagen-cloud/outbox";
 import { useCallback, useEffect, useRef, useState } from "react";
 
 /** What is open, by whose and what it is. */
@@ -124,7 +124,7 @@ const OPENING = { state: "opening", jobs: [], progress: {} };
 /**
  * The outbox of the user, and what is in it.
  * @param {import("./index.d.ts").ImagenUser | null | undefined} user
- * @param {import("../index.d.ts").OutboxOptions} [options] those of the component that asks first
+ * @param {import("../outbox.d.ts").OutboxOptions} [options] those of the component that asks first
  * @returns {import("./index.d.ts").UsedOutbox}
  */
 export function useOutbox(user, options) {

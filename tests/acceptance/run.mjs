@@ -122,7 +122,7 @@ async function inChromium({ startBrowser, startSite }, world) {
     enqueue: () =>
       page.evaluate(
         async ({ sink, token, date }) => {
-          const { createOutbox, createSink } = await import("/pkg/browser.js");
+          const { createOutbox, createSink } = await import("/pkg/outbox-browser.js");
           const outbox = await createOutbox(
             await createSink({ ...sink, accessToken: () => token, initialBackoffMs: 50 }),
           );

@@ -52,8 +52,8 @@ async function startSite() {
     const files = {
       "/": ["text/html", '<!doctype html><script type="module" src="/assets/index-a1.js"></script>'],
       "/assets/index-a1.js": ["text/javascript", 'const more = () => import("./lazy-b2.js");'],
-      "/assets/lazy-b2.js": ["text/javascript", 'new URL("/assets/imagen_cloud_bg-c3.wasm",import.meta.url)'],
-      "/assets/imagen_cloud_bg-c3.wasm": [how.type ?? "application/wasm", wasm],
+      "/assets/lazy-b2.js": ["text/javascript", 'new URL("/assets/imagen_cloud_outbox_bg-c3.wasm",import.meta.url)'],
+      "/assets/imagen_cloud_outbox_bg-c3.wasm": [how.type ?? "application/wasm", wasm],
     };
     const [type, body] = files[request.url] ?? how.missing ?? ["text/html", "no such file"];
     response.writeHead(files[request.url] ? 200 : 404, { "content-type": type, "content-security-policy": policy });

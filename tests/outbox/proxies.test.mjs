@@ -24,7 +24,7 @@ before(async () => {
 
 /** Runs in the page: an image's whole way through an outbox whose sink and itself are wrapped. */
 async function deliver([sink, token, name]) {
-  const { createOutbox, createSink } = await import("/pkg/browser.js");
+  const { createOutbox, createSink } = await import("/pkg/outbox-browser.js");
   const wrapped = window.stores.wrap[name];
   const made = wrapped(await createSink({ ...sink, accessToken: () => token }));
   const outbox = wrapped(await createOutbox(made, { automatic: false }));

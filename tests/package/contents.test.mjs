@@ -36,6 +36,10 @@ test("the tarball holds these files and no other", async (t) => {
     "migration.js",
     ...migrations.map((file) => `migrations/${file}`),
     "node.js",
+    "outbox-browser.js",
+    "outbox-node.js",
+    "outbox-workerd.js",
+    "outbox.d.ts",
     "outbox.js",
     "package.json",
     "react/index.d.ts",
@@ -48,7 +52,12 @@ test("the tarball holds these files and no other", async (t) => {
     "wasm/imagen_cloud.js",
     "wasm/imagen_cloud_bg.wasm",
     "wasm/imagen_cloud_bg.wasm.d.ts",
+    "wasm/imagen_cloud_outbox.d.ts",
+    "wasm/imagen_cloud_outbox.js",
+    "wasm/imagen_cloud_outbox_bg.wasm",
+    "wasm/imagen_cloud_outbox_bg.wasm.d.ts",
     "wasm/inline.js",
+    "wasm/inline_outbox.js",
     "wasm/snippets/HASH/src/api/read.js",
     "wasm/snippets/HASH/src/host/host.js",
     "wasm/snippets/HASH/src/host/image.js",
@@ -105,8 +114,10 @@ test("it has its licences, idb's too, and they are those it names", async () => 
 });
 
 test("the wasm names no folder of the machine that built it", async () => {
-  const wasm = await readFile(path.join(PKG, "wasm/imagen_cloud_bg.wasm"), "latin1");
-  for (const folder of [ROOT, homedir(), process.env.CARGO_HOME, "registry/src"]) {
-    if (folder) assert.ok(!wasm.includes(folder), folder);
+  for (const file of ["imagen_cloud_bg.wasm", "imagen_cloud_outbox_bg.wasm"]) {
+    const wasm = await readFile(path.join(PKG, "wasm", file), "latin1");
+    for (const folder of [ROOT, homedir(), process.env.CARGO_HOME, "registry/src"]) {
+      if (folder) assert.ok(!wasm.includes(folder), folder);
+    }
   }
 });

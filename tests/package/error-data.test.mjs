@@ -4,7 +4,8 @@ import { once } from "node:events";
 import { test } from "node:test";
 import { runInNewContext } from "node:vm";
 import { Worker } from "node:worker_threads";
-import { createOutbox, createSink, ImagenCloudError, isImagenCloudError } from "imagen-cloud";
+import { createSink, ImagenCloudError, isImagenCloudError } from "imagen-cloud";
+import { createOutbox } from "imagen-cloud/outbox";
 import { aRequest, OWNER, POST, PUT, rejection, scripted, sinkFor } from "./helpers.mjs";
 
 const refused = { status: 403, body: { code: "42501", message: "no", details: null, hint: null } };

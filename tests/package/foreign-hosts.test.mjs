@@ -17,6 +17,7 @@ import { createFakeProject } from "imagen-cloud/testing";
 import { JSDOM } from "jsdom";
 import fetch2 from "node-fetch";
 import { load } from "../../pkg/api.js";
+import * as build from "../../pkg/wasm/imagen_cloud.js";
 import { aRequest, OWNER, PNG, POST, PUT, rejection, scripted, sentTo, sinkFor, uploaded } from "./helpers.mjs";
 
 const webp = new Uint8Array(await readFile(new URL("../data/lighthouse.webp", import.meta.url)));
@@ -263,7 +264,8 @@ const BUFFERS = {
 };
 
 /** The free functions as they are before the WebAssembly is loaded. */
-const unloaded = () => load(() => readFile(new URL("../../pkg/wasm/imagen_cloud_bg.wasm", import.meta.url)));
+const unloaded = () =>
+  load("imagen-cloud", build, () => readFile(new URL("../../pkg/wasm/imagen_cloud_bg.wasm", import.meta.url)));
 
 for (const [name, make] of Object.entries(BUFFERS)) {
   for (const size of [PNG.length, LARGE]) {

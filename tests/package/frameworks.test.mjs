@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { promisify } from "node:util";
 import { createRelay } from "imagen-cloud";
 import { load } from "../../pkg/api.js";
+import * as build from "../../pkg/wasm/imagen_cloud.js";
 import {
   aRequest,
   duplicate,
@@ -151,7 +152,7 @@ test("an error that only looks a little like one of a framework's is ours", asyn
 });
 
 test("a WebAssembly that can't be read may be there later, a host without any not", async (t) => {
-  const lacking = () => load(() => Promise.reject(new Error("404")));
+  const lacking = () => load("imagen-cloud", build, () => Promise.reject(new Error("404")));
   await rejection(() => lacking().init(), { code: "load_failed", retryable: true });
   const { WebAssembly: own } = globalThis;
   t.after(() => Object.assign(globalThis, { WebAssembly: own }));

@@ -11,7 +11,10 @@ import { startEmbedded } from "../support/embedded.mjs";
 
 const IMAGE = fileURLToPath(new URL("../data/lighthouse.png", import.meta.url));
 
-testEnvironments(["page, no bundler", "page, esbuild", "Node, import", "Node, require", "workerd, wrangler"]);
+testEnvironments([
+  ...["page, no bundler", "page, esbuild", "Node, import", "Node, require", "workerd, wrangler"],
+  ...["outbox: page, no bundler", "outbox: Node, import"],
+]);
 
 test("the README's first program sends an image, in less than 15 lines", async (t) => {
   const readme = await readFile(new URL("../../README.md", import.meta.url), "utf8");

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { inspect } from "node:util";
-import { createOutbox, createRelay } from "imagen-cloud";
+import { createRelay } from "imagen-cloud";
+import { createOutbox, createRelay as createRelayOfOutboxes } from "imagen-cloud/outbox";
 import { aRequest, OWNER, PNG, rejection, scripted, sentTo } from "./helpers.mjs";
 
 const IMAGE_ID = "492a7ae8-3ccb-4682-b40c-92195f198c67";
@@ -327,7 +328,7 @@ describe("options:", () => {
 });
 
 test("a freed relay rejects, and is no target", async () => {
-  const relay = await createRelay({ url: "http://localhost", accessToken: () => TOKEN });
+  const relay = await createRelayOfOutboxes({ url: "http://localhost", accessToken: () => TOKEN });
   relay.free();
   relay.free();
   const error = await rejection(() => relay.sync(aRequest()), { code: "invalid_config" });

@@ -4,7 +4,8 @@ import { execFile } from "node:child_process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { createOutbox, createSink } from "imagen-cloud";
+import { createSink } from "imagen-cloud";
+import { createOutbox, createSink as createSinkOfOutboxes } from "imagen-cloud/outbox";
 import { createFakeProject } from "imagen-cloud/testing";
 import { aRequest, PNG, rejection } from "./helpers.mjs";
 
@@ -129,7 +130,8 @@ test("no_token_and_no_key_is_kept_of_a_request", async (t) => {
 });
 
 test("an_outbox_says_plainly_that_it_needs_a_browser", async (t) => {
-  const { sink } = await fakeSink(t);
+  const sink = await createSinkOfOutboxes(createFakeProject().options);
+  t.after(() => sink.free());
   const error = await rejection(() => createOutbox(sink), { code: "storage_unavailable" });
   assert.match(error.message, /Web Locks are missing/);
   assert.match(error.message, /jsdom|test/);

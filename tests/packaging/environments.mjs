@@ -37,9 +37,15 @@ const NEXT = {
 
 /**
  * Every environment by its name: takes a project with the package installed and sends from it.
- * @type {Record<string, { fixture: string, install?: typeof installTarball, send: (project: Project) => Promise<Sent> }>}
+ * @type {Record<string, Environment>}
+ * @typedef {object} Environment
+ * @property {string} fixture
+ * @property {typeof installTarball} [install]
+ * @property {string} [entry] "imagen-cloud" if it is left out
+ * @property {(project: Project) => Promise<Sent>} send
  * @typedef {object} Project
  * @property {string} folder
+ * @property {string} entry
  * @property {object} given what fixtures/send.js takes
  * @property {import("playwright-core").Browser} browser
  * @typedef {object} Sent
@@ -189,6 +195,36 @@ export const environments = {
   },
 };
 
+/** Each way of finding a `.wasm` once more, with the package's other entry. */
+const WITH_OUTBOX = [
+  "page, no bundler",
+  "page, esbuild",
+  "page, Rollup (not minified)",
+  "page, webpack 5",
+  "page, Vite build",
+  "page, Vite 7 dev",
+  "page, Vite 8 dev",
+  "service worker, esbuild, classic",
+  "Node, import",
+  "Node, Vite build --ssr, one bundle",
+  "Next.js 16, client component",
+  "Next.js 16, server action",
+  "workerd, wrangler",
+  "Deno",
+  "Bun",
+];
+for (const name of WITH_OUTBOX)
+  environments[`outbox: ${name}`] = { ...environments[name], entry: "imagen-cloud/outbox" };
+
+/** What a fixture or a documented command says of the package, of one of its entries. */
+function ofEntry(text, entry) {
+  if (entry === "imagen-cloud") return text;
+  return text
+    .replaceAll('"imagen-cloud"', `"${entry}"`)
+    .replaceAll("imagen-cloud/browser.js", "imagen-cloud/outbox-browser.js")
+    .replaceAll("imagen_cloud_bg.wasm", "imagen_cloud_outbox_bg.wasm");
+}
+
 /** One test for each of these environments, and their table at the end. */
 export function testEnvironments(names) {
   const rows = [];
@@ -209,8 +245,8 @@ export function testEnvironments(names) {
 
   for (const [index, name] of names.entries()) {
     test(`the packed package sends an image: ${name}`, async () => {
-      const { fixture, install, send } = environments[name];
-      const project = await createProject(packed.tarball, fixture, install);
+      const { fixture, install, entry, send } = environments[name];
+      const project = await createProject(packed.tarball, fixture, install, entry);
       try {
         const { url, publishableKey: apiKey } = backend;
         const image = await readFile(IMAGE);
@@ -274,17 +310,20 @@ function installBeside(host) {
 }
 
 /** A new project, far from the workspace, with a copy of a fixture and the package installed from its tarball. */
-export async function createProject(tarball, fixture, install = installTarball) {
+export async function createProject(tarball, fixture, install = installTarball, entry = "imagen-cloud") {
   const folder = await mkdtemp(path.join(os.tmpdir(), "imagen-project-"));
   const remove = () => rm(folder, { recursive: true, force: true, maxRetries: 5 });
   try {
     await writeFile(path.join(folder, "package.json"), '{ "name": "fixture", "private": true, "type": "module" }\n');
     if (fixture) {
       await cp(path.join(FIXTURES, fixture), folder, { recursive: true });
+      for (const file of await filesIn(folder)) {
+        await writeFile(file, ofEntry(await readFile(file, "utf8"), entry));
+      }
       await copyFile(path.join(FIXTURES, "send.js"), path.join(folder, "send.js"));
     }
     await install(folder, tarball);
-    return { folder, remove };
+    return { folder, entry, remove };
   } catch (error) {
     await remove();
     throw error;
@@ -308,10 +347,10 @@ async function esbuild(project, entry, ...flags) {
 }
 
 /** The step that docs/hosts.md gives for bundlers that leave the file where it is; and the page. */
-async function copyWasm({ folder }) {
+async function copyWasm({ folder, entry }) {
   const hosts = await readFile(path.join(ROOT, "docs/hosts.md"), "utf8");
   const [, step] = hosts.match(/^```sh\n(.* cp node_modules\/imagen-cloud\/.*)\n```$/m);
-  await run("sh", ["-c", step], { cwd: folder });
+  await run("sh", ["-c", ofEntry(step, entry)], { cwd: folder });
   await copyFile(path.join(folder, "index.html"), path.join(folder, "dist/index.html"));
 }
 
@@ -370,7 +409,7 @@ export async function inViteDev({ folder, browser, given }, version, options = {
 }
 
 /** A test of vitest's, in one of its environments. */
-async function inVitest({ folder, given }, environment) {
+async function inVitest({ folder, entry, given }, environment) {
   await writeFile(path.join(folder, "given.json"), JSON.stringify(given));
   // The environment's package is looked for from the project on.
   await symlink(path.join(TOOLS, "node_modules", environment), path.join(folder, "node_modules", environment)).catch(
@@ -380,7 +419,7 @@ async function inVitest({ folder, given }, environment) {
   await run(process.execPath, [vitest, "run", "--globals", `--environment=${environment}`], { cwd: folder });
   const { window, ...answer } = JSON.parse(await readFile(path.join(folder, "answer.json"), "utf8"));
   assert.equal(window, environment === "node" ? "undefined" : "object");
-  return { answer, files: await filesOfNode(folder) };
+  return { answer, files: await filesOfNode(folder, entry) };
 }
 
 function next(version) {
@@ -437,13 +476,13 @@ const askServiceWorker = async (given) => {
 };
 
 /** A program that reads what to send from its standard input and prints what came of it. */
-async function byProgram({ folder, given }, command, args) {
+async function byProgram({ folder, entry, given }, command, args) {
   const env = { ...process.env, DENO_DIR: path.join(folder, ".deno"), DENO_NO_UPDATE_CHECK: "1" };
   const child = spawn(command, args, { cwd: folder, env, timeout: 60_000 });
   child.stdin.end(JSON.stringify(given));
   const [printed, complaints] = await Promise.all([text(child.stdout), text(child.stderr)]);
   assert.ok(printed.startsWith("{"), `${command}: ${printed}${complaints}`);
-  return { answer: JSON.parse(printed), files: await filesOfNode(folder) };
+  return { answer: JSON.parse(printed), files: await filesOfNode(folder, entry) };
 }
 
 /** The same of a bundle whose .wasm is nowhere any more: it has the bytes in itself. */
@@ -453,10 +492,15 @@ async function byBundle(project, file) {
   return { ...(await byProgram(project, process.execPath, [file])), files: [] };
 }
 
-/** What the loader for Node loads, which is what Deno and Bun load. */
-async function filesOfNode(folder) {
+/** What an entry's loader for Node loads, which is what Deno and Bun load. */
+async function filesOfNode(folder, entry) {
   const all = await filesIn(path.join(folder, "node_modules/imagen-cloud"));
-  return all.filter((file) => /\.(js|wasm)$/.test(file) && !/(browser|workerd)\.js$/.test(file));
+  const others =
+    entry === "imagen-cloud" ? /outbox|store\.js|copies\.js|idb\.js/ : /imagen_cloud(?!_outbox)|inline\.js/;
+  const loaded = all.map((file) => [file, path.relative(folder, file)]);
+  return loaded
+    .filter(([, name]) => /\.(js|wasm)$/.test(name) && !/(browser|workerd)\.js$/.test(name) && !others.test(name))
+    .map(([file]) => file);
 }
 
 async function inWorkerd(folder, files, given) {

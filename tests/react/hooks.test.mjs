@@ -20,7 +20,7 @@ const bundle = (version, options) =>
     bundle: true,
     format: "esm",
     logLevel: "error",
-    external: ["imagen-cloud", "imagen-cloud/testing"],
+    external: ["imagen-cloud/outbox", "imagen-cloud/testing"],
     alias: Object.fromEntries(["react", "react-dom"].map((name) => [name, path.join(REACTS[version], name)])),
     define: { "process.env.NODE_ENV": '"development"' },
     ...options,

@@ -5,25 +5,41 @@ import { test } from "node:test";
 import { COLUMNS } from "../../pkg/doctor/database.js";
 
 const source = (path) => readFile(new URL(`../../${path}`, import.meta.url), "utf8");
-const [types, reference, errorsPage, outboxPage, workerPage, problems, errors, jobs, config, row, readRs, ...loaders] =
-  await Promise.all(
-    [
-      "pkg/index.d.ts",
-      "docs/reference.md",
-      "docs/errors.md",
-      "docs/outbox.md",
-      "www/worker/README.md",
-      "www/worker/src/problem.ts",
-      "src/error.rs",
-      "src/outbox/job.rs",
-      "src/config.rs",
-      "src/image/row.rs",
-      "src/api/read.rs",
-      "pkg/api.js",
-      "pkg/outbox.js",
-      "pkg/store.js",
-    ].map(source),
-  );
+const [
+  index,
+  outboxTypes,
+  reference,
+  errorsPage,
+  outboxPage,
+  workerPage,
+  problems,
+  errors,
+  jobs,
+  config,
+  row,
+  readRs,
+  ...loaders
+] = await Promise.all(
+  [
+    "pkg/index.d.ts",
+    "pkg/outbox.d.ts",
+    "docs/reference.md",
+    "docs/errors.md",
+    "docs/outbox.md",
+    "www/worker/README.md",
+    "www/worker/src/problem.ts",
+    "src/error.rs",
+    "src/outbox/job.rs",
+    "src/config.rs",
+    "src/image/row.rs",
+    "src/api/read.rs",
+    "pkg/api.js",
+    "pkg/outbox.js",
+    "pkg/store.js",
+  ].map(source),
+);
+/** Of both entries. */
+const types = `${index}\n${outboxTypes}`;
 const interfaces = readInterfaces(types);
 
 /** What stays JavaScript's of an object that is read into a struct. */
@@ -130,7 +146,7 @@ test("every exported function is in the table of docs/reference.md", () => {
 
 test("every exported name and every member of one has a comment", () => {
   // A parameter ends with a comma.
-  const declares = /^export (?!\{)|^ {2}(?!private )(readonly )?\w+[?(:].*[^,]$|^ {2}\| "/;
+  const declares = /^export (?![{*])|^ {2}(?!private )(readonly )?\w+[?(:].*[^,]$|^ {2}\| "/;
   const all = types.split("\n");
   const bare = all.filter((line, index) => declares.test(line) && !all[index - 1].endsWith("*/"));
   assert.deepEqual(bare, []);
@@ -143,7 +159,7 @@ function readInterfaces(text) {
   const found = {};
   for (const [, name, parent, body] of text.matchAll(/^export interface (\w+)(?: extends (\w+))? \{\n(.*?)^\}/gms)) {
     const own = [...body.matchAll(/^ {2}(?:readonly )?(\w+)[?(:]/gm)].map(([, member]) => member);
-    found[name] = [...(found[parent] ?? []), ...own];
+    found[name] = [...(found[name] ?? []), ...(found[parent] ?? []), ...own]; // an entry adds to another's
   }
   return found;
 }

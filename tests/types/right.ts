@@ -1,4 +1,5 @@
 // Right uses of every part of the API: tsc must not complain about one.
+import * as small from "imagen-cloud";
 import {
   type CallOptions,
   checkProject,
@@ -36,8 +37,9 @@ import {
   type SyncRequest,
   type SyncResult,
   signedUrl,
+  slugify,
   sync,
-} from "imagen-cloud";
+} from "imagen-cloud/outbox";
 import { type ImagenUser, type UsedOutbox, useOutbox, useSync } from "imagen-cloud/react";
 import { createFakeProject, type FakeFault, type FakeProject } from "imagen-cloud/testing";
 
@@ -132,6 +134,16 @@ export async function run(): Promise<string> {
   await fromEnv?.sync(request);
   await sync(least, request, syncOptions);
   return (await signedUrl(least, storagePath, 60, callOptions)) + link + imageId;
+}
+
+/** What both entries have is of the same types. */
+export async function either(error: unknown): Promise<string> {
+  const sinks: small.Sink[] = [await small.createSink(options), await createSink(options)];
+  const entry: small.Entry | undefined = sinks[0]?.entry;
+  const relay: small.Relay = await createRelay(relayOptions);
+  relay.free();
+  const code: ErrorCode | false = small.isImagenCloudError(error) && error.code;
+  return `${entry} ${code} ${(await slugify("a")) === (await small.slugify("a"))}`;
 }
 
 export async function many(sink: Sink, requests: SyncRequest[]): Promise<(string | null)[]> {

@@ -1,4 +1,5 @@
 // Wrong uses of the API: tsc must complain about each line that follows `@ts-expect-error`, and about no other.
+import * as small from "imagen-cloud";
 import {
   createOutbox,
   createRelay,
@@ -14,7 +15,7 @@ import {
   type SyncRequest,
   signedUrl,
   sync,
-} from "imagen-cloud";
+} from "imagen-cloud/outbox";
 
 declare const sink: Sink;
 declare const outbox: Outbox;
@@ -85,6 +86,12 @@ sync(options);
 
 // @ts-expect-error: an outbox is opened over a sink, not over its options
 createOutbox(options);
+// @ts-expect-error: a sink of the entry that has no outbox
+createOutbox(await small.createSink(options));
+// @ts-expect-error: nor a relay
+createOutbox(await small.createRelay({ url: options.url, accessToken: () => "eyJ…" }));
+// @ts-expect-error: that entry has no outbox
+small.createOutbox(sink);
 // @ts-expect-error: no such option
 createOutbox(sink, { maxJob: 1 });
 // @ts-expect-error: no registration

@@ -1,4 +1,4 @@
-import { createOutbox, createSink, type Outbox, type Sink } from "imagen-cloud";
+import { createOutbox, createSink, type Outbox, type Sink } from "imagen-cloud/outbox";
 import { type Dispatch, type SetStateAction, useEffect, useState } from "react";
 import { client, sinkOptions } from "./session";
 

@@ -1,6 +1,6 @@
 import { createClient } from "@supabase/supabase-js";
 import { openDB } from "idb";
-import type { SinkOptions } from "imagen-cloud";
+import type { SinkOptions } from "imagen-cloud/outbox";
 
 const { VITE_SUPABASE_URL: url, VITE_SUPABASE_KEY: apiKey } = import.meta.env;
 

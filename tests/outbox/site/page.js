@@ -1,5 +1,5 @@
 // What a test does in a page: opens outboxes and calls them. Answers and errors go back as plain values.
-import { createOutbox, createRelay, createSink, isImagenCloudError } from "/pkg/browser.js";
+import { createOutbox, createRelay, createSink, isImagenCloudError } from "/pkg/outbox-browser.js";
 
 /** Open outboxes by name. */
 const opened = new Map();

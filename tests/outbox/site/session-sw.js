@@ -1,5 +1,5 @@
 // A service worker that signs its requests with the session that the page left behind.
-import { createOutbox, createSink, drainInBackground } from "/pkg/browser.js";
+import { createOutbox, createSink, drainInBackground } from "/pkg/outbox-browser.js";
 import { accessTokenOf, openSession } from "/session.js";
 
 const { sink } = JSON.parse(new URL(self.location.href).searchParams.get("config"));

@@ -1,4 +1,4 @@
-import { isImagenCloudError } from "imagen-cloud";
+import { isImagenCloudError } from "imagen-cloud/outbox";
 
 /** An error as people are told of it. */
 export interface Advice {

@@ -1,4 +1,4 @@
-import type { Sink } from "imagen-cloud";
+import type { Sink } from "imagen-cloud/outbox";
 import { ReadingError } from "./advice";
 import { endIn } from "./limit";
 import type { Session } from "./session";

@@ -1,4 +1,4 @@
-import type { OutboxJob } from "imagen-cloud";
+import type { OutboxJob } from "imagen-cloud/outbox";
 import { adviceFor } from "./advice";
 import { megabytes } from "./name";
 

@@ -1,4 +1,4 @@
-import type { Sink } from "imagen-cloud";
+import type { Sink } from "imagen-cloud/outbox";
 import { type ComponentChild, render } from "preact";
 import { adviceFor } from "./advice";
 import { loadConfig } from "./config";

@@ -1,5 +1,5 @@
 import { computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
-import type { OutboxJob } from "imagen-cloud";
+import type { OutboxJob } from "imagen-cloud/outbox";
 import type { ComponentType } from "preact";
 import type { Advice } from "./advice";
 import type { Drawing } from "./drawing";

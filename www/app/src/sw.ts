@@ -1,6 +1,6 @@
 // The service worker: keeps the app's own files, so that it opens offline, and sends what is in the outbox when no page
 // is open. What Supabase or the Worker answers never enters its cache.
-import { createOutbox, drainInBackground } from "imagen-cloud";
+import { createOutbox, drainInBackground } from "imagen-cloud/outbox";
 import { CONFIG_PATH, type Config } from "./config";
 import { Session } from "./session";
 import { openRelay, openSink, readRoute } from "./transport";

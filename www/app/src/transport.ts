@@ -1,4 +1,4 @@
-import { createOutbox, createRelay, createSink, type Outbox, type Relay, type Sink } from "imagen-cloud";
+import { createOutbox, createRelay, createSink, type Outbox, type Relay, type Sink } from "imagen-cloud/outbox";
 import type { Config } from "./config";
 import type { Account, Session } from "./session";
 import { sessionStore } from "./session-store";

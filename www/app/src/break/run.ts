@@ -1,5 +1,5 @@
 import { effect, signal } from "@preact/signals";
-import type { Outbox, SyncRequest } from "imagen-cloud";
+import type { Outbox, SyncRequest } from "imagen-cloud/outbox";
 import { toRequest } from "../control/delivery";
 import type { OutboxList } from "../control/outbox";
 import { factsOf } from "../drawing";

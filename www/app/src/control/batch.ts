@@ -1,4 +1,4 @@
-import type { SyncRequest } from "imagen-cloud";
+import type { SyncRequest } from "imagen-cloud/outbox";
 import { adviceFor } from "../advice";
 import { announce } from "../announce";
 import { focusOn } from "../focus";

@@ -1,4 +1,4 @@
-import type { Outbox, SyncRequest } from "imagen-cloud";
+import type { Outbox, SyncRequest } from "imagen-cloud/outbox";
 import { adviceFor, isAborted } from "../advice";
 import { announce } from "../announce";
 import { focusOn } from "../focus";

@@ -1,4 +1,4 @@
-import type { Sink } from "imagen-cloud";
+import type { Sink } from "imagen-cloud/outbox";
 import { adviceFor } from "../advice";
 import { focusOn } from "../focus";
 import { LINK_SECONDS } from "../gallery";

@@ -1,4 +1,4 @@
-import type { Sink } from "imagen-cloud";
+import type { Sink } from "imagen-cloud/outbox";
 import { codeOf, readingAdviceFor } from "../advice";
 import { focusOn } from "../focus";
 import { PAGE, RENEW_AFTER_MS, type Row, readRows, readRowsOf, signRows } from "../gallery";

@@ -1,0 +1,172 @@
+/// <reference lib="esnext.disposable" />
+
+/**
+ * `imagen-cloud/outbox`: all that `imagen-cloud` has, and the outbox. Its WebAssembly is a larger one, and one is enough: who
+ * imports from here imports nothing from there but types.
+ */
+import type {
+  Relay as AnyRelay,
+  Sink as AnySink,
+  ImagenCloudErrorData,
+  RelayOptions,
+  SinkOptions,
+  SyncRequest,
+  SyncResult,
+} from "./index.js";
+
+export * from "./index.js";
+
+/** A sink that an outbox may send by. */
+export interface Sink extends AnySink {
+  /** The entry it was made by. */
+  readonly entry: "imagen-cloud/outbox";
+}
+
+/** A relay that an outbox may send by. */
+export interface Relay extends AnyRelay {
+  /** The entry it was made by. */
+  readonly entry: "imagen-cloud/outbox";
+}
+
+/** Checks the options and makes a sink. Rejects with `invalid_config`, `secret_key_in_browser` or `load_failed`. */
+export function createSink(options: SinkOptions): Promise<Sink>;
+
+/** As `createSinkFromEnv` of `imagen-cloud`. */
+export function createSinkFromEnv(env: object, options: { required: true }): Promise<Sink>;
+/** The same where the environment may lack them. */
+export function createSinkFromEnv(env: object, options?: { required?: boolean }): Promise<Sink | undefined>;
+
+/** Checks the options and makes a relay. Rejects with `invalid_config`. */
+export function createRelay(options: RelayOptions): Promise<Relay>;
+
+/** How an outbox behaves. */
+export interface OutboxOptions {
+  /** Jobs worked on at once, 1 to 16. Default 3. */
+  concurrency?: number;
+  /** Unfinished images kept at most. Default 1000. */
+  maxJobs?: number;
+  /** Bytes of unfinished images kept at most. Default 1 GiB. */
+  maxBytes?: number;
+  /**
+   * Drain on its own: at once, when the browser comes online, when the page becomes visible, after its own waits, and
+   * after every `enqueue`. Default true.
+   */
+  automatic?: boolean;
+  /**
+   * The `ServiceWorkerRegistration` of a service worker that drains when no page is open: its Background Sync is asked
+   * for at every `enqueue`. (Not typed by that name, which the types of a Cloudflare Worker don't have.)
+   */
+  serviceWorker?: { readonly scope: string };
+}
+
+/** What an outbox knows of one image. Never holds a key, a token or a signed URL. */
+export interface OutboxJob {
+  /** The row's id, a UUID. */
+  readonly id: string;
+  /** Where its bytes go in the bucket. */
+  readonly storagePath: string;
+  /** The request's; empty where the job is damaged. */
+  readonly prompt: string;
+  /**
+   * `uploaded`: only the row is missing. `handed-over`: a relay's Worker has it, Supabase not yet; the image is kept here
+   * until it has. `failed`: refused for good, and kept.
+   */
+  readonly state: "queued" | "uploading" | "uploaded" | "handed-over" | "failed";
+  /** Bytes of the image. */
+  readonly size: number;
+  /** As it is declared to Storage. */
+  readonly mimeType: string;
+  /** Milliseconds since 1970. */
+  readonly createdAt: number;
+  /** How often it was tried in vain. */
+  readonly attempts: number;
+  /** Milliseconds since 1970 before which it is not tried on its own. */
+  readonly notBefore: number;
+  /** The server asked for that wait: no `drain` comes earlier. */
+  readonly waitAsked: boolean;
+  /** Why it failed last. */
+  readonly error?: ImagenCloudErrorData;
+}
+
+/** What happened to one image, in this tab or in another one. `done` jobs are gone from the outbox. */
+export type OutboxChange =
+  | { readonly id: string; readonly state: OutboxJob["state"]; readonly job: OutboxJob }
+  | { readonly id: string; readonly state: "progress"; readonly sent: number; readonly total: number }
+  | { readonly id: string; readonly state: "done" | "discarded" }
+  | { readonly state: "paused" | "resumed" };
+
+/** What a `drain` did. */
+export interface Drained {
+  /** Images that arrived. */
+  done: number;
+  /** Images that were refused for good; they are kept as `failed`. */
+  failed: number;
+  /** Images that wait for another try. */
+  waiting: number;
+  /**
+   * Why it stopped before every image was tried: nobody is signed in (`token_unavailable`), the token was refused
+   * (`unauthorized`), somebody else is signed in (`wrong_user`), the outbox is paused, or a gateway lets nobody through
+   * (`unavailable`).
+   */
+  stopped?: "token_unavailable" | "unauthorized" | "wrong_user" | "paused" | "unavailable";
+}
+
+/**
+ * Images on their way, kept in IndexedDB, with a second copy in Cache Storage, until their rows are confirmed. There is one
+ * outbox for every `ownerUserId`; all tabs and the service worker share it, and one of them drains at a time.
+ */
+export interface Outbox {
+  /**
+   * Resolves once image and row are durably stored here; their path and id are fixed from then on. Rejects with
+   * `outbox_full`, `quota_exceeded` or `storage_unavailable` when nothing was kept, with `path_taken` for another image at
+   * the path of an unfinished one, and with `invalid_request` or `invalid_image`.
+   */
+  enqueue(request: SyncRequest): Promise<SyncResult>;
+  /**
+   * Sends what is there, the oldest first, and what is enqueued meanwhile; resolves when there is nothing more to try
+   * now.
+   */
+  drain(): Promise<Drained>;
+  /** The unfinished jobs, the oldest first. */
+  list(): Promise<OutboxJob[]>;
+  /**
+   * The image of a job; here and below by its id in any spelling. Rejects with `job_missing`, or with `job_unreadable` where
+   * it is damaged.
+   */
+  image(id: string): Promise<Blob>;
+  /** Makes a `failed` or waiting job ready to be tried again; an `automatic` outbox then drains. Rejects with `job_missing`. */
+  retry(id: string): Promise<void>;
+  /**
+   * Forgets a job and its image, and ends its upload. An unfinished upload in pieces is deleted at the server, an object
+   * stays in the bucket. A job whose row is on its way may still arrive.
+   */
+  discard(id: string): Promise<void>;
+  /** Forgets all jobs and images. */
+  clear(): Promise<void>;
+  /** Stops draining in all tabs, also after a reload, until `resume`. Uploads under way are aborted and go on later. */
+  pause(): Promise<void>;
+  /** Ends a pause, in all tabs; an `automatic` outbox then drains. */
+  resume(): Promise<void>;
+  /** Whether it is paused. */
+  isPaused(): Promise<boolean>;
+  /** Calls `listener` after every change, also those by other tabs. Returns what ends that. */
+  onChange(listener: (change: OutboxChange) => void): () => void;
+  /** Stops listening and draining in this tab. The jobs stay. */
+  close(): Promise<void>;
+  /** The same at the end of a block, by `await using`; where the host has the symbol. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/**
+ * Opens the outbox of the `ownerUserId` of a sink or a relay; freeing that does the outbox no harm. It is the same outbox
+ * for both: what was put in for the one may go by the other. Rejects with `storage_unavailable` where there
+ * is no IndexedDB or no Web Locks, `outbox_too_new`, or `invalid_config`, as for one that the other entry has made.
+ */
+export function createOutbox(target: Sink | Relay, options?: OutboxOptions): Promise<Outbox>;
+
+/**
+ * For an application's service worker: drains the outbox that `open` gives, and closes it, whenever the worker starts and
+ * whenever Background Sync fires, also with no page open. Call it while the worker's script runs, not later. `open` builds
+ * a new outbox each time, for whoever is signed in then, with a sink of its own, since functions can't be stored.
+ */
+export function drainInBackground(open: () => Outbox | Promise<Outbox>): void;
