@@ -1,6 +1,6 @@
 //! The rules of ARCHITECTURE.md that a compiler doesn't check: who may use whom, who knows JavaScript, who awaits.
 #![cfg(not(target_arch = "wasm32"))]
-#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test fails by a panic")]
+#![allow(clippy::indexing_slicing, clippy::string_slice, clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -148,6 +148,37 @@ fn only_the_drivers_host_and_api_await() {
         let may = matches!(room(&module(&file)), "sync" | "outbox" | "host" | "api");
         assert!(may || !code.contains(".await") && !code.contains("async "), "{file} awaits");
     }
+}
+
+/// The functions of a file: name and lines. What has no body has none.
+fn functions(code: &str) -> Vec<(String, usize)> {
+    let lines: Vec<&str> = code.lines().collect();
+    let mut found = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        let words = line.trim_start().trim_start_matches("pub(crate) ").trim_start_matches("pub(super) ");
+        let words = ["pub ", "const ", "async "].into_iter().fold(words, |words, word| words.trim_start_matches(word));
+        let Some(name) = words.strip_prefix("fn ") else { continue };
+        let end = format!("{}}}", &line[..line.len() - line.trim_start().len()]);
+        let head = lines[at..].iter().position(|line| line.ends_with(['{', ';', '}'])).unwrap();
+        if lines[at + head].ends_with('{') {
+            let body = lines[at..].iter().position(|line| **line == end).unwrap();
+            found.push((name.split(['(', '<']).next().unwrap().to_owned(), body + 1));
+        }
+    }
+    found
+}
+
+#[test]
+fn a_file_and_a_function_stay_as_long_as_one_reads_at_once() {
+    let mut count = 0;
+    for (file, code) in files() {
+        assert!(code.lines().count() <= 400, "{file} has {} lines", code.lines().count());
+        for (name, lines) in functions(&code) {
+            count += 1;
+            assert!(lines <= 60, "{name} in {file} has {lines} lines");
+        }
+    }
+    assert!(count > 300, "{count} functions");
 }
 
 #[test]

@@ -52,30 +52,11 @@ impl<P: Platform> Client<P> {
                 ticket = Some(self.ask_ticket(shipment, call).await?);
                 wants_ticket = false;
             }
-            let (stage, reached) = match upload.awaits_commit() {
-                true => (Stage::Insert, Reached::Insert),
-                false => (Stage::Upload, Reached::Upload),
-            };
-            if call.stage.get() != stage {
-                call.enter(stage);
-                call.meter.reach(reached, upload.offset());
-            }
-            let request = upload.next(&self.config, ticket.as_ref(), shipment, |from, to| {
-                self.platform.slice(&shipment.image, from, to)
-            });
-            let signed = request.signature.is_some();
-            let answered = match self.exchange(call, stage, request, upload.offset()).await {
-                // Once a step: another ticket won't mend what a fresh one does not.
-                Ok(response) if by_ticket && !renewed && worker::wants_ticket(&response, signed) => {
-                    (wants_ticket, renewed) = (true, true);
-                    upload.interrupted();
-                    continue;
-                }
-                Ok(response) => upload.read(&response),
-                Err(refusal) => {
-                    upload.interrupted();
-                    Err(refusal)
-                }
+            // Once a step: another ticket won't mend what a fresh one does not.
+            let may_renew = by_ticket && !renewed;
+            let Some(answered) = self.send_next(&mut upload, ticket.as_ref(), may_renew, shipment, call).await else {
+                (wants_ticket, renewed) = (true, true);
+                continue;
             };
             resumption.keep(upload.id()).await?;
             let refusal = match answered {
@@ -106,7 +87,41 @@ impl<P: Platform> Client<P> {
                 }
                 Err(refusal) => refusal,
             };
-            self.await_next_try(call, stage, &mut attempts, refusal).await?;
+            self.await_next_try(call, call.stage.get(), &mut attempts, refusal).await?;
+        }
+    }
+
+    /// Sends the next request of an upload in pieces and reads its answer; `None` if that asks for another ticket, and one
+    /// may be had.
+    async fn send_next(
+        &self,
+        upload: &mut Upload,
+        ticket: Option<&Ticket>,
+        may_renew: bool,
+        shipment: &Shipment<P::Bytes>,
+        call: &Call,
+    ) -> Option<Result<Outcome, Refusal>> {
+        let (stage, reached) = match upload.awaits_commit() {
+            true => (Stage::Insert, Reached::Insert),
+            false => (Stage::Upload, Reached::Upload),
+        };
+        if call.stage.get() != stage {
+            call.enter(stage);
+            call.meter.reach(reached, upload.offset());
+        }
+        let slice = |from, to| self.platform.slice(&shipment.image, from, to);
+        let request = upload.next(&self.config, ticket, shipment, slice);
+        let is_signed = request.signature.is_some();
+        match self.exchange(call, stage, request, upload.offset()).await {
+            Ok(response) if may_renew && worker::wants_ticket(&response, is_signed) => {
+                upload.interrupted();
+                None
+            }
+            Ok(response) => Some(upload.read(&response)),
+            Err(refusal) => {
+                upload.interrupted();
+                Some(Err(refusal))
+            }
         }
     }
 
