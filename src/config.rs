@@ -47,26 +47,41 @@ impl Target {
 /// Options as they come, types checked; `None` for what was left out.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs)]
 pub struct Options {
+    /// The project's address, or the Worker's.
     pub url: Option<String>,
+    /// The publishable key, or a secret one on a server.
     pub api_key: Option<String>,
+    /// Whose the images are: `auth.users.id`.
     pub owner_user_id: Option<String>,
+    /// Default `imagen-generated`.
     pub bucket: Option<String>,
+    /// Default `imagen`.
     pub schema: Option<String>,
+    /// Default `images`.
     pub table: Option<String>,
+    /// What every storage path begins with.
     pub path_prefix: Option<String>,
+    /// Attempts after the first; default 2, a negative number is none.
     pub max_retries: Option<i32>,
+    /// The first wait; default 1000.
     pub initial_backoff_ms: Option<u32>,
+    /// The longest wait; default 30000.
     pub max_backoff_ms: Option<u32>,
+    /// How long a request may go without progress; default 30000, of a relay 60000.
     #[serde(deserialize_with = "from_one")]
     pub timeout_ms: Option<u32>,
+    /// What Storage keeps as the object's `Cache-Control`.
     pub cache_control: Option<String>,
+    /// Whether bytes that are no known image are refused.
     pub require_image: bool,
+    /// Bytes from which on an image goes in pieces; default 6 MiB.
     #[serde(deserialize_with = "from_one")]
     pub resumable_from: Option<f64>,
+    /// Bytes of a piece; default 6 MiB.
     #[serde(deserialize_with = "from_one")]
     pub chunk_size: Option<f64>,
+    /// Whether a secret key may be used in a page.
     #[serde(rename = "dangerouslyAllowSecretKeyInBrowser")]
     pub allow_secret_key_in_browser: bool,
     /// Whose `url` is.
@@ -91,23 +106,30 @@ pub const NOT_OF_A_RELAY: [&str; 8] = [
 
 /// A checked configuration.
 #[derive(Clone)]
-#[allow(missing_docs)]
 pub struct Config {
     /// Without a slash at its end.
     pub url: String,
+    /// Empty for a relay.
     pub api_key: String,
     /// May be empty: then nothing can be synced.
     pub owner_user_id: String,
     /// The same as it was given, by which an outbox of the owner's is found: 0.1.0 knew no other way of writing it.
     pub owner_as_given: String,
+    /// One name, without a slash.
     pub bucket: String,
+    /// One name.
     pub schema: String,
+    /// One name.
     pub table: String,
     /// May be empty.
     pub path_prefix: String,
+    /// How often and how long to wait.
     pub retry: Policy,
+    /// How long a request may go without progress.
     pub timeout_ms: u32,
+    /// Fit for a header.
     pub cache_control: Option<String>,
+    /// Whether bytes that are no known image are refused.
     pub require_image: bool,
     /// Images of so many bytes and more are uploaded in pieces.
     pub resumable_from: f64,

@@ -41,37 +41,66 @@ impl Stage {
 /// What went wrong: a closed set, documented in `pkg/index.d.ts`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-#[allow(missing_docs)]
 pub enum Code {
+    /// An option is missing or can't be right.
     InvalidConfig,
+    /// A secret key was given where whoever opens the page could read it.
     SecretKeyInBrowser,
+    /// A field of the request can't be right.
     InvalidRequest,
+    /// The image is empty, none, or can't be read.
     InvalidImage,
+    /// The caller's signal ended the call.
     Aborted,
+    /// The connection failed or broke.
     Network,
+    /// No progress for `timeoutMs`.
     Timeout,
+    /// Not done within `deadlineMs`.
     DeadlineExceeded,
+    /// An answer that the service it was sent to does not give.
     BadResponse,
+    /// `accessToken` failed or gave nothing.
     TokenUnavailable,
+    /// The server refused key or token.
     Unauthorized,
+    /// A policy of the project refused it.
     Forbidden,
+    /// The project has no such bucket.
     BucketMissing,
+    /// PostgREST does not show the schema.
     SchemaNotExposed,
+    /// The schema has no such table.
     TableMissing,
+    /// There is no such object, or none that this caller may see.
     ObjectMissing,
+    /// Over a limit of bucket, project or gateway.
     TooLarge,
+    /// The bucket takes no image of this type.
     TypeNotAllowed,
+    /// Another row has this `imageId`.
     IdTaken,
+    /// The server asks to slow down.
     RateLimited,
+    /// The server can't for now.
     Unavailable,
+    /// The token is another user's than the owner.
     WrongUser,
+    /// Another image of the same call or outbox goes to this storage path.
     PathTaken,
+    /// `maxJobs` or `maxBytes` of the outbox is reached.
     OutboxFull,
+    /// The browser has no room left.
     QuotaExceeded,
+    /// The browser's database can't be used.
     StorageUnavailable,
+    /// A newer version of the package wrote the database.
     OutboxTooNew,
+    /// What the outbox holds of a job is damaged.
     JobUnreadable,
+    /// The outbox has no such job.
     JobMissing,
+    /// The server refused it for another reason.
     Rejected,
 }
 
@@ -101,10 +130,12 @@ impl DerefMut for Error {
 /// What is known of a failed call, and, written by serde, what JavaScript sees of it and an outbox keeps.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
 pub struct Details {
+    /// For people, in English: what failed, and where it can be told what to do. Holds no key and no token.
     pub message: String,
+    /// What was being done.
     pub stage: Stage,
+    /// For programs.
     pub code: Code,
     /// The option or the request's field at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -125,10 +156,13 @@ pub struct Details {
     pub retry_after_ms: Option<u32>,
     /// Requests sent for the failed stage.
     pub attempts: u32,
+    /// Where the image is to be, once that is fixed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage_path: Option<String>,
+    /// The id of its row, once that is fixed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_id: Option<String>,
+    /// What was thrown.
     #[serde(skip)]
     pub cause: Option<Cause>,
 }

@@ -23,9 +23,10 @@ pub fn raw<S: Serializer>(text: &Option<impl AsRef<str>>, to: S) -> Result<S::Ok
 
 /// A value of the host's: JSON that it has parsed, or what a caller passed.
 #[derive(Clone, Debug, PartialEq)]
-#[allow(missing_docs)]
 pub enum Json {
+    /// `null`.
     Null,
+    /// `true` or `false`.
     Bool(bool),
     /// In an answer any number; of a caller's those that are whole and exact.
     Number(f64),
@@ -35,8 +36,11 @@ pub enum Json {
     Integer(i128),
     /// A function or another object of the host's, which is no JSON.
     Foreign,
+    /// A text, unescaped.
     Text(String),
+    /// Values in their order.
     Array(Vec<Json>),
+    /// Members in their order, names unescaped.
     Object(Vec<(String, Json)>),
 }
 

@@ -36,8 +36,8 @@ use crate::wire::http::{Failure, Request, Response};
 /// How long an attempt may go on. Where its progress can be seen, it is cut after `idle_ms` without any; where it can't, or
 /// once the system has taken the last byte, after both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub struct Patience {
+    /// Without any progress.
     pub idle_ms: u32,
     /// What its bytes take on a slow line.
     pub line_ms: u32,

@@ -21,12 +21,16 @@ const FURTHEST: u32 = 2 * 1024 * 1024;
 
 /// A format that browsers show and the bucket takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub enum Format {
+    /// PNG.
     Png,
+    /// JPEG.
     Jpeg,
+    /// WebP, lossy, lossless or animated.
     Webp,
+    /// AVIF, still or a sequence.
     Avif,
+    /// GIF.
     Gif,
 }
 
@@ -78,8 +82,8 @@ pub type Size = (u32, u32);
 
 /// What a header tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub struct Header {
+    /// What kind of image it is.
     pub format: Format,
     /// Width and height in pixels, as shown.
     pub size: Option<Size>,

@@ -19,9 +19,10 @@ const IMAGE_ID: &str = "imageId";
 
 /// A request as it comes, types and ranges checked.
 #[derive(Clone, Debug, Default)]
-#[allow(missing_docs)]
 pub struct SyncRequest<B> {
+    /// What is said of the image.
     pub meta: ImageMeta,
+    /// The platform's handle to its bytes.
     pub image: B,
 }
 
@@ -61,10 +62,12 @@ impl Found {
 /// What was fixed for an image that others bring to its place: what `prepare` gives and `insert` takes.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
 pub struct Prepared {
+    /// Where the image is, below the bucket.
     pub storage_path: String,
+    /// The UUID of its row.
     pub image_id: String,
+    /// What Storage has as its type; empty where that is not of interest.
     #[serde(default)]
     pub mime_type: String,
     /// A JSON object's text.
@@ -106,13 +109,16 @@ impl Prepared {
 
 /// All that two requests need: one image on its way, its path, id and row fixed.
 #[derive(Clone, Debug)]
-#[allow(missing_docs)]
 pub struct Shipment<B> {
+    /// Where the image goes, below the bucket.
     pub storage_path: StoragePath,
     /// A UUID in lower case.
     pub image_id: String,
+    /// Whose it is, as the row says.
     pub owner_user_id: String,
+    /// The platform's handle to its bytes.
     pub image: B,
+    /// What Storage keeps as its type.
     pub mime_type: String,
     /// The row as a JSON object's text.
     pub row: String,

@@ -15,8 +15,8 @@ use crate::limits;
 /// as left out, as in the seed; an empty date or slug is an error, as there.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
 pub struct ImageMeta {
+    /// A UUID; without it one is made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_id: Option<String>,
     /// Left out it is today's in UTC, see [`ImageMeta::dated`].
@@ -28,20 +28,29 @@ pub struct ImageMeta {
     /// JSON has no int64: written as a text.
     #[serde(deserialize_with = "seed", serialize_with = "as_text")]
     pub seed: i64,
+    /// The end of the path, without a dot; empty: by what the bytes are.
     #[serde(default)]
     pub ext: String,
+    /// Empty: by what the bytes are.
     #[serde(default)]
     pub mime_type: String,
+    /// The words that the image was made from.
     pub prompt: String,
+    /// What ran the model: `webgpu`, `canvas`, a provider's name.
     pub backend: String,
+    /// Its name; empty if it is not known.
     #[serde(default)]
     pub model: String,
+    /// Of the sampler; 0 if they are not known.
     #[serde(default)]
     pub steps: u32,
+    /// Pixels; 0: by the image itself.
     #[serde(default)]
     pub width: u32,
+    /// Pixels; 0: by the image itself.
     #[serde(default)]
     pub height: u32,
+    /// How long it took to generate.
     #[serde(default)]
     pub latency_ms: u32,
     /// A JSON number's text: the host writes it, so that it stands in the row as the host would write it.

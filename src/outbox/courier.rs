@@ -35,10 +35,12 @@ pub trait Witness {
 
 /// What a drain did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-#[allow(missing_docs)]
 pub struct Drained {
+    /// Images that arrived, or that the Worker has.
     pub done: u32,
+    /// Jobs that failed for good.
     pub failed: u32,
+    /// Jobs that are still there and may be tried again.
     pub waiting: u32,
     /// Why it stopped before every job was tried.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -18,23 +18,28 @@ use crate::wire::retry::Policy;
 
 /// How much an outbox takes and does.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[allow(missing_docs)]
 pub struct Limits {
     /// Jobs worked on at once.
     pub concurrency: u32,
+    /// Jobs of one owner.
     pub max_jobs: u32,
+    /// Bytes of all their images.
     pub max_bytes: f64,
 }
 
 /// Where a job is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
-#[allow(missing_docs)]
 pub enum State {
+    /// It waits for its turn.
     Queued,
+    /// Its bytes are on their way.
     Uploading,
+    /// Its bytes are in the bucket, its row is not yet there.
     Uploaded,
+    /// The Worker has it and will bring it there.
     HandedOver,
+    /// It won't be tried again by itself.
     Failed,
 }
 

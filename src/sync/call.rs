@@ -13,10 +13,12 @@ use crate::wire::Landed;
 /// What an image on its way has reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-#[allow(missing_docs)]
 pub enum Reached {
+    /// The bytes are on their way.
     Upload,
+    /// The bytes are there, the row is on its way.
     Insert,
+    /// Both are there.
     Done,
 }
 
@@ -41,14 +43,17 @@ fn whole<S: Serializer>(bytes: &f64, to: S) -> Result<S::Ok, S::Error> {
 /// A wait that is about to begin, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
 pub struct Retrying {
+    /// What is tried again.
     pub stage: Stage,
+    /// Why.
     pub code: Code,
+    /// The answer's status, if there was an answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     /// Attempts made so far.
     pub attempt: u32,
+    /// How long it waits before the next.
     pub wait_ms: u32,
 }
 
@@ -170,9 +175,10 @@ impl Call {
 /// Where an image landed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
 pub struct Synced {
+    /// Where the object is, below the bucket.
     pub storage_path: String,
+    /// The UUID of the row.
     pub image_id: String,
     /// The Worker has it and will bring it there.
     #[serde(skip_serializing_if = "is_false")]

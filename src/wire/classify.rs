@@ -22,9 +22,10 @@ pub enum Remedy {
 
 /// An attempt that failed: the error it would be, and what may mend it.
 #[derive(Debug)]
-#[allow(missing_docs)]
 pub struct Refusal {
+    /// What the caller would hear.
     pub error: Error,
+    /// What may mend it.
     pub remedy: Remedy,
     /// The answer's `Retry-After` and `Date`, as they stand.
     pub retry_after: Option<Box<(String, Option<String>)>>,

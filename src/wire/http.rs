@@ -5,13 +5,18 @@ use crate::json::Json;
 
 /// What is done to a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub enum Method {
+    /// Removes.
     Delete,
+    /// Reads.
     Get,
+    /// Asks how far an upload is.
     Head,
+    /// Brings a piece.
     Patch,
+    /// Creates or asks.
     Post,
+    /// Stores, also over what is there.
     Put,
 }
 
@@ -44,11 +49,14 @@ pub enum Payload<B> {
 
 /// One request, complete but for the keys.
 #[derive(Clone, Debug)]
-#[allow(missing_docs)]
 pub struct Request<B> {
+    /// What is done.
     pub method: Method,
+    /// Absolute, escaped.
     pub url: String,
+    /// In the order in which they were added.
     pub headers: Vec<(&'static str, String)>,
+    /// What it carries.
     pub payload: Payload<B>,
     /// The token of one upload, which stands for a key: then neither key nor user's token goes along.
     pub signature: Option<String>,
@@ -110,11 +118,12 @@ pub const READ_HEADERS: [&str; 5] = ["content-type", "retry-after", "date", "loc
 
 /// An answer, read to its end.
 #[derive(Clone, Debug, Default)]
-#[allow(missing_docs)]
 pub struct Response {
+    /// Of HTTP.
     pub status: u16,
     /// Those of [`READ_HEADERS`] that the answer has, names in lower case.
     pub headers: Vec<(&'static str, String)>,
+    /// As text; bytes that are none are replaced.
     pub body: String,
     /// The body, where it is JSON.
     pub json: Option<Json>,

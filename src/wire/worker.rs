@@ -17,7 +17,6 @@ const STORAGE_PATH: &str = "storagePath";
 
 /// The right to upload one image and have it committed. It holds secrets, and it ends.
 #[derive(Clone, Debug, Default)]
-#[allow(missing_docs)]
 pub struct Ticket {
     /// Names it to the Worker. A secret.
     pub ticket: String,
@@ -25,9 +24,11 @@ pub struct Ticket {
     pub storage_path: String,
     /// Where the upload goes.
     pub bucket: String,
+    /// The object of that bucket that it makes, where nobody reads.
     pub path: String,
     /// Stands for a key with every request to `resumable_url`. A secret.
     pub token: String,
+    /// The address of the server's resumable uploads.
     pub resumable_url: String,
 }
 
