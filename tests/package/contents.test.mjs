@@ -33,6 +33,9 @@ test("the tarball holds these files and no other", async (t) => {
     "errors.js",
     "handle.js",
     "index.d.ts",
+    ...["comfyui.js", "credentials.js", "index.d.ts", "index.js", "programs.js", "texts.js", "values.js"].map(
+      (name) => `metadata/${name}`,
+    ),
     "migration.js",
     ...migrations.map((file) => `migrations/${file}`),
     "node.js",

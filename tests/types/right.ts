@@ -1,5 +1,6 @@
 // Right uses of every part of the API: tsc must not complain about one.
 import * as small from "imagen-cloud";
+import { type ImageMetadata, readMetadata } from "imagen-cloud/metadata";
 import {
   type CallOptions,
   checkProject,
@@ -299,4 +300,11 @@ export function useImages(user: ImagenUser | null, request: SyncRequest): [Promi
   const { enqueue, state } = useOutbox(user, { concurrency: 2 });
   const { sync } = useSync(user);
   return [state === "open" ? enqueue(request) : sync(request), state];
+}
+
+/** What a dropped file says of itself, for a request of it. */
+export async function described(file: File): Promise<Pick<SyncRequest, "prompt" | "seed">> {
+  const { prompt, seed, place }: ImageMetadata = await readMetadata(file);
+  const where = place && `${place.latitude}, ${place.longitude}`;
+  return { prompt: prompt ?? where ?? file.name, seed: seed ?? 0n };
 }

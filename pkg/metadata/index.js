@@ -1,0 +1,58 @@
+// What a picture says of itself: how it was made, and where. ExifReader reads the file's containers, and this the texts in them.
+import * as exifreader from "exifreader";
+import { credentialsIn } from "./credentials.js";
+import { readers } from "./programs.js";
+import { textsIn } from "./texts.js";
+
+// Node has the CommonJS build, bundlers the modules.
+const { load } = exifreader.default ?? exifreader;
+
+/** Text that is unpacked from a compressed part of a file: more is no prompt. */
+const MAX_UNPACKED = 16 * 1024 * 1024;
+
+export async function readMetadata(image) {
+  const bytes = await bytesOf(image);
+  const tags = await tagsOf(bytes);
+  const made = madeBy(textsIn(tags));
+  const credentials = credentialsIn(bytes);
+  const place = placeIn(tags.gps);
+  return { ...made, ...(credentials && { credentials }), ...(place && { place }) };
+}
+
+async function bytesOf(image) {
+  if (ArrayBuffer.isView(image)) return new Uint8Array(image.buffer, image.byteOffset, image.byteLength).slice();
+  if (typeof image?.arrayBuffer === "function") return new Uint8Array(await image.arrayBuffer());
+  if (Object.prototype.toString.call(image) === "[object ArrayBuffer]") return new Uint8Array(image);
+  throw new TypeError("imagen-cloud/metadata: the image is no Blob, ArrayBuffer or view of one");
+}
+
+/** None where there is nothing to be read, or nothing that can be. */
+async function tagsOf(bytes) {
+  try {
+    const options = { expanded: true, async: true, decompress: { maxDecompressedSize: MAX_UNPACKED } };
+    return await load(bytes.buffer, options);
+  } catch {
+    return {};
+  }
+}
+
+/** What the first reader has found that knows these texts. */
+function madeBy(texts) {
+  for (const read of readers) {
+    try {
+      const found = read(texts);
+      if (found) return withoutGaps(found);
+    } catch {
+      // Not as its program writes it.
+    }
+  }
+  return {};
+}
+
+function placeIn(gps) {
+  const { Latitude: latitude, Longitude: longitude } = gps ?? {};
+  return Number.isFinite(latitude) && Number.isFinite(longitude) ? { latitude, longitude } : undefined;
+}
+
+const withoutGaps = (found) =>
+  Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined && value !== ""));
