@@ -1,8 +1,27 @@
 // Files that are chosen, dropped or pasted, one or many.
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { BUCKET, barriers, enter, press, startSite } from "./support.mjs";
+import { readMetadata } from "imagen-cloud/metadata";
+import { exifOf, jpegWith, pngWith } from "../support/metadata.mjs";
+import { until } from "../support/until.mjs";
+import { BUCKET, barriers, enter, press, send, startSite } from "./support.mjs";
+
+/** A file whose program wrote what made it, and one that says where it was taken. */
+const SEED = "9007199254740993";
+const INFOTEXT = `a fox in snow\nNegative prompt: text\nSteps: 28, Sampler: Euler a, Seed: ${SEED}, Size: 8x8, Model: dream`;
+const [lighthouse, photo] = await Promise.all(
+  ["png", "jpg"].map((type) => readFile(new URL(`../data/lighthouse.${type}`, import.meta.url))),
+);
+const COMFY = JSON.stringify({
+  1: { class_type: "CLIPTextEncode", inputs: { text: "a heron at noon" } },
+  2: { class_type: "KSampler", inputs: { seed: 7, steps: 20, positive: ["1", 0] } },
+});
+const made = (name, texts) => ({ name, mimeType: "image/png", buffer: pngWith(lighthouse, texts) });
+const GENERATED = made("00012-3.png", { parameters: INFOTEXT });
+const place = { latitude: 52.5163, longitude: 13.3777 };
+const PHOTO = { name: "IMG_1.jpg", mimeType: "image/jpeg", buffer: jpegWith(photo, exifOf({ place })) };
 
 const data = (name) => fileURLToPath(new URL(`../data/${name}`, import.meta.url));
 const [PNG, JPEG, WEBP] = ["png", "jpg", "webp"].map((type) => data(`lighthouse.${type}`));
@@ -99,6 +118,84 @@ test("the last file that is left out gives the drawing its words back", async ()
   await page.locator("#seed").waitFor();
   assert.equal(await page.locator("#prompt").inputValue(), "a lighthouse at dusk");
   assert.equal(await page.evaluate(() => document.activeElement.id), "prompt");
+  assert.deepEqual(page.complaints, []);
+});
+
+/** What was stored, as anybody with a link gets it. */
+async function stored(storagePath) {
+  const { data: blob } = await site.admin.storage.from(BUCKET).download(storagePath);
+  return blob;
+}
+
+test("a dropped file fills the form with what its program wrote, and all of it can be changed", async () => {
+  await page.locator("#file").setInputFiles([GENERATED]);
+  const field = (name) => page.getByRole("textbox", { name, exact: true });
+  await field("Seed").waitFor();
+  assert.equal(await page.locator("#prompt").inputValue(), "a fox in snow");
+  assert.deepEqual(await Promise.all(["Seed", "Steps", "Model"].map((name) => field(name).inputValue())), [
+    SEED,
+    "28",
+    "dream",
+  ]);
+  await page.getByText("Read from the file, as A1111 wrote it").waitFor();
+  assert.deepEqual(await barriers(page), []);
+
+  await field("Seed").fill("many");
+  await page.locator("#send").click();
+  await page.getByText("A seed is a whole number").waitFor();
+  assert.equal(await field("Seed").evaluate((input) => input === document.activeElement), true);
+  await field("Seed").fill("-9007199254740993");
+  await field("Steps").fill("29");
+  await page.getByLabel("Keep the file's whole text").check();
+  await send(page);
+  const [row] = await site.rowsOf(page);
+  assert.deepEqual(
+    [row.prompt, String(row.seed), row.steps, row.model, row.sidecar],
+    ["a fox in snow", "-9007199254740993", 29, "dream", { fileText: INFOTEXT }],
+  );
+});
+
+test("a file's own words leave alone what somebody wrote, and its text stays out unless it is asked for", async () => {
+  await page.getByRole("button", { name: "Back to drawing" }).click();
+  await page.locator("#prompt").fill("my own words");
+  await page.locator("#file").setInputFiles([made("comfy.png", { prompt: COMFY, workflow: "{}" })]);
+  await page.getByText("as ComfyUI wrote it").waitFor();
+  assert.equal(await page.locator("#prompt").inputValue(), "my own words");
+  await send(page);
+  const [row] = await site.rowsOf(page);
+  assert.deepEqual([row.prompt, String(row.seed), row.steps, row.sidecar], ["my own words", "7", 20, null]);
+});
+
+test("a photo's place is told of before it is shared, and can be left out", async () => {
+  await page.locator("#file").setInputFiles([PHOTO]);
+  await page.getByText("This photo says where it was taken").waitFor();
+  assert.deepEqual(await barriers(page), []);
+  const asItIs = await stored((await send(page)).storagePath);
+  assert.deepEqual(Buffer.from(await asItIs.arrayBuffer()), PHOTO.buffer);
+
+  await page.getByLabel("Leave the place out").check();
+  await page.getByRole("button", { name: "Send to Supabase", exact: true }).click();
+  const row = await until(async () => {
+    const [newest, before] = await site.rowsOf(page);
+    return before.prompt === newest.prompt ? newest : undefined;
+  }, "the copy's row");
+  const anew = await stored(row.storage_path);
+  assert.deepEqual(await readMetadata(anew), {});
+  assert.deepEqual([anew.type, row.width, row.height], ["image/jpeg", 320, 240]);
+});
+
+test("of several photos the place is told of once, and left out of all that have one", async () => {
+  await page.locator("#file").setInputFiles([PHOTO, GENERATED, { ...PHOTO, name: "IMG_2.jpg" }]);
+  await page.getByText("2 of them say where they were taken").waitFor();
+  await page.getByRole("textbox", { name: "What does 00012-3.png show?" }).waitFor();
+  assert.equal(await page.getByRole("textbox", { name: "00012-3.png" }).inputValue(), "a fox in snow");
+  await page.getByLabel("Leave the place out").check();
+  await press(page);
+  await title().getByText("3 of 3 pictures arrived").waitFor();
+  for (const { storage_path } of (await site.rowsOf(page)).slice(0, 3)) {
+    assert.equal((await readMetadata(await stored(storage_path))).place, undefined);
+  }
+  await page.getByRole("button", { name: "Back to drawing" }).click();
   assert.deepEqual(page.complaints, []);
 });
 

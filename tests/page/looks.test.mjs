@@ -1,8 +1,10 @@
 // What the page looks like, wide and narrow, light and dark: kept in target/screenshots for people to look at, and
 // here checked for what can be measured.
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { exifOf, jpegWith } from "../support/metadata.mjs";
 import { barriers, job, press, retry, screenshot, send, startSite } from "./support.mjs";
 
 let site;
@@ -69,6 +71,16 @@ test("pictures that arrived, and one's details", async () => {
   await look("dialog", { fullPage: false });
   await page.keyboard.press("Escape");
   assert.deepEqual(page.complaints, []);
+});
+
+test("a file that says what made it and where", async () => {
+  const infotext = "a fox in snow\nSteps: 28, Sampler: Euler a, Seed: 9007199254740993, Size: 8x8, Model: dream-xl";
+  const exif = exifOf({ comment: infotext, place: { latitude: 52.5163, longitude: 13.3777 } });
+  const photo = await readFile(new URL("../data/lighthouse.jpg", import.meta.url));
+  await page.locator("#file").setInputFiles([{ name: "p.jpg", mimeType: "image/jpeg", buffer: jpegWith(photo, exif) }]);
+  await page.getByText("as A1111 wrote it").waitFor();
+  await look("file");
+  await page.getByRole("button", { name: "Back to drawing" }).click();
 });
 
 test("several files that were chosen together, and some that were left out", async () => {

@@ -64,8 +64,8 @@ function shell(): Plugin {
   };
 }
 
-/** Fonts beyond Latin are kept once they are used; the configuration is asked for each time; `_headers` is the host's. */
+/** Fonts beyond Latin, and what is loaded on demand, are kept once they are used; the configuration is asked for each time; `_headers` is the host's. */
 function isShell(path: string): boolean {
-  if (/\.map$|^\/(sw\.js|config\.json|_headers)$/.test(path)) return false;
+  if (/\.map$|^\/(sw\.js|config\.json|_headers)$|^\/assets\/(metadata|panel|plain)-/.test(path)) return false;
   return !/\.woff2?$/.test(path) || /-latin-(?!ext).*\.woff2$/.test(path);
 }

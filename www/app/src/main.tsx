@@ -6,6 +6,7 @@ import { Batch } from "./control/batch";
 import { watchConnection } from "./control/connection";
 import { Delivery } from "./control/delivery";
 import { Details } from "./control/details";
+import { Facts } from "./control/facts";
 import { Gallery } from "./control/gallery";
 import { Leaving } from "./control/leaving";
 import { OutboxList } from "./control/outbox";
@@ -55,7 +56,8 @@ async function start(): Promise<void> {
   };
   const delivery = new Delivery(ways);
   const batch = new Batch(ways);
-  const stage = new Stage(painter, batch, () => delivery.forgetFailure());
+  const facts = new Facts();
+  const stage = new Stage(painter, batch, facts, () => delivery.forgetFailure());
   const outbox = new OutboxList(new Untold(), {
     onArrived: (id) => {
       gallery.arrived();
@@ -137,6 +139,7 @@ async function start(): Promise<void> {
     welcome: new Welcome(session),
     stage,
     batch,
+    facts,
     delivery,
     outbox,
     gallery,

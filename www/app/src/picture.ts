@@ -12,6 +12,8 @@ export interface Picture {
   sidecar?: Record<string, string | number>;
 }
 
+/** Characters that a picture's words may have. */
+export const MAX_WORDS = 4000;
 /** What the bucket takes. */
 export const MAX_FILE_BYTES = 100 * 1024 * 1024;
 const TYPES = ["image/png", "image/jpeg", "image/webp", "image/avif", "image/gif"];
@@ -40,6 +42,21 @@ export async function canShow(url: string): Promise<boolean> {
     () => true,
     () => false,
   );
+}
+
+/** What a canvas writes, where it can. */
+const ENCODED = ["image/jpeg", "image/png", "image/webp"];
+
+/** Whether such a picture can be encoded anew without becoming another kind of thing. */
+export const canBeEncoded = (type: string): boolean => ENCODED.includes(type);
+
+/** The picture alone, encoded anew: what the file says of itself is gone. */
+export async function withoutPlace(blob: Blob): Promise<Blob> {
+  const bitmap = await createImageBitmap(blob);
+  const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+  canvas.getContext("2d")?.drawImage(bitmap, 0, 0);
+  bitmap.close();
+  return canvas.convertToBlob({ type: blob.type, quality: 0.92 });
 }
 
 /** Any int64, as typed. */

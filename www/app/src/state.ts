@@ -19,6 +19,23 @@ export interface ChosenFile {
   url: string;
 }
 
+/** What the file on the stage says of itself, as its fields have it. */
+export interface FileFacts {
+  /** The program that wrote it. */
+  by: string | undefined;
+  seed: string;
+  /** The file has one that the column doesn't take. */
+  isSeedTooLarge: boolean;
+  steps: string;
+  model: string;
+  /** All that the program wrote. */
+  raw: string | undefined;
+  isRawKept: boolean;
+  hasPlace: boolean;
+  canLeavePlaceOut: boolean;
+  isPlaceLeftOut: boolean;
+}
+
 /** One of several files that were chosen together. */
 export interface BatchFile {
   /** Its image's id. */
@@ -27,6 +44,8 @@ export interface BatchFile {
   /** Shows it, for as long as it is in the list. */
   url: string;
   words: string;
+  /** It says where it was taken, and can be encoded anew without. */
+  hasPlace: boolean;
   /** `leaving`: it is not safe yet. `kept`: by the outbox, or by the Worker. */
   state: "chosen" | "leaving" | "kept" | "arrived";
   /** Why it could not be sent. */
@@ -105,9 +124,13 @@ export const state = {
     prompt: signal(""),
     seed: signal(""),
     chosen: signal<ChosenFile | undefined>(undefined),
+    facts: signal<FileFacts | undefined>(undefined),
+    factsProblem: signal(""),
     /** Several files, in the place of one. */
     batch: signal<readonly BatchFile[]>([]),
     isBatchBusy: signal(false),
+    /** Their places are left out, where they have one. */
+    isPlaceLeftOut: signal(false),
     /** Why files were left out of it. */
     skipped: signal<readonly string[]>([]),
     drawing: signal<Drawing | undefined>(undefined),
@@ -159,8 +182,8 @@ export const isDrawing: ReadonlySignal<boolean> = computed(
 
 /** Tells one picture on the stage from another: by its words, and its seed or its file. */
 export const onStage: ReadonlySignal<string> = computed(() => {
-  const { chosen, prompt, seed } = state.stage;
-  return JSON.stringify([prompt.value.trim(), chosen.value?.url ?? seed.value.trim()]);
+  const { chosen, facts, prompt, seed } = state.stage;
+  return JSON.stringify([prompt.value.trim(), chosen.value?.url ?? seed.value.trim(), facts.value]);
 });
 
 /** Where the very picture is that is on the stage, if it was sent last. */

@@ -3,12 +3,13 @@ import { adviceFor } from "../advice";
 import { announce } from "../announce";
 import { focusOn } from "../focus";
 import { wordsOf } from "../name";
-import { canShow, problemOfFile } from "../picture";
+import { canBeEncoded, canShow, MAX_WORDS, problemOfFile, withoutPlace } from "../picture";
 import { type BatchFile, state } from "../state";
 import type { Transport } from "../transport";
 import { toRequest } from "./delivery";
+import { readFile } from "./facts";
 
-const { batch, skipped, isBatchBusy } = state.stage;
+const { batch, skipped, isBatchBusy, isPlaceLeftOut } = state.stage;
 
 export interface Surroundings {
   /** The way that is chosen now; none while nobody is signed in. */
@@ -58,6 +59,7 @@ export class Batch {
     batch.value = [];
     skipped.value = [];
     isBatchBusy.value = false;
+    isPlaceLeftOut.value = false;
   }
 
   /** Sends those that were not sent yet; once all were, a copy of each. */
@@ -84,13 +86,14 @@ export class Batch {
     this.#change(id, { state: "arrived" });
   }
 
-  async #sendOne({ id, file, words }: BatchFile): Promise<void> {
+  async #sendOne({ id, file, words, hasPlace }: BatchFile): Promise<void> {
     const way = this.around.way();
     if (!way) return;
     this.#change(id, { state: "leaving", problem: undefined });
     const prompt = words.trim() || wordsOf(file);
-    const request = toRequest({ blob: file, backend: "upload", prompt, seed: 0n }, id);
     try {
+      const blob = hasPlace && isPlaceLeftOut.value ? await withoutPlace(file) : file;
+      const request = toRequest({ blob, backend: "upload", prompt, seed: 0n }, id);
       const outbox = await way.outbox.catch(() => undefined);
       if (outbox) {
         this.around.onEnqueue(id);
@@ -117,11 +120,21 @@ export class Batch {
     for (const { id, url, file } of files) {
       const isShown = await canShow(url);
       if (visit !== this.#visit) return;
+      if (isShown) await this.#read(visit, id, file);
       if (isShown || !batch.value.some((one) => one.id === id)) continue;
       const problem = `${file.name} isn't a usable image: this browser can't show it. Open it in an editor and save it anew.`;
       skipped.value = [...skipped.value, problem];
       this.#take(id, problem);
     }
+  }
+
+  /** A file's own words come in the place of its name. */
+  async #read(visit: object, id: string, file: File): Promise<void> {
+    const { prompt, place } = await readFile(file);
+    const one = batch.value.find((each) => each.id === id);
+    if (visit !== this.#visit || one?.state !== "chosen") return;
+    const words = prompt && one.words === wordsOf(file) ? prompt.slice(0, MAX_WORDS) : one.words;
+    this.#change(id, { words, hasPlace: place !== undefined && canBeEncoded(file.type) });
   }
 
   #change(id: string, fields: Partial<BatchFile>): void {
@@ -152,5 +165,13 @@ const keyOf = ({ name, size, lastModified }: File) => JSON.stringify([name, size
 
 function toBatchFile(file: File): BatchFile {
   const url = URL.createObjectURL(file);
-  return { id: crypto.randomUUID(), file, url, words: wordsOf(file), state: "chosen", problem: undefined };
+  return {
+    id: crypto.randomUUID(),
+    file,
+    url,
+    words: wordsOf(file),
+    hasPlace: false,
+    state: "chosen",
+    problem: undefined,
+  };
 }

@@ -3,9 +3,10 @@ import { type Brief, factsOf } from "../drawing";
 import { focusOn } from "../focus";
 import { wordsOf } from "../name";
 import type { Painter } from "../painter";
-import { canShow, type Picture, parseSeed, randomSeed } from "../picture";
+import { canShow, MAX_WORDS, type Picture, parseSeed, randomSeed } from "../picture";
 import { isDrawing, state } from "../state";
 import { type Batch, sortFiles } from "./batch";
+import type { Facts } from "./facts";
 
 const { prompt, seed, chosen, batch, skipped, drawing, isDraggedOver, promptProblem, seedProblem, fileProblem } =
   state.stage;
@@ -21,6 +22,8 @@ export class Stage {
   #owner = "";
   /** Whether the words on the stage were written by hand and not sent yet. */
   #isWritten = false;
+  /** What the file on the stage says of itself has been read. */
+  #isRead: Promise<void> = Promise.resolve();
   /** Whether the browser can show the file on the stage. */
   #isShown: Promise<boolean> = Promise.resolve(true);
   /** What the canvas shows, or is about to. */
@@ -31,6 +34,7 @@ export class Stage {
   constructor(
     private readonly painter: Painter,
     private readonly files: Batch,
+    private readonly facts: Facts,
     private readonly onChange: () => void,
   ) {
     files.onEmpty = (problem) => {
@@ -132,7 +136,14 @@ export class Stage {
     this.#put(file);
     if (!this.#isWritten) prompt.value = wordsOf(file);
     this.#isShown = this.#check(file);
+    this.#isRead = this.#read(file);
     this.onChange();
+  }
+
+  /** Its own words come in the place of its name, and not of what somebody wrote. */
+  async #read(file: File): Promise<void> {
+    const words = await this.facts.read(file);
+    if (words && chosen.value?.file === file && !this.#isWritten) prompt.value = words.slice(0, MAX_WORDS);
   }
 
   #takeMany(files: readonly File[], problems: readonly string[]): void {
@@ -145,6 +156,7 @@ export class Stage {
 
   /** What is to be sent, or `undefined` when a field needs another look; it is told and focused then. */
   async picture(): Promise<Picture | undefined> {
+    if (chosen.value) await this.#isRead;
     const words = prompt.value.trim();
     if (words === "") {
       promptProblem.value = "Say in a few words what it shows.";
@@ -152,8 +164,7 @@ export class Stage {
       return undefined;
     }
     if (chosen.value) {
-      const { file } = chosen.value;
-      return (await this.#isShown) ? { blob: file, backend: "upload", prompt: words, seed: 0n } : undefined;
+      return this.#filePicture(chosen.value.file, words);
     }
     this.#draw();
     const brief = this.#brief;
@@ -165,6 +176,20 @@ export class Stage {
     if (made.blob) return { ...brief, ...factsOf(made.drawing), backend: "canvas", blob: made.blob };
     fileProblem.value = "This browser could not make a PNG of it. Choose a file instead.";
     return undefined;
+  }
+
+  async #filePicture(file: File, words: string): Promise<Picture | undefined> {
+    if (!(await this.#isShown)) return undefined;
+    if (!this.facts.check()) {
+      focusOn("facts-seed");
+      return undefined;
+    }
+    try {
+      return await this.facts.addTo({ blob: file, backend: "upload", prompt: words, seed: 0n });
+    } catch {
+      fileProblem.value = `${file.name} can't be encoded anew by this browser. Send it with its place, or choose another file.`;
+      return undefined;
+    }
   }
 
   #listenForFiles(): void {
@@ -192,6 +217,7 @@ export class Stage {
   /** A file in the place of what was there; none for a drawing. */
   #put(file: File | undefined): void {
     this.files.clear();
+    this.facts.clear();
     if (chosen.value) URL.revokeObjectURL(chosen.value.url);
     chosen.value = file && { file, url: URL.createObjectURL(file) };
   }

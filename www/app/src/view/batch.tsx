@@ -1,9 +1,11 @@
 import { type Batch, wordsId } from "../control/batch";
 import { megabytes } from "../name";
+import { MAX_WORDS } from "../picture";
 import { type BatchFile, state } from "../state";
 import { Bar } from "./delivery";
+import { Place } from "./facts";
 
-const { batch, skipped } = state.stage;
+const { batch, skipped, isPlaceLeftOut } = state.stage;
 
 /** How many pictures the stage has room for. */
 const SHOWN = 9;
@@ -27,6 +29,7 @@ export function BatchList({ control }: { control: Batch }) {
           <Line key={one.url} one={one} control={control} />
         ))}
       </ul>
+      <Places />
       <Skipped />
     </div>
   );
@@ -43,7 +46,7 @@ function Line({ one: { id, file, url, words, state: at, problem }, control }: { 
         id={wordsId(id)}
         className="batch-words"
         dir="auto"
-        maxLength={4000}
+        maxLength={MAX_WORDS}
         aria-label={`What does ${file.name} show?`}
         aria-describedby={problem === undefined ? undefined : `problem-${id}`}
         readOnly={!isChosen}
@@ -68,6 +71,23 @@ function Line({ one: { id, file, url, words, state: at, problem }, control }: { 
         </p>
       )}
     </li>
+  );
+}
+
+/** Said once for all that have one. */
+function Places() {
+  const count = batch.value.filter(({ hasPlace }) => hasPlace).length;
+  if (count === 0) return null;
+  const whose = count === 1 ? "One of them says where it was" : `${count} of them say where they were`;
+  return (
+    <Place
+      text={`${whose} taken. Whoever has a link can read that.`}
+      canLeaveOut={true}
+      isLeftOut={isPlaceLeftOut.value}
+      onChange={(isLeftOut) => {
+        isPlaceLeftOut.value = isLeftOut;
+      }}
+    />
   );
 }
 

@@ -1,15 +1,14 @@
 import type { Stage } from "../control/stage";
+import { MAX_WORDS } from "../picture";
 import { isDrawing, sentFromStage, state } from "../state";
 import type { Route } from "../transport";
 import { BatchList, pictures } from "./batch";
 import type { Controls } from "./controls";
+import { FactsFields } from "./facts";
 
 const { chosen, batch, isBatchBusy, prompt, promptProblem, seed, seedProblem } = state.stage;
 
 const IDEAS = ["snow over a fjord", "pine forest at dawn", "desert sunset", "moon on a lake"];
-
-/** Characters that a picture's words may have. */
-const MAX_WORDS = 4000;
 
 const ROUTES: { route: Route; title: string; text: string }[] = [
   { route: "direct", title: "Direct", text: "To Supabase as you, by your own rights" },
@@ -32,6 +31,7 @@ export function Compose({ controls }: { controls: Controls }) {
   return (
     <form className="card compose" id="compose" noValidate onSubmit={send} onKeyDown={hurry}>
       {batch.value.length > 0 ? <BatchList control={controls.batch} /> : <Words control={controls.stage} />}
+      {chosen.value && <FactsFields control={controls.facts} />}
       {isDrawing.value && <Seed control={controls.stage} />}
       <Routes onChoose={controls.travelBy} />
       {batch.value.length > 0 ? <SendAll /> : <SendButton />}

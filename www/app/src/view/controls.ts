@@ -1,6 +1,7 @@
 import type { Batch } from "../control/batch";
 import type { Delivery } from "../control/delivery";
 import type { Details } from "../control/details";
+import type { Facts } from "../control/facts";
 import type { Gallery } from "../control/gallery";
 import type { Leaving } from "../control/leaving";
 import type { OutboxList } from "../control/outbox";
@@ -16,6 +17,7 @@ export interface Controls {
   welcome: Welcome;
   stage: Stage;
   batch: Batch;
+  facts: Facts;
   delivery: Delivery;
   outbox: OutboxList;
   gallery: Gallery;

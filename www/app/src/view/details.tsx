@@ -154,7 +154,7 @@ function factsOf(row: Row): FactOf[] {
   return [
     ["Made by", row.backend === "upload" ? "You, as a file" : row.backend === "canvas" ? "Your device" : row.backend],
     ["Model", row.model ?? undefined],
-    ["Seed", row.backend === "upload" ? undefined : (row.seed ?? undefined)],
+    ["Seed", row.backend === "upload" && row.seed === "0" ? undefined : (row.seed ?? undefined)],
     ["Steps", row.steps?.toLocaleString()],
     ["Size", row.width && row.height ? `${row.width} × ${row.height} px` : undefined],
     ["Took", row.latencyMs ? `${row.latencyMs.toLocaleString()} ms` : undefined],
