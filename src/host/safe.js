@@ -23,7 +23,8 @@ export function messageOf(thrown) {
   return text.slice(0, MESSAGE_LENGTH);
 }
 
-export const value = (target, name) => attempt(() => target[name]);
+/** Of nothing it is nothing: to throw and catch takes longer than most calls of a request. */
+export const value = (target, name) => attempt(() => target?.[name]);
 
 export const textOf = (found) => (typeof found === "string" && found.length <= LONGEST_TEXT ? found : undefined);
 
