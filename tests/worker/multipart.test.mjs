@@ -23,10 +23,7 @@ test("what the platform packs is read as it was", async () => {
   const body = new Uint8Array(await packed.arrayBuffer());
   const [request, file] = parseMultipart(body, packed.headers.get("content-type"), 2);
   assert.equal(new TextDecoder().decode(request.bytes), '{"prompt":"ein Leuchtturm — 灯台"}');
-  assert.deepEqual(
-    [request.name, request.isFile, file.name, file.isFile, file.type],
-    ["request", false, "image", true, "image/png"],
-  );
+  assert.deepEqual([request.name, request.isFile, file.name, file.isFile], ["request", false, "image", true]);
   assert.deepEqual(Buffer.from(file.bytes), Buffer.from(image));
   assert.equal(file.bytes.buffer, body.buffer, "no byte was copied");
 });

@@ -5,8 +5,6 @@ import { Problem } from "./problem";
 /** The two parts of `POST /api/sync`. The bytes of both are in one place, and stay there. */
 export interface SyncForm {
   image: Uint8Array<ArrayBuffer>;
-  /** The image's `Content-Type`, as its sender has it. */
-  imageType: string;
   /** The JSON of the part `request`. */
   request: Record<string, unknown>;
   /** The whole of it, as it came. */
@@ -45,7 +43,6 @@ export function parseForm(packed: PackedForm): SyncForm {
   if (image.bytes.length === 0) throw invalid("The image is empty.", "image");
   return {
     image: image.bytes,
-    imageType: image.type,
     request: parseObject(request.bytes, "The part request", "request"),
     packed,
   };

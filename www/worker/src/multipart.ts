@@ -5,8 +5,6 @@ import { Problem } from "./problem";
 export interface Part {
   name: string;
   isFile: boolean;
-  /** Its `Content-Type`; empty where it names none. */
-  type: string;
   bytes: Uint8Array<ArrayBuffer>;
 }
 
@@ -56,8 +54,7 @@ function parsePart(part: Uint8Array<ArrayBuffer>): Part {
   }
   const name = parameters.get("name");
   if (name === undefined) throw broken("a part without a name");
-  const type = /^content-type:[ \t]*([^\r\n]*)/im.exec(headers)?.[1]?.trim() ?? "";
-  return { name, isFile: parameters.has("filename"), type, bytes: part.subarray(end + blank.length) };
+  return { name, isFile: parameters.has("filename"), bytes: part.subarray(end + blank.length) };
 }
 
 /** Blanks may follow a boundary, and then its line ends. */

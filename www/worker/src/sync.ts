@@ -8,7 +8,7 @@ import type { Env, Settings } from "./settings";
 import { RequestShape, read } from "./shapes";
 import { uploads } from "./slots";
 import { refuseOther, type Staged, type Staging, stage } from "./staging";
-import { askSupabase, plan, refuseAnothersId, withSink } from "./supabase";
+import { plan, refuseAnothersId, withSink } from "./supabase";
 
 /** Where an image landed, or will land. */
 export interface Accepted extends SyncResult {
@@ -16,16 +16,8 @@ export interface Accepted extends SyncResult {
   queued?: true;
 }
 
-/** An image on its way. */
-export interface Image {
-  /** With so much of the image as its type and size are read from. */
-  request: SyncRequest;
-  /** All of it. */
-  bytes: Uint8Array<ArrayBuffer>;
-}
-
-/** How far into an image the package looks. */
-const HEADER_BYTES = 2 * 1024 * 1024;
+/** Says to the package that nobody else changes these bytes, so that they are sent from where they lie. */
+const UNSHARED = Symbol.for("imagen-cloud.copied");
 
 /**
  * Takes the image of a `POST /api/sync` to Supabase, or stages it where Supabase does not take it in time. The same
@@ -55,12 +47,12 @@ async function accept(
   // An id that came from the caller may have been used before.
   const isKnown = typeof form.request.imageId === "string";
   const image = toImage(form);
-  const imageId = String(image.request.imageId);
+  const imageId = String(image.imageId);
   const earlier = isKnown ? await findStaged(imageId, staging) : undefined;
   if (earlier !== undefined) refuseOther(earlier, { imageId }, user);
   const advice = staging === undefined ? "try" : outage.advise();
   try {
-    if (advice === "stage") throw new Hanging(await plan(image.request, user, settings));
+    if (advice === "stage") throw new Hanging(await plan(image, user, settings));
     const withinMs = advice === "probe" ? Math.min(PROBE_MS, settings.syncDeadlineMs) : settings.syncDeadlineMs;
     const done = await deliver(image, isKnown, user, settings, withinMs);
     // The queue's message will find nothing to do.
@@ -83,29 +75,25 @@ class Hanging extends Error {
   }
 }
 
-export function toImage({ image, imageType, request }: SyncForm): Image {
-  const header = new Blob([image.subarray(0, HEADER_BYTES)], { type: imageType });
-  return {
-    request: { ...request, ...read(RequestShape, request), image: header } as unknown as SyncRequest,
-    bytes: image,
-  };
+/** The package's request of what came, its image among it. */
+export function toImage({ image, request }: SyncForm): SyncRequest {
+  const known = { ...request, ...read(RequestShape, request) };
+  return { ...known, image: Object.assign(image, { [UNSHARED]: true }) } as unknown as SyncRequest;
 }
 
-/** Object and row, unless another user has the id. To the package the header is the image; what is sent is all of it. */
+/** Object and row, unless another user has the id. */
 export async function deliver(
-  { request, bytes }: Image,
+  image: SyncRequest,
   isKnown: boolean,
   user: User,
   settings: Settings,
   withinMs: number,
 ): Promise<SyncResult> {
   const until = Date.now() + withinMs;
-  const send: typeof fetch = (input, init) =>
-    askSupabase(input, init?.method === "PUT" ? { ...init, body: bytes } : init);
   try {
-    if (isKnown) await refuseAnothersId(String(request.imageId), user, settings, withinMs / 3);
+    if (isKnown) await refuseAnothersId(String(image.imageId), user, settings, withinMs / 3);
     const sync = { deadlineMs: Math.max(1, until - Date.now()) };
-    const done = await withSink(user, settings, (sink) => sink.sync(request, sync), { fetch: send });
+    const done = await withSink(user, settings, (sink) => sink.sync(image, sync));
     outage.answered();
     return done;
   } catch (error) {

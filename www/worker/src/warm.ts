@@ -59,9 +59,9 @@ async function syncImage() {
     "--warm-up--",
   ];
   const body = Uint8Array.from(lines.join("\r\n"), (char) => char.charCodeAt(0));
-  const { request } = toImage(parseForm({ body, type: 'multipart/form-data; boundary="warm-up"' }));
+  const image = toImage(parseForm({ body, type: 'multipart/form-data; boundary="warm-up"' }));
   const call = { deadlineMs: settings.syncDeadlineMs };
-  return withSink(USER, settings, (sink) => sink.sync(request, call), {
+  return withSink(USER, settings, (sink) => sink.sync(image, call), {
     fetch: async (input) => answer(String(input).includes("/rest/") ? `[{"id":"${IMAGE_ID}"}]` : `{"Key":"warm-up"}`),
   });
 }
