@@ -205,6 +205,29 @@ export interface SignOptions extends CallOptions {
   download?: boolean | string;
 }
 
+/** What a call that removes images takes. */
+export interface RemoveOptions extends CallOptions {
+  /** Of many images so many at once, 100 at most. Default 6. */
+  concurrency?: number;
+}
+
+/**
+ * Which image is meant: by its id, by its path, or by both; what `sync` gives will do. Of both the id counts, and the path
+ * where no row has that id: an object that an upload left without its row goes by its path.
+ */
+export type ImageRef = { imageId: string; storagePath?: string | null } | { imageId?: null; storagePath: string };
+
+/** What was removed, or was not there any more; `null` for what nobody knows of it. */
+export interface Removed {
+  /** The row's id. */
+  imageId: string | null;
+  /** The object's path. */
+  storagePath: string | null;
+}
+
+/** What became of one image of many. */
+export type RemoveOutcome = ({ ok: true } & Removed) | { ok: false; error: ImagenCloudError };
+
 /** What became of one image of many. An error has `storagePath` and `imageId` once they were known. */
 export type SyncOutcome = ({ ok: true } & SyncResult) | { ok: false; error: ImagenCloudError };
 
@@ -252,6 +275,14 @@ export interface Sink {
    * `sync` may: a row that an earlier attempt brought is recognised. Whether the object is there is not asked.
    */
   insert(prepared: PreparedImage, options?: SyncOptions): Promise<SyncResult>;
+  /**
+   * Removes an image: the object, its thumbnail, then the row, and looks whether they went. What is not there counts as
+   * removed, so that it may be repeated: until the end the row names what is left. An object that another row names stays.
+   * Rejects with `forbidden` where something stays: what the server wrote outside of the user's folder is removed there.
+   */
+  remove(image: ImageRef, options?: RemoveOptions): Promise<Removed>;
+  /** The same for each of many: resolves to one outcome an image, in their order, also when the call is aborted. */
+  remove(images: ImageRef[], options?: RemoveOptions): Promise<RemoveOutcome[]>;
   /** Gives the sink's memory back. Calls under way end normally. */
   free(): void;
   /** The same at the end of a block, by `using`; where the host has the symbol. */
@@ -287,6 +318,10 @@ export interface Relay {
    * there is no `signedUrls` here.
    */
   signedUrl(storagePath: string, ttlSeconds?: number, options?: SignOptions): Promise<string>;
+  /** Has the Worker remove an image of the user's, also one that is still on its way; it never arrives. May be repeated. */
+  remove(image: ImageRef, options?: RemoveOptions): Promise<Removed>;
+  /** The same for each of many: resolves to one outcome an image, in their order, also when the call is aborted. */
+  remove(images: ImageRef[], options?: RemoveOptions): Promise<RemoveOutcome[]>;
   /** Gives the relay's memory back. Calls under way end normally. */
   free(): void;
   /** The same at the end of a block, by `using`; where the host has the symbol. */
@@ -294,7 +329,7 @@ export interface Relay {
 }
 
 /** What was being done when a call failed. */
-export type Stage = "config" | "request" | "upload" | "insert" | "sign" | "outbox";
+export type Stage = "config" | "request" | "upload" | "insert" | "sign" | "list" | "remove" | "outbox";
 
 /** What went wrong. */
 export type ErrorCode =

@@ -10,7 +10,7 @@ export PATH=$PWD/.tools/bin:$PWD/node_modules/.bin:$PATH
 out=pkg/wasm
 # An entry's files, and the features of the crate it has. The outbox's, which has all of them, is built last.
 entries=(imagen_cloud imagen_cloud_outbox)
-declare -A features=([imagen_cloud]=many,relay,resumable [imagen_cloud_outbox]=many,outbox,relay,resumable)
+declare -A features=([imagen_cloud]=gallery,many,relay,resumable [imagen_cloud_outbox]=gallery,many,outbox,relay,resumable)
 built=${CARGO_TARGET_DIR:-target}/wasm32-unknown-unknown/release/imagen_cloud.wasm
 
 # Only features that wasm-bindgen's output uses and that every supported host has; --all-features would let

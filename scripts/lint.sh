@@ -26,7 +26,7 @@ fi
 # Every set of features: what one of them needs of another would be found by its users.
 each_set_of_features() {
   local sets=("") feature set
-  for feature in many outbox relay resumable; do
+  for feature in gallery many outbox relay resumable; do
     for set in "${sets[@]}"; do sets+=("$set,$feature"); done
   done
   for set in "${sets[@]}"; do

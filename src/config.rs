@@ -137,6 +137,8 @@ pub struct Config {
     pub chunk_size: f64,
     /// Whose `url` is.
     pub target: Target,
+    /// Whether requests go with a user's token.
+    pub as_user: bool,
     /// Whether no secret key may be sent from here: whoever opens this page could read it.
     pub must_be_public: bool,
 }
@@ -187,6 +189,7 @@ impl Config {
             resumable_from: options.resumable_from.unwrap_or(PIECE),
             chunk_size: options.chunk_size.unwrap_or(PIECE),
             target: options.target,
+            as_user: options.as_user,
             must_be_public: false,
         }
     }
@@ -242,6 +245,12 @@ impl Config {
     /// one's own may have others.
     pub fn has_uuid_owners(&self) -> bool {
         !self.target.is_project() || self.schema == SCHEMA && self.table == TABLE
+    }
+
+    /// The folder, with its slash, that holds all that the user may write; `None` where nobody has told, or other policies hold.
+    pub fn folder_of_owner(&self) -> Option<String> {
+        let is_known = self.as_user && self.has_uuid_owners() && !self.owner_user_id.is_empty();
+        is_known.then(|| format!("{}/", self.owner_user_id.to_ascii_lowercase()))
     }
 
     /// Reads the environment through `get`. The error names what is missing: URL, key or both.

@@ -20,6 +20,10 @@ pub enum Stage {
     Insert,
     /// Asking for a signed URL.
     Sign,
+    /// Looking for images.
+    List,
+    /// Removing an image.
+    Remove,
     /// Keeping images in the outbox.
     Outbox,
 }
@@ -33,6 +37,8 @@ impl Stage {
             Self::Upload => "storage upload",
             Self::Insert => "db insert",
             Self::Sign => "sign",
+            Self::List => "list",
+            Self::Remove => "remove",
             Self::Outbox => "outbox",
         }
     }

@@ -10,7 +10,7 @@ fn cause(error: &Error) -> Option<&JsValue> {
 }
 
 /// Whether a framework threw what is behind it, to go on otherwise: it has to get that back.
-#[cfg(feature = "many")]
+#[cfg(any(feature = "gallery", feature = "many"))]
 pub(super) fn is_called_off(error: &Error) -> bool {
     cause(error).is_some_and(thrown::is_control_flow)
 }

@@ -2,17 +2,13 @@
 
 use std::rc::Rc;
 
-use js_sys::{Array, Promise};
+use js_sys::Promise;
 use wasm_bindgen::prelude::*;
 
 #[cfg(feature = "relay")]
 use super::relay::Relay;
-use super::{Sink, abortion, call, error, promise, read, read_request, refuse, to_js};
-use crate::error::Error;
+use super::{Sink, call, outcomes_of, promise, read, read_request, refuse, stop_of};
 use crate::host::web::Host;
-use crate::host::{Platform, js};
-use crate::race::{Racer, first_of};
-use crate::sync::call::{Call, Synced};
 use crate::sync::client::Client;
 
 #[wasm_bindgen]
@@ -49,16 +45,7 @@ fn start_sync_many(client: Rc<Client<Host>>, requests: &JsValue, options: &JsVal
             promise(Box::pin(async move {
                 let stopped = Box::pin(stop_of(&call, &options));
                 let outcomes = client.sync_many(requests, options.concurrency(), &call, stopped).await;
-                if let Some(Err(error)) =
-                    outcomes.iter().find(|outcome| outcome.as_ref().is_err_and(error::is_called_off))
-                {
-                    return Err(error.clone());
-                }
-                let outcome = |outcome: Result<Synced, Error>| match outcome {
-                    Ok(synced) => js::outcome(&to_js(&synced), JsValue::UNDEFINED),
-                    Err(error) => js::outcome(&JsValue::UNDEFINED, error::to_js(error)),
-                };
-                Ok(outcomes.into_iter().map(outcome).collect::<Array>().into())
+                outcomes_of(outcomes)
             }))
         }
     }
@@ -79,20 +66,4 @@ fn make_room(requests: u32) {
         let _ = room.try_reserve_exact(requests * BYTES_A_REQUEST);
         core::hint::black_box(&room);
     }
-}
-
-/// Ends when the caller aborts the call, or its time is over.
-async fn stop_of(call: &Call, options: &read::CallOptions) -> Error {
-    let aborted: Racer<'_, Error> = match options.signal.is_undefined() {
-        true => Box::pin(core::future::pending()),
-        false => Box::pin(abortion(call, &options.signal)),
-    };
-    let Some(ms) = options.deadline_ms else {
-        return aborted.await;
-    };
-    let expired = async {
-        Host::default().sleep(ms).await;
-        call.expired(ms)
-    };
-    first_of(aborted, Box::pin(expired)).await
 }

@@ -1,6 +1,8 @@
 //! What JavaScript calls. Thin: reads the arguments, starts the work, and makes values and errors of what comes back.
 
 mod error;
+#[cfg(feature = "gallery")]
+mod gallery;
 #[cfg(feature = "many")]
 mod many;
 #[cfg(feature = "outbox")]
@@ -26,6 +28,8 @@ use crate::host::{js, time};
 use crate::image::meta::{Prepared, SyncRequest};
 use crate::image::path::StoragePath;
 use crate::image::slug;
+#[cfg(any(feature = "gallery", feature = "many"))]
+use crate::race::Racer;
 use crate::race::first_of;
 use crate::sync::call::{Call, Observer, Progress, Reached, Retrying, Work};
 use crate::sync::client::Client;
@@ -253,6 +257,38 @@ fn aborted(call: &Call, signal: &JsValue) -> Error {
 /// that there is one in the binary.
 fn promise(work: Work<'static, JsValue>) -> Promise {
     future_to_promise(async move { work.await.map_err(error::to_js) })
+}
+
+/// Ends when the caller aborts the call, or its time is over.
+#[cfg(any(feature = "gallery", feature = "many"))]
+async fn stop_of(call: &Call, options: &read::CallOptions) -> Error {
+    let aborted: Racer<'_, Error> = match options.signal.is_undefined() {
+        true => Box::pin(core::future::pending()),
+        false => Box::pin(abortion(call, &options.signal)),
+    };
+    let Some(ms) = options.deadline_ms else {
+        return aborted.await;
+    };
+    let expired = async {
+        Host::default().sleep(ms).await;
+        call.expired(ms)
+    };
+    first_of(aborted, Box::pin(expired)).await
+}
+
+/// An outcome each, or what a framework threw.
+#[cfg(any(feature = "gallery", feature = "many"))]
+fn outcomes_of(outcomes: Vec<Result<impl Serialize, Error>>) -> Result<JsValue, Error> {
+    let called_off =
+        outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).find(|error| error::is_called_off(error));
+    if let Some(error) = called_off {
+        return Err(error.clone());
+    }
+    let outcome = |outcome: Result<_, Error>| match outcome {
+        Ok(value) => js::outcome(&to_js(&value), JsValue::UNDEFINED),
+        Err(error) => js::outcome(&JsValue::UNDEFINED, error::to_js(error)),
+    };
+    Ok(outcomes.into_iter().map(outcome).collect::<Array>().into())
 }
 
 fn refuse(error: Error) -> Promise {

@@ -15,6 +15,8 @@ use crate::image::row::ImageMeta;
 use crate::json::{Fault, Json, from_one, names_of};
 #[cfg(feature = "outbox")]
 use crate::outbox::job::Limits;
+#[cfg(feature = "gallery")]
+use crate::wire::remove::ImageRef;
 
 #[wasm_bindgen(module = "/src/api/read.js")]
 extern "C" {
@@ -32,7 +34,7 @@ extern "C" {
 #[cfg(feature = "outbox")]
 const DEFAULT_MAX_BYTES: f64 = 1_073_741_824.0;
 /// As many streams as HTTP/2 servers usually take. Each upload under way needs memory, and running out of it is the end.
-#[cfg(feature = "many")]
+#[cfg(any(feature = "gallery", feature = "many"))]
 const MAX_UPLOADS: u32 = 100;
 /// More jobs at once than browsers open connections for.
 #[cfg(feature = "outbox")]
@@ -195,6 +197,25 @@ pub(super) fn many_options(given: &JsValue) -> Result<CallOptions, Error> {
     CallOptions::read(given, &["download"])
 }
 
+/// The options of a call that removes images.
+#[cfg(feature = "gallery")]
+pub(super) fn remove_options(given: &JsValue) -> Result<CallOptions, Error> {
+    CallOptions::read(given, &["download", "onProgress"])
+}
+
+/// Which image is meant: by what `sync` and `list` give, so that other fields are left alone.
+#[cfg(feature = "gallery")]
+pub(super) fn image_ref(given: &JsValue) -> Result<ImageRef, Error> {
+    if !given.is_object() {
+        return Err(Error::field("images", "must be an object with imageId or storagePath, or an array of them"));
+    }
+    let field = |name: &str| match js::value(given, name) {
+        none if none.is_undefined() || none.is_null() => Ok(None),
+        given => text(&given, name).map(Some),
+    };
+    Ok(ImageRef { image_id: field("imageId")?, storage_path: field("storagePath")? })
+}
+
 impl CallOptions {
     /// Some of them are of no use to some calls.
     fn read(given: &JsValue, without: &[&str]) -> Result<Self, Error> {
@@ -211,7 +232,7 @@ impl CallOptions {
     }
 
     /// How many images at once.
-    #[cfg(feature = "many")]
+    #[cfg(any(feature = "gallery", feature = "many"))]
     pub(super) fn concurrency(&self) -> u32 {
         self.concurrency.unwrap_or(6).min(MAX_UPLOADS)
     }

@@ -161,7 +161,7 @@ impl Call {
 
     pub(super) fn located(&self, mut error: Error) -> Error {
         if let Some(Place { storage_path, image_id }) = self.image.borrow().clone() {
-            (error.storage_path, error.image_id) = (storage_path, Some(image_id));
+            (error.storage_path, error.image_id) = (storage_path, Some(image_id).filter(|id| !id.is_empty()));
         }
         error
     }

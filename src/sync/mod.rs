@@ -10,5 +10,7 @@ mod exchange;
 mod group;
 #[cfg(feature = "many")]
 pub mod many;
+#[cfg(feature = "gallery")]
+pub mod remove;
 mod sign;
 mod upload;

@@ -4,6 +4,8 @@ pub mod auth;
 pub mod classify;
 pub mod http;
 pub mod object;
+#[cfg(feature = "gallery")]
+pub mod remove;
 pub mod retry;
 pub mod rows;
 pub mod sign;

@@ -12,7 +12,7 @@ use crate::wire::http::{Method, Request, Response};
 /// What an error calls the answer to an insert.
 const INSERT_RESPONSE: &str = "insert response";
 
-fn table_url(config: &Config) -> String {
+pub(super) fn table_url(config: &Config) -> String {
     format!("{}/rest/v1/{}", config.url, escape_segment(&config.table))
 }
 

@@ -1,13 +1,14 @@
 // `make chaos`: what tests/chaos does in seconds, at length. Prints tables and ends with 1 when an image is missing, there
 // twice or refused.
 //
-//   node tests/chaos/long.mjs [--syncs 500] [--seeds 10] [--kills 40] [--images 100]
+//   node tests/chaos/long.mjs [--syncs 500] [--seeds 10] [--removals 300] [--kills 40] [--images 100]
 import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { FAULTS } from "../support/chaos.mjs";
 import { startEmbedded } from "../support/embedded.mjs";
 import { runKills, runOutbox } from "./outbox.mjs";
+import { runRemovals } from "./removals.mjs";
 import { MODES, runSyncs } from "./syncs.mjs";
 
 const RATE = 0.2;
@@ -15,6 +16,7 @@ const { values } = parseArgs({
   options: {
     syncs: { type: "string", default: "500" },
     seeds: { type: "string", default: "10" },
+    removals: { type: "string", default: "300" },
     kills: { type: "string", default: "40" },
     images: { type: "string", default: "100" },
     mode: { type: "string" },
@@ -105,6 +107,22 @@ function row({ seed, mode, acknowledged, faults, problems, seconds }) {
   return [...cells, String(faults).padStart(6), String(problems).padStart(8), time.padStart(7)].join("  ");
 }
 
+/** Whether nothing is left of what was removed, and all of what was not. */
+async function runAllRemovals() {
+  const supabase = await startEmbedded();
+  try {
+    const faults = await runRemovals(supabase, Number(values.removals));
+    const broken = Object.values(faults).reduce((sum, times) => sum + times, 0);
+    console.log(`${values.removals} images removed, at no time an object without its row; ${broken} requests broken`);
+    return true;
+  } catch (error) {
+    console.log(error.stack);
+    return false;
+  } finally {
+    await supabase.close();
+  }
+}
+
 /** The outbox in Chromium: half of all requests broken, and a browser that is killed again and again. */
 async function runOutboxes() {
   const limitMs = 10 * 60_000;
@@ -135,6 +153,6 @@ async function runOutboxes() {
 if (values.mode) {
   await runMode(values.mode);
 } else {
-  const outcomes = [await runAllSyncs(), await runOutboxes()];
+  const outcomes = [await runAllSyncs(), await runAllRemovals(), await runOutboxes()];
   if (outcomes.includes(false)) process.exitCode = 1;
 }

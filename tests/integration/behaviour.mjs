@@ -299,6 +299,39 @@ export function describeIntegration(name, startDatabase) {
       }
     });
 
+    test("an image is removed by its owner alone, with its thumbnail and its row, and again", async () => {
+      const [mine, theirs] = [await userSink(owner), await userSink(other)];
+      const image = { ...(await mine.sync(aRequest({ slug: "a, b; c" }))) };
+      const { storagePath, imageId } = image;
+      const thumb = `${storagePath}.thumb`;
+      const { error } = await service.storage.from(BUCKET).copy(storagePath, thumb);
+      assert.equal(error, null);
+      const left = async () => [
+        (await service.from("images").select("id").eq("id", imageId)).data.length,
+        (await supabase.sql("select name from storage.objects where name in ($1, $2)", [storagePath, thumb])).length,
+      ];
+      assert.deepEqual({ ...(await theirs.remove({ imageId })) }, { imageId, storagePath: null });
+      await rejects(theirs.remove({ storagePath }), { code: "invalid_request", field: "storagePath" });
+      await rejects((await serverSink({ ownerUserId: other.id })).remove({ imageId }), { code: "forbidden" });
+      assert.deepEqual(await left(), [1, 2]);
+      assert.deepEqual({ ...(await mine.remove({ imageId })) }, image);
+      assert.deepEqual(await left(), [0, 0]);
+      assert.deepEqual({ ...(await mine.remove(image)) }, image);
+    });
+
+    test("what the server wrote outside of the user's folder stays until the server removes it", async () => {
+      const server = await serverSink();
+      const { imageId, storagePath } = await server.sync(aRequest());
+      const sink = await userSink(owner);
+      assert.match(await sink.signedUrl(storagePath), /token=/, "it may be seen");
+      await rejects(sink.remove({ imageId }), { code: "forbidden", stage: "remove", imageId, storagePath });
+      assert.equal((await rowOf(imageId)).storage_path, storagePath);
+      assert.deepEqual(await bytesOf(storagePath), PNG);
+      const [outcome] = await server.remove([{ imageId }]);
+      assert.deepEqual({ ...outcome }, { ok: true, imageId, storagePath });
+      assert.equal((await service.from("images").select("id").eq("id", imageId)).data.length, 0);
+    });
+
     test("100 at once, each once, and nothing is left half-done", async () => {
       const sinks = [await userSink(other), await userSink(other)];
       const prefix = `${other.id}/2026-06-06/`;

@@ -66,6 +66,7 @@ const READERS = {
   SyncOptions: { read: optionsOf("sync_options") },
   SyncManyOptions: { read: optionsOf("many_options") },
   SignOptions: { read: optionsOf("sign_options") },
+  RemoveOptions: { read: optionsOf("remove_options") },
 };
 
 for (const [name, { read, section }] of Object.entries(READERS)) {

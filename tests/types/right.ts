@@ -13,6 +13,7 @@ import {
   type ErrorCode,
   ImagenCloudError,
   type ImagenCloudErrorData,
+  type ImageRef,
   type ImageSource,
   init,
   isImagenCloudError,
@@ -27,6 +28,9 @@ import {
   type ProjectReport,
   type Relay,
   type RelayOptions,
+  type Removed,
+  type RemoveOptions,
+  type RemoveOutcome,
   type Retrying,
   type SignOptions,
   type Sink,
@@ -155,6 +159,15 @@ export async function many(sink: Sink, requests: SyncRequest[]): Promise<(string
   const signOptions: SignOptions = { ...callOptions, download: "lighthouse.png" };
   const links = await sink.signedUrls(paths, 60, signOptions);
   return [...codes, ...links, await sink.signedUrl("a.png", 60, { download: true })];
+}
+
+export async function clear(sink: Sink, relay: Relay, sent: SyncResult[]): Promise<(string | null)[]> {
+  const options: RemoveOptions = { ...callOptions, concurrency: 3 };
+  const [first, ...rest] = sent;
+  const removed: Removed = first ? await sink.remove(first, callOptions) : { imageId: null, storagePath: null };
+  const refs: ImageRef[] = [...rest, removed as ImageRef, { imageId: "a" }, { storagePath: "a/b.png" }];
+  const outcomes: RemoveOutcome[] = await relay.remove(refs, options);
+  return outcomes.map((outcome) => (outcome.ok ? outcome.storagePath : outcome.error.message));
 }
 
 export async function keep(sink: Sink, image: ImageSource): Promise<number> {

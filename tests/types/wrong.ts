@@ -116,6 +116,10 @@ sink.signedUrls("a/b.png");
 sink.signedUrls(["a/b.png"]).then(([link]) => link.length);
 // @ts-expect-error: a name or a boolean
 sink.signedUrl("a/b.png", 60, { download: 1 });
+// @ts-expect-error: an id or a path says which image
+sink.remove({});
+// @ts-expect-error: an object, which says which of both it is
+sink.remove("a/b.png");
 // @ts-expect-error: sinks are made by createSink
 new (await import("imagen-cloud")).Sink(options);
 // @ts-expect-error: a relay needs a token

@@ -5,6 +5,7 @@ pub(crate) mod fault;
 mod many;
 mod random;
 mod relay;
+mod remove;
 mod resumable;
 mod uploads;
 pub(crate) mod worker;

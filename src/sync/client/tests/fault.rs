@@ -107,11 +107,15 @@ impl Case {
     fn is_for(&self, step: Step) -> bool {
         match self.at {
             At::Anywhere => true,
-            At::Supabase => !matches!(step, Step::Hand | Step::Ticket | Step::Commit | Step::Link),
+            At::Supabase => !matches!(step, Step::Hand | Step::Ticket | Step::Commit | Step::Link | Step::HandRemoval),
             At::Storage => {
-                matches!(step, Step::Upload | Step::Sign | Step::SignMany | Step::Info) || is_resumable(step)
+                let steps = [Step::Upload, Step::Sign, Step::SignMany, Step::Info, Step::RemoveObjects];
+                steps.contains(&step) || is_resumable(step)
             }
-            At::Database => matches!(step, Step::Insert | Step::ReadBack | Step::InsertMany | Step::ReadBackMany),
+            At::Database => {
+                let reads = [Step::ReadBack, Step::ReadBackMany, Step::Namers];
+                reads.contains(&step) || matches!(step, Step::Insert | Step::InsertMany | Step::RemoveRows)
+            }
             At::Resumable => is_resumable(step),
             At::Only(only) => only == step,
         }

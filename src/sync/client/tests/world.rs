@@ -49,6 +49,12 @@ pub(crate) enum Step {
     Ticket,
     Commit,
     Link,
+    /// A removal: who names the object, the objects, the rows.
+    Namers,
+    RemoveObjects,
+    RemoveRows,
+    /// The Worker's.
+    HandRemoval,
 }
 
 /// What happens to one request, whatever it asks for.
@@ -465,6 +471,9 @@ impl World {
             (Step::Piece, Payload::Image(bytes)) => self.take_piece(request, bytes, None),
             (Step::Offset, Payload::Empty) => self.tell_offset(request),
             (Step::Info, Payload::Empty) => self.tell_info(&key("object/info")),
+            (Step::Namers | Step::RemoveObjects | Step::RemoveRows | Step::HandRemoval, _) => {
+                self.serve_removal(step, request, user)
+            }
             (step, _) => panic!("{step:?} with another payload"),
         }
     }
@@ -527,6 +536,7 @@ fn step_of(request: &Request<Bytes>) -> Step {
             Method::Post if path == "/api/tickets" => Step::Ticket,
             Method::Post if path.starts_with("/api/tickets/") && path.ends_with("/commit") => Step::Commit,
             Method::Get if path.starts_with("/api/signed-url?path=") => Step::Link,
+            Method::Delete if path.starts_with("/api/images") => Step::HandRemoval,
             _ => panic!("no such route: {:?} {path}", request.method),
         };
     }
@@ -542,6 +552,9 @@ fn step_of(request: &Request<Bytes>) -> Step {
         Method::Head if starts("/storage/v1/upload/resumable/") => Step::Offset,
         Method::Delete if starts("/storage/v1/upload/resumable/") => Step::Abandon,
         Method::Get if starts("/storage/v1/object/info/imagen-generated/") => Step::Info,
+        Method::Delete if path == "/storage/v1/object/imagen-generated" => Step::RemoveObjects,
+        Method::Delete if starts("/rest/v1/images?id=in.(") => Step::RemoveRows,
+        Method::Get if starts("/rest/v1/images?storage_path=eq.") => Step::Namers,
         Method::Post if path == "/rest/v1/images" => Step::Insert,
         Method::Post if starts("/rest/v1/images?on_conflict=id&columns=") => Step::InsertMany,
         Method::Get if starts("/rest/v1/images?id=in.(") => Step::ReadBackMany,

@@ -1,0 +1,66 @@
+//! The driver of removals.
+
+use core::cell::RefCell;
+
+use super::call::Call;
+use super::client::Client;
+use crate::error::{Code, Error, Stage};
+use crate::host::Platform;
+use crate::race::{Racer, all_of, first_of};
+use crate::wire::remove::{ImageRef, Removal};
+
+impl<P: Platform> Client<P> {
+    /// Removes an image: object, thumbnail and row. What is not there counts as removed, so that it may be repeated.
+    pub async fn remove(&self, image: ImageRef, call: &Call) -> Result<ImageRef, Error> {
+        call.enter(Stage::Remove);
+        let removal = RefCell::new(Removal::new(&self.config, image)?);
+        let locate = || {
+            let ImageRef { image_id, storage_path } = removal.borrow().image().clone();
+            call.locate(storage_path, &image_id.unwrap_or_default());
+        };
+        locate();
+        let work = async {
+            loop {
+                let Some(request) = removal.borrow().next(&self.config) else { return Ok(()) };
+                let read = |response: &_| removal.borrow_mut().read(&self.config, response);
+                let asked = self.ask(call, Stage::Remove, &|| request.clone(), read).await;
+                locate();
+                asked.map_err(|error| call.located(error))?;
+            }
+        };
+        self.within_deadline(call, Box::pin(work)).await?;
+        Ok(removal.into_inner().image().clone())
+    }
+
+    /// Removes many, `lanes` at once: an outcome each, in their order. When `stopped` ends first, its error is that of all that
+    /// are not removed by then.
+    pub async fn remove_many(
+        &self,
+        images: Vec<Result<ImageRef, Error>>,
+        lanes: u32,
+        call: &Call,
+        stopped: Racer<'_, Error>,
+    ) -> Vec<Result<ImageRef, Error>> {
+        let outcomes = RefCell::new(images.iter().map(|_| None).collect::<Vec<_>>());
+        let queue = RefCell::new(images.into_iter().enumerate());
+        let lane = async || {
+            loop {
+                let next = queue.borrow_mut().next();
+                let Some((index, image)) = next else { return };
+                let outcome = match image {
+                    Ok(image) => self.remove(image, &Call::new(call.meter.observer.clone(), None)).await,
+                    Err(error) => Err(error),
+                };
+                if let Some(slot) = outcomes.borrow_mut().get_mut(index) {
+                    *slot = Some(outcome);
+                }
+            }
+        };
+        let work = async {
+            all_of((0..lanes).map(|_| Box::pin(lane()) as Racer<'_, ()>).collect()).await;
+            Error::new(Stage::Remove, Code::Rejected, "remove: not tried")
+        };
+        let unfinished = first_of(stopped, Box::pin(work)).await;
+        outcomes.take().into_iter().map(|outcome| outcome.unwrap_or_else(|| Err(unfinished.clone()))).collect()
+    }
+}
