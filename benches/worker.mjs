@@ -240,6 +240,9 @@ async function someUser() {
   return { id, token };
 }
 
+/** As long as browsers' are. */
+const BOUNDARY = "----WebKitFormBoundary7MA4YWxkTrZu0gW1";
+
 const images = new Map();
 
 /** A form, in pieces: all requests share the image's. */
@@ -247,24 +250,24 @@ function post(user, size) {
   if (!images.has(size)) images.set(size, Buffer.from(fakePng(size)));
   const fields = { date: "2026-05-11", slug: "bench", seed: 1, prompt: "a lighthouse", backend: "bench" };
   const lines = [
-    "--bench",
+    `--${BOUNDARY}`,
     'Content-Disposition: form-data; name="request"',
     "",
     JSON.stringify(fields),
-    "--bench",
+    `--${BOUNDARY}`,
     'Content-Disposition: form-data; name="image"; filename="a.png"',
     "Content-Type: image/png",
     "",
     "",
   ];
-  const body = [Buffer.from(lines.join("\r\n")), images.get(size), Buffer.from("\r\n--bench--\r\n")];
+  const body = [Buffer.from(lines.join("\r\n")), images.get(size), Buffer.from(`\r\n--${BOUNDARY}--\r\n`)];
   return { path: "/api/sync", user, body };
 }
 
 function open(url, { path, user, body }) {
   const headers = { authorization: `Bearer ${user.token}` };
   if (body !== undefined) {
-    headers["content-type"] = "multipart/form-data; boundary=bench";
+    headers["content-type"] = `multipart/form-data; boundary=${BOUNDARY}`;
     headers["content-length"] = body.reduce((sum, { length }) => sum + length, 0);
   }
   return httpRequest(url + path, { method: body === undefined ? "GET" : "POST", headers, agent: false });

@@ -65,6 +65,30 @@ test("a form that is none is refused", () => {
   }
 });
 
+test("a part ends where its boundary stands first, wherever that is", () => {
+  const boundary = "b-b";
+  const pieces = ["\r", "\n", "\r\n", "-", "--", "b", "\r\n--b", "\r\n--b-", "x"];
+  for (let length = 0; length < 400; length += 1) {
+    // Another mixture of what boundaries are made of each time, the same in each run.
+    const image = Array.from({ length }, (_, at) => pieces[(at * at * 7 + at * length + length) % pieces.length]).join(
+      "",
+    );
+    const text = `${part("image", image, '; filename="a"')}--x--`.replaceAll("--x", `--${boundary}`);
+    const from = text.indexOf("\r\n\r\n") + 4;
+    const wanted = text.slice(from, text.indexOf(`\r\n--${boundary}`, from - 2));
+    let found;
+    try {
+      [found] = parseMultipart(bytes(text), `multipart/form-data; boundary="${boundary}"`, 2);
+    } catch (error) {
+      // What stands within the image was a boundary, and no line's end after it.
+      assert.equal(error.code, "invalid_request");
+      assert.notEqual(wanted, image);
+      continue;
+    }
+    assert.equal(Buffer.from(found.bytes).toString("latin1"), wanted);
+  }
+});
+
 /** Counts the bytes that are looked at, and the searches that the platform does. */
 function counted(body) {
   const count = { steps: 0 };

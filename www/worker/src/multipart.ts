@@ -71,27 +71,30 @@ function after(body: Uint8Array, text: Uint8Array, from: number): number {
   return found + text.length;
 }
 
-/** Up to here from the last CR, the next one is looked for by hand: the platform's search is quick over many bytes only. */
-const NEAR = 32;
-
 /**
- * Where `text`, which begins with a CR and has no other one that begins it anew, is found next. Since no match can begin
- * within a failed one past its first byte but at a further CR, no byte is looked at more than twice, whatever comes.
+ * Where `text`, which begins with a CR, is found next. Wherever it stands, it covers one pair of bytes of each
+ * `text.length - 1`: so only those are looked at, and the bytes around one that may be a pair of `text`. Since what is
+ * compared ends at a further CR, no byte is looked at more than a few times, whatever comes.
  */
 function indexOf(body: Uint8Array, text: Uint8Array, from: number): number {
-  let at = from;
-  let isDense = false;
-  for (;;) {
-    const start = at;
-    // By hand where CRs lie close together. In an image they don't, and steps are slow in a first request's cold code.
-    const near: number = isDense ? Math.min(at + NEAR, body.length) : at;
-    while (at < near && body[at] !== CR) at += 1;
-    if (at === near) at = body.indexOf(CR, at);
-    if (at === -1) return -1;
-    if (startsWith(body, text, at)) return at;
-    at += 1;
-    isDense = at - start < NEAR;
+  const stride = text.length - 1;
+  const isPair = new Uint8Array(PAIRS);
+  for (let at = 1; at <= stride; at += 1) isPair[pairAt(text, at)] = 1;
+  for (let at = from + stride; at < body.length; at += stride) {
+    if (isPair[pairAt(body, at)] === 0) continue;
+    for (let start = at - stride; start < at; start += 1) {
+      if (body[start] === CR && startsWith(body, text, start)) return start;
+    }
   }
+  return -1;
+}
+
+/** Pairs of bytes that share a number are too few to matter. */
+const PAIRS = 4_096;
+
+/** A number for the byte here and the one before. */
+function pairAt(bytes: Uint8Array, at: number): number {
+  return (((bytes[at] ?? 0) << 4) ^ (bytes[at - 1] ?? 0)) % PAIRS;
 }
 
 function startsWith(body: Uint8Array, text: Uint8Array, at: number): boolean {
