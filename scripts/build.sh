@@ -58,7 +58,8 @@ for entry in "${entries[@]}"; do
   cargo build --locked --quiet --release --target wasm32-unknown-unknown --lib --config "$flags" \
     --no-default-features --features "${features[$entry]}"
   "${bind[@]}" --out-dir "$next" --out-name "$entry"
-  node scripts/glue.mjs "$next/$entry.js"
+  rm "$next/${entry}_bg.wasm.d.ts" # the exports' own names are the glue's affair
+  node scripts/glue.mjs "$next" "$entry"
   # While the next one compiles.
   "${optimize[@]}" --strip-debug "$next/${entry}_bg.wasm" -o "$next/${entry}_bg.wasm" &
   optimizing+=($!)

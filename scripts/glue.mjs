@@ -1,29 +1,147 @@
-// Makes wasm-bindgen's glue import each module of ours once: it writes an import, and a key of the same name, for every
-// function that comes from there, and bundlers warn of the keys. Usage: node scripts/glue.mjs FILE
+// Gives what wasm-bindgen made short names: those of its own have a hash each, which does not compress, and stand both in the
+// module and in its glue. What comes from our own modules is imported by its name, so that bundlers leave out what is not, and each
+// module once. Usage: node scripts/glue.mjs FOLDER NAME
 import { readFile, writeFile } from "node:fs/promises";
+import path from "node:path";
 
-const IMPORT = /^import \* as (import\d+) from "(\.\/snippets\/[^"]+)"$/;
-const KEY = /^ {8}"(\.\/snippets\/[^"]+)": (import\d+),$/;
+/** WebAssembly's binary format, 5.5: the sections that are written anew. */
+const [IMPORTS, EXPORTS] = [2, 7];
+/** What is told of a module to whoever uses it without our loaders. */
+const KEPT = new Set(["memory"]);
 
-/** The glue with each module imported, and named, once. Throws where it has another form than is known here. */
-export function importOnce(glue) {
-  const seen = { [IMPORT.source]: new Map(), [KEY.source]: new Map() };
-  const isFirst = (pattern, path, name) => {
-    const names = seen[pattern.source];
-    if (!names.has(path)) names.set(path, name);
-    return names.get(path) === name;
+/** wasm-bindgen's output, both with short names. Throws where it has another form than is known here. */
+export function shorten({ wasm, glue, types }) {
+  const names = { imports: new Map(), exports: new Map() };
+  const short = (map, name) => {
+    if (!map.has(name)) map.set(name, letters(map.size));
+    return map.get(name);
   };
-  const lines = glue.split("\n").filter((line) => {
-    const [, name, from] = IMPORT.exec(line) ?? [];
-    if (name !== undefined) return isFirst(IMPORT, from, name);
-    const [, key, value] = KEY.exec(line) ?? [];
-    return key === undefined || isFirst(KEY, key, value);
+  const rewritten = sections(wasm).map(({ id, body }) => {
+    if (id === IMPORTS) {
+      const renamed = (module, name) => ["a", short(names.imports, `${module} ${name}`)];
+      return { id, body: renameImports(body, renamed) };
+    }
+    if (id !== EXPORTS) return { id, body };
+    return { id, body: renameExports(body, (name) => (KEPT.has(name) ? name : short(names.exports, name))) };
   });
-  const [imports, keys] = Object.values(seen).map((names) => JSON.stringify([...names]));
-  if (imports !== keys || imports === "[]")
-    throw new Error("wasm-bindgen's glue has another form: see scripts/glue.mjs");
-  return lines.join("\n");
+  return {
+    wasm: Buffer.concat([wasm.subarray(0, 8), ...rewritten.map(({ id, body }) => sized(id, body))]),
+    glue: renameInGlue(glue, names),
+    // The other exports are the glue's own affair.
+    types: replacedOnce(types, /(?<=export interface InitOutput \{\n)(?: {4}readonly .*\n)+/, (members) =>
+      members.replaceAll(/^ {4}readonly (?!memory:).*\n/gm, ""),
+    ),
+  };
 }
 
-const [, script, file] = process.argv;
-if (script === import.meta.filename) await writeFile(file, importOnce(await readFile(file, "utf8")));
+function renameInGlue(text, names) {
+  let glue = text.replaceAll(/\bwasm\.(\w+)/g, (_, name) => {
+    if (KEPT.has(name)) return `wasm.${name}`;
+    if (!names.exports.has(name)) throw otherForm(`no export ${name}`);
+    return `wasm.${names.exports.get(name)}`;
+  });
+  const [own, ours] = [new Map(), new Map()];
+  for (const [imported, short] of names.imports) {
+    const [module, name] = imported.split(" ");
+    if (!module.startsWith("./snippets/")) own.set(name, short);
+    else ours.set(module, [...(ours.get(module) ?? []), { name, short }]);
+  }
+  for (const [name, short] of own) {
+    glue = replacedOnce(glue, new RegExp(`^ {8}${name}: `, "m"), () => `        ${short}: `);
+  }
+  // Our own functions by their names, in the one object of imports.
+  glue = glue.replaceAll(/^import \* as import\d+ from .*\n|^ {8}"\.\/snippets\/.*": import\d+,\n/gm, "");
+  const named = [...ours].map(
+    ([module, some]) =>
+      `import { ${some.map(({ name, short }) => `${name} as $${short}`).join(", ")} } from "${module}";\n`,
+  );
+  const members = [...ours.values()].flat().map(({ short }) => `        ${short}: $${short},\n`);
+  glue = replacedOnce(glue, /^ {4}const import0 = \{\n {8}__proto__: null,\n/m, (lines) => lines + members.join(""));
+  glue = replacedOnce(glue, /^ {8}"\.\/\w+_bg\.js": import0,$/m, () => "        a: import0,");
+  return named.join("") + glue;
+}
+
+function renameImports(body, renamed) {
+  const bytes = reader(body);
+  const parts = [];
+  const count = bytes.number();
+  for (let left = count; left > 0; left--) {
+    const [module, name] = [bytes.text(), bytes.text()];
+    const kind = bytes.number();
+    if (kind !== 0) throw otherForm(`an import of the kind ${kind}`);
+    parts.push(...renamed(module, name).map(text), Buffer.from([kind]), number(bytes.number()));
+  }
+  return Buffer.concat([number(count), ...parts]);
+}
+
+function renameExports(body, renamed) {
+  const bytes = reader(body);
+  const parts = [];
+  const count = bytes.number();
+  for (let left = count; left > 0; left--) {
+    parts.push(text(renamed(bytes.text())), number(bytes.number()), number(bytes.number()));
+  }
+  return Buffer.concat([number(count), ...parts]);
+}
+
+function sections(wasm) {
+  const bytes = reader(wasm.subarray(8));
+  const found = [];
+  while (bytes.more()) found.push({ id: bytes.number(), body: bytes.some() });
+  return found;
+}
+
+/** Reads numbers (LEB128) and what has its length before it. */
+function reader(bytes) {
+  let at = 0;
+  const number = () => {
+    let value = 0;
+    for (let scale = 1; ; scale *= 128) {
+      const byte = bytes[at++];
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) return value;
+    }
+  };
+  const some = () => {
+    const length = number();
+    at += length;
+    return bytes.subarray(at - length, at);
+  };
+  return { more: () => at < bytes.length, number, some, text: () => some().toString() };
+}
+
+function number(value) {
+  const bytes = [];
+  for (let left = value; ; left = Math.floor(left / 128)) {
+    if (left < 128) return Buffer.from([...bytes, left]);
+    bytes.push((left % 128) + 128);
+  }
+}
+
+const text = (string) => Buffer.concat([number(Buffer.byteLength(string)), Buffer.from(string)]);
+const sized = (id, body) => Buffer.concat([number(id), number(body.length), body]);
+
+/** a to z, aa to zz. */
+function letters(index) {
+  const last = String.fromCharCode(97 + (index % 26));
+  return index < 26 ? last : letters(Math.floor(index / 26) - 1) + last;
+}
+
+function replacedOnce(string, pattern, replace) {
+  const found = string.match(new RegExp(pattern, `g${pattern.flags}`)) ?? [];
+  if (found.length !== 1) throw otherForm(`${pattern} is there ${found.length} times`);
+  return string.replace(pattern, replace);
+}
+
+const otherForm = (problem) => new Error(`wasm-bindgen's output has another form, see scripts/glue.mjs: ${problem}`);
+
+const [, script, folder, name] = process.argv;
+if (script === import.meta.filename) {
+  const files = { wasm: `${name}_bg.wasm`, glue: `${name}.js`, types: `${name}.d.ts` };
+  const read = async ([key, file]) => [
+    key,
+    await readFile(path.join(folder, file), key === "wasm" ? undefined : "utf8"),
+  ];
+  const made = shorten(Object.fromEntries(await Promise.all(Object.entries(files).map(read))));
+  await Promise.all(Object.entries(files).map(([key, file]) => writeFile(path.join(folder, file), made[key])));
+}

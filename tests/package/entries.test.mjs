@@ -71,7 +71,7 @@ async function printed(code) {
     let instances = 0;
     const { instantiate } = WebAssembly;
     WebAssembly.instantiate = (source, imports) => {
-      if (Object.keys(imports ?? {}).some((name) => name.includes("imagen_cloud"))) instances += 1;
+      if (Object.keys(imports ?? {}).join() === "a") instances += 1; // by the one name that scripts/glue.mjs gives it
       return instantiate.call(WebAssembly, source, imports);
     };`;
   const args = ["--input-type=module", "--eval", `${counting}\n${code}`];

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { importOnce } from "../../scripts/glue.mjs";
+import { shorten } from "../../scripts/glue.mjs";
 import { listShipped } from "../../scripts/sbom.mjs";
 import { buildApp } from "../../www/local/app.mjs";
 import { bundleWorker } from "../../www/local/worker.mjs";
@@ -101,13 +101,32 @@ function packageOf(source) {
   return name === undefined || name === "vite" ? [] : [name];
 }
 
-test("the glue imports each module, and names it, once: bundlers warn of more", async () => {
-  const glue = await text("pkg/wasm/imagen_cloud.js");
-  const paths = glue.match(/^ +"\.\/snippets\/[^"]+"(?=: )/gm);
-  assert.ok(paths.length > 0);
-  assert.equal(new Set(paths).size, paths.length);
-  assert.equal(importOnce(glue), glue);
-  assert.throws(() => importOnce("import { other } from 'elsewhere'"), /another form/);
+for (const name of ["imagen_cloud", "imagen_cloud_outbox"]) {
+  test(`${name}: what wasm-bindgen made has short names, and imports ours once and by name`, async () => {
+    const [glue, types] = [await text(`pkg/wasm/${name}.js`), await text(`pkg/wasm/${name}.d.ts`)];
+    const module = new WebAssembly.Module(await readFile(new URL(`../../pkg/wasm/${name}_bg.wasm`, import.meta.url)));
+    const [imports, exports] = [WebAssembly.Module.imports(module), WebAssembly.Module.exports(module)];
+    assert.ok(imports.length > 50 && exports.length > 20);
+    for (const each of [...imports, ...exports]) assert.match(each.name, /^([a-z]{1,2}|memory)$/);
+    assert.deepEqual(new Set(imports.map((each) => each.module)), new Set(["a"]));
+    assert.equal(new Set(imports.map((each) => each.name)).size, imports.length);
+    assert.doesNotMatch(glue, /^import \* as|_[0-9a-f]{16}\b/m);
+    assert.deepEqual(
+      types.match(/interface InitOutput \{\n(.*?)^\}/ms)[1].trim(),
+      "readonly memory: WebAssembly.Memory;",
+    );
+  });
+}
+
+test("names that can't be shortened are an error, and not half a module", async () => {
+  const made = {
+    wasm: await readFile(new URL("../../pkg/wasm/imagen_cloud_bg.wasm", import.meta.url)),
+    glue: await text("pkg/wasm/imagen_cloud.js"),
+    types: await text("pkg/wasm/imagen_cloud.d.ts"),
+  };
+  assert.throws(() => shorten({ ...made, glue: made.glue.replace("wasm.memory", "wasm.another") }), /another form/);
+  assert.throws(() => shorten({ ...made, glue: "" }), /another form/);
+  assert.throws(() => shorten({ ...made, types: "" }), /another form/);
 });
 
 test("wrangler warns of nothing when it builds the Worker", async () => {
