@@ -3,7 +3,8 @@
 use core::cell::Cell;
 use std::thread::LocalKey;
 
-use js_sys::{Function, Object, Reflect};
+use js_sys::{Function, Reflect};
+use serde::{Serialize, Serializer};
 use wasm_bindgen::prelude::*;
 use web_sys::{AbortController, Request, RequestCache, RequestInit, RequestRedirect, Response};
 
@@ -11,6 +12,7 @@ use super::image::Body;
 use super::thrown::{failure_of, is_about_cache};
 use super::time::{OnDrop, settled};
 use super::{js, place};
+use crate::json::to_text;
 use crate::wire::http::{self, Failure, READ_HEADERS};
 
 #[wasm_bindgen]
@@ -48,6 +50,15 @@ impl Head {
     pub(super) fn headers_with<'a>(&'a self, body: &'a Body) -> impl Iterator<Item = (&'static str, &'a str)> {
         let content_type = body.content_type.as_deref().map(|value| ("Content-Type", value));
         self.headers.iter().map(|(name, value)| (*name, value.as_str())).chain(content_type)
+    }
+}
+
+/// The headers of a request as an object's members.
+struct Headers<'a>(&'a Head, &'a Body);
+
+impl Serialize for Headers<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_map(self.0.headers_with(self.1))
     }
 }
 
@@ -104,11 +115,8 @@ fn init_of(head: &Head, body: &Body, uncached: bool) -> RequestInit {
     if uncached {
         init.set_cache(RequestCache::NoStore);
     }
-    let headers = Object::new();
-    for (name, value) in head.headers_with(body) {
-        drop(Reflect::set(&headers, &name.into(), &value.into()));
-    }
-    init.set_headers(&headers);
+    // As one text, since each of them would be two.
+    init.set_headers(js::json(&to_text(&Headers(head, body))).unchecked_ref());
     if !body.content.is_undefined() {
         init.set_body(&body.content);
     }
@@ -161,7 +169,8 @@ async fn read(answer: Answer) -> Result<http::Response, Failure> {
     };
     let headers = READ_HEADERS.into_iter().filter_map(header).collect();
     let text = answer.text().map_err(failure_of)?;
-    let body = settled(&text).await.map_err(failure_of)?;
-    let body = js::text_of(&body).unwrap_or_default();
-    Ok(http::Response { status: status as u16, headers, json: js::parse_json(&body), body })
+    let text = settled(&text).await.map_err(failure_of)?;
+    let body = js::text_of(&text).unwrap_or_default();
+    let json = if body.is_empty() { None } else { js::parse_json(&text) };
+    Ok(http::Response { status: status as u16, headers, json, body })
 }

@@ -1,5 +1,6 @@
-// What JavaScript has to be asked for in JavaScript: a class of errors, of which callers see that it is one, and callbacks,
-// of which nothing that they throw or reject later may be reported as nobody's. Nothing here throws.
+// What JavaScript has to be asked for in JavaScript: a class of errors, of which callers see that it is one, promises that need
+// not be waited for to the end, and callbacks, of which nothing that they throw or reject later may be reported as nobody's.
+// Nothing here throws.
 import { attempt } from "./safe.js";
 
 const NAME = "ImagenCloudError";
@@ -38,6 +39,21 @@ export function tell(callback, ...args) {
 /** Whatever has a `then` may be rejected later, and would be reported as nobody's. */
 function ignore(given) {
   if (typeof given?.then === "function") given.then(undefined, () => {});
+}
+
+/**
+ * Tells `done` what becomes of whatever has a `then`, and whether it was thrown. What is returned forgets `done`: a promise that
+ * is never settled would keep it.
+ */
+export function follow(given, done) {
+  let told = done;
+  (async () => given)().then(
+    (value) => told?.(value, false),
+    (thrown) => told?.(thrown, true),
+  );
+  return () => {
+    told = undefined;
+  };
 }
 
 /** What became of one image of many: where it landed, or why not. */

@@ -9,9 +9,9 @@ use js_sys::{Array, Error, Number, Promise, Uint8Array};
 use wasm_bindgen::prelude::*;
 use web_sys::{Blob, Crypto, Response};
 
-use super::js;
 use super::thrown::failure_of;
 use super::time::settled;
+use super::{js, place};
 use crate::error::Cause;
 use crate::wire::http::{Failure, Payload};
 
@@ -68,6 +68,8 @@ struct Whole {
     is_copy: bool,
     /// Whether it is the host's own.
     is_own: Cell<Option<bool>>,
+    /// Whether it may have changed without the host's saying so.
+    is_doubtful: Cell<bool>,
     /// Its first bytes, and its last, as they were seen first.
     head: RefCell<Option<Uint8Array>>,
     tail: RefCell<Option<Uint8Array>>,
@@ -133,9 +135,10 @@ impl Whole {
         Ok(bytes)
     }
 
-    /// Fails when it can't be read any more, or is not what it was. Only Chromium and Node see that by themselves.
+    /// Fails when it can't be read any more, or is not what it was. Where the host sees that by itself it is looked at only after
+    /// something went wrong: each look is a question to another process.
     async fn check(&self) -> Result<(), Fault> {
-        if self.is_copy {
+        if self.is_copy || !self.is_doubtful.get() && self.is_own() {
             return Ok(());
         }
         let known = self.head.borrow().as_ref().map(|head| u64::from(head.length()));
@@ -200,8 +203,9 @@ impl HostBytes {
         let size = js::number(&blob, "size")
             .filter(|size| (0.0..=Number::MAX_SAFE_INTEGER).contains(size) && size.fract() == 0.0);
         let size = size.ok_or("has no size")? as u64;
-        let (is_own, head, tail) = (Cell::default(), RefCell::default(), RefCell::default());
-        let whole = Rc::new(Whole { blob, size, is_copy, is_own, head, tail });
+        let (is_own, is_doubtful) = (Cell::default(), Cell::new(!place::sees_changed_files()));
+        let (head, tail) = (RefCell::default(), RefCell::default());
+        let whole = Rc::new(Whole { blob, size, is_copy, is_own, is_doubtful, head, tail });
         Ok(Self(Image::Part(Part { whole, from: 0, to: size })))
     }
 
@@ -278,13 +282,28 @@ pub(super) struct Body {
     pub(super) content_type: Option<String>,
 }
 
-/// Fails when the image of a request is no more what it was.
-pub(super) async fn check(payload: &Payload<HostBytes>) -> Result<(), Failure> {
+/// The Blob of a request.
+fn blob_of(payload: &Payload<HostBytes>) -> Option<&Whole> {
     match payload {
         Payload::Image(HostBytes(Image::Part(part))) | Payload::Form(_, HostBytes(Image::Part(part))) => {
-            part.whole.check().await.map_err(Failure::from)
+            Some(&part.whole)
         }
-        _ => Ok(()),
+        _ => None,
+    }
+}
+
+/// Fails when the image of a request is no more what it was.
+pub(super) async fn check(payload: &Payload<HostBytes>) -> Result<(), Failure> {
+    match blob_of(payload) {
+        Some(whole) => whole.check().await.map_err(Failure::from),
+        None => Ok(()),
+    }
+}
+
+/// Has the image of a request looked at from now on: it may be why the request has failed.
+pub(super) fn doubt(payload: &Payload<HostBytes>) {
+    if let Some(whole) = blob_of(payload) {
+        whole.is_doubtful.set(true);
     }
 }
 

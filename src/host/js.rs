@@ -37,6 +37,13 @@ extern "C" {
     pub(crate) fn tell_change(callback: &JsValue, id: &str, state: &JsValue, job: Option<&str>);
 }
 
+#[wasm_bindgen]
+extern "C" {
+    /// js-sys has it of texts that come from here: an answer would go back and forth.
+    #[wasm_bindgen(catch, js_namespace = JSON)]
+    fn parse(text: &JsValue) -> Result<JsValue, JsValue>;
+}
+
 /// How deep an answer may be nested: much deeper than any that is read here.
 const JSON_DEPTH: u32 = 16;
 
@@ -46,8 +53,8 @@ pub(crate) fn json(text: &str) -> JsValue {
 }
 
 /// What the host's `JSON.parse` makes of a text; `None` for a text that is no JSON.
-pub(super) fn parse_json(text: &str) -> Option<Json> {
-    Some(json(text)).filter(|value| !value.is_undefined()).map(|value| to_json(&value, JSON_DEPTH))
+pub(super) fn parse_json(text: &JsValue) -> Option<Json> {
+    parse(text).ok().filter(|value| !value.is_undefined()).map(|value| to_json(&value, JSON_DEPTH))
 }
 
 /// Values below `depth` count as null.

@@ -3,6 +3,7 @@
 use js_sys::global;
 
 use super::js::value;
+use crate::text::contains;
 
 fn has(path: &[&str]) -> bool {
     let found = path.iter().fold(global().into(), |target, name| value(&target, name));
@@ -21,6 +22,13 @@ pub(super) fn is_server() -> bool {
 /// Node itself, and not with a page's globals, as in a test.
 pub(super) fn is_node() -> bool {
     is_server() && !["Deno", "Bun", "document"].into_iter().any(|other| value(&global(), other).is_object())
+}
+
+/// Whether the host itself fails a request whose file has changed since it became a Blob, as Chromium and Node do and Firefox
+/// and WebKit don't; or knows no files.
+pub(super) fn sees_changed_files() -> bool {
+    let agent = value(&value(&global(), "navigator"), "userAgent").as_string().unwrap_or_default();
+    is_node() || is_workerd() || contains(&agent, "Chrome/")
 }
 
 /// Whether others than the key's owner can look into this place: a page, or one of its workers.

@@ -82,7 +82,7 @@ impl Store for HostStore {
 
     async fn all(&self) -> Result<Vec<Json>, Error> {
         let texts: Array = self.texts().await.map_err(to_error)?.unchecked_into();
-        let parse = |text: JsValue| text.as_string().and_then(|text| js::parse_json(&text)).unwrap_or(Json::Null);
+        let parse = |text: JsValue| js::parse_json(&text).unwrap_or(Json::Null);
         Ok(texts.iter().map(parse).collect())
     }
 

@@ -1,10 +1,12 @@
 //! Waiting: for a while, for what others promise, for an abort.
 
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
+use core::future::poll_fn;
+use core::task::{Poll, Waker};
+use std::rc::Rc;
 
-use js_sys::{Array, Function, Promise};
+use js_sys::Function;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
 use web_sys::EventTarget;
 
 use super::js;
@@ -29,29 +31,54 @@ impl<F: FnMut()> Drop for OnDrop<F> {
     }
 }
 
-/// A promise that `open` settles, and that is settled when this is dropped at the latest: what waits for a promise keeps
-/// its memory until then.
+#[wasm_bindgen(module = "/src/host/host.js")]
+extern "C" {
+    /// Opens a gate with what becomes of `given`, unless what it returns is called before.
+    fn follow(given: &JsValue, open: &Function) -> Function;
+}
+
+/// A callback for the host, and who waits for it. Whoever gives it away takes it back before this is dropped.
 pub(super) struct Gate {
-    promise: Promise,
-    pub(super) open: Function,
+    open: Closure<dyn Fn(JsValue, bool)>,
+    passage: Rc<Passage>,
+}
+
+#[derive(Default)]
+struct Passage {
+    /// What it was opened with, or what was thrown.
+    came: Cell<Option<Result<JsValue, JsValue>>>,
+    waiting: Cell<Option<Waker>>,
 }
 
 impl Gate {
     pub(super) fn new() -> Self {
-        let mut open = None;
-        let promise = Promise::new(&mut |resolve, _| open = Some(resolve));
-        Self { promise, open: open.unwrap_or_default() }
+        let passage: Rc<Passage> = Rc::default();
+        let inside = passage.clone();
+        // Hosts call it with one value, and `follow` says whether that was thrown.
+        let open = Closure::new(move |value, is_thrown| {
+            inside.came.set(Some(if is_thrown { Err(value) } else { Ok(value) }));
+            if let Some(waiting) = inside.waiting.take() {
+                waiting.wake();
+            }
+        });
+        Self { open, passage }
+    }
+
+    /// What opens it.
+    pub(super) fn open(&self) -> &Function {
+        self.open.as_ref().unchecked_ref()
     }
 
     /// Ends when it is open, with what it was opened with.
-    pub(super) async fn opened(&self) -> JsValue {
-        JsFuture::from(self.promise.clone()).await.unwrap_or_default()
-    }
-}
-
-impl Drop for Gate {
-    fn drop(&mut self) {
-        drop(self.open.call0(&JsValue::UNDEFINED));
+    pub(super) async fn opened(&self) -> Result<JsValue, JsValue> {
+        poll_fn(|context| match self.passage.came.take() {
+            Some(came) => Poll::Ready(came),
+            None => {
+                self.passage.waiting.set(Some(context.waker().clone()));
+                Poll::Pending
+            }
+        })
+        .await
     }
 }
 
@@ -62,7 +89,7 @@ impl Timer {
     /// A longer wait than `setTimeout` knows would end at once. Where there are no timers, as in workerd while a Worker's
     /// modules are evaluated, it does not end.
     fn new(gate: &Gate, ms: u32) -> Self {
-        Self(set_timeout(&gate.open, i32::try_from(ms).unwrap_or(i32::MAX)).unwrap_or_default())
+        Self(set_timeout(gate.open(), i32::try_from(ms).unwrap_or(i32::MAX)).unwrap_or_default())
     }
 }
 
@@ -76,7 +103,7 @@ impl Drop for Timer {
 pub(super) async fn sleep(ms: u32) {
     let gate = Gate::new();
     let _timer = Timer::new(&gate, ms);
-    gate.opened().await;
+    drop(gate.opened().await);
 }
 
 /// What `work` gives, or nothing when it takes too long.
@@ -107,14 +134,16 @@ impl Watchdog {
     }
 
     pub(super) async fn bark(&self) {
-        self.gate.opened().await;
+        drop(self.gate.opened().await);
     }
 }
 
 /// What comes of something that others gave: whatever has a `then` is a promise, of which nothing else is known.
 pub(super) async fn settled(given: &JsValue) -> Result<JsValue, JsValue> {
     let gate = Gate::new();
-    JsFuture::from(Promise::race(&Array::of2(given, &gate.promise))).await
+    let forget = follow(given, gate.open());
+    let _following = OnDrop(|| drop(forget.call0(&JsValue::UNDEFINED)));
+    gate.opened().await
 }
 
 /// Ends when the signal is aborted.
@@ -125,9 +154,9 @@ pub(crate) async fn abortion_of(signal: &JsValue) {
     }
     let gate = Gate::new();
     let target: &EventTarget = signal.unchecked_ref();
-    drop(target.add_event_listener_with_callback("abort", &gate.open));
-    let _listening = OnDrop(|| drop(target.remove_event_listener_with_callback("abort", &gate.open)));
-    gate.opened().await;
+    drop(target.add_event_listener_with_callback("abort", gate.open()));
+    let _listening = OnDrop(|| drop(target.remove_event_listener_with_callback("abort", gate.open())));
+    drop(gate.opened().await);
 }
 
 pub(crate) fn is_aborted(signal: &JsValue) -> bool {

@@ -55,6 +55,9 @@ impl Platform for Host {
                 Some(on_sent) => xhr::exchange(&head, &body, patience, watchdog.clone(), on_sent).await,
                 None => fetch::exchange(self.fetch.as_ref(), &self.refuses_cache, &head, &body).await,
             };
+            if !sent.as_ref().is_ok_and(|response| (200..300).contains(&response.status)) {
+                image::doubt(&payload);
+            }
             image::check(&payload).await?;
             sent
         };
@@ -110,7 +113,7 @@ impl Platform for Host {
     }
 
     fn parse_json(&self, text: &str) -> Option<Json> {
-        js::parse_json(text)
+        js::parse_json(&text.into())
     }
 
     fn parse_date(&self, date: &str) -> Option<f64> {

@@ -46,14 +46,16 @@ pub(super) async fn exchange(
     let gate = Gate::new();
     let _sending = OnDrop(|| {
         upload.set_onprogress(None);
+        request.set_onload(None);
+        request.set_onerror(None);
         if request.ready_state() != XmlHttpRequest::DONE {
             drop(request.abort());
         }
     });
     let send = || {
         upload.set_onprogress(Some(progress.as_ref().unchecked_ref()));
-        request.set_onload(Some(&gate.open));
-        request.set_onerror(Some(&gate.open));
+        request.set_onload(Some(gate.open()));
+        request.set_onerror(Some(gate.open()));
         request.open(head.method, &head.url)?;
         for (name, value) in head.headers_with(body) {
             request.set_request_header(name, value)?;
@@ -62,7 +64,7 @@ pub(super) async fn exchange(
         request.send_with_opt_blob(Some(body.content.unchecked_ref()))
     };
     send().map_err(failure_of)?;
-    let end: Event = gate.opened().await.unchecked_into();
+    let end: Event = gate.opened().await.unwrap_or_default().unchecked_into();
     if end.type_() != "load" {
         return Err(failure_of(js_sys::TypeError::new("the connection failed or broke").into()));
     }
@@ -83,8 +85,10 @@ fn read(request: &XmlHttpRequest, url: &str) -> Result<Response, Failure> {
     };
     let headers = all.split(['\n']).filter_map(header).collect();
     let status = request.status().map_err(failure_of)?;
-    let body = js::text(request, "responseText").unwrap_or_default();
-    Ok(Response { status, headers, json: js::parse_json(&body), body })
+    let text = js::value(request, "responseText");
+    let body = js::text_of(&text).unwrap_or_default();
+    let json = if body.is_empty() { None } else { js::parse_json(&text) };
+    Ok(Response { status, headers, json, body })
 }
 
 /// XMLHttpRequest can't be kept from following a redirect, but says where the answer came from. Browsers write one address

@@ -159,6 +159,20 @@ for (const [name, change] of Object.entries({
   }
 }
 
+test("a Blob is read once in a call where the host itself sees a file that changes", async (t) => {
+  const server = await scripted(t);
+  const sink = await sinkFor(t, server);
+  const { slice } = Blob.prototype;
+  t.after(() => Object.assign(Blob.prototype, { slice }));
+  const read = [];
+  Blob.prototype.slice = function (...range) {
+    read.push(range);
+    return slice.apply(this, range);
+  };
+  await sink.sync(aRequest({ image: new Blob([PNG]) }));
+  assert.equal(read.length, 1, "each is a question to another process in a browser");
+});
+
 test("a look-alike that becomes another image while a retry waits is an invalid image", async (t) => {
   let bytes = PNG;
   const image = {

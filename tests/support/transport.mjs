@@ -131,6 +131,30 @@ export function testTransport(start, pick) {
     }
   }
 
+  test("a file that is replaced while the token is waited for is an invalid image", async (t) => {
+    const page = await openPage(t);
+    const folder = await mkdtemp(path.join(os.tmpdir(), "imagen-picked-"));
+    t.after(() => rm(folder, { recursive: true, force: true }));
+    const file = path.join(folder, "picked.png");
+    await writeFile(file, await data("lighthouse.png"));
+    const target = await server(t, async (request) => {
+      if (request.target !== "/token") return welcome(request);
+      await writeFile(file, await data("lighthouse.webp"));
+      await utimes(file, 1, 1); // also where a file's time is known by the second
+      return { body: "a.b.c" };
+    });
+    await page.evaluate(() => {
+      document.body.innerHTML = '<input type="file" id="picked">';
+    });
+    await pick(page, "#picked", file);
+    const { error } = await page.evaluate(syncInPage, { url: target.url, picked: true, asks: true });
+    assert.deepEqual([error?.code, error?.field, error?.retryable], ["invalid_image", "image", false], error?.message);
+    assert.deepEqual(
+      target.requests.filter(({ method, body }) => method === "PUT" && body.length > 0),
+      [],
+    );
+  });
+
   test("large buffers of any kind arrive as they were", async (t) => {
     const page = await openPage(t);
     const target = await server(t, welcome);
@@ -178,7 +202,7 @@ function welcome({ method, target, body, headers }) {
 }
 
 /** Runs in the page: syncs an image as told, and tells what came of it. */
-async function syncInPage({ url, watched, relay, sink, request, picked, buffer, size, free }) {
+async function syncInPage({ url, watched, relay, sink, request, picked, asks, buffer, size, free }) {
   const { createSink, createRelay, sync } = await import("/pkg/browser.js");
   const png = new Uint8Array(await (await fetch("/data/lighthouse.png")).arrayBuffer());
   const shared = (bytes) => new WebAssembly.Memory({ initial: bytes / 65536 + 1, maximum: 200, shared: true }).buffer;
@@ -200,7 +224,8 @@ async function syncInPage({ url, watched, relay, sink, request, picked, buffer, 
     view.set(png);
     return buffer === "shared" ? view : made;
   };
-  const common = { url, accessToken: () => "a.b.c", initialBackoffMs: 10, timeoutMs: 20_000, ...sink };
+  const accessToken = async () => (asks ? (await fetch(`${url}/token`)).text() : "a.b.c");
+  const common = { url, accessToken, initialBackoffMs: 10, timeoutMs: 20_000, ...sink };
   const options = { ...common, apiKey: "sb_publishable_x", ownerUserId: "7d6f2b8e-1111-4222-8333-444455556666" };
   const given = {
     date: "2026-05-11",
