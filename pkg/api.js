@@ -11,6 +11,9 @@ let slugifyOfLoaded;
 /** Says that a copy is nobody else's, so that it is not copied again. */
 const COPIED = Symbol.for("imagen-cloud.copied");
 
+/** Draws a small picture beside an image, by code that is loaded for the first one. */
+const draw = async (...args) => (await import("./thumbnail.js")).draw(...args);
+
 /** What was given, whatever the caller does with the object or the buffer while the WebAssembly loads. */
 function snapshot(request) {
   try {
@@ -75,7 +78,7 @@ export function load(entry, build, source) {
     init,
     createSink: async (options) => {
       await init();
-      return sinkOf(new build.Sink(options));
+      return sinkOf(new build.Sink(options, draw));
     },
     createSinkFromEnv: async (env, options) => {
       await init();
@@ -87,10 +90,10 @@ export function load(entry, build, source) {
       return freeable({ entry, kind: "relay", names: CALLS }, new build.Relay(options));
     },
     sync: async (sink, request, options) => {
-      if (loaded) return build.sync(sink, request, options);
+      if (loaded) return build.sync(sink, request, options, draw);
       const given = snapshot(request);
       await init();
-      return build.sync(sink, given, options);
+      return build.sync(sink, given, options, draw);
     },
     signedUrl: async (sink, storagePath, ttlSeconds, options) => {
       await init();

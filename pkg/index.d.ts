@@ -70,6 +70,12 @@ export interface SinkOptions {
   cacheControl?: string;
   /** Refuse bytes that are no PNG, JPEG, WebP, AVIF or GIF. Default false. */
   requireImage?: boolean;
+  /**
+   * A small picture beside each image, for galleries: drawn and sent in a page or its worker while the image is on its way,
+   * under the image's path with `.thumb` behind it. It never holds up or fails the image: where there is no canvas, or the
+   * browser does not know the format, there is none. `signedUrls` finds it by `thumbnail: true`. Default: none.
+   */
+  thumbnail?: ThumbnailOptions;
   /** Used instead of the global `fetch`. In Node it is given bytes, never a Blob, and nowhere a FormData. */
   fetch?: typeof globalThis.fetch;
   /** Allow a secret key in a page: whoever opens the page then owns the project's data. Default false. */
@@ -199,8 +205,21 @@ export interface SyncManyOptions extends SyncOptions {
   concurrency?: number;
 }
 
+/** What small picture goes beside an image. */
+export interface ThumbnailOptions {
+  /** Pixels of its longer side at most, up to 2500. Default 512; an image is never made larger. */
+  side?: number;
+  /** Default `"image/webp"`; a browser that can't write it, as Safari, makes a JPEG. */
+  type?: "image/webp" | "image/jpeg" | "image/png";
+}
+
 /** What a call that signs URLs takes. */
 export interface SignOptions extends CallOptions {
+  /**
+   * The URLs of the small pictures beside the images, see {@link SinkOptions.thumbnail}; `null` from `signedUrls` for an image
+   * that has none. Default false. A relay knows none.
+   */
+  thumbnail?: boolean;
   /** Have browsers save the image instead of showing it: under this name, or with `true` under its own. Default false. */
   download?: boolean | string;
 }

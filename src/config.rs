@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use crate::error::{Code, Error, Stage};
 use crate::image::path;
+use crate::image::thumbnail::Thumbnail;
 use crate::json::{Json, from_one};
 use crate::text::{canonical_id, contains, has_bearer, is_header_safe, jwt_claims};
 use crate::wire::retry::Policy;
@@ -84,6 +85,9 @@ pub struct Options {
     /// Whether a secret key may be used in a page.
     #[serde(rename = "dangerouslyAllowSecretKeyInBrowser")]
     pub allow_secret_key_in_browser: bool,
+    /// What small picture goes beside each image, if any.
+    #[serde(skip)]
+    pub thumbnail: Option<Thumbnail>,
     /// Whose `url` is.
     #[serde(skip)]
     pub target: Target,
@@ -93,7 +97,7 @@ pub struct Options {
 }
 
 /// What a relay is not told: the Worker knows it.
-pub const NOT_OF_A_RELAY: [&str; 8] = [
+pub const NOT_OF_A_RELAY: [&str; 9] = [
     "apiKey",
     "bucket",
     "schema",
@@ -101,6 +105,7 @@ pub const NOT_OF_A_RELAY: [&str; 8] = [
     "pathPrefix",
     "cacheControl",
     "requireImage",
+    "thumbnail",
     "dangerouslyAllowSecretKeyInBrowser",
 ];
 
@@ -135,6 +140,8 @@ pub struct Config {
     pub resumable_from: f64,
     /// Bytes of a piece.
     pub chunk_size: f64,
+    /// What small picture goes beside each image, if any.
+    pub thumbnail: Option<Thumbnail>,
     /// Whose `url` is.
     pub target: Target,
     /// Whether requests go with a user's token.
@@ -188,6 +195,7 @@ impl Config {
             require_image: options.require_image,
             resumable_from: options.resumable_from.unwrap_or(PIECE),
             chunk_size: options.chunk_size.unwrap_or(PIECE),
+            thumbnail: options.thumbnail,
             target: options.target,
             as_user: options.as_user,
             must_be_public: false,
@@ -210,6 +218,9 @@ impl Config {
         }
         if self.cache_control.as_deref().is_some_and(|value| !is_header_safe(value)) {
             return Err(Error::option("cacheControl", "is no header value"));
+        }
+        if let Some(thumbnail) = &self.thumbnail {
+            thumbnail.check()?;
         }
         check_url(&self.url).map_err(|problem| Error::option("url", problem))?;
         for (option, name) in [("bucket", &self.bucket), ("schema", &self.schema), ("table", &self.table)] {
@@ -351,7 +362,8 @@ mod tests {
     #[test]
     fn what_a_relay_is_not_told_is_an_option_of_a_sink() {
         let names = crate::json::names_of::<Options>();
-        assert!(NOT_OF_A_RELAY.iter().all(|name| names.contains(name)), "{names:?}");
+        let is_known = |name: &&str| *name == "thumbnail" || names.contains(name);
+        assert!(NOT_OF_A_RELAY.iter().all(is_known), "{names:?}");
     }
 
     #[test]

@@ -14,6 +14,16 @@ pub fn first_of<T>(mut one: Racer<'_, T>, mut other: Racer<'_, T>) -> impl Futur
     })
 }
 
+/// The result of `main`. Meanwhile `other` goes on, and may be gone on with after it; when it has ended, it is gone.
+pub fn beside<'a, T: 'a>(mut main: Racer<'a, T>, other: &'a mut Option<Racer<'_, ()>>) -> impl Future<Output = T> + 'a {
+    core::future::poll_fn(move |context| {
+        if other.as_mut().is_some_and(|other| other.as_mut().poll(context).is_ready()) {
+            *other = None;
+        }
+        main.as_mut().poll(context)
+    })
+}
+
 /// Ends when all have.
 pub fn all_of(mut futures: Vec<Racer<'_, ()>>) -> impl Future<Output = ()> {
     core::future::poll_fn(move |context| {

@@ -44,10 +44,10 @@ pub struct Sink {
 
 #[wasm_bindgen]
 impl Sink {
-    /// Checks the options; throws an `ImagenCloudError`.
+    /// Checks the options; throws an `ImagenCloudError`. `draw` makes small pictures.
     #[wasm_bindgen(constructor)]
-    pub fn new(options: JsValue) -> Result<Sink, JsValue> {
-        connect(&options, Target::Project).map(|client| Self { client }).map_err(error::to_js)
+    pub fn new(options: JsValue, draw: JsValue) -> Result<Sink, JsValue> {
+        connect(&options, &draw, Target::Project).map(|client| Self { client }).map_err(error::to_js)
     }
 
     /// A sink from the environment's variables, or `undefined` where the URL or the key is missing and not `required`.
@@ -123,14 +123,14 @@ impl Sink {
 
 /// `Sink.sync` without keeping a sink.
 #[wasm_bindgen]
-pub fn sync(sink: JsValue, request: JsValue, options: JsValue) -> Promise {
-    start_sync(connect(&sink, Target::Project), &request, &options)
+pub fn sync(sink: JsValue, request: JsValue, options: JsValue, draw: JsValue) -> Promise {
+    start_sync(connect(&sink, &draw, Target::Project), &request, &options)
 }
 
 /// `Sink.signedUrl` without keeping a sink.
 #[wasm_bindgen(js_name = signedUrl)]
 pub fn signed_url(sink: JsValue, storage_path: JsValue, ttl_seconds: JsValue, options: JsValue) -> Promise {
-    start_signed_url(connect(&sink, Target::Project), &storage_path, &ttl_seconds, &options)
+    start_signed_url(connect(&sink, &JsValue::UNDEFINED, Target::Project), &storage_path, &ttl_seconds, &options)
 }
 
 /// A text as a part of a storage path.
@@ -141,8 +141,8 @@ pub fn slugify(text: JsValue) -> Result<String, JsValue> {
 
 type Connected = Result<Rc<Client<Host>>, Error>;
 
-fn connect(options: &JsValue, target: Target) -> Connected {
-    let (options, host) = read::options(options, target)?;
+fn connect(options: &JsValue, draw: &JsValue, target: Target) -> Connected {
+    let (options, host) = read::options(options, draw, target)?;
     let config = Config::new(options, in_browser())?;
     Ok(Rc::new(Client::new(config, host)))
 }
@@ -173,11 +173,12 @@ fn start_signed_url(client: Connected, path: &JsValue, ttl_seconds: &JsValue, op
     match read() {
         Err(error) => refuse(error),
         Ok((client, (path, ttl_seconds), options)) => {
-            let download = options.download.clone();
+            let (download, is_thumbnail) = (options.download.clone(), options.thumbnail);
             let call = call(&options, 0.0);
             let running = call.clone();
             let work = async move {
-                let url = client.signed_url(&path, ttl_seconds, &running).await?;
+                let path = meant(StoragePath::parse(&path)?, is_thumbnail);
+                let url = client.signed_url(path, ttl_seconds, &running).await?;
                 Ok(with_download(url, download.as_deref()).into())
             };
             start(call, options.signal, Box::pin(work))
@@ -201,7 +202,7 @@ fn start_signed_urls(client: Rc<Client<Host>>, paths: &JsValue, ttl_seconds: &Js
         Err(error) => refuse(error),
         // They stay on JavaScript's side, paths and URLs, until it is their turn.
         Ok((paths, ttl_seconds, options)) => {
-            let download = options.download.clone();
+            let (download, is_thumbnail) = (options.download.clone(), options.thumbnail);
             let call = call(&options, 0.0);
             let running = call.clone();
             let work = async move {
@@ -209,13 +210,19 @@ fn start_signed_urls(client: Rc<Client<Host>>, paths: &JsValue, ttl_seconds: &Js
                 let each = |url: Option<String>| {
                     urls.push(&url.map_or(JsValue::NULL, |url| with_download(url, download.as_deref()).into()));
                 };
-                let path = |path: JsValue| StoragePath::parse(&path.as_string().unwrap_or_default()).ok();
+                let parse = |path: JsValue| StoragePath::parse(&path.as_string().unwrap_or_default()).ok();
+                let path = |path: JsValue| parse(path).map(|path| meant(path, is_thumbnail));
                 client.signed_urls(&mut paths.iter().filter_map(path), ttl_seconds, &running, &each).await?;
                 Ok(urls.into())
             };
             start(call, options.signal, Box::pin(work))
         }
     }
+}
+
+/// The path of the small picture, if that is meant. Where an image's is too long for one, it has none but itself.
+fn meant(path: StoragePath, is_thumbnail: bool) -> StoragePath {
+    path.thumbnail().filter(|_| is_thumbnail).unwrap_or(path)
 }
 
 fn with_download(url: String, download: Option<&str>) -> String {

@@ -12,6 +12,7 @@ use crate::host::js;
 use crate::host::web::{Host, HostBytes};
 use crate::image::meta::{Prepared, SyncRequest};
 use crate::image::row::ImageMeta;
+use crate::image::thumbnail::Thumbnail;
 use crate::json::{Fault, Json, from_one, names_of};
 #[cfg(feature = "outbox")]
 use crate::outbox::job::Limits;
@@ -51,6 +52,8 @@ pub(super) struct CallOptions {
     pub(super) deadline_ms: Option<u32>,
     #[serde(deserialize_with = "download")]
     pub(super) download: Option<String>,
+    /// Whether the small picture beside the image is meant.
+    pub(super) thumbnail: bool,
     #[serde(deserialize_with = "from_one")]
     concurrency: Option<u32>,
     /// These stay JavaScript's; `undefined` where they are not given.
@@ -105,16 +108,29 @@ fn download<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Err
 }
 
 /// The options of a sink, or of a relay.
-pub(super) fn options(given: &JsValue, target: Target) -> Result<(Options, Host), Error> {
+pub(super) fn options(given: &JsValue, draw: &JsValue, target: Target) -> Result<(Options, Host), Error> {
     let without: &[&str] = if target.is_project() { &[] } else { &NOT_OF_A_RELAY };
-    let taken = Taken::new::<Options>(given, "options", &["accessToken", "fetch"], without, Error::option)?;
+    let taken =
+        Taken::new::<Options>(given, "options", &["accessToken", "fetch", "thumbnail"], without, Error::option)?;
     let (fetch, access_token) = (taken.function("fetch")?, taken.function("accessToken")?);
-    let host = Host { fetch, access_token, ..Host::default() };
+    let host = Host { fetch, access_token, draw: draw.clone().dyn_into().ok(), ..Host::default() };
     if !target.is_project() && host.access_token.is_none() {
         return Err(Error::option("accessToken", "is missing"));
     }
     let as_user = host.access_token.is_some();
-    Ok((Options { target, as_user, ..taken.read()? }, host))
+    let thumbnail = thumbnail(&taken.value("thumbnail"))?;
+    Ok((Options { target, as_user, thumbnail, ..taken.read()? }, host))
+}
+
+fn thumbnail(given: &JsValue) -> Result<Option<Thumbnail>, Error> {
+    if given.is_undefined() {
+        return Ok(None);
+    }
+    let fault: FaultOf = |name, problem| match name {
+        "thumbnail" => Error::option(name, problem),
+        _ => Error::option(&format!("thumbnail.{name}"), problem),
+    };
+    Taken::new::<Thumbnail>(given, "thumbnail", &[], &[], fault)?.read().map(Some)
 }
 
 /// One variable of an environment; anything but a text counts as not set.
@@ -188,13 +204,13 @@ pub(super) fn sign_options(given: &JsValue) -> Result<CallOptions, Error> {
 
 /// The options of a call that sends an image.
 pub(super) fn sync_options(given: &JsValue) -> Result<CallOptions, Error> {
-    CallOptions::read(given, &["download", "concurrency"])
+    CallOptions::read(given, &["download", "concurrency", "thumbnail"])
 }
 
 /// The options of a call that sends many images.
 #[cfg(feature = "many")]
 pub(super) fn many_options(given: &JsValue) -> Result<CallOptions, Error> {
-    CallOptions::read(given, &["download"])
+    CallOptions::read(given, &["download", "thumbnail"])
 }
 
 /// The options of a call that removes images.

@@ -21,7 +21,7 @@ impl Relay {
     /// Checks the options; throws an `ImagenCloudError`.
     #[wasm_bindgen(constructor)]
     pub fn new(options: JsValue) -> Result<Relay, JsValue> {
-        connect(&options, Target::Worker).map(|client| Self { client }).map_err(error::to_js)
+        connect(&options, &JsValue::UNDEFINED, Target::Worker).map(|client| Self { client }).map_err(error::to_js)
     }
 
     /// The owner of all rows; empty if none is set.

@@ -76,7 +76,7 @@ struct Whole {
 }
 
 /// Why an image can't be sent.
-struct Fault {
+pub(super) struct Fault {
     problem: String,
     cause: Option<JsValue>,
 }
@@ -266,7 +266,8 @@ impl HostBytes {
         Ok(bytes.buffer().into())
     }
 
-    async fn content(&self, bytes_only: bool) -> Result<JsValue, Fault> {
+    /// As the host takes it: a Blob by reference where it may, else bytes.
+    pub(super) async fn content(&self, bytes_only: bool) -> Result<JsValue, Fault> {
         match &self.0 {
             Image::Copy(copy) => Ok(copy.into()),
             Image::Part(part) => part.content(bytes_only).await,

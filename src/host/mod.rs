@@ -28,6 +28,7 @@ use std::rc::Rc;
 use crate::error::Cause;
 #[cfg(feature = "outbox")]
 use crate::error::Error;
+use crate::image::thumbnail::Thumbnail;
 use crate::json::Json;
 #[cfg(feature = "outbox")]
 use crate::outbox::job::{Job, Limits};
@@ -80,6 +81,11 @@ pub trait Platform {
 
     /// The MIME type that the image has by itself, as a `Blob` has, if any.
     fn own_type(&self, bytes: &Self::Bytes) -> Option<String>;
+
+    /// A small picture of the image, as a handle with a type of its own; none where the host draws none.
+    async fn thumbnail(&self, _: &Self::Bytes, _: &Thumbnail) -> Option<Self::Bytes> {
+        None
+    }
 
     /// The bytes of a piece of the image, as far as there are any, or why they can't be read.
     async fn read(&self, bytes: &Self::Bytes, piece: Range<u32>) -> Result<Vec<u8>, Cause>;

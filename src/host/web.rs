@@ -13,6 +13,7 @@ pub use super::place::in_browser;
 use super::time::{self, Watchdog, settled, within};
 use super::{OnSent, Patience, Platform, fetch, image, js, place, xhr};
 use crate::error::Cause;
+use crate::image::thumbnail::Thumbnail;
 use crate::json::Json;
 use crate::race::first_of;
 use crate::text::{bare_token, is_header_safe};
@@ -25,6 +26,8 @@ pub struct Host {
     pub fetch: Option<Function>,
     /// Gives the user's token, or a promise of it.
     pub access_token: Option<Function>,
+    /// Draws the small picture of a Blob or of bytes, or gives nothing.
+    pub draw: Option<Function>,
     /// Whether `fetch` has refused to be told of caches.
     pub refuses_cache: Rc<Cell<bool>>,
 }
@@ -102,6 +105,14 @@ impl Platform for Host {
 
     fn own_type(&self, bytes: &HostBytes) -> Option<String> {
         bytes.own_type()
+    }
+
+    async fn thumbnail(&self, bytes: &HostBytes, wanted: &Thumbnail) -> Option<HostBytes> {
+        let draw = self.draw.as_ref()?;
+        let image = bytes.content(place::is_server()).await.ok()?;
+        let drawn = draw.call3(&JsValue::UNDEFINED, &image, &wanted.side.into(), &wanted.mime_type.as_str().into());
+        let drawn = settled(&drawn.ok()?).await.ok().filter(JsValue::is_object)?;
+        HostBytes::new(&drawn).ok()
     }
 
     async fn read(&self, bytes: &HostBytes, piece: Range<u32>) -> Result<Vec<u8>, Cause> {

@@ -5,3 +5,4 @@ pub mod meta;
 pub mod path;
 pub mod row;
 pub mod slug;
+pub mod thumbnail;

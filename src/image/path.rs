@@ -3,6 +3,7 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::error::Error;
+use crate::image::thumbnail;
 use crate::limits;
 use crate::text::join;
 
@@ -51,6 +52,9 @@ impl StoragePath {
         if ext.bytes().any(|byte| byte == b'/') {
             return Err(Error::field("ext", "is the ending of a file name and holds no slash"));
         }
+        if format!(".{ext}").ends_with(thumbnail::ENDING) {
+            return Err(Error::field("ext", "is \"thumb\", by which the small picture of another image is known"));
+        }
         check_characters(ext).map_err(|problem| Error::field("ext", problem))?;
         check(&format!("{name}.{ext}")).map_err(|problem| Error::field("slug", problem))?;
         for (field, part) in [("pathPrefix", prefix), ("date", date), ("slug", name), ("ext", ext)] {
@@ -81,6 +85,12 @@ impl StoragePath {
     /// The path as it stands in the row.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The path of the small picture that belongs to this one; none where Storage would not take it.
+    pub fn thumbnail(&self) -> Option<Self> {
+        let path = format!("{}{}", self.0, thumbnail::ENDING);
+        check(&path).is_ok().then_some(Self(path))
     }
 
     /// The path for a URL: every segment escaped, the slashes kept.

@@ -67,6 +67,19 @@ pub trait Observer {
     fn watches(&self) -> bool;
 }
 
+/// Nobody is told.
+struct Nobody;
+
+impl Observer for Nobody {
+    fn progress(&self, _: Progress) {}
+
+    fn retrying(&self, _: Retrying) {}
+
+    fn watches(&self) -> bool {
+        false
+    }
+}
+
 /// Tells how far one call's image is; never less than was told before.
 pub(super) struct Meter {
     pub(super) observer: Rc<dyn Observer>,
@@ -137,6 +150,11 @@ impl Call {
     /// A call for what was accepted earlier: it may go with no other user's token than the owner's.
     pub fn for_owner(observer: Rc<dyn Observer>) -> Self {
         Self { owner_only: true, ..Self::new(observer, None) }
+    }
+
+    /// A call for what goes beside this one's image: as whoever it goes, and nobody is told.
+    pub(super) fn unwatched(&self) -> Self {
+        Self { owner_only: self.owner_only, ..Self::new(Rc::new(Nobody), None) }
     }
 
     /// The error of a call that was stopped, saying where it was.

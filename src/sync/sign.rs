@@ -13,8 +13,7 @@ const PATHS_AT_ONCE: usize = 1000;
 
 impl<P: Platform> Client<P> {
     /// A URL that answers with the object for `ttl_seconds`.
-    pub async fn signed_url(&self, path: &str, ttl_seconds: u32, call: &Call) -> Result<String, Error> {
-        let path = StoragePath::parse(path)?;
+    pub async fn signed_url(&self, path: StoragePath, ttl_seconds: u32, call: &Call) -> Result<String, Error> {
         let target = self.config.target;
         let build = || target.sign(&self.config, &path, ttl_seconds);
         let read = |response: &Response| target.read_sign(&self.config, &path, response);

@@ -6,8 +6,10 @@ use crate::error::{Error, Stage};
 use crate::host::Platform;
 use crate::image::meta::Shipment;
 use crate::image::path::is_plain_name;
+use crate::race::{Racer, beside, first_of};
 use crate::wire::Landed;
 use crate::wire::classify::Refusal;
+use crate::wire::object;
 use crate::wire::retry::Attempts;
 use crate::wire::tus::{self, Outcome, Upload};
 use crate::wire::worker::{self, Ticket};
@@ -15,9 +17,41 @@ use crate::wire::worker::{self, Ticket};
 /// How often in a row an upload's state may be asked for without a byte getting further.
 const MAX_IDLE: u32 = 4;
 
+/// How much longer than its image a small picture may take.
+const THUMBNAIL_GRACE_MS: u32 = 2000;
+
 impl<P: Platform> Client<P> {
     /// Brings the bytes to their target: in one request, or from `resumableFrom` on in pieces.
     pub async fn upload(
+        &self,
+        shipment: &Shipment<P::Bytes>,
+        call: &Call,
+        resumption: &dyn Resumption,
+    ) -> Result<Landed, Error> {
+        let mut thumbnail = self.thumbnail_of(shipment, call);
+        let landed = beside(Box::pin(self.upload_image(shipment, call, resumption)), &mut thumbnail).await;
+        if let (Ok(_), Some(rest)) = (&landed, thumbnail) {
+            first_of(rest, Box::pin(self.platform.sleep(THUMBNAIL_GRACE_MS))).await;
+        }
+        landed
+    }
+
+    /// Draws and sends the small picture that goes beside the image. Whatever becomes of it, the image is not asked.
+    fn thumbnail_of<'a>(&'a self, shipment: &'a Shipment<P::Bytes>, call: &'a Call) -> Option<Racer<'a, ()>> {
+        let wanted = self.config.thumbnail.as_ref()?;
+        let path = shipment.storage_path.thumbnail()?;
+        let call = call.unwatched();
+        Some(Box::pin(async move {
+            if let Some(drawn) = self.platform.thumbnail(&shipment.image, wanted).await {
+                let mime_type = self.platform.own_type(&drawn).unwrap_or_else(|| wanted.mime_type.clone());
+                let build = || object::put(&self.config, &path, drawn.clone(), &mime_type);
+                let sent = self.ask(&call, Stage::Upload, &build, object::read_upload).await;
+                drop(sent);
+            }
+        }))
+    }
+
+    async fn upload_image(
         &self,
         shipment: &Shipment<P::Bytes>,
         call: &Call,

@@ -4,13 +4,19 @@ use super::object_url;
 use crate::config::Config;
 use crate::error::Stage;
 use crate::image::meta::Shipment;
+use crate::image::path::StoragePath;
 use crate::wire::classify::{self, Refusal};
 use crate::wire::http::{Method, Request, Response};
 
 /// Stores the image under its path. A PUT is an upsert, so it may be repeated.
 pub fn upload<B: Clone>(config: &Config, shipment: &Shipment<B>) -> Request<B> {
-    let request = Request::new(Method::Put, object_url(config, "object", &shipment.storage_path))
-        .image(shipment.image.clone(), &shipment.mime_type)
+    put(config, &shipment.storage_path, shipment.image.clone(), &shipment.mime_type)
+}
+
+/// Stores bytes under a path.
+pub fn put<B>(config: &Config, path: &StoragePath, image: B, mime_type: &str) -> Request<B> {
+    let request = Request::new(Method::Put, object_url(config, "object", path))
+        .image(image, mime_type)
         .header("x-upsert", "true");
     match &config.cache_control {
         Some(value) => request.header("cache-control", value.as_str()),
@@ -33,7 +39,6 @@ mod tests {
     use super::*;
     use crate::config::Options;
     use crate::error::Code;
-    use crate::image::path::StoragePath;
     use crate::wire::http::Payload;
 
     fn upload_with(options: Options) -> Request<u8> {

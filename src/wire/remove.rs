@@ -14,9 +14,6 @@ use crate::text::{canonical_id, join};
 use crate::wire::classify::{self, Refusal, Remedy};
 use crate::wire::http::{Method, Request, Response};
 
-/// What a thumbnail's path ends with, after its image's.
-const THUMB: &str = ".thumb";
-
 /// An image as its caller names it, or as it was removed. Of both the id counts, and the path where no row has that id: an
 /// upload may have left it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -137,8 +134,7 @@ impl Removal {
     /// The image's object and its thumbnail's.
     fn objects(&self) -> Vec<StoragePath> {
         let Some(path) = &self.path else { return Vec::new() };
-        let thumb = StoragePath::parse(&format!("{}{THUMB}", path.as_str())).ok();
-        [Some(path.clone()), thumb].into_iter().flatten().collect()
+        [Some(path.clone()), path.thumbnail()].into_iter().flatten().collect()
     }
 
     /// Takes the answer to the last request, and plans what follows of it.

@@ -74,6 +74,11 @@ const badOptions = {
   "a timeout below 0": { timeoutMs: -1 },
   "a timeout past every timer": { timeoutMs: 1e300 },
   "a cache-control that no header can hold": { cacheControl: "max-age=1\r\nx: y" },
+  "a small picture of no pixels": { thumbnail: { side: 0 }, field: "thumbnail.side" },
+  "a small picture that is large": { thumbnail: { side: 2501 }, field: "thumbnail.side" },
+  "a small picture of a type that no canvas writes": { thumbnail: { type: "image/gif" }, field: "thumbnail.type" },
+  "a small picture that is no object": { thumbnail: true, field: "thumbnail" },
+  "a small picture with another name for its side": { thumbnail: { size: 9 }, field: "thumbnail.size" },
   "a switch that is no boolean": { requireImage: "yes" },
 };
 

@@ -49,6 +49,7 @@ test("the tarball holds these files and no other", async (t) => {
     "react/index.js",
     "store.js",
     ...["answers.js", "database.js", "index.d.ts", "index.js", "storage.js"].map((name) => `testing/${name}`),
+    "thumbnail.js",
     "wasm/errors.js",
     "wasm/idb.js",
     "wasm/imagen_cloud.d.ts",

@@ -256,6 +256,7 @@ const optionNames = [
   "pathPrefix",
   "cacheControl",
   "requireImage",
+  "thumbnail",
   "resumableFrom",
   "chunkSize",
   "fetch",
@@ -264,7 +265,7 @@ const optionNames = [
   "initialBackoffMs",
   "maxBackoffMs",
 ];
-const callNames = ["signal", "onProgress", "onRetry", "download", "concurrency"];
+const callNames = ["signal", "onProgress", "onRetry", "download", "thumbnail", "concurrency"];
 
 // ---- what must hold --------------------------------------------------------------------------------------
 

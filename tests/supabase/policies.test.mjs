@@ -155,21 +155,23 @@ onEveryDatabase("objects", (backend) => {
 
   test("an_owner_reads_and_signs_the_object_that_a_row_of_theirs_names_and_writes_it_not", async () => {
     const name = `2026-05-11/server-${randomUUID()}.png`;
-    await put(backend(), name, as.service(backend()), "made by a server");
+    for (const path of [name, `${name}.thumb`]) await put(backend(), path, as.service(backend()), "made by a server");
     const answers = async (user) => {
       const headers = as.user(backend(), user);
+      const small = await send(backend(), "GET", objectUrl(`${name}.thumb`), headers);
       const link = await sendJson(backend(), "POST", objectUrl(name, "object/sign"), headers, { expiresIn: 60 });
       return {
         read: (await send(backend(), "GET", objectUrl(name), headers)).text === "made by a server",
         info: (await send(backend(), "GET", objectUrl(name, "object/info"), headers)).status === 200,
         signed: link.status === 200,
+        small: small.text === "made by a server",
       };
     };
-    const none = { read: false, info: false, signed: false };
+    const none = { read: false, info: false, signed: false, small: false };
     assert.deepEqual(await answers(alice), none);
     const inserted = await insert(backend(), as.service(backend()), row(alice, { storage_path: name }));
     assert.equal(inserted.status, 201, inserted.text);
-    assert.deepEqual(await answers(alice), { read: true, info: true, signed: true });
+    assert.deepEqual(await answers(alice), { read: true, info: true, signed: true, small: true });
     assert.deepEqual(await answers(bob), none);
     const hers = as.user(backend(), alice);
     assertStorageError(await write("PUT", name, hers), "403", "AccessDenied");

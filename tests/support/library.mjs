@@ -32,6 +32,8 @@ export function testLibrary(start) {
     });
   }
 
+  testThumbnails(world);
+
   test("what is enqueued without a connection outlives its tab, and arrives once by the next one", async (t) => {
     const user = await world.user();
     const context = await world.context(t);
@@ -71,6 +73,44 @@ export function testLibrary(start) {
     await tab.drain();
     await tab.empty();
     await world.arrived(user, [1]);
+  });
+}
+
+/** Registers the tests of small pictures. @param {Awaited<ReturnType<typeof outboxWorld>>} world */
+export function testThumbnails(world) {
+  test("a small picture goes beside an image, straight or by an outbox, and where none was asked for there is none", async (t) => {
+    const user = await world.user();
+    const { page } = await world.tab(t, user, { open: false });
+    const settings = { sink: sinkOf({ ...world, user, target: world.supabase.url }), token: user.accessToken };
+    const seen = await page.evaluate(async ({ sink: options, token }) => {
+      const { createSink, createOutbox } = await import("/pkg/outbox-browser.js");
+      const accessToken = () => token;
+      const canvas = Object.assign(document.createElement("canvas"), { width: 1600, height: 1200 });
+      canvas.getContext("2d").fillRect(0, 0, 800, 600);
+      const image = await new Promise((resolve) => canvas.toBlob(resolve));
+      const request = { date: "2026-05-11", image, prompt: "a fox", backend: "b", seed: 1 };
+      const sink = await createSink({ ...options, accessToken, thumbnail: { side: 400 } });
+      const plain = await createSink({ ...options, accessToken });
+      const outbox = await createOutbox(sink, { automatic: false });
+      const paths = [
+        (await sink.sync({ ...request, slug: "straight" })).storagePath,
+        (await outbox.enqueue({ ...request, slug: "kept" })).storagePath,
+        (await plain.sync({ ...request, slug: "plain" })).storagePath,
+      ];
+      await outbox.drain();
+      const urls = await sink.signedUrls(paths, 60, { thumbnail: true });
+      const look = async (url) => {
+        if (url === null) return null;
+        const blob = await (await fetch(url)).blob();
+        const { width, height } = await createImageBitmap(blob);
+        return { type: blob.type, width, height };
+      };
+      const made = await new Promise((resolve) => canvas.toBlob(resolve, "image/webp"));
+      await outbox.close();
+      return { small: await Promise.all(urls.map(look)), writesWebp: made.type === "image/webp" };
+    }, settings);
+    const small = { type: seen.writesWebp ? "image/webp" : "image/jpeg", width: 400, height: 300 };
+    assert.deepEqual(seen.small, [small, small, null]);
   });
 }
 

@@ -65,6 +65,7 @@ const options: SinkOptions = {
   chunkSize: 6 * 1024 * 1024,
   cacheControl: "max-age=3600",
   requireImage: true,
+  thumbnail: { side: 512, type: "image/webp" },
   fetch: globalThis.fetch,
   dangerouslyAllowSecretKeyInBrowser: false,
 };

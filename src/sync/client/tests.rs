@@ -7,6 +7,7 @@ mod random;
 mod relay;
 mod remove;
 mod resumable;
+mod thumbnail;
 mod uploads;
 pub(crate) mod worker;
 pub(crate) mod world;
@@ -19,6 +20,7 @@ use self::fault::fault;
 use self::world::{Bytes, KEY, Step, URL, World};
 use super::*;
 use crate::config::Options;
+use crate::image::path::StoragePath;
 use crate::image::row::ImageMeta;
 use crate::sync::call::{Observer, Progress, Reached, Retrying};
 
@@ -114,7 +116,7 @@ fn sync(world: &World, client: &Client<World>, request: SyncRequest<Bytes>) -> R
 }
 
 fn sign_within(world: &World, client: &Client<World>, path: &str, deadline_ms: Option<u32>) -> Result<String, Error> {
-    world.run(client.signed_url(path, 60, &call(deadline_ms).0))
+    world.run(client.signed_url(StoragePath::parse(path)?, 60, &call(deadline_ms).0))
 }
 
 /// The row and the object are there, the row once, both as the request wanted them.

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::fault::{Fault, Verdict, faults_at, weather};
 use super::world::{Trouble, answer_of};
 use super::*;
-use crate::image::path::StoragePath;
+
 use crate::image::row::ImageMeta;
 
 const MANY: Step = Step::InsertMany;

@@ -124,7 +124,9 @@ fn every_fault_at_every_step_is_survived_or_told() {
             world.plan(step, &[fault]);
             let (result, _) = sync_within(&world, &client, request(), None);
             let result = match step {
-                Step::Link => world.run(client.signed_url(&place(), 60, &call(None).0)).map(|_| landed()),
+                Step::Link => world
+                    .run(client.signed_url(StoragePath::parse(&place()).unwrap(), 60, &call(None).0))
+                    .map(|_| landed()),
                 _ => result,
             };
             // By any 4xx that may be about a token of Storage's, a new ticket is asked for.

@@ -1,0 +1,62 @@
+//! The small picture beside an image: there where it can be, and never in the way.
+
+use super::fault::faults_at;
+use super::world::Trouble;
+use super::*;
+use crate::image::thumbnail::Thumbnail;
+
+const SMALL: &[u8] = b"a small picture";
+const ITS_PATH: &str = "2026-05-11/lighthouse-42.png.thumb";
+
+fn sink(world: &World) -> Client<World> {
+    *world.drawn.borrow_mut() = Some(SMALL.to_vec().into());
+    client(world, Options { thumbnail: Some(Thumbnail::default()), ..options() })
+}
+
+#[test]
+fn a_small_picture_goes_beside_the_image_as_the_same_user() {
+    let world = World::new();
+    world.tokens.borrow_mut().push_back(Ok("token".to_owned()));
+    assert_eq!(sync(&world, &sink(&world), request()).unwrap().storage_path, PATH);
+    assert_delivered(&world, IMAGE_ID, PATH, PNG, &"a sync");
+    let objects = world.objects.borrow();
+    assert_eq!((objects[ITS_PATH].mime_type.as_str(), objects[ITS_PATH].bytes.as_slice()), ("image/webp", SMALL));
+    assert!(world.sent.borrow().iter().all(|sent| sent.bearer == "token"));
+    assert_eq!(world.steps(), [Step::Upload, Step::Upload, Step::Insert]);
+}
+
+#[test]
+fn whatever_becomes_of_it_the_image_arrives_and_waits_two_seconds_at_most() {
+    for fault in faults_at(Step::Upload) {
+        let world = World::new();
+        let sink = sink(&world);
+        // It is drawn, and sent, before the image's own request.
+        world.troubles.borrow_mut().insert(0, Trouble::Fault(fault));
+        let began = world.now_ms();
+        let (result, events) = sync_within(&world, &sink, request(), None);
+        assert_eq!(result.unwrap().storage_path, PATH, "{fault:?}");
+        assert_delivered(&world, IMAGE_ID, PATH, PNG, &fault);
+        assert!(world.now_ms() - began <= 2000.0, "{fault:?}: {} ms", world.now_ms() - began);
+        assert!(!events.iter().any(|event| matches!(event, Event::Retry(_))), "nobody is told of it: {events:?}");
+    }
+}
+
+#[test]
+fn where_none_is_drawn_nothing_more_is_sent() {
+    let world = World::new();
+    let sink = sink(&world);
+    world.drawn.take();
+    assert!(sync(&world, &sink, request()).is_ok());
+    assert_eq!(world.steps(), [Step::Upload, Step::Insert]);
+}
+
+#[test]
+fn an_image_that_fails_takes_its_small_picture_along() {
+    let world = World::new();
+    let sink = sink(&world);
+    world.latency_ms.set(100);
+    world.drawn.replace(Some(SMALL.to_vec().into()));
+    let (result, _) = sync_within(&world, &sink, request(), Some(50));
+    assert_eq!(result.unwrap_err().code, Code::DeadlineExceeded);
+    assert!(world.flying.borrow().values().all(|under_way| *under_way == 0), "nothing goes on behind the call");
+}
