@@ -23,6 +23,7 @@ export const SECTIONS = [
       { source: "examples/README.md", path: "examples/index.md", text: "All of them" },
       { source: "examples/vite-react/README.md", path: "examples/vite-react.md", text: "Vite and React" },
       { source: "examples/next/README.md", path: "examples/next.md", text: "Next.js" },
+      { source: "examples/sveltekit/README.md", path: "examples/sveltekit.md", text: "SvelteKit" },
       { source: "examples/web-worker/README.md", path: "examples/web-worker.md", text: "A model in a web worker" },
       { source: "examples/worker/README.md", path: "examples/worker.md", text: "A Cloudflare Worker" },
       { source: "examples/html/README.md", path: "examples/html.md", text: "A page without a bundler" },

@@ -57,6 +57,19 @@ export const examples = {
       await withNext(given, "start");
     },
   },
+  "SvelteKit, dev server": {
+    example: "sveltekit",
+    drive: (given) =>
+      withSvelteKit(given, "node_modules/vite/bin/vite.js", (port) => viteArgs(["dev"], port), "127.0.0.1:"),
+  },
+  "SvelteKit, build": {
+    example: "sveltekit",
+    async drive(given) {
+      const env = await configureSvelteKit(given);
+      await run(process.execPath, [viteOf(given.folder), "build", "--logLevel=warn"], { cwd: given.folder, env });
+      await withSvelteKit(given, "build/index.js", () => [], "Listening on");
+    },
+  },
   "Cloudflare Worker": { example: "worker", drive: askWorker },
   "a model in a web worker": { example: "web-worker", drive: generateInWorker },
   "a page without a bundler": {
@@ -128,6 +141,7 @@ async function sendFolder({ folder, backend, user }) {
   );
 }
 
+const viteArgs = (command, port) => [...command, `--port=${port}`, "--strictPort", "--host=127.0.0.1"];
 const viteOf = (folder) => path.join(folder, "node_modules/vite/bin/vite.js");
 
 function configureVite({ folder, backend }) {
@@ -139,7 +153,7 @@ function configureVite({ folder, backend }) {
 async function withVite(given, command, script) {
   const { folder, backend, user } = given;
   await configureVite(given);
-  const args = (port) => [...command, `--port=${port}`, "--strictPort", "--host=127.0.0.1"];
+  const args = (port) => viteArgs(command, port);
   await served({ folder, program: viteOf(folder), args, ready: "127.0.0.1:" }, (url) =>
     sendInPage(url, given, async (page, context) => {
       const running = () => navigator.serviceWorker.ready.then(({ active }) => active.scriptURL);
@@ -175,6 +189,33 @@ async function withNext(given, command) {
   const env = await configureNext(given);
   const args = (port) => [command, "--port", String(port), "--hostname", "127.0.0.1"];
   await served({ folder, program: nextOf(folder), args, env, ready: "Ready in" }, (url) =>
+    sendInPage(url, given, async (page) => {
+      await fillIn(page, "sent by the server", "By the server");
+      await page.getByRole("img", { name: "sent by the server" }).waitFor();
+      assert.equal((await rowsOf(backend, user)).length, 2);
+    }),
+  );
+}
+
+/** What SvelteKit's dev server reads of a file, its built one has from its environment. */
+async function configureSvelteKit({ folder, backend }) {
+  const names = {
+    SUPABASE_URL: backend.url,
+    SUPABASE_KEY: backend.publishableKey,
+    SUPABASE_SECRET_KEY: backend.secretKey,
+    BODY_SIZE_LIMIT: "25M",
+  };
+  const lines = Object.entries(names).map(([name, value]) => `${name}=${value}\n`);
+  await writeFile(path.join(folder, ".env"), lines.join(""));
+  return { ...usualEnv(), ...names };
+}
+
+/** Sends one image from the page, and one by the server. */
+async function withSvelteKit(given, program, args, ready) {
+  const { folder, backend, user } = given;
+  const env = await configureSvelteKit(given);
+  const envAt = (port) => ({ ...env, HOST: "127.0.0.1", PORT: String(port) });
+  await served({ folder, program: path.join(folder, program), args, env: envAt, ready }, (url) =>
     sendInPage(url, given, async (page) => {
       await fillIn(page, "sent by the server", "By the server");
       await page.getByRole("img", { name: "sent by the server" }).waitFor();

@@ -21,7 +21,7 @@ export function usualEnv() {
  * @param {string} what.folder where it runs
  * @param {string} what.program
  * @param {(port: number) => string[]} what.args
- * @param {NodeJS.ProcessEnv} [what.env]
+ * @param {NodeJS.ProcessEnv | ((port: number) => NodeJS.ProcessEnv)} [what.env]
  * @param {string} what.ready what it says then
  * @param {(url: string) => Promise<T>} use
  * @returns {Promise<T>} what that gives
@@ -30,7 +30,7 @@ export async function served({ folder, program, args, env = usualEnv(), ready },
   const port = await freePort();
   const child = spawn(process.execPath, [program, ...args(port)], {
     cwd: folder,
-    env,
+    env: typeof env === "function" ? env(port) : env,
     detached: true,
     stdio: ["ignore", "pipe", "pipe"],
   });

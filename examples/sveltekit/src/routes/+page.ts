@@ -1,0 +1,2 @@
+/** The session is the page's own. */
+export const ssr = false;
