@@ -79,7 +79,8 @@ test("an_answer_about_the_image_ends_an_outage_as_a_success_does", async (t) => 
     if (search.includes(id)) return Response.json([{ owner_user_id: "another", storage_path: "another/a.png" }]);
     return arrives(pathname);
   });
-  const staging = { find: async () => undefined, keep: async () => true, release: async () => {} };
+  const none = async () => undefined;
+  const staging = { find: none, findRemover: none, keep: async () => true, release: none };
   const { createApi } = await importModule("api.ts");
   const api = createApi({ env: { ...ENV, SYNC_DEADLINE_MS: "2000" }, staging });
   const send = async (changes, sub = USER) => {

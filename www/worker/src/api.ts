@@ -1,10 +1,11 @@
 import { authenticate, type User } from "./auth";
 import { discardBody } from "./body";
 import { corsHeaders, PREFLIGHT_HEADERS, SECURITY_HEADERS } from "./cors";
+import { findImage, removeImage } from "./images";
 import { logOutcome } from "./log";
 import { Problem, toProblem } from "./problem";
 import { type Env, readAllowedOrigins, readSettings, type Settings } from "./settings";
-import { signUrl } from "./signed-url";
+import { once, signUrl } from "./signed-url";
 import type { Staging } from "./staging";
 import { isReachable } from "./supabase";
 import { syncImage } from "./sync";
@@ -71,19 +72,35 @@ const ROUTES = Object.entries<Record<string, Handler>>({
     }),
   },
   "/api/tickets": {
-    POST: asUser(async ({ request, settings }, user) => ({
+    POST: asUser(async ({ request, settings, staging }, user) => ({
       status: 201,
-      body: await makeTicket(request, user, settings),
+      body: await makeTicket(request, user, settings, staging),
     })),
   },
   "/api/tickets/:id/renew": {
     POST: asUser(async ({ id, settings }, user) => ({ status: 201, body: await renewTicket(id, user, settings) })),
   },
   "/api/tickets/:id/commit": {
-    POST: asUser(async ({ id, request, settings }, user) => ({
+    POST: asUser(async ({ id, request, settings, staging }, user) => ({
       status: 201,
-      body: await commitTicket(id, request, user, settings),
+      body: await commitTicket(id, request, user, settings, staging),
     })),
+  },
+  "/api/images": {
+    DELETE: asUser(async ({ url, settings, staging }, user) => ({
+      status: 200,
+      body: await removeImage({ storagePath: once(url.searchParams, "storagePath") }, user, settings, staging),
+    })),
+  },
+  "/api/images/:id": {
+    GET: asUser(async ({ id, settings, staging }, user) => ({
+      status: 200,
+      body: await findImage(id, user, settings, staging),
+    })),
+    DELETE: asUser(async ({ id, url, settings, staging }, user) => {
+      const given = { imageId: id, storagePath: once(url.searchParams, "storagePath") };
+      return { status: 200, body: await removeImage(given, user, settings, staging) };
+    }),
   },
   "/api/signed-url": {
     GET: asUser(async ({ url, settings }, user) => ({

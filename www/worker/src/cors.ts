@@ -13,7 +13,7 @@ export function corsHeaders(request: Request, own: string, allowed: readonly str
 
 /** Beside {@link corsHeaders}, in the answer to a preflight. */
 export const PREFLIGHT_HEADERS = {
-  "access-control-allow-methods": "GET, POST",
+  "access-control-allow-methods": "GET, POST, DELETE",
   "access-control-allow-headers": "authorization, content-type",
   "access-control-max-age": "3600",
 };

@@ -1,5 +1,6 @@
 import { isImagenCloudError } from "imagen-cloud";
 import { parseForm } from "./form";
+import { remove } from "./images";
 import { causeOf, logStaged } from "./log";
 import { Problem, toProblem } from "./problem";
 import type { Env, Settings } from "./settings";
@@ -49,9 +50,14 @@ async function tryDelivery(imageId: string, staging: Stored, settings: Settings)
     if (staged === undefined) return "gone";
     const form = parseForm(staged);
     const image = toImage({ ...form, request: { ...form.request, imageId } });
-    await deliver(image, true, owner, settings, settings.deliveryDeadlineMs);
+    const isRemoved = async () => (await staging.findRemover(imageId)) === owner.id;
+    const wasRemoved = await isRemoved();
+    if (!wasRemoved) await deliver(image, true, owner, settings, settings.deliveryDeadlineMs);
+    // The same is done where an earlier delivery came too late to know of it.
+    const isGone = wasRemoved || (await isRemoved());
+    if (isGone) await remove({ imageId, storagePath: found.storagePath }, owner, settings);
     await staging.release(imageId);
-    return "delivered";
+    return isGone ? "gone" : "delivered";
   });
 }
 
@@ -68,7 +74,7 @@ function isHopeless(error: unknown): boolean {
 async function buried(imageId: string, cause: unknown, staging: Stored, env: Env): Promise<boolean> {
   // Metadata is ASCII on its way.
   const reason = JSON.stringify(causeOf(cause, env)).replace(/[^ -~]/g, "?");
-  return staging.bury(imageId, reason.slice(0, MAX_REASON)).then(
+  return staging.bury(imageId, toProblem(cause).code, reason.slice(0, MAX_REASON)).then(
     () => true,
     () => false,
   );

@@ -15,10 +15,11 @@ const TTL = `ttl is a number of seconds, 1 to ${MAX_TTL_SECONDS}.`;
 
 const IMAGE = "The image's bytes are no part of the JSON.";
 const PATH = "path is needed.";
+export const NO_PATH = "storagePath is a path, such as one of an answer.";
 const SIDECAR = `sidecar may have ${limits.sidecar} bytes.`;
 
 /** What a refusal may say. */
-const WORDS = [OWNER, ID, SIZE, TYPE, TTL, IMAGE, PATH, SIDECAR];
+const WORDS = [OWNER, ID, SIZE, TYPE, TTL, IMAGE, PATH, NO_PATH, SIDECAR];
 /** What it says of a field that is not there. */
 const MISSING: Partial<Record<string, string>> = { size: SIZE, mimeType: TYPE, path: PATH };
 
@@ -96,6 +97,17 @@ export const SignShape = v.object({
     ),
     "3600",
   ),
+});
+
+const ImageId = v.pipe(v.string(ID), v.regex(UUID, ID), v.toLowerCase());
+
+/** Which image is meant, by its id. */
+export const IdShape = v.object({ imageId: ImageId });
+
+/** Which image is meant, by its id, its path or both. */
+export const ImageShape = v.object({
+  imageId: v.optional(ImageId),
+  storagePath: v.optional(v.pipe(v.string(), v.nonEmpty(NO_PATH), v.maxBytes(limits.path))),
 });
 
 /** Refusals that have a code of their own, by the shape's word for it. */

@@ -27,7 +27,7 @@ export function isOwnPath(path: string, user: User): boolean {
 }
 
 /** Of two values it would be open which one was checked. */
-function once(query: URLSearchParams, name: "path" | "ttl"): string | undefined {
+export function once(query: URLSearchParams, name: string): string | undefined {
   const [value, ...more] = query.getAll(name);
   if (more.length > 0) throw new Problem("invalid_request", { detail: `${name} is given twice.`, field: name });
   return value;

@@ -1,7 +1,7 @@
 import type { SyncResult } from "imagen-cloud";
 import type { User } from "./auth";
 import type { PackedForm } from "./form";
-import { Problem } from "./problem";
+import { Problem, type ProblemCode } from "./problem";
 
 /** Where an image goes, and whose it is. */
 export interface Place extends SyncResult {
@@ -18,21 +18,37 @@ export interface Staged {
   size: number;
 }
 
+/** What is known of an image that was put aside. */
+export interface Buried extends Staged {
+  /** Why. */
+  code: ProblemCode;
+}
+
 /** Keeps images that Supabase could not take, and brings them there later. How, is the host's matter. */
 export interface Staging {
   find(imageId: string): Promise<Staged | undefined>;
   /** Resolves once the image is safe; to false where one with this id is staged already, which is left as it is. */
   keep(form: PackedForm, place: Place): Promise<boolean>;
-  /** Only for an image whose row is confirmed. */
+  /** Only for an image whose row is confirmed, or that its user has removed. */
   release(imageId: string): Promise<void>;
+  findBuried(imageId: string): Promise<Buried | undefined>;
+  /** Only for an image that its user has removed. */
+  releaseBuried(imageId: string): Promise<void>;
+  /** Who removed the image of this id in the last 30 days. */
+  findRemover(imageId: string): Promise<string | undefined>;
+  /**
+   * Remembers for 30 days that this user removed it. Resolves to false where another user is remembered, unless the image
+   * is known to be this one's own.
+   */
+  markRemoved(imageId: string, owner: string, isOwn: boolean): Promise<boolean>;
 }
 
 /** A staging as who brings its images to Supabase needs it. */
 export interface Stored extends Staging {
   /** The form, unparsed. Its request may lack the `imageId` that it was given. */
   open(imageId: string): Promise<PackedForm | undefined>;
-  /** Puts a hopeless image aside, with the reason. */
-  bury(imageId: string, reason: string): Promise<void>;
+  /** Puts a hopeless image aside, with the reason: what its user is told, and what the log is told. */
+  bury(imageId: string, code: ProblemCode, reason: string): Promise<void>;
 }
 
 /** Throws when what is staged under this id is another image, or another user's. */

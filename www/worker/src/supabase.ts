@@ -52,19 +52,30 @@ export async function refuseAnothersId(
   if (row !== undefined && row.owner !== user.id) throw new Problem("id_taken", { imageId });
 }
 
-/** What the database has under an id. */
+/** What the database has of an image. */
 export interface Row {
+  id: string;
   owner: string;
   storagePath: string;
 }
 
 /** Throws where there is no answer, or none to be understood. */
-export async function findRow(
-  imageId: string,
+export function findRow(imageId: string, settings: Settings, withinMs?: number): Promise<Row | undefined> {
+  return findRowBy("id", imageId, settings, withinMs);
+}
+
+/** A row that names the path; as above. */
+export function findRowAt(storagePath: string, settings: Settings): Promise<Row | undefined> {
+  return findRowBy("storage_path", storagePath, settings);
+}
+
+async function findRowBy(
+  column: "id" | "storage_path",
+  value: string,
   settings: Settings,
   withinMs = settings.syncDeadlineMs,
 ): Promise<Row | undefined> {
-  const query = new URLSearchParams({ id: `eq.${imageId}`, select: "owner_user_id,storage_path" });
+  const query = new URLSearchParams({ [column]: `eq.${value}`, select: "id,owner_user_id,storage_path" });
   const answer = await askSupabase(`${settings.supabaseUrl}/rest/v1/images?${query}`, {
     headers: { ...keyHeaders(settings), "accept-profile": "imagen" },
     // A whole number: not every host rounds.
@@ -73,7 +84,7 @@ export async function findRow(
   const rows: unknown = await answer.json();
   if (!answer.ok || !Array.isArray(rows)) throw new Error(`reading a row back: ${answer.status}`);
   const [row] = rows;
-  return row && { owner: String(row.owner_user_id), storagePath: String(row.storage_path) };
+  return row && { id: String(row.id), owner: String(row.owner_user_id), storagePath: String(row.storage_path) };
 }
 
 /** How long an answer about Supabase's health is good, in ms: anybody may ask, and it is asked with the key. */

@@ -1,6 +1,7 @@
 import { isImagenCloudError, type SyncRequest, type SyncResult } from "imagen-cloud";
 import type { User } from "./auth";
 import { expectForm, readForm, type SyncForm } from "./form";
+import { refuseRemoved, wasRemoved } from "./images";
 import { logStaged } from "./log";
 import { outage, PROBE_MS } from "./outage";
 import { Problem } from "./problem";
@@ -48,7 +49,9 @@ async function accept(
   const isKnown = typeof form.request.imageId === "string";
   const image = toImage(form);
   const imageId = String(image.imageId);
-  const earlier = isKnown ? await findStaged(imageId, staging) : undefined;
+  const isRemoved = async () => isKnown && (await wasRemoved(imageId, user, staging));
+  const [earlier, isGone] = await Promise.all([isKnown ? findStaged(imageId, staging) : undefined, isRemoved()]);
+  if (isGone) return refuseRemoved(await plan(image, user, settings), user, settings);
   if (earlier !== undefined) refuseOther(earlier, { imageId }, user);
   const advice = staging === undefined ? "try" : outage.advise();
   try {
@@ -57,6 +60,7 @@ async function accept(
     const done = await deliver(image, isKnown, user, settings, withinMs);
     // The queue's message will find nothing to do.
     if (earlier?.storagePath === done.storagePath) await staging?.release(done.imageId).catch(() => {});
+    if (await isRemoved()) await refuseRemoved(done, user, settings);
     return done;
   } catch (error) {
     const place = error instanceof Hanging ? error.place : placeOf(error);

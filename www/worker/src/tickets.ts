@@ -1,10 +1,12 @@
 import type { ImageSource, PreparedImage, SyncRequest, SyncResult } from "imagen-cloud";
 import type { User } from "./auth";
 import { MAX_JSON_BYTES, readJson } from "./body";
+import { refuseRemoved, wasRemoved } from "./images";
 import { heldPath, incomingPath, refuseTooMany } from "./incoming";
 import { Problem, type ProblemCode, toProblem } from "./problem";
 import type { Settings } from "./settings";
 import { RequestShape, read, WishShape } from "./shapes";
+import type { Staging } from "./staging";
 import { copyObject, findObject, removeObject, resumableUrl, StoredImage, signUpload } from "./storage";
 import { BUCKET, findRow, plan, refuseAnothersId, withSink } from "./supabase";
 import { issueTicket, now, type Ticket, verifyRenewable, verifyTicket } from "./ticket";
@@ -32,14 +34,22 @@ const JSON_LIMITS = { bytes: MAX_JSON_BYTES, ms: 10_000 };
 const UPLOADS_FAULT: ReadonlySet<ProblemCode> = new Set(["upload_mismatch", "invalid_image", "too_large"]);
 
 /** `POST /api/tickets`: a SyncRequest without its image, but with `size` and `mimeType`. */
-export async function makeTicket(request: Request, user: User, settings: Settings): Promise<IssuedTicket> {
+export async function makeTicket(
+  request: Request,
+  user: User,
+  settings: Settings,
+  staging: Staging | undefined,
+): Promise<IssuedTicket> {
   const json = await readJson(request, JSON_LIMITS);
   const { size, ...fields } = { ...json, ...read(WishShape, json) };
   if (size > settings.maxImageBytes) {
     throw new Problem("too_large", { detail: `An image may have ${settings.maxImageBytes} bytes.` });
   }
   const { storagePath, imageId, mimeType } = await plan(toRequest(fields), user, settings);
-  if (typeof json.imageId === "string") await refuseAnothersId(imageId, user, settings);
+  if (typeof json.imageId === "string") {
+    await refuseAnothersId(imageId, user, settings);
+    if (await wasRemoved(imageId, user, staging)) await refuseRemoved({ imageId, storagePath }, user, settings);
+  }
   await refuseTooMany(imageId, user, settings);
   return issue({ storagePath, imageId, mimeType, size, iat: now() }, user, settings);
 }
@@ -69,14 +79,22 @@ async function issue(ticket: Ticket, user: User, settings: Settings): Promise<Is
  * `POST /api/tickets/:id/commit`, with the JSON that the ticket was made for: what was uploaded becomes the image.
  * A second commit is answered like the first and copies nothing, whatever the upload token has written since.
  */
-export async function commitTicket(id: string, request: Request, user: User, settings: Settings): Promise<SyncResult> {
+export async function commitTicket(
+  id: string,
+  request: Request,
+  user: User,
+  settings: Settings,
+  staging: Staging | undefined,
+): Promise<SyncResult> {
   const ticket = await verifyTicket(id, user, settings);
   const { size, ...json } = await readJson(request, JSON_LIMITS);
   const known = { ...json, imageId: json.imageId ?? ticket.imageId, mimeType: ticket.mimeType };
   const fields = { ...known, ...read(RequestShape, known) };
   const incoming = incomingPath(ticket.imageId, user);
-  if (!(await isDone(ticket, user, settings))) await takeIn(incoming, fields, ticket, user, settings);
+  const isGone = await wasRemoved(ticket.imageId, user, staging);
+  if (!isGone && !(await isDone(ticket, user, settings))) await takeIn(incoming, fields, ticket, user, settings);
   await removeObject(incoming, settings);
+  if (isGone || (await wasRemoved(ticket.imageId, user, staging))) await refuseRemoved(ticket, user, settings);
   return { storagePath: ticket.storagePath, imageId: ticket.imageId };
 }
 

@@ -1,6 +1,7 @@
 import type { PackedForm } from "../form";
+import type { ProblemCode } from "../problem";
 import { readSettings } from "../settings";
-import type { Place, Staged, Stored } from "../staging";
+import type { Buried, Place, Staged, Stored } from "../staging";
 import { timer } from "../timer";
 import type { Bindings } from "./bindings";
 
@@ -11,6 +12,9 @@ export interface Delivery {
 
 const STAGED = "staged/";
 const DEAD = "dead/";
+const REMOVED = "removed/";
+/** How long a removal is remembered. */
+const REMEMBERED_MS = 30 * 86_400_000;
 /** What the queue takes at once. */
 const MESSAGES_AT_ONCE = 100;
 /** How long bucket and queue are waited for. */
@@ -67,14 +71,38 @@ export class StagedInR2 implements Stored {
   }
 
   /** Moves it to `dead/{imageId}`, with the reason in its metadata. */
-  async bury(imageId: string, reason: string): Promise<void> {
+  async bury(imageId: string, code: ProblemCode, reason: string): Promise<void> {
     const object = await this.#bucket.get(STAGED + imageId);
     if (object === null) return;
     await this.#bucket.put(DEAD + imageId, object.body, {
       ...(object.httpMetadata === undefined ? {} : { httpMetadata: object.httpMetadata }),
-      customMetadata: { ...object.customMetadata, reason },
+      customMetadata: { ...object.customMetadata, code, reason },
     });
     await this.#bucket.delete(STAGED + imageId);
+  }
+
+  async findBuried(imageId: string): Promise<Buried | undefined> {
+    const head = await inTime(this.#bucket.head(DEAD + imageId));
+    // Of one that was put aside before there were codes, its user is told the most general one.
+    const code = (head?.customMetadata?.code ?? "upstream_refused") as ProblemCode;
+    return head === null ? undefined : { ...readMetadata(head), code };
+  }
+
+  async releaseBuried(imageId: string): Promise<void> {
+    await inTime(this.#bucket.delete(DEAD + imageId));
+  }
+
+  async findRemover(imageId: string): Promise<string | undefined> {
+    const head = await inTime(this.#bucket.head(REMOVED + imageId));
+    const { owner, removedAt } = head?.customMetadata ?? {};
+    return Number(removedAt) + REMEMBERED_MS > Date.now() ? owner : undefined;
+  }
+
+  async markRemoved(imageId: string, owner: string, isOwn: boolean): Promise<boolean> {
+    const remover = await this.findRemover(imageId);
+    if (remover !== undefined && remover !== owner && !isOwn) return false;
+    await inTime(this.#bucket.put(REMOVED + imageId, "", { customMetadata: { owner, removedAt: String(Date.now()) } }));
+    return true;
   }
 
   /** Queues what has been staged for longer than that, whether or not a message is still under way. */

@@ -1,0 +1,123 @@
+// One image of a user's, by its id: what became of it, and its removal.
+import { type ImageRef, isImagenCloudError, type Removed } from "imagen-cloud";
+import type { User } from "./auth";
+import { incomingPath } from "./incoming";
+import { Problem, type ProblemCode } from "./problem";
+import type { Settings } from "./settings";
+import { IdShape, ImageShape, NO_PATH, read } from "./shapes";
+import { isOwnPath } from "./signed-url";
+import type { Staging } from "./staging";
+import { removeObject } from "./storage";
+import { findRow, findRowAt, withSink } from "./supabase";
+
+/** An image that is in Supabase. */
+interface Known {
+  imageId: string;
+  storagePath: string;
+  /** It is safe, but not in Supabase yet. */
+  queued?: true;
+  /** It was taken, and then refused: so it will not arrive. */
+  refused?: ProblemCode;
+}
+
+/**
+ * What became of the user's image: it is there, on its way, or was refused. Throws where its user removed it, and where
+ * there is none; another user's is none.
+ */
+export async function findImage(
+  id: string,
+  user: User,
+  settings: Settings,
+  staging: Staging | undefined,
+): Promise<Known> {
+  const { imageId } = read(IdShape, { imageId: id });
+  // First where it leaves, then where it goes, so that none is missed between the two.
+  const staged = await staging?.find(imageId).catch(unavailable);
+  const [row, buried, remover] = await Promise.all([
+    findRow(imageId, settings).catch((cause: unknown) => {
+      if (staged?.owner !== user.id) unavailable(cause);
+    }),
+    staging?.findBuried(imageId).catch(unavailable),
+    staging?.findRemover(imageId).catch(unavailable),
+  ]);
+  if (row?.owner === user.id) return { imageId, storagePath: row.storagePath };
+  if (remover === user.id) throw new Problem("image_removed", { imageId });
+  if (staged?.owner === user.id) return { imageId, storagePath: staged.storagePath, queued: true };
+  if (buried?.owner === user.id) {
+    return { imageId, storagePath: buried.storagePath, refused: buried.code };
+  }
+  throw new Problem("not_found");
+}
+
+/**
+ * Removes an image of the user's, by its id, its path or both, also one that is still on its way: a mark keeps it from
+ * arriving later. May be repeated, and has to be where it failed.
+ */
+export async function removeImage(
+  given: { imageId?: string | undefined; storagePath?: string | undefined },
+  user: User,
+  settings: Settings,
+  staging: Staging | undefined,
+): Promise<Removed> {
+  const wish = read(ImageShape, given);
+  if (wish.storagePath !== undefined && !isOwnPath(wish.storagePath, user)) throw new Problem("not_yours");
+  const imageId = wish.imageId ?? (await ownIdAt(wish.storagePath, user, settings));
+  if (imageId === undefined) return remove({ storagePath: wish.storagePath ?? "" }, user, settings);
+  const [staged, buried] = await Promise.all([
+    staging?.find(imageId).catch(unavailable),
+    staging?.findBuried(imageId).catch(unavailable),
+  ]);
+  // What is on its way is dropped while Supabase is down, too; what is there waits.
+  const row = await findRow(imageId, settings).catch((cause: unknown) => {
+    if (staged?.owner !== user.id) unavailable(cause);
+  });
+  for (const found of [row, staged]) {
+    if (found !== undefined && found.owner !== user.id) throw new Problem("not_yours");
+  }
+  const isOnesOwn = (row ?? staged) !== undefined;
+  const isMarked = await staging?.markRemoved(imageId, user.id, isOnesOwn).catch(unavailable);
+  if (isMarked === false) throw new Problem("not_yours");
+  if (staged !== undefined) await staging?.release(imageId).catch(unavailable);
+  if (buried?.owner === user.id) await staging?.releaseBuried(imageId).catch(unavailable);
+  await removeObject(incomingPath(imageId, user), settings);
+  return remove({ imageId, storagePath: staged?.storagePath ?? wish.storagePath ?? null }, user, settings);
+}
+
+/**
+ * Whether the user has removed the image of this id, so that it must not arrive. It is asked before an image is brought and
+ * after it: of a mark and an arrival at the same time, whoever is later finds the other.
+ */
+export async function wasRemoved(imageId: string, user: User, staging: Staging | undefined): Promise<boolean> {
+  // A bucket that does not answer keeps no image from Supabase.
+  return (await staging?.findRemover(imageId).catch(() => undefined)) === user.id;
+}
+
+/** Removes what came of an image all the same, and refuses it. */
+export async function refuseRemoved(
+  { imageId, storagePath }: { imageId: string; storagePath: string },
+  user: User,
+  settings: Settings,
+): Promise<never> {
+  await remove({ imageId, storagePath }, user, settings);
+  throw new Problem("image_removed", { imageId });
+}
+
+/** Object, thumbnail and row. */
+export async function remove(image: ImageRef, user: User, settings: Settings): Promise<Removed> {
+  const call = { deadlineMs: settings.syncDeadlineMs };
+  try {
+    return await withSink(user, settings, (sink) => sink.remove(image, call));
+  } catch (error) {
+    throw isImagenCloudError(error) && error.code === "forbidden" ? new Problem("forbidden", { cause: error }) : error;
+  }
+}
+
+async function ownIdAt(storagePath: string | undefined, user: User, settings: Settings): Promise<string | undefined> {
+  if (storagePath === undefined) throw new Problem("invalid_request", { detail: NO_PATH, field: "storagePath" });
+  const row = await findRowAt(storagePath, settings).catch(unavailable);
+  return row?.owner === user.id ? row.id : undefined;
+}
+
+function unavailable(cause: unknown): never {
+  throw new Problem("unavailable", { cause });
+}
