@@ -56,8 +56,13 @@ for (const route of ["direct", "worker"]) {
     );
     assert.equal((await bytes(storagePath)).subarray(1, 4).toString(), "PNG");
 
-    await page.locator("#grid img").first().waitFor();
+    const tile = page.locator("#grid img").first();
+    await tile.waitFor();
+    await page.waitForFunction(() => document.querySelector("#grid img").complete);
     assert.equal(await page.locator("#grid li").count(), 1);
+    // By the Worker there is no small picture, and the tile shows the image itself.
+    const [width, small] = [1024, 640];
+    assert.equal(await tile.evaluate((img) => img.naturalWidth), route === "direct" ? small : width);
     assert.deepEqual(page.complaints, []);
   });
 

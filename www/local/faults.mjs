@@ -24,6 +24,8 @@ export const LIST = {
   sync: { 3: "lost", 8: "lost" },
 };
 const BUCKET = "imagen-generated";
+/** The end of a small picture's path. It meets what befalls the whole line, but it is no picture of its own. */
+const THUMB = ".thumb";
 const SLOW_MS = 2000;
 const LOG_LENGTH = 1000;
 const NO_FAULTS = { offline: false, lose: false, down: false, slow: false };
@@ -156,7 +158,8 @@ function recognise({ method, url, headers }, body) {
 function subjectOf(method, pathname, body) {
   const text = () => body.toString("latin1");
   const [, path] = /^\/storage\/v1\/object\/imagen-generated\/(.+)$/.exec(pathname) ?? [];
-  if (path && (method === "PUT" || method === "POST")) return { kind: "upload", image: decodeURIComponent(path) };
+  if (path && !path.endsWith(THUMB) && (method === "PUT" || method === "POST"))
+    return { kind: "upload", image: decodeURIComponent(path) };
   if (method !== "POST") return {};
   if (pathname === "/rest/v1/images") return { kind: "insert", image: /"storage_path":\s*"([^"]+)"/.exec(text())?.[1] };
   if (pathname === "/api/sync") return { kind: "sync", image: /"imageId":\s*"([^"]+)"/.exec(text())?.[1] };
@@ -228,7 +231,7 @@ async function scoreOf({ log }, run, { target, anonKey, token, id }) {
   const score = (way) => {
     const ours = (path) => isPlain(path) === (way === "plain") && isOfRun.test(path);
     const kept = rows.filter(({ storage_path: path }) => ours(path));
-    const stored = objects.filter(ours);
+    const stored = objects.filter((path) => ours(path) && !path.endsWith(THUMB));
     const paths = new Set(kept.map(({ storage_path: path }) => path));
     const seen = log.filter((entry) => entry.way === way);
     const pictures = new Set(kept.map(({ prompt }) => prompt));

@@ -25,6 +25,8 @@ export interface Row {
 export interface Link {
   /** Missing when the object is gone. */
   url: string | undefined;
+  /** Of the small picture beside it, where there is one. */
+  small?: string | undefined;
   /** Milliseconds since 1970. */
   signedAt: number;
 }
@@ -74,15 +76,14 @@ async function read(session: Session, query: URLSearchParams): Promise<Row[]> {
   return (await answer.json()).map(toRow);
 }
 
-/** Links to these images, signed with one request. */
+/** Links to these images and to their small pictures, signed with one request. */
 export async function signRows(sink: Sink, rows: Row[]): Promise<Link[]> {
   const signedAt = Date.now();
   if (rows.length === 0) return [];
-  const urls = await sink.signedUrls(
-    rows.map(({ storagePath }) => storagePath),
-    LINK_SECONDS,
-  );
-  return urls.map((url) => ({ url: url ?? undefined, signedAt }));
+  const paths = rows.map(({ storagePath }) => storagePath);
+  const urls = await sink.signedUrls([...paths, ...paths.map((path) => `${path}.thumb`)], LINK_SECONDS);
+  const link = (i: number) => ({ url: urls[i] ?? undefined, small: urls[paths.length + i] ?? undefined, signedAt });
+  return paths.map((_, i) => link(i));
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: the database's columns, which nothing here describes

@@ -28,6 +28,8 @@ export function openSink(config: Config, session: Session, account: Account): Pr
     ownerUserId: account.id,
     pathPrefix: account.id,
     requireImage: true,
+    // Twice what a tile is wide, for screens of many pixels.
+    thumbnail: { side: 640 },
     initialBackoffMs: 500,
   });
 }

@@ -87,7 +87,11 @@ function Picture({ tile: { row, link }, onOpen }: { tile: Tile; onOpen: () => vo
   return (
     <li>
       <button type="button" className="tile" id={tileId(row.id)} aria-haspopup="dialog" onClick={onOpen}>
-        {link.url === undefined ? <span className="tile-gap">Its file is gone</span> : <Small url={link.url} />}
+        {link.url === undefined ? (
+          <span className="tile-gap">Its file is gone</span>
+        ) : (
+          <Small url={link.small ?? link.url} />
+        )}
         <span className="tile-text">
           <span className="tile-title" dir="auto">
             {row.prompt}
