@@ -5,8 +5,15 @@ import type { Settings } from "./settings";
 import { askSupabase, BUCKET, keyHeaders } from "./supabase";
 import { wait } from "./timer";
 
-/** How much of an image is read at once: as much as the package looks at, and at least that, since a request is dear. */
+/** How much of an image is read first: as much as the package looks at. */
 const PIECE_BYTES = 64 * 1024;
+/**
+ * How much at most. Each piece is twice as long as the one before, since a request is dear: a Worker may make 50 of them for
+ * one of its own, and a size may stand 2 MiB behind an image's beginning.
+ */
+const LONGEST_PIECE_BYTES = 512 * 1024;
+/** No image needs as many, unless it was made to send whoever reads it back and forth. */
+const MOST_PIECES = 16;
 const UPSERT = { "x-upsert": "true" };
 
 /** What is known of an object without its bytes. */
@@ -41,14 +48,16 @@ export async function findObject(path: string, settings: Settings): Promise<Obje
 }
 
 /**
- * An object as the package takes an image: it looks into it as into any, and only the pieces that it asks for come here,
- * each once. Its bytes are not to be sent.
+ * An object as the package takes an image: it looks into it as into any, from the front to the back, and only the pieces that
+ * it asks for come here. Its bytes are not to be sent.
  */
 export class StoredImage extends Blob {
   readonly #path: string;
   readonly #size: number;
   readonly #settings: Settings;
-  readonly #pieces: { from: number; to: number; bytes: Promise<Blob> }[] = [];
+  #piece: { from: number; to: number; bytes: Promise<Blob> } | undefined;
+  #nextBytes = PIECE_BYTES;
+  #pieces = 0;
 
   constructor(path: string, size: number, settings: Settings) {
     super();
@@ -62,21 +71,23 @@ export class StoredImage extends Blob {
   }
 
   override slice(from = 0, to = this.#size): Blob {
-    const piece = () => this.#piece(from, to);
-    return Object.assign(new Blob(), { arrayBuffer: async () => (await piece()).arrayBuffer() });
+    return Object.assign(new Blob(), { arrayBuffer: async () => (await this.#read(from, to)).arrayBuffer() });
   }
 
   /** Its first bytes alone, which tell the type. */
   head(): Promise<Blob> {
-    return this.#piece(0, Math.min(PIECE_BYTES, this.#size));
+    return this.#read(0, Math.min(PIECE_BYTES, this.#size));
   }
 
-  async #piece(from: number, to: number): Promise<Blob> {
-    let piece = this.#pieces.find((known) => known.from <= from && to <= known.to);
-    if (piece === undefined) {
-      const end = Math.min(from + PIECE_BYTES, this.#size);
+  async #read(from: number, to: number): Promise<Blob> {
+    let piece = this.#piece;
+    if (piece === undefined || from < piece.from || piece.to < to) {
+      this.#pieces += 1;
+      if (this.#pieces > MOST_PIECES) throw new Error("its size stands in too many places");
+      const end = Math.min(Math.max(from + this.#nextBytes, to), this.#size);
       piece = { from, to: end, bytes: readPiece(this.#path, from, end, this.#settings) };
-      this.#pieces.push(piece);
+      this.#piece = piece;
+      this.#nextBytes = Math.min(2 * this.#nextBytes, LONGEST_PIECE_BYTES);
     }
     return (await piece.bytes).slice(from - piece.from, to - piece.from);
   }

@@ -131,7 +131,7 @@ async function takeIn(
 
 /**
  * What becomes of what was uploaded, if it is what the ticket says; `undefined` where there is nothing. To look for
- * an image's size may take dozens of requests, of the 50 that a Worker may make: so that is done once, with the copy.
+ * an image's size may take several requests, of the 50 that a Worker may make: so that is done once, with the copy.
  */
 async function inspect(
   path: string,
