@@ -69,7 +69,13 @@ test("pictures that arrived, and one's details", async () => {
   await page.locator("#grid").getByRole("button", { name: PROMPTS[1] }).click();
   await page.getByRole("dialog").waitFor();
   await look("dialog", { fullPage: false });
-  await page.keyboard.press("Escape");
+  await page.getByRole("button", { name: "Delete", exact: true }).click();
+  await page.locator("#removed").waitFor();
+  await screenshot(page, "deleted", { fullPage: false });
+  await page.setViewportSize({ width: 390, height: 844 });
+  await screenshot(page, "deleted-390", { fullPage: false });
+  await page.setViewportSize({ width: 1280, height: 900 });
+  await page.getByRole("button", { name: "Undo" }).click();
   assert.deepEqual(page.complaints, []);
 });
 

@@ -112,8 +112,8 @@ export async function startRecorder({ target }) {
       return { reached: named(what, reached), release };
     },
     /** Answers all requests that fit itself, from now on until the function it returns is called. */
-    answer({ method, image = "", status, headers, body }) {
-      const one = { matches: fits({ method, image }), status, headers, body };
+    answer({ method, image, target, status, headers, body }) {
+      const one = { matches: fits({ method, image, target }), status, headers, body };
       answers.add(one);
       return () => answers.delete(one);
     },

@@ -10,6 +10,7 @@ import { Facts } from "./control/facts";
 import { Gallery } from "./control/gallery";
 import { Leaving } from "./control/leaving";
 import { OutboxList } from "./control/outbox";
+import { Removal } from "./control/removal";
 import { Stage } from "./control/stage";
 import { Untold } from "./control/untold";
 import { Welcome } from "./control/welcome";
@@ -45,6 +46,7 @@ async function start(): Promise<void> {
 
   const gallery = new Gallery(session);
   const details = new Details(gallery, () => sink);
+  const removal = new Removal(gallery);
   const ways = {
     way: () => transport,
     onEnqueue: (id: string) => {
@@ -112,6 +114,7 @@ async function start(): Promise<void> {
   await session.onChange((account) => {
     delivery.reset();
     details.close();
+    removal.close();
     gallery.close();
     outbox.close();
     leave();
@@ -129,6 +132,7 @@ async function start(): Promise<void> {
     sink.catch(() => {});
     stage.open(account.id);
     gallery.open(sink);
+    removal.open(sink, account.id);
     travel(account);
     details.follow();
     if (location.hash === BREAK_HASH) breakIt();
@@ -144,6 +148,11 @@ async function start(): Promise<void> {
     outbox,
     gallery,
     details,
+    removal,
+    remove: (tile) => {
+      details.close();
+      removal.begin(tile);
+    },
     useAgain: ({ prompt, seed, backend }) => {
       details.close();
       stage.useAgain(prompt, backend === "upload" ? undefined : (seed ?? undefined));
@@ -155,7 +164,7 @@ async function start(): Promise<void> {
       keepRoute(route);
     },
     breakIt,
-    leaving: new Leaving(session, outbox),
+    leaving: new Leaving(session, outbox, removal),
   };
   draw(<App controls={controls} />);
 }

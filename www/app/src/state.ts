@@ -114,6 +114,8 @@ export const state = {
   /** What was told last to those who listen instead of look. */
   said: signal<readonly { id: number; message: string }[]>([]),
   account: signal<Account | undefined>(undefined),
+  /** The picture that was deleted last, the one behind it, and why it could not be. */
+  removed: signal<{ tile: Tile; next: string | undefined; problem: string } | undefined>(undefined),
   /** Somebody wants to sign out, and is asked about what would be lost. */
   isLeaving: signal(false),
   route: signal<Route>("direct"),

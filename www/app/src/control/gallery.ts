@@ -27,6 +27,8 @@ export class Gallery {
   #renewal: ReturnType<typeof setTimeout> | undefined;
   #again: ReturnType<typeof setTimeout> | undefined;
   #failures = 0;
+  /** What was deleted here, and is not to be shown if it is read once more. */
+  #taken = new Set<string>();
 
   constructor(private readonly session: Session) {
     addEventListener("online", () => this.refresh());
@@ -54,6 +56,7 @@ export class Gallery {
     clearTimeout(this.#renewal);
     clearTimeout(this.#again);
     this.#failures = 0;
+    this.#taken.clear();
     tiles.value = [];
     older.value = undefined;
     hasMore.value = false;
@@ -109,6 +112,26 @@ export class Gallery {
     }
   }
 
+  /** Takes a picture out of sight; gives the one that is in its place then, or before it. */
+  take(id: string): string | undefined {
+    this.#taken.add(id);
+    const at = tiles.value.findIndex(({ row }) => row.id === id);
+    if (at < 0) return undefined;
+    tiles.value = tiles.value.filter(({ row }) => row.id !== id);
+    if (tiles.value.length === 0 && status.value === "shown") status.value = "empty";
+    return (tiles.value[at] ?? tiles.value[at - 1])?.row.id;
+  }
+
+  /** Shows a picture again, where it was. */
+  putBack(tile: Tile): void {
+    this.#taken.delete(tile.row.id);
+    if (tiles.value.some(({ row }) => row.id === tile.row.id)) return;
+    const at = tiles.value.findIndex(({ row }) => row.createdAt < tile.row.createdAt);
+    const newer = at < 0 ? tiles.value : tiles.value.slice(0, at);
+    tiles.value = [...newer, tile, ...tiles.value.slice(newer.length)];
+    status.value = "shown";
+  }
+
   /** This picture's link, good for a while longer: signed anew only where it has to be. */
   async linkOf({ row, link }: Tile): Promise<string | undefined> {
     if (Date.now() - link.signedAt < RENEW_AFTER_MS) return link.url;
@@ -137,7 +160,7 @@ export class Gallery {
   async #read(sink: Promise<Sink>, after: Row | undefined): Promise<void> {
     const page = await readRows(this.session, after);
     const known = new Set(tiles.value.map(({ row }) => row.id));
-    const news = page.rows.filter(({ id }) => !known.has(id));
+    const news = page.rows.filter(({ id }) => !known.has(id) && !this.#taken.has(id));
     const links = await signRows(await sink, news);
     if (sink !== this.#sink) return;
     const read = news.map((row, i) => ({ row, link: links[i] ?? { url: undefined, signedAt: 0 } }));

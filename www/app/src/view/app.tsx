@@ -3,6 +3,7 @@ import { state, underWay } from "../state";
 import type { Controls } from "./controls";
 import { DetailsDialog } from "./details";
 import { LeavingDialog } from "./leaving";
+import { RemovedBar } from "./removed";
 import { Studio } from "./studio";
 import { WelcomePage } from "./welcome";
 
@@ -30,6 +31,7 @@ export function App({ controls }: { controls: Controls }) {
         </div>
         {isSignedIn ? <Studio controls={controls} /> : <WelcomePage controls={controls} />}
       </main>
+      {isSignedIn && <RemovedBar control={controls.removal} />}
       {isSignedIn && <DetailsDialog controls={controls} />}
       {isSignedIn && <LeavingDialog control={controls.leaving} />}
       <div className="visually-hidden" id="announce" role="log" aria-label="What happened">

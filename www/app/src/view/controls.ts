@@ -5,10 +5,12 @@ import type { Facts } from "../control/facts";
 import type { Gallery } from "../control/gallery";
 import type { Leaving } from "../control/leaving";
 import type { OutboxList } from "../control/outbox";
+import type { Removal } from "../control/removal";
 import type { Stage } from "../control/stage";
 import type { Welcome } from "../control/welcome";
 import type { Row } from "../gallery";
 import type { Painter } from "../painter";
+import type { Tile } from "../state";
 import type { Route } from "../transport";
 
 /** What the page can be asked to do. */
@@ -22,6 +24,9 @@ export interface Controls {
   outbox: OutboxList;
   gallery: Gallery;
   details: Details;
+  removal: Removal;
+  /** Deletes the picture whose details are open; that can be undone for some seconds. */
+  remove(tile: Tile): void;
   /** Puts a picture's words and seed back on the stage. */
   useAgain(row: Row): void;
   send(): void;

@@ -109,6 +109,9 @@ function Actions({ tile: { row, link }, controls }: { tile: Tile; controls: Cont
           </button>
         </>
       )}
+      <button className="button quiet bad" type="button" id="delete" onClick={() => controls.remove({ row, link })}>
+        Delete
+      </button>
       <span className="details-arrows">
         <Arrow by={-1} name="Newer picture" sign="←" onMove={() => details.move(-1)} />
         <Arrow by={1} name="Older picture" sign="→" onMove={() => details.move(1)} />
