@@ -1,6 +1,6 @@
 # Everything runs with the tools that scripts/bootstrap.sh sets up; `make help` lists the targets.
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
-.PHONY: help demo build test acceptance package-test lint audit docs release-check publish bench chaos fuzz edge-function deploy-check clean
+.PHONY: help demo build component test acceptance package-test lint audit docs release-check publish bench chaos fuzz edge-function deploy-check clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -12,6 +12,10 @@ demo: build ## send a real image to an embedded Supabase, then serve the page (O
 build: ## build the npm package in pkg/
 	@scripts/bootstrap.sh build
 	@scripts/build.sh
+
+component: ## build the WASI 0.2 component in target/component, for servers without JavaScript
+	@scripts/bootstrap.sh component
+	@scripts/component.sh
 
 test: ## run all tests (SUITES="rust vectors": only these; JOBS=1: one by one)
 	@scripts/bootstrap.sh test

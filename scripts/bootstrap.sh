@@ -2,6 +2,7 @@
 # Sets up what is missing and links it into .tools/bin, which make puts first in PATH.
 #   scripts/bootstrap.sh build   Rust with a wasm32 standard library, wasm-bindgen, Node and the npm packages
 #   scripts/bootstrap.sh test    also wasm-pack, Chromium, ChromeDriver, Firefox, WebKit and PostgreSQL's programs
+#   scripts/bootstrap.sh component  what build needs, and what makes a component of the core module
 #   scripts/bootstrap.sh audit   what build needs, and cargo-deny
 #   scripts/bootstrap.sh fuzz    what build needs, and cargo-fuzz
 #   scripts/bootstrap.sh docs    what build needs, Chromium, and what makes the documentation's site
@@ -15,8 +16,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
 level=${1:-build}
 case $level in
-  build | test | package | docs | audit | fuzz) ;;
-  *) echo "usage: scripts/bootstrap.sh [build|test|package|docs|audit|fuzz]" >&2; exit 2 ;;
+  build | test | component | package | docs | audit | fuzz) ;;
+  *) echo "usage: scripts/bootstrap.sh [build|test|component|package|docs|audit|fuzz]" >&2; exit 2 ;;
 esac
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/imagen-cloud
@@ -366,6 +367,7 @@ if [[ $level == test || $level == package ]]; then
   need_webkit
   need_postgres
 fi
+if [[ $level == test || $level == component || $level == package ]]; then need_npm_packages tests/component/tools; fi
 if [[ $level == docs ]]; then
   need_chromium
   need_npm_packages docs/site

@@ -1,6 +1,6 @@
 // Runs the test suites: `node scripts/test.mjs [NAME...]`, one more at once than there are cores, JOBS=1 for one by one.
 // Each suite's output goes to target/test-logs/NAME.log; here it gets one line, or the log's end if it failed.
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import {
   chmodSync,
   closeSync,
@@ -51,6 +51,7 @@ const suites = {
     command: "wasm-pack test --headless --chrome --mode no-install --chromedriver .tools/bin/chromedriver".split(" "),
     exists: true,
   },
+  component: component(),
   types: folder("types"),
   vectors: folder("vectors"),
 };
@@ -72,6 +73,14 @@ function folder(name) {
     command: ["node", "--test-reporter=spec", "tests/suite.mjs", ...files.sort().map((file) => join(dir, file))],
     exists: files.length > 0,
   };
+}
+
+// The component is built by its own suite, beside the others. scripts/bootstrap.sh has said so where it can't be built.
+function component() {
+  const { command, exists } = folder("component");
+  const sysroot = execFileSync(join(tools, "rustc"), ["--print", "sysroot"], { encoding: "utf8" }).trim();
+  const canBuild = existsSync(join(sysroot, "lib/rustlib/wasm32-wasip2"));
+  return { command: ["bash", "-c", 'scripts/component.sh && exec "$0" "$@"', ...command], exists: exists && canBuild };
 }
 
 const env = {

@@ -24,6 +24,8 @@ pub mod api;
 pub mod base64;
 pub mod config;
 pub mod error;
+#[cfg(all(target_os = "wasi", any(feature = "library", feature = "command")))]
+pub mod exports;
 pub mod host;
 pub mod image;
 pub mod json;

@@ -9,7 +9,17 @@ const ROOT = new URL("../../", import.meta.url);
 const source = (path) => readFile(new URL(path, ROOT), "utf8");
 const folders = await projectsIn("tests/packaging/hosts/");
 const examples = await projectsIn("examples/");
-const NPM = [".", "pkg", "www/app", "www/worker", "tests/packaging/tools", "docs/site", ...folders, ...examples];
+const NPM = [
+  ".",
+  "pkg",
+  "www/app",
+  "www/worker",
+  "tests/component/tools",
+  "tests/packaging/tools",
+  "docs/site",
+  ...folders,
+  ...examples,
+];
 const CARGO = ["Cargo.toml", "fuzz/Cargo.toml"];
 
 /** An alias such as `"vite5": "npm:vite@5.4.21"` is what it stands for; fonts have one line together. */

@@ -31,7 +31,8 @@ pub(super) async fn exchange(
     check(&parts)?;
 
     let length: u64 = parts.iter().map(WasiBytes::size).sum();
-    let has_body = !matches!(method, http::Method::Get | http::Method::Head | http::Method::Delete);
+    // Without its length a body is sent in chunks, which pass Storage's limits of size; servers ask for it of an empty one too.
+    let has_body = length > 0 || matches!(method, http::Method::Patch | http::Method::Post | http::Method::Put);
     let own = has_body.then(|| ("Content-Length", length.to_string()));
     let headers = headers.into_iter().chain(content_type.map(|value| ("Content-Type", value))).chain(own);
     let head = head_of(method, &url, headers)?;

@@ -1,0 +1,202 @@
+//! The world `library`: a sink for other components.
+
+use core::cell::RefCell;
+use core::future::pending;
+use std::rc::Rc;
+
+use wasip2::clocks::monotonic_clock::subscribe_duration;
+use wasip2::io::poll::Pollable;
+
+use super::bindings::{
+    self,
+    exports::imagen::cloud::sinks::{self, CallOptions, Guest, GuestSending, GuestSink, SignOptions},
+};
+use super::values::{self, checked_list, read_options, read_path, read_request, read_ttl};
+use crate::config::Config;
+use crate::error::Error;
+use crate::host::Platform;
+use crate::host::wasi::Wasi;
+use crate::host::wasi::run::{block_on, step};
+use crate::image::path::StoragePath;
+use crate::race::Racer;
+use crate::sync::call::{Call, Observer, Progress, Retrying, Synced, Work};
+use crate::sync::client::Client;
+use crate::wire::sign::as_download;
+
+struct Component;
+
+#[allow(unsafe_code)]
+mod exported {
+    use super::{Component, bindings};
+
+    bindings::export!(Component with_types_in bindings);
+}
+
+impl Guest for Component {
+    type Sending = Sending;
+    type Sink = Sink;
+}
+
+/// How many images at once, where nothing is said, and at most.
+const CONCURRENCY: (u32, u32) = (6, 100);
+
+/// A configured connection.
+pub(super) struct Sink(Rc<Client<Wasi>>);
+
+impl GuestSink for Sink {
+    fn connect(options: sinks::Options) -> Result<sinks::Sink, sinks::Error> {
+        let connect = || {
+            let host = Wasi::default();
+            host.set_access_token(options.access_token.as_deref())?;
+            let config = Config::new(read_options(options)?, false)?;
+            Ok(sinks::Sink::new(Self(Rc::new(Client::new(config, host)))))
+        };
+        connect().map_err(values::error)
+    }
+
+    fn set_access_token(&self, token: Option<String>) -> Result<(), sinks::Error> {
+        self.0.platform().set_access_token(token.as_deref()).map_err(values::error)
+    }
+
+    fn sync(&self, request: sinks::Request, options: CallOptions) -> Result<sinks::Synced, sinks::Error> {
+        outcome(block_on(self.send(request, options)))
+    }
+
+    fn sync_many(
+        &self,
+        requests: Vec<sinks::Request>,
+        options: CallOptions,
+    ) -> Vec<Result<sinks::Synced, sinks::Error>> {
+        let call = call(None);
+        let concurrency = options.concurrency.unwrap_or(CONCURRENCY.0).clamp(1, CONCURRENCY.1);
+        let requests = checked_list(requests).map(read_request).collect();
+        let stopped: Racer<'_, Error> = match options.deadline_ms {
+            None => Box::pin(pending()),
+            Some(ms) => {
+                let call = &call;
+                Box::pin(async move {
+                    self.0.platform().sleep(ms).await;
+                    call.expired(ms)
+                })
+            }
+        };
+        let outcomes = block_on(Box::pin(self.0.sync_many(requests, concurrency, &call, stopped)));
+        outcomes.into_iter().map(outcome).collect()
+    }
+
+    fn start(&self, request: sinks::Request, options: CallOptions) -> sinks::Sending {
+        sinks::Sending::new(Sending(RefCell::new(State::Working(self.send(request, options)))))
+    }
+
+    fn signed_url(&self, storage_path: String, options: SignOptions) -> Result<String, sinks::Error> {
+        let call = call(options.deadline_ms);
+        let work = async {
+            let ttl_seconds = read_ttl(options.ttl_seconds);
+            self.0.signed_url(StoragePath::parse(&storage_path)?, ttl_seconds, &call).await
+        };
+        let url = block_on(Box::pin(work)).map_err(values::error)?;
+        Ok(with_download(url, options.download.as_deref()))
+    }
+
+    fn signed_urls(
+        &self,
+        storage_paths: Vec<String>,
+        options: SignOptions,
+    ) -> Result<Vec<Option<String>>, sinks::Error> {
+        let (call, urls) = (call(options.deadline_ms), RefCell::new(Vec::new()));
+        let each = |url: Option<String>| {
+            urls.borrow_mut().push(url.map(|url| with_download(url, options.download.as_deref())));
+        };
+        let work = async {
+            let ttl_seconds = read_ttl(options.ttl_seconds);
+            let paths: Vec<_> = checked_list(storage_paths).map(read_path).collect::<Result<_, _>>()?;
+            self.0.signed_urls(&mut paths.into_iter(), ttl_seconds, &call, &each).await
+        };
+        block_on(Box::pin(work)).map_err(values::error)?;
+        Ok(urls.into_inner())
+    }
+
+    fn remove(&self, image: sinks::ImageRef, options: CallOptions) -> Result<sinks::ImageRef, sinks::Error> {
+        let call = call(options.deadline_ms);
+        let removed = block_on(Box::pin(self.0.remove(values::read_image(image), &call)));
+        removed.map(values::removed).map_err(values::error)
+    }
+}
+
+impl Sink {
+    /// One image on its way, with all that it needs.
+    fn send(&self, request: sinks::Request, options: CallOptions) -> Work<'static, Synced> {
+        let (client, call) = (self.0.clone(), call(options.deadline_ms));
+        Box::pin(async move { client.sync(read_request(Ok(request))?, &call).await })
+    }
+}
+
+fn call(deadline_ms: Option<u32>) -> Call {
+    Call::new(Rc::new(Nobody), deadline_ms)
+}
+
+fn outcome(synced: Result<Synced, Error>) -> Result<sinks::Synced, sinks::Error> {
+    synced.map(values::synced).map_err(values::error)
+}
+
+fn with_download(url: String, download: Option<&str>) -> String {
+    match download {
+        Some(name) => as_download(&url, name),
+        None => url,
+    }
+}
+
+/// A component has no way to be told before a call ends.
+struct Nobody;
+
+impl Observer for Nobody {
+    fn progress(&self, _: Progress) {}
+
+    fn retrying(&self, _: Retrying) {}
+
+    fn watches(&self) -> bool {
+        false
+    }
+}
+
+/// An image on its way.
+pub(super) struct Sending(RefCell<State>);
+
+enum State {
+    Working(Work<'static, Synced>),
+    Over(Result<sinks::Synced, sinks::Error>),
+}
+
+impl Sending {
+    /// Gets on; what is waited for then, of work that is not over.
+    fn step(&self) -> Vec<Pollable> {
+        let mut state = self.0.borrow_mut();
+        let State::Working(work) = &mut *state else {
+            return Vec::new();
+        };
+        match step(work) {
+            Err(waits) => waits.take(),
+            Ok(synced) => {
+                *state = State::Over(outcome(synced));
+                Vec::new()
+            }
+        }
+    }
+}
+
+impl GuestSending for Sending {
+    fn subscribe(&self) -> Vec<Pollable> {
+        match self.step() {
+            over if over.is_empty() => vec![subscribe_duration(0)],
+            waits => waits,
+        }
+    }
+
+    fn finish(&self) -> Option<Result<sinks::Synced, sinks::Error>> {
+        drop(self.step());
+        match &*self.0.borrow() {
+            State::Working(_) => None,
+            State::Over(outcome) => Some(outcome.clone()),
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! What a component exports: the worlds of `wit/`, for servers without JavaScript. Thin, as `api` is.
+
+#[cfg(feature = "library")]
+mod bindings;
+#[cfg(feature = "library")]
+mod library;
+#[cfg(feature = "library")]
+mod values;

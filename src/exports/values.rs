@@ -1,0 +1,282 @@
+//! The values of the WIT become the library's own, by way of the tree that serde reads them from, so that the same is checked and
+//! said as of a caller's in JavaScript; and back.
+
+use serde::de::DeserializeOwned;
+
+use super::bindings::exports::imagen::cloud::sinks;
+use crate::config::Options;
+use crate::error::{Code, Error, Stage};
+use crate::host::Platform;
+use crate::host::wasi::Wasi;
+use crate::host::wasi::WasiBytes;
+use crate::image::meta::SyncRequest;
+use crate::image::path::StoragePath;
+use crate::image::row::ImageMeta;
+use crate::json::{Fault, Json};
+use crate::sync::call::Synced;
+use crate::wire::remove::ImageRef;
+
+/// How long a text may be, in bytes.
+const MAX_TEXT: usize = 1 << 22;
+/// How many images, or paths, one call takes.
+const MAX_MEMBERS: usize = 100_000;
+/// How deep a sidecar may be nested.
+const SIDECAR_DEPTH: u32 = 100;
+/// Up to here a number is exact.
+const MAX_EXACT: f64 = 9_007_199_254_740_991.0;
+/// What a signed URL is valid for when nothing else is said.
+const DEFAULT_TTL_SECONDS: u32 = 3600;
+
+type FaultOf = fn(&str, &str) -> Error;
+
+/// Something of a record that serde can read.
+trait Value {
+    fn tree(self) -> Json;
+}
+
+impl Value for String {
+    fn tree(self) -> Json {
+        Json::Text(self)
+    }
+}
+
+impl Value for bool {
+    fn tree(self) -> Json {
+        Json::Bool(self)
+    }
+}
+
+impl Value for u32 {
+    fn tree(self) -> Json {
+        Json::Number(self.into())
+    }
+}
+
+impl Value for i32 {
+    fn tree(self) -> Json {
+        Json::Number(self.into())
+    }
+}
+
+impl Value for u64 {
+    fn tree(self) -> Json {
+        (self as f64).tree()
+    }
+}
+
+impl Value for i64 {
+    fn tree(self) -> Json {
+        Json::Integer(self.into())
+    }
+}
+
+impl Value for f64 {
+    fn tree(self) -> Json {
+        match self.fract() == 0.0 && self.abs() <= MAX_EXACT {
+            true => Json::Number(self),
+            false => Json::Decimal(self, self.to_string()),
+        }
+    }
+}
+
+/// The members of a record that are given.
+struct Members(Vec<(String, Json)>);
+
+impl Members {
+    fn with(mut self, name: &str, value: impl Value) -> Self {
+        self.0.push((name.to_owned(), value.tree()));
+        self
+    }
+
+    fn with_some(self, name: &str, value: Option<impl Value>) -> Self {
+        match value {
+            Some(value) => self.with(name, value),
+            None => self,
+        }
+    }
+
+    fn read<T: DeserializeOwned>(self, fault: FaultOf) -> Result<T, Error> {
+        for (name, value) in &self.0 {
+            if let Json::Text(text) = value {
+                check_text(text).map_err(|problem| fault(name, &problem))?;
+            }
+        }
+        T::deserialize(&Json::Object(self.0)).map_err(|Fault { field, problem }| fault(&field, &problem))
+    }
+}
+
+/// Refuses what PostgreSQL can't hold, and what would take the component's memory.
+fn check_text(text: &str) -> Result<(), String> {
+    if text.len() > MAX_TEXT {
+        return Err(format!("is longer than {MAX_TEXT}"));
+    }
+    if text.contains(['\0']) { Err("has a NUL character".to_owned()) } else { Ok(()) }
+}
+
+pub(super) fn read_options(given: sinks::Options) -> Result<Options, Error> {
+    let as_user = given.access_token.is_some();
+    let options: Options = Members(Vec::new())
+        .with("url", given.url)
+        .with("apiKey", given.api_key)
+        .with_some("ownerUserId", given.owner_user_id)
+        .with_some("bucket", given.bucket)
+        .with_some("schema", given.schema)
+        .with_some("table", given.table)
+        .with_some("pathPrefix", given.path_prefix)
+        .with_some("maxRetries", given.max_retries)
+        .with_some("initialBackoffMs", given.initial_backoff_ms)
+        .with_some("maxBackoffMs", given.max_backoff_ms)
+        .with_some("timeoutMs", given.timeout_ms)
+        .with_some("resumableFrom", given.resumable_from)
+        .with_some("chunkSize", given.chunk_size)
+        .with_some("cacheControl", given.cache_control)
+        .with_some("requireImage", given.require_image)
+        .read(Error::option)?;
+    Ok(Options { as_user, ..options })
+}
+
+pub(super) fn read_request(given: Result<sinks::Request, Error>) -> Result<SyncRequest<WasiBytes>, Error> {
+    let given = given?;
+    if let Some(sidecar) = &given.sidecar {
+        check_sidecar(sidecar).map_err(|problem| Error::field("sidecar", problem))?;
+    }
+    let mut meta: ImageMeta = Members(Vec::new())
+        .with_some("imageId", given.image_id)
+        .with_some("date", given.date)
+        .with_some("slug", given.slug)
+        .with("seed", given.seed)
+        .with_some("ext", given.ext)
+        .with_some("mimeType", given.mime_type)
+        .with("prompt", given.prompt)
+        .with("backend", given.backend)
+        .with_some("model", given.model)
+        .with_some("steps", given.steps)
+        .with_some("width", given.width)
+        .with_some("height", given.height)
+        .with_some("latencyMs", given.latency_ms)
+        .with_some("costUsdEstimate", given.cost_usd_estimate)
+        .with_some("sidecar", given.sidecar)
+        .read(Error::field)?;
+    // A dot before an ending is what people write.
+    if meta.ext.starts_with('.') {
+        meta.ext.remove(0);
+    }
+    Ok(SyncRequest { meta, image: given.image.into() })
+}
+
+/// Of a list that is too long each member is refused.
+pub(super) fn checked_list<T>(given: Vec<T>) -> impl Iterator<Item = Result<T, Error>> {
+    let is_too_long = given.len() > MAX_MEMBERS;
+    given.into_iter().map(move |member| match is_too_long {
+        true => Err(Error::field("", &format!("the list is longer than {MAX_MEMBERS}"))),
+        false => Ok(member),
+    })
+}
+
+pub(super) fn read_path(given: Result<String, Error>) -> Result<StoragePath, Error> {
+    StoragePath::parse(&given?)
+}
+
+pub(super) fn read_ttl(given: Option<i32>) -> u32 {
+    given.filter(|seconds| *seconds > 0).map_or(DEFAULT_TTL_SECONDS, i32::unsigned_abs)
+}
+
+/// Whether this is a JSON object's text that PostgreSQL can hold.
+fn check_sidecar(text: &str) -> Result<(), &'static str> {
+    match Wasi::default().parse_json(text) {
+        Some(object @ Json::Object(_)) => check_json(&object, SIDECAR_DEPTH),
+        _ => Err("must be the text of a JSON object"),
+    }
+}
+
+fn check_json(value: &Json, depth: u32) -> Result<(), &'static str> {
+    let Some(deeper) = depth.checked_sub(1) else {
+        return Err("is nested too deeply");
+    };
+    let text = |text: &str| if text.contains(['\0']) { Err("has a NUL character") } else { Ok(()) };
+    match value {
+        Json::Text(value) => text(value),
+        Json::Array(values) => values.iter().try_for_each(|value| check_json(value, deeper)),
+        Json::Object(members) => {
+            members.iter().try_for_each(|(name, value)| text(name).and_then(|()| check_json(value, deeper)))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn synced(synced: Synced) -> sinks::Synced {
+    sinks::Synced { storage_path: synced.storage_path, image_id: synced.image_id }
+}
+
+pub(super) fn read_image(given: sinks::ImageRef) -> ImageRef {
+    ImageRef { image_id: given.image_id, storage_path: given.storage_path }
+}
+
+pub(super) fn removed(image: ImageRef) -> sinks::ImageRef {
+    sinks::ImageRef { image_id: image.image_id, storage_path: image.storage_path }
+}
+
+pub(super) fn error(error: Error) -> sinks::Error {
+    sinks::Error {
+        message: error.message.clone(),
+        stage: stage(error.stage),
+        code: code(error.code),
+        field: error.field.clone(),
+        status: error.status,
+        server_code: error.server_code.clone(),
+        retryable: error.retryable,
+        retry_after_ms: error.retry_after_ms,
+        attempts: error.attempts,
+        storage_path: error.storage_path.clone(),
+        image_id: error.image_id.clone(),
+    }
+}
+
+fn stage(stage: Stage) -> sinks::Stage {
+    match stage {
+        Stage::Config => sinks::Stage::Config,
+        Stage::Upload => sinks::Stage::Upload,
+        Stage::Insert => sinks::Stage::Insert,
+        Stage::Sign => sinks::Stage::Sign,
+        Stage::List => sinks::Stage::List,
+        Stage::Remove => sinks::Stage::Remove,
+        // There is no outbox.
+        Stage::Request | Stage::Outbox => sinks::Stage::Request,
+    }
+}
+
+fn code(code: Code) -> sinks::Code {
+    match code {
+        Code::InvalidConfig => sinks::Code::InvalidConfig,
+        Code::InvalidRequest => sinks::Code::InvalidRequest,
+        Code::InvalidImage => sinks::Code::InvalidImage,
+        Code::Network => sinks::Code::Network,
+        Code::Timeout => sinks::Code::Timeout,
+        Code::DeadlineExceeded => sinks::Code::DeadlineExceeded,
+        Code::BadResponse => sinks::Code::BadResponse,
+        Code::Unauthorized => sinks::Code::Unauthorized,
+        Code::Forbidden => sinks::Code::Forbidden,
+        Code::BucketMissing => sinks::Code::BucketMissing,
+        Code::SchemaNotExposed => sinks::Code::SchemaNotExposed,
+        Code::TableMissing => sinks::Code::TableMissing,
+        Code::ObjectMissing => sinks::Code::ObjectMissing,
+        Code::TooLarge => sinks::Code::TooLarge,
+        Code::TypeNotAllowed => sinks::Code::TypeNotAllowed,
+        Code::IdTaken => sinks::Code::IdTaken,
+        Code::RateLimited => sinks::Code::RateLimited,
+        Code::Unavailable => sinks::Code::Unavailable,
+        Code::PathTaken => sinks::Code::PathTaken,
+        // No page, no signal, no callback for a token, no outbox: none of the others can come from here.
+        Code::Rejected
+        | Code::SecretKeyInBrowser
+        | Code::Aborted
+        | Code::TokenUnavailable
+        | Code::WrongUser
+        | Code::OutboxFull
+        | Code::QuotaExceeded
+        | Code::StorageUnavailable
+        | Code::OutboxTooNew
+        | Code::JobUnreadable
+        | Code::JobMissing => sinks::Code::Rejected,
+    }
+}
