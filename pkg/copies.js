@@ -36,9 +36,13 @@ export class Copies {
     return this.#isStuck;
   }
 
-  /** @param {string} id */
-  forget(id) {
-    return this.#attempt(async () => (await caches.open(this.#name)).delete(FOLDER + id));
+  /** @param {string[]} ids */
+  async forget(ids) {
+    if (ids.length === 0) return;
+    await this.#attempt(async () => {
+      const cache = await caches.open(this.#name);
+      await Promise.all(ids.map((id) => cache.delete(FOLDER + id)));
+    });
   }
 
   /** Forgets all of them. */

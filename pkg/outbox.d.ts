@@ -63,6 +63,8 @@ export interface OutboxOptions {
 export interface OutboxJob {
   /** The row's id, a UUID. */
   readonly id: string;
+  /** Its place in the outbox: the later it was enqueued, the larger. */
+  readonly position: number;
   /** Where its bytes go in the bucket. */
   readonly storagePath: string;
   /** The request's; empty where the job is damaged. */
@@ -123,12 +125,12 @@ export interface Outbox {
    */
   enqueue(request: SyncRequest): Promise<SyncResult>;
   /**
-   * Sends what is there, the oldest first, and what is enqueued meanwhile; resolves when there is nothing more to try
-   * now.
+   * Sends what is there, the oldest first and then what waits for another try, and what is enqueued meanwhile; resolves when
+   * there is nothing more to try now.
    */
   drain(): Promise<Drained>;
-  /** The unfinished jobs, the oldest first. */
-  list(): Promise<OutboxJob[]>;
+  /** The unfinished jobs, the oldest first: all, or `limit` of them at most, and those after the `position` of another. */
+  list(page?: { after?: number; limit?: number }): Promise<OutboxJob[]>;
   /**
    * The image of a job; here and below by its id in any spelling. Rejects with `job_missing`, or with `job_unreadable` where
    * it is damaged.

@@ -14,12 +14,14 @@ const SYNC_TAG = "imagen-cloud-outbox";
 const SIGNED_OUT_MS = 30_000;
 /** How long it waits where the browser calls itself offline, which is a hint and no more. */
 const OFFLINE_MS = 5000;
+/** Jobs that are read at once. */
+const PAGE = 100;
 /** How long it waits after a drain that left a job which is due. */
 const IDLE_MS = 1000;
 /** The longest wait that `setTimeout` knows. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /** What of a job is told; all else that the database holds is the outbox's own. */
-const TOLD = ["id", "storagePath", "state", "size", "mimeType", "createdAt", "attempts", "notBefore", "waitAsked"];
+const TOLD = ["id", "position", "storagePath", "state", "size", "createdAt", "attempts", "notBefore", "waitAsked"];
 
 /** What callers see, beside `onChange`. */
 const METHODS = [
@@ -43,11 +45,14 @@ export class Outbox {
   #channel;
   #options;
   #listeners = new Set();
+  /** Of which jobs it was told last that they are being uploaded: that is not stored. */
+  #uploading = new Set();
   #closing = new AbortController();
   /** The drain that waits for the lock: later wishes join it. */
   #queued;
   /** Aborts the drain that holds the lock. */
   #draining;
+  #isDurabilityAsked = false;
   #timer;
   /** When the timer is due, by the clock that nobody puts back. */
   #timerDue = Number.POSITIVE_INFINITY;
@@ -108,16 +113,18 @@ export class Outbox {
     return { done, failed, waiting, ...(stopped && { stopped }) };
   }
 
-  async list() {
+  async list({ after, limit } = {}) {
     this.#open();
-    return (await this.#store.records()).map((record) => tellOf(this.#store.read(record), record));
+    const records = await this.#store.records(countOf("after", after, 0), countOf("limit", limit, 1));
+    return records.map((record) => this.#tellOf(record));
   }
 
   async image(given) {
     this.#open();
     const id = idOf(given);
-    const job = (await this.list()).find((job) => job.id === id);
-    if (!job) throw missing(id);
+    const record = await this.#store.record(id);
+    if (!record) throw missing(id);
+    const job = this.#tellOf(record);
     const image = await this.#store.image(id);
     // Of a damaged job the image may be all that is left.
     const isWhole = image instanceof ArrayBuffer && (job.mimeType === "" || image.byteLength === job.size);
@@ -135,16 +142,32 @@ export class Outbox {
   async discard(given) {
     this.#open();
     const id = idOf(given);
-    const records = await this.#store.records();
-    if (!(await this.#store.remove(id))) throw missing(id);
-    this.#letGo(records.filter((record) => record.id === id));
+    const record = await this.#store.remove(id);
+    if (!record) throw missing(id);
+    this.#letGo([this.#gone(record)]);
   }
 
   async clear() {
     this.#open();
-    const records = await this.#store.records();
+    const gone = [];
+    // By pages: what is remembered of a job is little.
+    for (let page, after = 0; page?.length !== 0; after = page.at(-1)?.seq) {
+      page = await this.#store.records(after, PAGE);
+      gone.push(...page.map((record) => this.#gone(record)));
+    }
     await this.#store.clear();
-    this.#letGo(records);
+    this.#letGo(gone);
+  }
+
+  /** What has to be known of a job that was. */
+  #gone(record) {
+    return { id: String(record.id), uploadId: this.#store.read(record)?.uploadId };
+  }
+
+  #tellOf(record) {
+    const job = this.#store.read(record);
+    const told = tellOf(job && Courier.isJob(`${record.text}`) ? job : undefined, record);
+    return told.state === "queued" && this.#uploading.has(told.id) ? { ...told, state: "uploading" } : told;
   }
 
   async pause() {
@@ -200,14 +223,13 @@ export class Outbox {
   }
 
   /** Of jobs that are gone: their uploads end here and in other tabs, and the server may forget them. */
-  #letGo(records) {
-    for (const { id } of records) this.#tell({ id, state: "discarded" });
+  #letGo(gone) {
+    for (const { id } of gone) this.#tell({ id, state: "discarded" });
     if (this.#closing.signal.aborted) return; // meanwhile: its courier is gone
-    for (const record of records) {
-      const { uploadId } = this.#store.read(record) ?? {};
+    for (const { id, uploadId } of gone) {
       if (uploadId) this.#courier.abandon(String(uploadId)).catch(() => undefined);
+      this.#courier.discarded(id);
     }
-    this.#courier.lookAgain();
   }
 
   /** Drains without anybody waiting for the outcome: every job tells of its own. */
@@ -300,7 +322,8 @@ export class Outbox {
     if (!change || this.#closing.signal.aborted) return;
     if (change.state === "paused") this.#rest().catch(() => undefined);
     if (change.state === "resumed" && this.#options.automatic) this.#wake(true);
-    if (["queued", "uploaded", "discarded"].includes(change.state)) this.#courier.lookAgain();
+    if (change.state === "queued" || change.state === "uploaded") this.#courier.lookAgain();
+    if (change.state === "discarded") this.#courier.discarded(change.id);
     this.#announce(change);
   }
 
@@ -310,6 +333,8 @@ export class Outbox {
   }
 
   #announce(change) {
+    if (change.state === "uploading") this.#uploading.add(change.id);
+    else if (change.state !== "progress") this.#uploading.delete(change.id);
     for (const listener of this.#listeners) {
       try {
         Promise.resolve(listener(change)).catch(() => undefined);
@@ -330,7 +355,9 @@ export class Outbox {
   /** Asks the browser once not to clear the storage when space runs short. */
   async #askForDurability() {
     try {
-      if (!navigator.storage?.persist || (await this.#store.setting("persistAsked"))) return;
+      if (this.#isDurabilityAsked || !navigator.storage?.persist) return;
+      this.#isDurabilityAsked = true;
+      if (await this.#store.setting("persistAsked")) return;
       await this.#store.set("persistAsked", true);
       await navigator.storage.persist();
     } catch {
@@ -353,26 +380,27 @@ export async function createOutbox(target, options) {
 }
 
 /** What is told of a job; one that is damaged can only be discarded. */
-function tellOf(job, { id, storagePath = "", size = 0 }) {
-  if (
-    ["id", "storagePath", "row"].every((name) => typeof job?.[name] === "string") &&
-    Courier.isState(`${job.state}`)
-  ) {
-    return { ...pick(TOLD, job), prompt: promptOf(job.row), ...(job.error && { error: readError(job) }) };
+function tellOf(job, { id, seq = job?.position, storagePath = "", size = 0 }) {
+  if (job) {
+    return {
+      ...pick(TOLD, job),
+      position: seq,
+      mimeType: job.request.mimeType,
+      prompt: job.request.prompt,
+      ...(job.error && { error: readError(job) }),
+    };
   }
   const message = "outbox: this job can't be read any more";
   const error = failed("outbox", "job_unreadable", message).toJSON();
   const blank = { prompt: "", mimeType: "", createdAt: 0, attempts: 0, notBefore: 0, waitAsked: false };
-  return { id, storagePath, state: "failed", size, ...blank, error };
+  return { id, position: seq, storagePath, state: "failed", size, ...blank, error };
 }
 
-/** The words of the image that a row is of. */
-function promptOf(row) {
-  try {
-    return String(JSON.parse(row).prompt ?? "");
-  } catch {
-    return "";
-  }
+/** A whole number of the caller's, if one is given. */
+function countOf(field, given, least) {
+  if (given === undefined || given === null) return undefined;
+  if (Number.isSafeInteger(given) && given >= least) return given;
+  throw failed("request", "invalid_request", `list: ${field} must be a whole number from ${least} on`, { field });
 }
 
 /** Without one the other tabs hear nothing, and the outbox works. */

@@ -1,20 +1,31 @@
 // The outbox's store over IndexedDB: every method is one transaction, durable when it resolves.
 import { Copies } from "./copies.js";
 import { failed } from "./errors.js";
+import { renewed } from "./renew.js";
 import { openDB } from "./wasm/idb.js";
 
-const VERSION = 1;
+const VERSION = 2;
 const DURABLE = { durability: "strict" };
+const ALL = ["jobs", "images", "settings"];
 /** The setting with the ids of removed jobs whose copies may still be there. */
 const FORGOTTEN = "forgotten";
+
+/** The setting with what is kept of all jobs together, so that nobody has to look at them all. */
+const TOTALS = "totals";
 
 /** How long the opening of a database is waited for. */
 const OPEN_MS = 10_000;
 /** The same of a transaction, which may stand behind many others with large images. */
 const TRANSACTION_MS = 60_000;
 
-/** A job as it is stored: what the store itself looks at, and the job's JSON text. */
-/** @typedef {{ seq?: number, id: string, storagePath: string, size: number, text: string }} JobRecord */
+/**
+ * A job as it is stored: what the store itself looks at, and the job's JSON text. One that waits says until when, since when
+ * if it was told to, and whether a gateway turned it away; `due` is that time with its place, for the index.
+ * @typedef {{ seq?: number, id: string, storagePath: string, size: number, text: string, revision?: number,
+ *   notBefore?: number, waitSetAt?: number, suspect?: 1, due?: [number, number] }} JobRecord
+ */
+/** How many jobs there are, their bytes, how many wait, and the last place. */
+/** @typedef {{ count: number, bytes: number, waiting: number, last: number }} Totals */
 
 export class Store {
   #name;
@@ -41,43 +52,92 @@ export class Store {
   /** A record's job; nothing where it is damaged. @param {JobRecord} record */
   read(record) {
     const job = parse(record.text);
-    return agrees(job, record, this.#ownerUserId) ? job : undefined;
+    return agrees(job, record) ? job : undefined;
   }
 
   /**
-   * Adds a job with its image, unless its id, its path or the limits forbid it.
+   * Adds a job with its image, unless its id, its path or the limits forbid it; then its place is the answer.
    * @param {JobRecord} record
    * @param {ArrayBuffer} image
    * @param {number} maxJobs
    * @param {number} maxBytes
-   * @returns {Promise<"new" | "known" | "id_taken" | "path_taken" | "full">}
+   * @returns {Promise<number | "known" | "id_taken" | "path_taken" | "full">}
    */
   async add(record, image, maxJobs, maxBytes) {
-    const added = await this.#transact(["jobs", "images"], "readwrite", async (transaction) => {
+    const added = await this.#transact(ALL, "readwrite", async (transaction) => {
       const jobs = transaction.objectStore("jobs");
-      const known = await jobs.index("id").get(record.id);
+      const [known, holder, totals] = await Promise.all([
+        jobs.index("id").get(record.id),
+        jobs.index("storagePath").getKey(record.storagePath),
+        totalsOf(transaction),
+      ]);
       if (known) return known.storagePath === record.storagePath ? "known" : "id_taken";
-      if (await jobs.index("storagePath").getKey(record.storagePath)) return "path_taken";
-      const others = await jobs.getAll();
-      const bytes = others.reduce((sum, { size }) => sum + (Number.isFinite(size) ? size : 0), record.size);
-      if (others.length >= maxJobs || bytes > maxBytes) return "full";
-      await put(transaction, record, image);
-      return "new";
+      if (holder !== undefined) return "path_taken";
+      if (totals.count >= maxJobs || totals.bytes + record.size > maxBytes) return "full";
+      return put(transaction, totals, record, image);
     });
-    if (added === "new") await this.#copies.keep(record, image);
+    if (typeof added === "number") await this.#copies.keep(record, image);
     return added;
   }
 
-  /** All jobs' records, the oldest first. @returns {Promise<JobRecord[]>} */
-  records() {
-    return this.#transact(["jobs"], "readonly", (transaction) => transaction.objectStore("jobs").getAll());
+  /** The records after a place, the oldest first. @param {number} [after] @param {number} [most] @returns {Promise<JobRecord[]>} */
+  records(after = 0, most = undefined) {
+    const range = IDBKeyRange.lowerBound(after, true);
+    return this.#transact(["jobs"], "readonly", (transaction) => transaction.objectStore("jobs").getAll(range, most));
   }
 
-  /** All jobs' texts, the oldest first. */
-  async texts() {
+  /** @param {string} id @returns {Promise<JobRecord | undefined>} */
+  record(id) {
+    return this.#transact(["jobs"], "readonly", (transaction) => transaction.objectStore("jobs").index("id").get(id));
+  }
+
+  /**
+   * Jobs that wait, as lists of id, place, time, revision and text, by the index: those after a time (and place) up to
+   * another time.
+   * @param {"due" | "waitSetAt" | "suspect"} index @param {Float64Array | undefined} after
+   * @param {number} until @param {number} most
+   */
+  async page(index, after, until, most) {
+    const key = (...key) => (index === "due" ? key : key[0]);
+    const last = key(until, Number.POSITIVE_INFINITY);
+    const from = after && key(...after);
+    if (after && indexedDB.cmp(from, last) >= 0) return []; // the clock has been put back
+    const range = after ? IDBKeyRange.bound(from, last, true) : IDBKeyRange.upperBound(last);
+    const records = await this.#transact(["jobs"], "readonly", (transaction) =>
+      transaction.objectStore("jobs").index(index).getAll(range, most),
+    );
+    return records.map((record) => this.#told(record));
+  }
+
+  /** How many jobs wait, and until when the first. */
+  outlook() {
+    return this.#transact(["jobs", "settings"], "readonly", async (transaction) => {
+      const first = await transaction.objectStore("jobs").index("due").openKeyCursor();
+      const { waiting } = await totalsOf(transaction);
+      // None is in the index where somebody else has written into the database.
+      return [first ? waiting : 0, first?.key[0]];
+    });
+  }
+
+  /** One job as `page` tells it. @param {string} id */
+  async stored(id) {
+    const record = await this.record(id);
+    return record && this.#told(record);
+  }
+
+  #told(record) {
+    const { id, seq, notBefore = 0, revision = 0, text } = record;
     // A text of another job than its record's can't be kept under its id, and would be tried for ever.
-    const records = (await this.records()).filter((record) => this.read(record));
-    return records.map(({ text }) => text);
+    return [id, seq, notBefore, revision, this.read(record) ? text : ""];
+  }
+
+  /** Which of these jobs are there. @param {string[]} ids */
+  known(ids) {
+    return this.#transact(["jobs"], "readonly", async (transaction) => {
+      const index = transaction.objectStore("jobs").index("id");
+      const keys = await Promise.all(ids.map((id) => index.getKey(id)));
+      return keys.map((key) => key !== undefined);
+    });
   }
 
   /** @param {string} id @returns {Promise<ArrayBuffer | undefined>} */
@@ -88,43 +148,83 @@ export class Store {
     return image instanceof ArrayBuffer ? image : undefined;
   }
 
-  /** Stores what a job has become; false if it is gone. @param {JobRecord} record */
-  update(record) {
-    return this.#transact(["jobs"], "readwrite", async (transaction) => {
-      const jobs = transaction.objectStore("jobs");
-      const seq = await jobs.index("id").getKey(record.id);
-      if (seq === undefined) return false;
-      await jobs.put({ ...record, seq });
+  /**
+   * Stores what jobs have become, false of each that is gone, and removes others with their images.
+   * @param {JobRecord[]} records @param {string[]} gone
+   */
+  async commit(records, gone) {
+    await this.#copies.forget(gone);
+    const stores = gone.length > 0 ? ALL : ["jobs", "settings"];
+    return this.#transact(stores, "readwrite", async (transaction) => {
+      const [known, totals] = await Promise.all([
+        found(transaction, [...records.map(({ id }) => id), ...gone]),
+        totalsOf(transaction),
+      ]);
+      const before = { ...totals };
+      const removed = this.#remove(transaction, totals, gone, known.slice(records.length));
+      const written = records.map((record, at) => known[at] && rewrite(transaction, totals, known[at], record));
+      await Promise.all([removed, ...written]);
+      if (Object.keys(totals).some((name) => totals[name] !== before[name])) await setTotals(transaction, totals);
+      return records.map((_, at) => known[at] !== undefined);
+    });
+  }
+
+  /** Stores what a job has become if its record is still of this revision. @param {JobRecord} record @param {number} revision */
+  amend(record, revision) {
+    return this.#transact(["jobs", "settings"], "readwrite", async (transaction) => {
+      const [[known], totals] = await Promise.all([found(transaction, [record.id]), totalsOf(transaction)]);
+      if (!known || (known.revision ?? 0) !== revision) return false;
+      await rewrite(transaction, totals, known, record);
+      await setTotals(transaction, totals);
       return true;
     });
   }
 
-  /** Removes a job and its image; false if it is gone. @param {string} id */
-  async remove(id) {
-    await this.#copies.forget(id);
-    return this.#transact(["jobs", "images", "settings"], "readwrite", async (transaction) => {
-      const jobs = transaction.objectStore("jobs");
-      if (this.#copies.isStuck) await remember(transaction, [id]);
-      const seq = await jobs.index("id").getKey(id);
-      await transaction.objectStore("images").delete(id);
-      if (seq === undefined) return false;
-      await jobs.delete(seq);
-      return true;
+  /** Has jobs that can't be read wait no more. @param {string[]} ids */
+  shelve(ids) {
+    return this.#transact(["jobs", "settings"], "readwrite", async (transaction) => {
+      const [known, totals] = await Promise.all([found(transaction, ids), totalsOf(transaction)]);
+      const shelved = known.filter(Boolean).map((record) => {
+        const { id, storagePath, size, text } = record;
+        return rewrite(transaction, totals, record, { id, storagePath, size, text });
+      });
+      await Promise.all(shelved);
+      await setTotals(transaction, totals);
     });
+  }
+
+  /** Removes a job and its image; its record, if it was there. @param {string} id */
+  async remove(id) {
+    await this.#copies.forget([id]);
+    return this.#transact(ALL, "readwrite", async (transaction) => {
+      const [known, totals] = await Promise.all([found(transaction, [id]), totalsOf(transaction)]);
+      await this.#remove(transaction, totals, [id], known);
+      await setTotals(transaction, totals);
+      return known[0];
+    });
+  }
+
+  /** Removes jobs and images from the database; what is known of them is their records. */
+  async #remove(transaction, totals, ids, known) {
+    if (ids.length === 0) return;
+    if (this.#copies.isStuck) await remember(transaction, ids);
+    const images = ids.map((id) => transaction.objectStore("images").delete(id));
+    const jobs = known.filter(Boolean).map((record) => {
+      count(totals, record, -1);
+      return transaction.objectStore("jobs").delete(record.seq);
+    });
+    await Promise.all([...images, ...jobs]);
   }
 
   /** Removes all jobs and images. */
   async clear() {
     await this.#copies.clear();
-    return this.#transact(["jobs", "images", "settings"], "readwrite", async (transaction) => {
-      const jobs = transaction.objectStore("jobs");
-      if (this.#copies.isStuck)
-        await remember(
-          transaction,
-          (await jobs.getAll()).map(({ id }) => id),
-        );
-      await jobs.clear();
-      await transaction.objectStore("images").clear();
+    return this.#transact(ALL, "readwrite", async (transaction) => {
+      const images = transaction.objectStore("images");
+      if (this.#copies.isStuck) await remember(transaction, await images.getAllKeys());
+      const { last } = await totalsOf(transaction);
+      await Promise.all([transaction.objectStore("jobs").clear(), images.clear()]);
+      await setTotals(transaction, { count: 0, bytes: 0, waiting: 0, last });
     });
   }
 
@@ -165,7 +265,8 @@ export class Store {
     };
     const open = () =>
       openDB(this.#name, VERSION, {
-        upgrade,
+        upgrade: (database, oldVersion, _, transaction) =>
+          upgrade(database, oldVersion, transaction, this.#ownerUserId),
         // A newer version of this package waits in another tab: let it.
         blocking: (_current, _blocked, event) => {
           event.target.close();
@@ -199,15 +300,16 @@ export class Store {
     const isForgotten = (id) => Array.isArray(forgotten) && forgotten.includes(id);
     for (const id of copied.filter((_, at) => known[at] === undefined)) {
       if (isForgotten(id)) {
-        await this.#copies.forget(id);
+        await this.#copies.forget([id]);
         continue;
       }
       const copy = await this.#copies.read(id);
-      if (copy?.record?.id !== id || !this.read(copy.record)) continue;
-      await transact(database, ["jobs", "images"], "readwrite", async (transaction) => {
+      const record = copy?.record?.id === id && renewed(copy.record, this.#ownerUserId);
+      if (!record || !this.read(record)) continue;
+      await transact(database, ALL, "readwrite", async (transaction) => {
         // Another tab may be as quick.
         if (await transaction.objectStore("jobs").index("id").getKey(id)) return;
-        await put(transaction, copy.record, copy.image);
+        await put(transaction, await totalsOf(transaction), record, copy.image);
       });
     }
     if (!forgotten || this.#copies.isStuck) return;
@@ -267,14 +369,60 @@ export function parse(text) {
   }
 }
 
-/** Whether a job's text, its row and what the Worker is told are about the job whose record holds them. */
-function agrees(job, record, ownerUserId) {
-  if (typeof job?.id !== "string") return false;
-  if (!["id", "storagePath", "size"].every((name) => job[name] === record[name])) return false;
-  const row = parse(job.row);
-  const isRow = row?.id === job.id && row.storage_path === job.storagePath;
-  const isOwners = String(row?.owner_user_id).toLowerCase() === ownerUserId.toLowerCase();
-  return isRow && isOwners && (!job.request || parse(job.request)?.imageId === job.id);
+/** Whether a job's text is about the job whose record holds it, and what it has as JSON is that. */
+function agrees(job, record) {
+  if (typeof job?.id !== "string" || !["id", "storagePath", "size"].every((name) => job[name] === record[name]))
+    return false;
+  const { sidecar = "{}", costUsdEstimate = "0" } = job.request ?? {};
+  return typeof parse(sidecar) === "object" && typeof parse(costUsdEstimate) === "number";
+}
+
+/** The records of these jobs; nothing of those that are gone. */
+function found(transaction, ids) {
+  const index = transaction.objectStore("jobs").index("id");
+  return Promise.all(ids.map((id) => index.get(id)));
+}
+
+/** @returns {Promise<Totals>} */
+async function totalsOf(transaction) {
+  const totals = await transaction.objectStore("settings").get(TOTALS);
+  const names = ["count", "bytes", "waiting", "last"];
+  return names.every((name) => Number.isFinite(totals?.[name])) ? totals : recounted(transaction);
+}
+
+function setTotals(transaction, totals) {
+  return transaction.objectStore("settings").put(totals, TOTALS);
+}
+
+/** The totals by looking at every job: for a database that is new here, or that somebody else wrote into. */
+async function recounted(transaction) {
+  const totals = { count: 0, bytes: 0, waiting: 0, last: 0 };
+  for (let at = await transaction.objectStore("jobs").openCursor(); at; at = await at.continue()) {
+    count(totals, at.value, 1);
+    totals.last = at.value.seq;
+  }
+  return totals;
+}
+
+/** Counts a job, or one that is gone by -1. */
+function count(totals, { size, due }, by) {
+  totals.count += by;
+  totals.bytes += Number.isFinite(size) ? by * size : 0;
+  totals.waiting += due ? by : 0;
+}
+
+/** A record in its place, with what the index of those that wait needs. */
+function placed(record, seq) {
+  const { notBefore } = record;
+  return { ...record, seq, ...(Number.isFinite(notBefore) && { due: [notBefore, seq] }) };
+}
+
+/** Writes what has become of a job whose record is known. */
+function rewrite(transaction, totals, known, record) {
+  const next = placed({ ...record, revision: (known.revision ?? 0) + 1 }, known.seq);
+  count(totals, known, -1);
+  count(totals, next, 1);
+  return transaction.objectStore("jobs").put(next);
 }
 
 /** Notes that these jobs are gone, where their copies may not be. */
@@ -284,19 +432,35 @@ async function remember(transaction, ids) {
   await settings.put([...(Array.isArray(known) ? known : []), ...ids], FORGOTTEN);
 }
 
-async function put(transaction, record, image) {
-  await transaction.objectStore("jobs").add(record);
-  await transaction.objectStore("images").put(image, record.id);
+/** Adds a job in the next place, which it gives. */
+async function put(transaction, totals, record, image) {
+  const seq = totals.last + 1;
+  const next = placed(record, seq);
+  count(totals, next, 1);
+  await Promise.all([
+    transaction.objectStore("jobs").add(next),
+    transaction.objectStore("images").put(image, record.id),
+    setTotals(transaction, { ...totals, last: seq }),
+  ]);
+  return seq;
 }
 
 /** Every version adds what the one before it lacks, and keeps the jobs. */
-function upgrade(database, oldVersion) {
+async function upgrade(database, oldVersion, transaction, ownerUserId) {
   if (oldVersion < 1) {
     const jobs = database.createObjectStore("jobs", { keyPath: "seq", autoIncrement: true });
     jobs.createIndex("id", "id", { unique: true });
     jobs.createIndex("storagePath", "storagePath");
     database.createObjectStore("images");
     database.createObjectStore("settings");
+  }
+  if (oldVersion < 2) {
+    const jobs = transaction.objectStore("jobs");
+    for (const index of ["due", "waitSetAt", "suspect"]) jobs.createIndex(index, index);
+    for (let at = await jobs.openCursor(); at; at = await at.continue()) {
+      await at.update(placed(renewed(at.value, ownerUserId), at.value.seq));
+    }
+    await setTotals(transaction, await recounted(transaction));
   }
 }
 

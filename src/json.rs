@@ -60,6 +60,14 @@ impl Json {
             _ => None,
         }
     }
+
+    /// A member that is a number.
+    pub fn number(&self, name: &str) -> Option<f64> {
+        match self.get(name) {
+            Some(Self::Number(number)) => Some(*number),
+            _ => None,
+        }
+    }
 }
 
 /// A text as a JSON string (RFC 8259, 7).

@@ -14,14 +14,15 @@ const POLICY: Policy = Policy { max_retries: 2, initial_backoff_ms: 1000, max_ba
 /// A job that is read can be sent or is refused, and is written as it is.
 pub fn holds(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
-    let Some(read) = host::parse_json(&text).and_then(|json| Job::parse(&json)) else { return };
+    let Some(read) = host::parse_json(&text).and_then(|json| Job::parse(1.0, &json)) else { return };
     let job = rewritten(&read);
     assert_eq!(rewritten(&job), job, "what is written is read as it was");
-    assert_eq!((&job.id, &job.storage_path, &job.row), (&read.id, &read.storage_path, &read.row));
+    assert_eq!((&job.id, &job.storage_path, &job.request), (&read.id, &read.storage_path, &read.request));
     assert_eq!((job.state, job.uploaded, &job.upload_id), (read.state, read.uploaded, &read.upload_id));
 
     let config = super::config();
-    if let Ok(shipment) = job.shipment(super::OWNER, ()) {
+    if let Ok(settled) = job.settled() {
+        let shipment = settled.shipment(&config, ());
         super::path::check(&shipment.storage_path, "");
         super::check_request(&object::upload(&config, &shipment), &config, "/storage/v1/object/imagen-generated/");
         let asked = rows::read_back::<()>(&config, &shipment.image_id);
@@ -42,7 +43,7 @@ pub fn holds(input: &[u8]) {
         job.fail(&error, NOW, &POLICY, 0.5);
         assert_eq!(job.state == State::Failed, !retryable);
         assert_eq!(job.is_waiting(), retryable);
-        assert!(!retryable || (NOW + 500.0..=NOW + 4000.0).contains(&job.due_ms(NOW)), "{}", job.due_ms(NOW));
+        assert!(!retryable || (NOW + 500.0..=NOW + 4000.0).contains(&job.not_before_ms), "{}", job.not_before_ms);
         assert_eq!(rewritten(&job), job);
         job.retry();
         assert!(job.is_due(NOW, false) && rewritten(&job) == job);
@@ -54,5 +55,5 @@ pub fn holds(input: &[u8]) {
 fn rewritten(job: &Job) -> Job {
     let text = job.to_text();
     let json = host::parse_json(&text).unwrap_or_else(|| panic!("no JSON: {text}"));
-    Job::parse(&json).unwrap_or_else(|| panic!("no job: {text}"))
+    Job::parse(1.0, &json).unwrap_or_else(|| panic!("no job: {text}"))
 }

@@ -21,13 +21,23 @@ function connect(entry) {
   return entry.user.apiKey === undefined ? createRelay(options) : createSink(options);
 }
 
+/** The jobs after a change. */
+function changed(jobs, change) {
+  if (change.id === undefined) return jobs;
+  if (!change.job) return jobs.filter(({ id }) => id !== change.id); // done, or discarded
+  const isListed = jobs.some(({ id }) => id === change.id);
+  return isListed ? jobs.map((job) => (job.id === change.id ? change.job : job)) : [...jobs, change.job];
+}
+
 class Entry {
   /** What components show. */
   shown = { state: "opening", jobs: [], progress: {} };
   #listeners = new Set();
   #uses = 0;
   #isClosed = false;
-  #round = 0;
+  #isListing = false;
+  /** The changes that were told of before the jobs were listed. */
+  #earlier = [];
 
   constructor(key, user) {
     this.key = key;
@@ -76,7 +86,7 @@ class Entry {
       this.outbox = outbox;
       outbox.onChange((change) => this.#changed(change));
       this.#tell({ state: "open", outbox });
-      this.#refresh();
+      this.#list();
       return outbox;
     } catch (error) {
       this.target?.free();
@@ -90,23 +100,31 @@ class Entry {
     if (change.state === "progress") {
       const { id, sent, total } = change;
       this.#tell({ progress: { ...this.shown.progress, [id]: { sent, total } } });
-    } else this.#refresh();
+    } else if (this.#earlier) {
+      this.#earlier.push(change);
+      if (!this.#isListing) this.#list();
+    } else this.#show(changed(this.shown.jobs, change));
   }
 
-  /** Lists the jobs anew; of two lists under way the later one counts. */
-  #refresh() {
-    this.#round += 1;
-    const round = this.#round;
+  /** Lists the jobs once; from then on every change is one line of them. */
+  #list() {
+    this.#isListing = true;
     this.outbox.list().then(
-      (jobs) => {
-        if (round !== this.#round || this.#isClosed) return;
-        const kept = Object.entries(this.shown.progress).filter(([id]) => jobs.some((job) => job.id === id));
-        this.#tell({ jobs, progress: Object.fromEntries(kept) });
+      (listed) => {
+        const jobs = this.#earlier.reduce(changed, listed);
+        this.#earlier = undefined;
+        if (!this.#isClosed) this.#show(jobs);
       },
       (error) => {
+        this.#isListing = false; // the next change tries again
         if (!this.#isClosed) this.#tell({ error });
       },
     );
+  }
+
+  #show(jobs) {
+    const kept = Object.entries(this.shown.progress).filter(([id]) => jobs.some((job) => job.id === id));
+    this.#tell({ jobs, progress: Object.fromEntries(kept) });
   }
 
   #close() {

@@ -54,6 +54,12 @@ impl Outbox {
         State::deserialize(&Json::Text(name.to_owned())).is_ok()
     }
 
+    /// Whether a text is a job's.
+    #[wasm_bindgen(js_name = isJob)]
+    pub fn is_job(text: &str) -> bool {
+        js::parse_json(&text.into()).is_some_and(|json| Job::parse(0.0, &json).is_some())
+    }
+
     /// An id as the jobs have theirs, whatever way of writing a UUID it comes in.
     #[wasm_bindgen(js_name = idOf)]
     pub fn id_of(id: &str) -> String {
@@ -80,6 +86,11 @@ impl Outbox {
     #[wasm_bindgen(js_name = lookAgain)]
     pub fn look_again(&self) {
         self.courier.look_again();
+    }
+
+    /// Has the drain under way let go of a job that was discarded, if it was.
+    pub fn discarded(&self, id: &str) {
+        self.courier.discarded(id);
     }
 
     /// Tells the server that nobody will go on with this upload.

@@ -53,7 +53,7 @@ pub(crate) fn json(text: &str) -> JsValue {
 }
 
 /// What the host's `JSON.parse` makes of a text; `None` for a text that is no JSON.
-pub(super) fn parse_json(text: &JsValue) -> Option<Json> {
+pub(crate) fn parse_json(text: &JsValue) -> Option<Json> {
     parse(text).ok().filter(|value| !value.is_undefined()).map(|value| to_json(&value, JSON_DEPTH))
 }
 

@@ -108,10 +108,10 @@ pub trait Platform {
 
 /// What became of a job that was to be added.
 #[cfg(feature = "outbox")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Added {
-    /// It is stored.
-    New,
+    /// It is stored, at this position.
+    New(f64),
     /// The same id and path are there already.
     Known,
     /// Its id is there with another path.
@@ -122,7 +122,48 @@ pub enum Added {
     Full,
 }
 
-/// Where an outbox keeps its jobs and images. Every method is one transaction, durable when it resolves.
+/// A job as it is stored.
+#[cfg(feature = "outbox")]
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stored {
+    /// Where it is looked for.
+    pub id: String,
+    /// Its place among all.
+    pub position: f64,
+    /// Before when it is not tried on its own, in ms since 1970.
+    pub not_before_ms: f64,
+    /// How often it was written.
+    pub revision: f64,
+    /// [`Job::to_text`]; nothing of it is promised. A text about another job than the one under whose id and path it is
+    /// stored counts as null: who keeps it looks for that.
+    pub json: Json,
+}
+
+/// Which of the jobs that wait are read.
+#[cfg(feature = "outbox")]
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Query {
+    /// Those that may be tried until then, in ms since 1970: by when, and then by position; after the one whose time and
+    /// position these are.
+    Due(Option<(f64, f64)>, f64),
+    /// Those whose wait began after then: somebody has put the clock back since.
+    WaitSince(f64),
+    /// Those that a gateway turned away last.
+    Suspects,
+}
+
+/// What waits in a store.
+#[cfg(feature = "outbox")]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Outlook {
+    /// Jobs that will be tried on their own.
+    pub waiting: u32,
+    /// When the first of them may be, in ms since 1970.
+    pub next_due_ms: Option<f64>,
+}
+
+/// Where an outbox keeps its jobs and images. Every method is one transaction, durable when it resolves, and costs what the
+/// jobs cost that it is about, however many others there are.
 #[cfg(feature = "outbox")]
 #[allow(async_fn_in_trait)]
 pub trait Store {
@@ -132,17 +173,27 @@ pub trait Store {
     /// Checks and adds a job with its image.
     async fn add(&self, job: &Job, image: &Self::Bytes, limits: &Limits) -> Result<Added, Error>;
 
-    /// All jobs as they were stored, the oldest first; without those whose text, row or request is about another job than
-    /// the one under whose id and path it is stored, or about another owner's. Who keeps them looks for that: what is sent of
-    /// them is not looked at again.
-    async fn all(&self) -> Result<Vec<Json>, Error>;
+    /// Jobs that wait, `most` at most.
+    async fn waiting(&self, query: Query, most: usize) -> Result<Vec<Stored>, Error>;
+
+    /// How many jobs wait, and until when.
+    async fn outlook(&self) -> Result<Outlook, Error>;
+
+    /// One job.
+    async fn job(&self, id: &str) -> Result<Option<Stored>, Error>;
+
+    /// Which of these jobs are there.
+    async fn known(&self, ids: &[String]) -> Result<Vec<bool>, Error>;
 
     /// The image of a job.
     async fn image(&self, id: &str) -> Result<Option<Self::Bytes>, Error>;
 
-    /// Stores what a job has become; false if it is gone.
-    async fn update(&self, job: &Job) -> Result<bool, Error>;
+    /// Stores what jobs have become, and removes others with their images: all or nothing. False of each that is gone.
+    async fn commit(&self, changed: &[&Job], gone: &[String]) -> Result<Vec<bool>, Error>;
 
-    /// Removes a job and its image.
-    async fn remove(&self, id: &str) -> Result<(), Error>;
+    /// Stores what a job has become if nobody has written it since this revision; false otherwise.
+    async fn amend(&self, job: &Job, revision: f64) -> Result<bool, Error>;
+
+    /// Has jobs that can't be read wait no more. They stay.
+    async fn shelve(&self, ids: &[String]) -> Result<(), Error>;
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
 use super::web::HostBytes;
-use super::{Added, Store, js};
+use super::{Added, Outlook, Query, Store, Stored, js};
 use crate::error::{Code, Error, Stage};
 use crate::json::{Json, to_text};
 use crate::outbox::job::{Job, Limits};
@@ -28,28 +28,74 @@ extern "C" {
         max_bytes: f64,
     ) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(structural, method, catch)]
-    async fn texts(this: &HostStore) -> Result<JsValue, JsValue>;
+    async fn page(
+        this: &HostStore,
+        index: &str,
+        after: Option<Vec<f64>>,
+        until: f64,
+        most: u32,
+    ) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(structural, method, catch, js_name = outlook)]
+    async fn outlook_of_all(this: &HostStore) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(structural, method, catch, js_name = stored)]
+    async fn stored_of(this: &HostStore, id: &str) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(structural, method, catch, js_name = known)]
+    async fn known_of(this: &HostStore, ids: Vec<String>) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(structural, method, catch, js_name = image)]
     async fn image_of(this: &HostStore, id: &str) -> Result<JsValue, JsValue>;
-    #[wasm_bindgen(structural, method, catch, js_name = update)]
-    async fn update_record(this: &HostStore, record: JsValue) -> Result<JsValue, JsValue>;
-    #[wasm_bindgen(structural, method, catch, js_name = remove)]
-    async fn remove_record(this: &HostStore, id: &str) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(structural, method, catch, js_name = commit)]
+    async fn commit_records(this: &HostStore, records: Array, gone: Vec<String>) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(structural, method, catch, js_name = amend)]
+    async fn amend_record(this: &HostStore, record: JsValue, revision: f64) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(structural, method, catch, js_name = shelve)]
+    async fn shelve_records(this: &HostStore, ids: Vec<String>) -> Result<JsValue, JsValue>;
 }
 
-/// The columns that the store itself looks at, and the job's text.
+/// The columns that the store itself looks at, and the job's text. Without a time it does not wait.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Record<'a> {
     id: &'a str,
     storage_path: &'a str,
     size: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_before: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wait_set_at: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suspect: Option<u32>,
     text: String,
 }
 
 fn record(job: &Job) -> JsValue {
-    let Job { id, storage_path, size, .. } = job;
-    js::json(&to_text(&Record { id, storage_path, size: *size as u64, text: job.to_text() }))
+    let waits = job.is_waiting();
+    js::json(&to_text(&Record {
+        id: &job.id,
+        storage_path: &job.storage_path,
+        size: job.size as u64,
+        not_before: waits.then_some(job.not_before_ms as i64),
+        wait_set_at: (waits && job.wait_set_ms > 0.0).then_some(job.wait_set_ms as i64),
+        suspect: (waits && job.is_suspect).then_some(1),
+        text: job.to_text(),
+    }))
+}
+
+/// A record, of which the store makes a list: id, position, time, revision and text.
+fn stored(record: &JsValue) -> Option<Stored> {
+    let record: &Array = record.dyn_ref()?;
+    let number = |at| record.get(at).as_f64().unwrap_or_default();
+    let json = js::parse_json(&record.get(4));
+    Some(Stored {
+        id: record.get(0).as_string()?,
+        position: number(1),
+        not_before_ms: number(2),
+        revision: number(3),
+        json: json.unwrap_or(Json::Null),
+    })
+}
+
+fn flags(list: JsValue) -> Vec<bool> {
+    list.unchecked_into::<Array>().iter().map(|flag| flag.is_truthy()).collect()
 }
 
 fn to_error(thrown: JsValue) -> Error {
@@ -71,8 +117,10 @@ impl Store for HostStore {
         let bytes = image.whole().await;
         let bytes = bytes.map_err(|thrown| Error::image("can't be read").with_cause(Some(Rc::new(thrown))))?;
         let added = self.add_record(record(job), bytes, limits.max_jobs, limits.max_bytes).await.map_err(to_error)?;
+        if let Some(position) = added.as_f64() {
+            return Ok(Added::New(position));
+        }
         Ok(match added.as_string().as_deref() {
-            Some("new") => Added::New,
             Some("known") => Added::Known,
             Some("id_taken") => Added::IdTaken,
             Some("path_taken") => Added::PathTaken,
@@ -80,10 +128,28 @@ impl Store for HostStore {
         })
     }
 
-    async fn all(&self) -> Result<Vec<Json>, Error> {
-        let texts: Array = self.texts().await.map_err(to_error)?.unchecked_into();
-        let parse = |text: JsValue| js::parse_json(&text).unwrap_or(Json::Null);
-        Ok(texts.iter().map(parse).collect())
+    async fn waiting(&self, query: Query, most: usize) -> Result<Vec<Stored>, Error> {
+        let (index, after, until) = match query {
+            Query::Due(after, until) => ("due", after.map(|(time, position)| vec![time, position]), until),
+            Query::WaitSince(since) => ("waitSetAt", Some(vec![since]), f64::INFINITY),
+            Query::Suspects => ("suspect", None, f64::INFINITY),
+        };
+        let page = self.page(index, after, until, most as u32).await.map_err(to_error)?;
+        Ok(page.unchecked_into::<Array>().iter().filter_map(|record| stored(&record)).collect())
+    }
+
+    async fn outlook(&self) -> Result<Outlook, Error> {
+        let outlook: Array = self.outlook_of_all().await.map_err(to_error)?.unchecked_into();
+        let waiting = outlook.get(0).as_f64().unwrap_or_default() as u32;
+        Ok(Outlook { waiting, next_due_ms: outlook.get(1).as_f64() })
+    }
+
+    async fn job(&self, id: &str) -> Result<Option<Stored>, Error> {
+        Ok(stored(&self.stored_of(id).await.map_err(to_error)?))
+    }
+
+    async fn known(&self, ids: &[String]) -> Result<Vec<bool>, Error> {
+        Ok(flags(self.known_of(ids.to_vec()).await.map_err(to_error)?))
     }
 
     async fn image(&self, id: &str) -> Result<Option<HostBytes>, Error> {
@@ -91,11 +157,16 @@ impl Store for HostStore {
         Ok(buffer.is_object().then(|| HostBytes::stored(&buffer)))
     }
 
-    async fn update(&self, job: &Job) -> Result<bool, Error> {
-        Ok(self.update_record(record(job)).await.map_err(to_error)?.is_truthy())
+    async fn commit(&self, changed: &[&Job], gone: &[String]) -> Result<Vec<bool>, Error> {
+        let records = changed.iter().map(|job| record(job)).collect();
+        Ok(flags(self.commit_records(records, gone.to_vec()).await.map_err(to_error)?))
     }
 
-    async fn remove(&self, id: &str) -> Result<(), Error> {
-        self.remove_record(id).await.map(|_| ()).map_err(to_error)
+    async fn amend(&self, job: &Job, revision: f64) -> Result<bool, Error> {
+        Ok(self.amend_record(record(job), revision).await.map_err(to_error)?.is_truthy())
+    }
+
+    async fn shelve(&self, ids: &[String]) -> Result<(), Error> {
+        self.shelve_records(ids.to_vec()).await.map(|_| ()).map_err(to_error)
     }
 }

@@ -126,6 +126,36 @@ pub struct Shipment<B> {
     pub request: String,
 }
 
+/// A request of which path, id, MIME type and ending are fixed: its shipment can be made of it again and again.
+#[derive(Clone, Debug)]
+pub struct Settled {
+    /// As the caller would write it, with the MIME type and ending that were found.
+    pub meta: ImageMeta,
+    /// Where the image goes.
+    pub storage_path: StoragePath,
+    /// A UUID in lower case.
+    pub image_id: String,
+    /// Width and height as the image's header has them; zeros where it tells nothing.
+    pub measured: (u32, u32),
+}
+
+impl Settled {
+    /// What is sent.
+    pub fn shipment<B>(self, config: &Config, image: B) -> Shipment<B> {
+        let Self { meta, storage_path, image_id, measured } = self;
+        Shipment {
+            row: meta.row(&image_id, &config.owner_user_id, storage_path.as_str(), measured),
+            // With all that is known of the image: the Worker fixes the path just so.
+            request: to_text(&meta),
+            storage_path,
+            image_id,
+            owner_user_id: config.owner_user_id.clone(),
+            image,
+            mime_type: meta.mime_type,
+        }
+    }
+}
+
 impl<B> SyncRequest<B> {
     /// See [`ImageMeta::dated`].
     pub fn dated(self, now_ms: f64) -> Self {
@@ -170,6 +200,16 @@ impl<B> SyncRequest<B> {
 
     /// Fixes path, id and row. `random` fills a new id.
     pub fn ship(self, config: &Config, found: &Found, random: Option<[u8; 16]>) -> Result<Shipment<B>, Error> {
+        let (settled, image) = self.settle(config, found, random)?;
+        let shipment = settled.shipment(config, image);
+        if !config.target.is_project() {
+            check_length("request", &shipment.request, limits::REQUEST)?;
+        }
+        Ok(shipment)
+    }
+
+    /// Fixes path, id, MIME type and ending. `random` fills a new id.
+    pub fn settle(self, config: &Config, found: &Found, random: Option<[u8; 16]>) -> Result<(Settled, B), Error> {
         if found.size <= 0.0 {
             return Err(Error::image("is empty"));
         }
@@ -191,26 +231,8 @@ impl<B> SyncRequest<B> {
         };
         let storage_path = self.path(config, ext, &image_id)?;
         let measured = header.and_then(|header| header.size).unwrap_or_default();
-        let row = self.meta.row(&image_id, &config.owner_user_id, storage_path.as_str(), measured);
-        // As the caller would write it, with all that is known of the image: the Worker fixes the path just so.
-        let request = to_text(&ImageMeta {
-            image_id: Some(image_id.clone()),
-            ext: ext.to_owned(),
-            mime_type: mime_type.clone(),
-            ..self.meta
-        });
-        if !config.target.is_project() {
-            check_length("request", &request, limits::REQUEST)?;
-        }
-        Ok(Shipment {
-            storage_path,
-            image_id,
-            owner_user_id: config.owner_user_id.clone(),
-            image: self.image,
-            mime_type,
-            row,
-            request,
-        })
+        let meta = ImageMeta { image_id: Some(image_id.clone()), ext: ext.to_owned(), mime_type, ..self.meta };
+        Ok((Settled { meta, storage_path, image_id, measured }, self.image))
     }
 
     fn mime_type(&self, config: &Config, found: &Found) -> Result<String, Error> {

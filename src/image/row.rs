@@ -13,7 +13,7 @@ use crate::limits;
 
 /// A request without its bytes: as a caller writes it, as the Worker takes it and as a job keeps it. Empty texts and zeros count
 /// as left out, as in the seed; an empty date or slug is an error, as there.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ImageMeta {
     /// A UUID; without it one is made.

@@ -7,21 +7,27 @@ use core::future::poll_fn;
 use std::rc::Rc;
 
 mod round;
+mod rows;
+mod send;
 
 use serde::Serialize;
 
-use self::round::{Next, Round, in_turn};
+use self::round::{Done, Kind, Next, Round};
+use self::send::Bytes;
 use crate::error::{Code, Error, Stage};
-use crate::host::{Added, Platform, Store};
+use crate::host::{Added, Platform, Query, Store, Stored};
 use crate::image::meta::SyncRequest;
 use crate::image::row::check_length;
+use crate::json::to_text;
 use crate::limits;
 use crate::outbox::job::{Job, Limits, Verdict};
 use crate::race::{Racer, all_of, first_of};
-use crate::sync::call::{Call, Observer, Progress, Resumption, Retrying, Synced, Work};
+use crate::sync::call::{Call, Synced};
 use crate::sync::client::Client;
 use crate::text::name;
-use crate::wire::Landed;
+
+/// Jobs that are read at once.
+const PAGE: usize = 50;
 
 /// Who is told of every change to a job.
 pub trait Witness {
@@ -80,11 +86,16 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
         Self { client, store, limits, witness, round: RefCell::default() }
     }
 
-    /// Has the drain under way look at the store again: for jobs that are new or due, and for those that are gone.
+    /// Has the drain under way look at the store again, for jobs that are new or due.
     pub fn look_again(&self) {
         let round = self.round.borrow();
         round.unread.set(true);
         round.wake();
+    }
+
+    /// Has the drain under way let go of a job, if it is gone: what is said is not believed.
+    pub fn discarded(&self, id: &str) {
+        self.round.borrow().doubt(id);
     }
 
     /// Tells the server that nobody will go on with an upload whose job was discarded.
@@ -99,12 +110,13 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
     /// Fixes path, id and row, and stores them with the image. The same id and path once more is no second job.
     pub async fn enqueue(&self, request: SyncRequest<P::Bytes>) -> Result<Synced, Error> {
         request.check_limits()?;
-        let shipment = self.client.ship(request).await?;
-        check_length("request", &shipment.request, limits::REQUEST)?;
+        let (settled, image) = self.client.settle(request).await?;
+        check_length("request", &to_text(&settled.meta), limits::REQUEST)?;
         let platform = self.client.platform();
-        let job = Job::new(&shipment, platform.size(&shipment.image), platform.now_ms());
-        let problem = match self.store.add(&job, &shipment.image, &self.limits).await? {
-            Added::New => {
+        let mut job = Job::new(settled, platform.size(&image), platform.now_ms());
+        let problem = match self.store.add(&job, &image, &self.limits).await? {
+            Added::New(position) => {
+                job.position = position;
                 self.witness.changed(&job);
                 self.look_again();
                 None
@@ -125,17 +137,17 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
         }
     }
 
-    /// Tries every job that is due, the oldest first, those too that become so meanwhile; `forced` tries also those that
-    /// waited on their own account when it began. Ends early, its uploads aborted, when `paused` does. The caller holds
-    /// the outbox's lock.
+    /// Tries every job that is due: those that were never tried, the oldest first, then the others by when they are due, and
+    /// those too that become so meanwhile; `forced` tries also those that waited on their own account when it began. Ends
+    /// early, its uploads aborted, when `paused` does. The caller holds the outbox's lock.
     pub async fn drain(&self, forced: bool, paused: Racer<'_, ()>) -> Result<Drained, Error> {
         let forced_until_ms = if forced { self.client.platform().now_ms() } else { f64::MIN };
-        let round = Rc::new(Round::new(forced_until_ms));
+        let round = Rc::new(Round::new(self.limits.concurrency, forced_until_ms));
         self.round.replace(round.clone());
         let work = async {
-            // One more, that reads when all the others have jobs.
-            let workers = (0..=self.limits.concurrency).map(|_| Box::pin(self.work(&round)) as Racer<'_, ()>).collect();
-            all_of(workers).await;
+            // As many uploads as there are lanes, as many inserts beside them, and who reads, writes, looks and waits.
+            let workers = self.limits.concurrency.saturating_mul(2).saturating_add(4);
+            all_of((0..workers).map(|_| Box::pin(self.work(&round)) as Racer<'_, ()>).collect()).await;
             None
         };
         let interrupted = async {
@@ -144,235 +156,210 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
         };
         if let Some(stop) = first_of(Box::pin(interrupted), Box::pin(work)).await {
             round.stopped.set(Some(stop));
+            self.write(round.unwritten.take(), &round).await?;
         }
         if let Some(error) = round.broken.take() {
             return Err(error);
         }
-        let mut waiting = self.jobs().await?;
-        waiting.retain(Job::is_waiting);
-        let now_ms = self.client.platform().now_ms();
+        // Who was turned away is judged even where the drain ended with that.
+        self.judge(&round, &[]).await?;
+        let outlook = self.store.outlook().await?;
         Ok(Drained {
             done: round.done.get(),
             failed: round.failed.get(),
-            waiting: waiting.len() as u32,
+            waiting: outlook.waiting,
             stopped: round.stopped.get(),
-            next_due_ms: waiting.iter().map(|job| job.due_ms(now_ms)).reduce(f64::min),
+            next_due_ms: self.next_due_ms(outlook.next_due_ms).await?,
+        })
+    }
+
+    /// When the first waiting job may be tried: a wait of a clock put back since counts for nothing.
+    async fn next_due_ms(&self, soonest_ms: Option<f64>) -> Result<Option<f64>, Error> {
+        let now_ms = self.client.platform().now_ms();
+        Ok(match soonest_ms {
+            Some(soonest_ms) if soonest_ms > now_ms => {
+                let is_due = !self.store.waiting(Query::WaitSince(now_ms), 1).await?.is_empty();
+                Some(if is_due { now_ms } else { soonest_ms })
+            }
+            Some(_) => Some(now_ms),
+            None => None,
         })
     }
 
     /// Makes a failed or waiting job ready to be tried again.
     pub async fn retry(&self, id: &str) -> Result<(), Error> {
-        let job = self.jobs().await?.into_iter().find(|job| job.id == id);
-        let Some(mut job) = job else {
-            return Err(Error::new(Stage::Outbox, Code::JobMissing, format!("outbox: no job {}", name(id))));
-        };
-        job.retry();
-        self.keep(&job).await?;
-        self.look_again();
-        Ok(())
-    }
-
-    /// The jobs that can be read, the oldest first.
-    async fn jobs(&self) -> Result<Vec<Job>, Error> {
-        Ok(self.store.all().await?.iter().filter_map(Job::parse).collect())
+        loop {
+            let stored = self.store.job(id).await?;
+            let parsed = stored.as_ref().and_then(|stored| Some((parse(stored)?, stored.revision)));
+            let Some((mut job, revision)) = parsed else {
+                return Err(Error::new(Stage::Outbox, Code::JobMissing, format!("outbox: no job {}", name(id))));
+            };
+            job.retry();
+            // What a drain has made of it meanwhile is not undone.
+            if self.store.amend(&job, revision).await? {
+                self.witness.changed(&job);
+                self.look_again();
+                return Ok(());
+            }
+        }
     }
 
     async fn work(&self, round: &Round) {
-        while let Some(next) = poll_fn(|context| round.next(self.limits.concurrency, context)).await {
-            let done = match next {
-                Next::Read => self.read(round).await,
-                Next::Carry(job) => {
-                    let id = job.id.clone();
-                    let carried = self.carry(*job, round).await;
-                    round.in_hand.borrow_mut().retain(|known| *known != id);
-                    carried
+        let platform = self.client.platform();
+        let is_large = |job: &Job| self.client.is_large(job.size);
+        while let Some(next) = poll_fn(|context| round.next(platform.now_ms(), &is_large, context)).await {
+            let (kind, done) = match next {
+                Next::Read => (Kind::Read, self.read(round).await),
+                Next::Look(ids) => (Kind::Look, self.look(&ids, round).await),
+                Next::Carry(job) => (Kind::Carry { is_large: is_large(&job) }, self.carry(*job, round).await),
+                Next::Write(done) => (Kind::Write, self.write(done, round).await),
+                Next::Insert(group) => (Kind::Insert, self.insert(group, round).await),
+                Next::Rest(ms) => {
+                    let over = poll_fn(|context| round.has_no_rows(context));
+                    first_of(Box::pin(over), Box::pin(platform.sleep(ms))).await;
+                    (Kind::Rest, Ok(()))
                 }
             };
             if let Err(broken) = done {
                 // The store itself fails: nothing more can be promised.
                 round.broken.replace(Some(broken));
             }
-            round.wake();
+            round.end_of(kind);
         }
     }
 
-    /// Queues what is due and in nobody's hands, and lets go of what was discarded.
+    /// Queues the next jobs that are due and in nobody's hands; from the first on where something may be new.
     async fn read(&self, round: &Round) -> Result<(), Error> {
+        let is_anew = round.unread.take();
         // Nothing is taken in hand while this reads; what is put down meanwhile may be another than it was read.
         let in_hand = round.in_hand.borrow().clone();
-        let read = self.read_and_blame(round, &in_hand).await;
-        round.reading.set(false);
-        let mut jobs = read?;
+        if is_anew {
+            round.queue.borrow_mut().clear();
+            round.read_to.set(None);
+            self.judge(round, &in_hand).await?;
+        }
         let now_ms = self.client.platform().now_ms();
-        let is_gone = |id: &&String| !jobs.iter().any(|job| job.id == **id);
-        round.discarded.replace(in_hand.iter().filter(is_gone).cloned().collect());
+        let is_forced = round.forced_until_ms >= 0.0;
+        let until_ms = if is_forced { f64::INFINITY } else { now_ms };
+        let most = PAGE + in_hand.len();
+        let mut found = self.store.waiting(Query::Due(round.read_to.get(), until_ms), most).await?;
+        let end = found.last().filter(|_| found.len() == most);
+        round.read_to.set(end.map(|stored| (stored.not_before_ms, stored.position)));
+        if is_anew && !is_forced {
+            let postponed = self.store.waiting(Query::WaitSince(now_ms), most).await?;
+            // The rest after these.
+            round.unread.set(round.unread.get() || postponed.len() == most);
+            found.extend(postponed);
+        }
+        let mut jobs = self.parse_all(&found).await?;
         jobs.retain(|job| !in_hand.contains(&job.id) && job.is_due(now_ms, job.wait_set_ms <= round.forced_until_ms));
-        round.queue.replace(in_turn(jobs).into_iter());
+        round.queue.borrow_mut().extend(jobs);
         Ok(())
     }
 
-    /// The jobs, those among them that were turned away where others got through since held against them.
-    async fn read_and_blame(&self, round: &Round, in_hand: &[String]) -> Result<Vec<Job>, Error> {
-        let mut jobs = self.jobs().await?;
-        let blamed = round.blamed.take();
-        for job in jobs.iter_mut().filter(|job| job.is_suspect && !in_hand.contains(&job.id)) {
-            if !blamed.contains(&job.id) {
-                round.suspect(&job.id);
+    /// The jobs of what is stored; one that can't be read is left alone, and looked for no more.
+    async fn parse_all(&self, found: &[Stored]) -> Result<Vec<Job>, Error> {
+        let unreadable = found.iter().filter(|stored| parse(stored).is_none()).map(|stored| stored.id.clone());
+        let unreadable: Vec<String> = unreadable.collect();
+        if !unreadable.is_empty() {
+            self.store.shelve(&unreadable).await?;
+        }
+        Ok(found.iter().filter_map(parse).collect())
+    }
+
+    /// Holds it against those that were turned away where others got through since.
+    async fn judge(&self, round: &Round, in_hand: &[String]) -> Result<(), Error> {
+        if round.is_new.take() {
+            let suspects = self.store.waiting(Query::Suspects, PAGE).await?;
+            suspects.iter().for_each(|stored| round.suspect(&stored.id));
+        }
+        for id in round.blamed.take().iter().filter(|id| !in_hand.contains(*id)) {
+            let Some(mut job) = self.store.job(id).await?.as_ref().and_then(parse) else { continue };
+            if !job.is_suspect {
                 continue;
             }
             if job.blame() {
                 round.failed.set(round.failed.get() + 1);
             }
-            self.keep(job).await?;
+            self.keep(&[&job], &[]).await?;
         }
-        Ok(jobs)
+        Ok(())
     }
 
-    /// Takes one job as far as it goes. The error is the store's.
-    async fn carry(&self, mut job: Job, round: &Round) -> Result<(), Error> {
-        job.begin();
-        if !self.keep(&job).await? {
-            return Ok(()); // discarded meanwhile
+    /// Lets go of those that were discarded.
+    async fn look(&self, ids: &[String], round: &Round) -> Result<(), Error> {
+        let known = self.store.known(ids).await?;
+        let gone = ids.iter().zip(known).filter(|(_, known)| !known).map(|(id, _)| id.clone());
+        round.discarded.borrow_mut().extend(gone);
+        Ok(())
+    }
+
+    /// A stage of the job failed.
+    fn refuse(&self, job: &mut Job, error: &Error, round: &Round) {
+        let platform = self.client.platform();
+        match job.fail(error, platform.now_ms(), self.client.policy(), platform.dice()) {
+            Verdict::Later if error.turned_away => round.turned_away(&job.id, error.stage),
+            Verdict::Later => {}
+            Verdict::Failed => round.failed.set(round.failed.get() + 1),
+            Verdict::Stop(code) => round.stopped.set(Some(Stop::Token(code))),
         }
-        match self.send(&mut job, round).await {
-            Ok(Sent::Confirmed) => {
-                self.store.remove(&job.id).await?;
-                round.done.set(round.done.get() + 1);
-                round.got_through();
-                self.witness.done(&job.id);
+    }
+
+    /// Stores what is done, in one transaction.
+    async fn write(&self, done: Vec<Done>, round: &Round) -> Result<(), Error> {
+        let mut gone = Vec::new();
+        let mut jobs = Vec::new();
+        for step in &done {
+            match step {
+                Done::Confirmed(id) => gone.push(id.clone()),
+                Done::InBucket(job) | Done::PutDown(job) | Done::HandedOver(job) => jobs.push(job),
             }
-            Ok(Sent::HandedOver) => {
-                let platform = self.client.platform();
-                job.hand_over(platform.now_ms(), self.client.policy(), platform.dice());
-                self.keep(&job).await?;
-                round.got_through();
-            }
-            Ok(Sent::Discarded) => {}
-            Err(Trouble::Store(error)) => return Err(error),
-            Err(Trouble::Job(error)) => {
-                let platform = self.client.platform();
-                let verdict = job.fail(&error, platform.now_ms(), self.client.policy(), platform.dice());
-                match verdict {
-                    Verdict::Later if error.turned_away => round.turned_away(&job.id),
-                    Verdict::Later => {}
-                    Verdict::Failed => round.failed.set(round.failed.get() + 1),
-                    Verdict::Stop(code) => round.stopped.set(Some(Stop::Token(code))),
+        }
+        let mut kept = self.keep(&jobs, &gone).await?.into_iter();
+        let now_ms = self.client.platform().now_ms();
+        for step in done {
+            match step {
+                Done::Confirmed(id) => self.tell_done(&id, round),
+                Done::InBucket(job) if kept.next() == Some(true) => round.add_row(job, now_ms),
+                Done::InBucket(job) => round.put_down(&job.id),
+                Done::PutDown(job) => {
+                    kept.next();
+                    round.put_down(&job.id);
                 }
-                self.keep(&job).await?;
+                Done::HandedOver(job) => {
+                    kept.next();
+                    round.put_down(&job.id);
+                    round.got_through();
+                }
             }
         }
         Ok(())
     }
 
-    async fn send(&self, job: &mut Job, round: &Round) -> Result<Sent, Trouble> {
-        let call = Call::for_owner(Rc::new(Bytes { id: job.id.clone(), witness: self.witness.clone() }));
-        let platform = self.client.platform();
-        // Once the bytes are in the bucket, only the row is sent; the Worker is always sent both.
-        let only_row = job.uploaded && self.client.target().is_project();
-        let image = if only_row { None } else { self.store.image(&job.id).await.map_err(Trouble::Store)? };
-        match image.filter(|image| platform.size(image) == job.size) {
-            Some(image) => {
-                let shipment = job.shipment(self.client.owner_user_id(), image).map_err(Trouble::Job)?;
-                let kept = Kept { courier: self, job: RefCell::new(job.clone()) };
-                let upload = async { Some(self.client.upload(&shipment, &call, &kept).await) };
-                let discarded = poll_fn(|context| round.is_discarded(&job.id, context));
-                let Some(uploaded) = first_of(Box::pin(discarded), Box::pin(upload)).await else {
-                    return Ok(Sent::Discarded);
-                };
-                *job = kept.job.into_inner();
-                let landed = uploaded.map_err(|error| match error.stage {
-                    Stage::Outbox => Trouble::Store(error),
-                    _ => Trouble::Job(error),
-                })?;
-                match landed {
-                    Landed::InBucket => {}
-                    Landed::Stored { .. } => return Ok(Sent::Confirmed),
-                    Landed::Queued { .. } => return Ok(Sent::HandedOver),
-                }
-                job.arrived_in_bucket();
-                if !self.keep(job).await.map_err(Trouble::Store)? {
-                    return Ok(Sent::Discarded);
-                }
-            }
-            None if only_row => {}
-            None => {
-                let message = "outbox: the image of this job can't be read any more";
-                return Err(Trouble::Job(Error::new(Stage::Outbox, Code::JobUnreadable, message)));
-            }
-        }
-        let shipment = job.shipment(self.client.owner_user_id(), ()).map_err(Trouble::Job)?;
-        self.client.insert(&shipment, &call).await.map_err(Trouble::Job)?;
-        Ok(Sent::Confirmed)
+    fn tell_done(&self, id: &str, round: &Round) {
+        round.done.set(round.done.get() + 1);
+        round.put_down(id);
+        round.got_through();
+        self.witness.done(id);
     }
 
-    /// Stores what the job has become and tells of it; false if it was discarded meanwhile.
-    async fn keep(&self, job: &Job) -> Result<bool, Error> {
-        let kept = self.store.update(job).await?;
-        if kept {
-            self.witness.changed(job);
+    /// Stores what jobs have become and tells of them, and removes others; false of each that was discarded meanwhile.
+    async fn keep(&self, jobs: &[&Job], gone: &[String]) -> Result<Vec<bool>, Error> {
+        if jobs.is_empty() && gone.is_empty() {
+            return Ok(Vec::new());
+        }
+        let kept = self.store.commit(jobs, gone).await?;
+        for (job, is_kept) in jobs.iter().zip(&kept) {
+            if *is_kept {
+                self.witness.changed(job);
+            }
         }
         Ok(kept)
     }
 }
 
-/// Keeps a job's upload resumable.
-struct Kept<'a, P: Platform, S> {
-    courier: &'a Courier<P, S>,
-    job: RefCell<Job>,
-}
-
-impl<P: Platform, S> Kept<'_, P, S> {
-    fn upload_id<'a>(&self, job: &'a mut Job) -> &'a mut Option<String> {
-        if self.courier.client.target().has_tickets() { &mut job.ticket_upload_id } else { &mut job.upload_id }
-    }
-}
-
-impl<P: Platform, S: Store<Bytes = P::Bytes>> Resumption for Kept<'_, P, S> {
-    fn earlier(&self) -> Option<String> {
-        self.upload_id(&mut self.job.borrow_mut()).clone()
-    }
-
-    fn keep<'a>(&'a self, id: Option<&'a str>) -> Work<'a, ()> {
-        Box::pin(async move {
-            if self.earlier().as_deref() == id {
-                return Ok(());
-            }
-            *self.upload_id(&mut self.job.borrow_mut()) = id.map(str::to_owned);
-            let job = self.job.borrow().clone();
-            self.courier.keep(&job).await.map(|_| ())
-        })
-    }
-}
-
-enum Sent {
-    Confirmed,
-    HandedOver,
-    Discarded,
-}
-
-enum Trouble {
-    /// Sending failed: the job's affair.
-    Job(Error),
-    /// Keeping failed: everybody's.
-    Store(Error),
-}
-
-/// Tells of a job's bytes. Its attempts are its own affair.
-struct Bytes {
-    id: String,
-    witness: Rc<dyn Witness>,
-}
-
-impl Observer for Bytes {
-    fn progress(&self, progress: Progress) {
-        self.witness.progress(&self.id, progress.sent, progress.total);
-    }
-
-    fn retrying(&self, _: Retrying) {}
-
-    fn watches(&self) -> bool {
-        true
-    }
+fn parse(stored: &Stored) -> Option<Job> {
+    Job::parse(stored.position, &stored.json)
 }
 
 #[cfg(test)]

@@ -7,12 +7,14 @@
 //!
 //! Through the Worker a job is never `uploaded`: it is gone, or `handed-over` until the same image is answered as done.
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
+use super::kept;
 use crate::error::{Code, Error};
-use crate::image::meta::Shipment;
-use crate::image::path::{StoragePath, is_plain_name};
-use crate::json::{self, Json};
+use crate::image::meta::Settled;
+use crate::image::path::StoragePath;
+use crate::image::row::ImageMeta;
+use crate::json::{self, Json, to_text};
 use crate::text::is_header_safe;
 use crate::wire::retry::Policy;
 
@@ -52,29 +54,34 @@ const HANDED_OVER_LONGEST: u32 = 30;
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Job {
+    /// Its place among all, which the store gives: the later, the larger. 0 for one that is not stored yet.
+    #[serde(skip_deserializing)]
+    pub position: f64,
     /// The row's id.
     pub id: String,
     /// Fixed when the job was made.
     pub storage_path: String,
-    /// Of the stored object.
-    pub mime_type: String,
     /// Bytes of the image.
     pub size: f64,
-    /// The row as a JSON object's text.
-    pub row: String,
-    /// The request as the Worker takes it, likewise.
-    #[serde(default, deserialize_with = "lenient")]
-    pub request: String,
+    /// What the row and the Worker's request are made of.
+    #[serde(with = "kept::Request")]
+    pub request: ImageMeta,
+    /// As the image has it; 0 where it is not known.
+    #[serde(default, deserialize_with = "kept::lenient")]
+    pub width: u32,
+    /// Likewise.
+    #[serde(default, deserialize_with = "kept::lenient")]
+    pub height: u32,
     /// Where it is.
     pub state: State,
     /// Whether the bytes are in the bucket already; outlives `failed`.
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "kept::lenient")]
     pub uploaded: bool,
     /// The name of an unfinished upload in pieces at the server.
-    #[serde(default, deserialize_with = "plain_name", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "kept::plain_name", skip_serializing_if = "Option::is_none")]
     pub upload_id: Option<String>,
     /// The same of one by ticket, which goes to another path. The ticket itself is a secret, and never kept.
-    #[serde(default, deserialize_with = "plain_name", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "kept::plain_name", skip_serializing_if = "Option::is_none")]
     pub ticket_upload_id: Option<String>,
     /// Milliseconds since 1970.
     #[serde(rename = "createdAt")]
@@ -88,18 +95,18 @@ pub struct Job {
     #[serde(rename = "waitSetAt")]
     pub wait_set_ms: f64,
     /// The server asked for that wait.
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "kept::lenient")]
     pub wait_asked: bool,
     /// How often a gateway turned it away and then let another job through.
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "kept::lenient")]
     pub turned_away: u32,
     /// A gateway turned it away last, and has let no other through since.
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "kept::lenient")]
     pub is_suspect: bool,
     /// Why it failed last, as a JSON object's text.
     #[serde(
         default,
-        deserialize_with = "reread",
+        deserialize_with = "kept::error",
         serialize_with = "json::raw",
         skip_serializing_if = "Option::is_none"
     )]
@@ -122,14 +129,16 @@ pub enum Verdict {
 
 impl Job {
     /// A job that has just been accepted.
-    pub fn new<B>(shipment: &Shipment<B>, size: f64, now_ms: f64) -> Self {
+    pub fn new(settled: Settled, size: f64, now_ms: f64) -> Self {
+        let (width, height) = settled.measured;
         Self {
-            id: shipment.image_id.clone(),
-            storage_path: shipment.storage_path.as_str().to_owned(),
-            mime_type: shipment.mime_type.clone(),
+            position: 0.0,
+            id: settled.image_id,
+            storage_path: settled.storage_path.as_str().to_owned(),
             size,
-            row: shipment.row.clone(),
-            request: shipment.request.clone(),
+            request: settled.meta,
+            width,
+            height,
             state: State::Queued,
             uploaded: false,
             upload_id: None,
@@ -147,21 +156,18 @@ impl Job {
 
     /// What is to be sent, if it is what was stored: a damaged job must not lead its requests elsewhere, or be one that no
     /// host can send, and so be tried for ever.
-    pub fn shipment<B>(&self, owner_user_id: &str, image: B) -> Result<Shipment<B>, Error> {
+    pub fn settled(&self) -> Result<Settled, Error> {
         if !self.id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-') {
             return Err(Error::field("imageId", "is no UUID"));
         }
-        if !is_header_safe(&self.mime_type) {
+        if !is_header_safe(&self.request.mime_type) {
             return Err(Error::field("mimeType", "is no MIME type"));
         }
-        Ok(Shipment {
+        Ok(Settled {
+            meta: ImageMeta { image_id: Some(self.id.clone()), ..self.request.clone() },
             storage_path: StoragePath::parse(&self.storage_path)?,
             image_id: self.id.clone(),
-            owner_user_id: owner_user_id.to_owned(),
-            image,
-            mime_type: self.mime_type.clone(),
-            row: self.row.clone(),
-            request: self.request.clone(),
+            measured: (self.width, self.height),
         })
     }
 
@@ -170,11 +176,6 @@ impl Job {
     pub fn is_due(&self, now_ms: f64, forced: bool) -> bool {
         let waits = (self.wait_set_ms..self.not_before_ms).contains(&now_ms);
         self.state != State::Failed && (!waits || (forced && !self.wait_asked))
-    }
-
-    /// When it may be tried on its own: now, or later.
-    pub fn due_ms(&self, now_ms: f64) -> f64 {
-        if self.is_due(now_ms, false) { now_ms } else { self.not_before_ms }
     }
 
     /// Whether it will be tried again on its own.
@@ -219,7 +220,7 @@ impl Job {
             _ => Verdict::Failed,
         };
         self.state = self.waiting_state();
-        self.error = Some(json::to_text(&**error));
+        self.error = Some(to_text(&**error));
         self.is_suspect |= error.turned_away;
         match verdict {
             Verdict::Stop(_) => {}
@@ -246,11 +247,6 @@ impl Job {
         is_too_often
     }
 
-    /// Whether a gateway has turned it away so far.
-    pub fn was_turned_away(&self) -> bool {
-        self.is_suspect || self.turned_away > 0
-    }
-
     fn wait(&mut self, now_ms: f64, wait_ms: u32, asked: bool) {
         self.wait_asked = asked;
         self.wait_set_ms = now_ms;
@@ -275,52 +271,13 @@ impl Job {
 
     /// The job as JSON text.
     pub fn to_text(&self) -> String {
-        json::to_text(self)
+        to_text(self)
     }
 
-    /// Reads what [`Job::to_text`] wrote; `None` for anything else.
-    pub fn parse(json: &Json) -> Option<Self> {
-        Self::deserialize(json).ok()
+    /// Reads what [`Job::to_text`] wrote; `None` for anything else. The position is the store's to say.
+    pub fn parse(position: f64, json: &Json) -> Option<Self> {
+        Some(Self { position, ..Self::deserialize(json).ok()? })
     }
-}
-
-/// What a job can be sent without must not keep it from being sent.
-fn lenient<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D) -> Result<T, D::Error> {
-    Ok(T::deserialize(from).unwrap_or_default())
-}
-
-/// A name that leads to no other upload.
-fn plain_name<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-    lenient(from).map(|id: Option<String>| id.filter(|id| is_plain_name(id)))
-}
-
-/// An error's [`Details`](crate::error::Details) as a job keeps them, or as 0.1.0 did, which kept less.
-#[derive(Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Kept {
-    message: String,
-    stage: String,
-    code: String,
-    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
-    field: Option<String>,
-    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
-    status: Option<u32>,
-    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
-    server_code: Option<String>,
-    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
-    retryable: Option<bool>,
-    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
-    retry_after_ms: Option<u32>,
-    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
-    attempts: Option<u32>,
-    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
-    storage_path: Option<String>,
-    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
-    image_id: Option<String>,
-}
-
-fn reread<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-    Ok(Kept::deserialize(from).ok().map(|kept| json::to_text(&kept)))
 }
 
 #[cfg(test)]
@@ -331,19 +288,30 @@ mod tests {
     use proptest::prelude::*;
 
     const POLICY: Policy = Policy { max_retries: 2, initial_backoff_ms: 1000, max_backoff_ms: 4000 };
+    const ID: &str = "11111111-2222-4333-8444-555555555555";
     const NOW: f64 = 1_800_000_000_000.0;
 
     fn job() -> Job {
-        let shipment = Shipment {
-            storage_path: StoragePath::parse("u/2026-05-11/a b-1.png").unwrap(),
-            image_id: "11111111-2222-4333-8444-555555555555".to_owned(),
-            owner_user_id: "u".to_owned(),
-            image: (),
+        let meta = ImageMeta {
+            date: Some("2026-05-11".to_owned()),
+            slug: Some("a b".to_owned()),
+            seed: i64::MAX,
+            ext: "png".to_owned(),
             mime_type: "image/png".to_owned(),
-            row: r#"{"seed":9223372036854775807,"prompt":"\"x\""}"#.to_owned(),
-            request: r#"{"seed":"9223372036854775807","prompt":"\"x\""}"#.to_owned(),
+            prompt: "\"x\"".to_owned(),
+            steps: 4,
+            cost_usd_estimate: Some("0.10".to_owned()),
+            sidecar: Some(r#"{"big":9007199254740993}"#.to_owned()),
+            image_id: Some(ID.to_owned()),
+            ..ImageMeta::default()
         };
-        Job::new(&shipment, 18.0, NOW)
+        let storage_path = StoragePath::parse("u/2026-05-11/a b-1.png").unwrap();
+        let settled = Settled { meta, storage_path, image_id: ID.to_owned(), measured: (3, 4) };
+        Job { position: 7.0, ..Job::new(settled, 18.0, NOW) }
+    }
+
+    fn reread(job: &Job) -> Option<Job> {
+        Job::parse(7.0, &parse(&job.to_text()).unwrap())
     }
 
     fn error(code: Code, retryable: bool) -> Error {
@@ -415,7 +383,7 @@ mod tests {
             for _ in 0..7 {
                 assert_eq!(job.fail(&away, NOW, &POLICY, 0.0), Verdict::Later);
             }
-            job = Job::parse(&parse(&job.to_text()).unwrap()).unwrap();
+            job = reread(&job).unwrap();
             assert_eq!(job.blame(), nth == 5, "{nth}");
             assert_eq!(job.blame(), nth == 5, "another success says no more");
         }
@@ -428,19 +396,19 @@ mod tests {
     fn a_job_of_an_earlier_version_was_never_turned_away() {
         let text = job().to_text().replace(r#","isSuspect":false"#, "").replace(r#","turnedAway":0"#, "");
         assert!(!text.contains("uspect") && !text.contains("turned"));
-        assert_eq!(Job::parse(&parse(&text).unwrap()), Some(job()));
+        assert_eq!(Job::parse(7.0, &parse(&text).unwrap()), Some(job()));
     }
 
     #[test]
     fn what_is_written_is_read_as_it_was() {
         let mut job = job();
-        assert_eq!(Job::parse(&parse(&job.to_text()).unwrap()), Some(job.clone()));
+        assert_eq!(reread(&job), Some(job.clone()));
         job.upload_id = Some("dGVuYW50".to_owned());
         let mut error = error(Code::Unavailable, true).with_field("x");
         (error.server_code, error.retry_after_ms) = (Some("57014".to_owned()), Some(3000));
         (error.storage_path, error.image_id) = (Some("a/b".to_owned()), Some("1".to_owned()));
         job.fail(&error, NOW, &POLICY, 0.3);
-        let read = Job::parse(&parse(&job.to_text()).unwrap()).unwrap();
+        let read = reread(&job).unwrap();
         let told = |job: &Job| parse(job.error.as_deref().unwrap()).unwrap();
         let members = |json| match json {
             Json::Object(mut members) => {
@@ -458,18 +426,20 @@ mod tests {
     fn a_damaged_job_is_not_sent() {
         for damage in [
             |job: &mut Job| job.id = "x&select=*".to_owned(),
-            |job: &mut Job| job.mime_type = "image/png\n".to_owned(),
+            |job: &mut Job| job.request.mime_type = "image/png\n".to_owned(),
             |job: &mut Job| job.storage_path = "../x".to_owned(),
         ] {
             let mut job = job();
             damage(&mut job);
-            let error = job.shipment("u", ()).unwrap_err();
+            let error = job.settled().unwrap_err();
             assert_eq!((error.code, error.retryable), (Code::InvalidRequest, false));
         }
         let mut job = job();
+        job.request.image_id = Some("another".to_owned());
+        assert_eq!(job.settled().unwrap().meta.image_id.as_deref(), Some(ID), "the Worker hears of no other image");
         for id in ["../../object/x", "..", "", "a?b", "a#b", "a%2fb", "ä"] {
             (job.upload_id, job.ticket_upload_id) = (Some(id.to_owned()), Some(id.to_owned()));
-            let read = Job::parse(&parse(&job.to_text()).unwrap()).unwrap();
+            let read = reread(&job).unwrap();
             assert_eq!((read.upload_id, read.ticket_upload_id), (None, None), "{id:?} would lead elsewhere");
         }
     }
@@ -477,10 +447,10 @@ mod tests {
     proptest! {
         #[test]
         fn a_damaged_job_is_none_and_no_panic(text in ".*", cut in 0usize..400) {
-            prop_assert_eq!(parse(&text).and_then(|json| Job::parse(&json)), None);
+            prop_assert_eq!(parse(&text).and_then(|json| Job::parse(0.0, &json)), None);
             let whole = job().to_text();
             let damaged = whole.get(..cut.min(whole.len() - 1)).unwrap_or_default();
-            prop_assert_eq!(parse(damaged).and_then(|json| Job::parse(&json)), None);
+            prop_assert_eq!(parse(damaged).and_then(|json| Job::parse(0.0, &json)), None);
         }
     }
 }

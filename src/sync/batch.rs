@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::vec::IntoIter;
 
 use super::call::{Call, Meter, Observer, Progress, Reached, Retrying, Synced};
-use super::group::{Group, Kept};
+use super::group::Group;
 use crate::error::{Code, Error, Stage};
 use crate::host::Platform;
 use crate::image::meta::{Shipment, SyncRequest};
@@ -22,8 +22,11 @@ const TURNED_AWAY_AT_MOST: u32 = 10;
 pub(super) enum Task<B> {
     /// Of the next request.
     Upload,
-    Insert(Group<B>),
+    Insert(Group<Kept<B>>),
 }
+
+/// An image that is uploaded, with its request's place in the call.
+pub(super) type Kept<B> = (usize, Shipment<B>);
 
 /// Requests by their place in the call; one that could not be read has its error.
 type Queue<B> = Enumerate<IntoIter<Result<SyncRequest<B>, Error>>>;
@@ -38,7 +41,7 @@ pub(super) struct Batch<B> {
     /// Uploaded, and not yet enough for an insert.
     uploaded: RefCell<Vec<Kept<B>>>,
     /// The next one stands last.
-    groups: RefCell<Vec<Group<B>>>,
+    groups: RefCell<Vec<Group<Kept<B>>>>,
     is_uploaded: Cell<bool>,
     /// The last inserts that a gateway turned away, without another one between them.
     turned_away: Cell<u32>,
@@ -177,7 +180,7 @@ impl<B> Batch<B> {
         Poll::Pending
     }
 
-    fn next_group(&self, call: &Call) -> Option<Group<B>> {
+    fn next_group(&self, call: &Call) -> Option<Group<Kept<B>>> {
         let is_over = self.uploading.get() == 0 && self.queue.borrow().len() == 0;
         if is_over && !self.is_uploaded.replace(true) {
             call.enter(Stage::Insert);
@@ -213,7 +216,7 @@ impl<B> Batch<B> {
         rows.for_each(|(index, _)| self.settle(index, Err(error.clone())));
     }
 
-    pub(super) fn add(&self, parts: Vec<Group<B>>) {
+    pub(super) fn add(&self, parts: Vec<Group<Kept<B>>>) {
         self.groups.borrow_mut().extend(parts);
     }
 

@@ -5,7 +5,7 @@ use crate::config::{Config, Target};
 use crate::error::{Code, Error, Stage};
 use crate::host::Platform;
 use crate::image::header::{Header, Walk};
-use crate::image::meta::{Found, Prepared, Shipment, SyncRequest};
+use crate::image::meta::{Found, Prepared, Settled, Shipment, SyncRequest};
 use crate::wire::Landed;
 use crate::wire::http::Response;
 use crate::wire::retry::Policy;
@@ -63,6 +63,11 @@ impl<P: Platform> Client<P> {
         self.config.target
     }
 
+    /// Whether an image of so many bytes goes in pieces.
+    pub fn is_large(&self, size: f64) -> bool {
+        self.config.goes_in_pieces(size)
+    }
+
     /// How often and how long to wait.
     pub fn policy(&self) -> &Policy {
         &self.config.retry
@@ -74,6 +79,19 @@ impl<P: Platform> Client<P> {
         request.check(&self.config)?;
         let found = self.look_at(&request.image).await?;
         request.ship(&self.config, &found, self.platform.random_bytes())
+    }
+
+    /// The same, without making the shipment yet: for who keeps it, and sends it later.
+    pub async fn settle(&self, request: SyncRequest<P::Bytes>) -> Result<(Settled, P::Bytes), Error> {
+        let request = request.dated(self.platform.now_ms());
+        request.check(&self.config)?;
+        let found = self.look_at(&request.image).await?;
+        request.settle(&self.config, &found, self.platform.random_bytes())
+    }
+
+    /// The shipment of a request that was settled.
+    pub fn shipment<B>(&self, settled: Settled, image: B) -> Shipment<B> {
+        settled.shipment(&self.config, image)
     }
 
     /// The same for an image that somebody else will bring, or has brought. Without it, its MIME type has to be given.

@@ -3,36 +3,33 @@
 use core::cell::Cell;
 use std::rc::Rc;
 
-use crate::image::meta::Shipment;
-
-/// An image that is uploaded, with its request's place in the call.
-pub(super) type Kept<B> = (usize, Shipment<B>);
-
-/// Rows of one insert.
-pub(super) struct Group<B> {
-    pub(super) rows: Vec<Kept<B>>,
+/// Those whose rows go in by one insert, whatever else is known of each.
+pub struct Group<T> {
+    /// In their order.
+    pub rows: Vec<T>,
     trail: Rc<Trail>,
 }
 
-impl<B> Group<B> {
-    pub(super) fn new(rows: Vec<Kept<B>>) -> Self {
+impl<T> Group<T> {
+    /// A group that is no part of another.
+    pub fn new(rows: Vec<T>) -> Self {
         Self { rows, trail: Rc::default() }
     }
 
     /// Notes that its rows are settled, and whether they were refused.
-    pub(super) fn note(&self, is_refused: bool) {
+    pub fn note(&self, is_refused: bool) {
         let count = self.rows.len();
         self.trail.note(count, if is_refused { count } else { 0 });
     }
 
     /// Its halves; or its rows, each alone, where it is likely that most of them are refused: to look for those that are not
     /// would take more inserts than there are rows.
-    pub(super) fn parts(self) -> Vec<Self> {
+    pub fn parts(self) -> Vec<Self> {
         let count = self.rows.len();
         let size = if self.trail.is_mostly_refused() { 1 } else { count.div_ceil(2) };
         let mut rows = self.rows.into_iter();
         let part = || {
-            let part: Vec<Kept<B>> = rows.by_ref().take(size).collect();
+            let part: Vec<T> = rows.by_ref().take(size).collect();
             (!part.is_empty()).then(|| Self { rows: part, trail: Trail::below(&self.trail) })
         };
         let mut parts: Vec<Self> = core::iter::from_fn(part).collect();

@@ -4,10 +4,10 @@ use core::future::poll_fn;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use super::batch::{Batch, Part, Task};
+use super::batch::{Batch, Kept, Part, Task};
 use super::call::{Call, Reached, Synced, Unkept};
 use super::client::Client;
-use super::group::{Group, Kept};
+use super::group::Group;
 use crate::error::{Code, Error, Stage};
 use crate::host::Platform;
 use crate::image::meta::{Shipment, SyncRequest};
@@ -93,10 +93,10 @@ impl<P: Platform> Client<P> {
     }
 
     /// Inserts a group of rows. What the database refuses is found in its parts.
-    async fn insert_one(&self, group: Group<P::Bytes>, batch: &Batch<P::Bytes>, call: &Call) {
+    async fn insert_one(&self, group: Group<Kept<P::Bytes>>, batch: &Batch<P::Bytes>, call: &Call) {
         let own = Call::new(Rc::new(Part::new(call.meter.clone(), batch.sent.clone())), None);
-        let inserted = self.insert_group(&group.rows, &own).await;
-        match inserted {
+        let shipments: Vec<&Shipment<P::Bytes>> = group.rows.iter().map(|(_, shipment)| shipment).collect();
+        match self.insert_group(&shipments, &own).await {
             Err(error) if batch.turns_all_away(Some(&error)) => {
                 batch.add(vec![group]);
                 batch.give_up_rows(&error);
@@ -118,19 +118,16 @@ impl<P: Platform> Client<P> {
     }
 
     /// The ids whose rows are there now and are ours.
-    async fn insert_group(&self, group: &[Kept<P::Bytes>], call: &Call) -> Result<BTreeSet<String>, Error> {
-        let rows: Vec<&str> = group.iter().map(|(_, shipment)| shipment.row.as_str()).collect();
+    pub async fn insert_group<B>(&self, group: &[&Shipment<B>], call: &Call) -> Result<BTreeSet<String>, Error> {
+        let rows: Vec<&str> = group.iter().map(|shipment| shipment.row.as_str()).collect();
         let columns = self.columns(&rows);
         let build = || rows::insert_many(&self.config, &rows, &columns);
         // One by one: to collect them would sort them first, by code that nothing else needs.
         let mut confirmed = BTreeSet::new();
         confirmed.extend(self.ask(call, Stage::Insert, &build, rows::read_ids).await?);
         // Left out of the answer is a row whose id was there before: an earlier attempt's, or another one's.
-        let missing: Vec<&Shipment<P::Bytes>> = group
-            .iter()
-            .map(|(_, shipment)| shipment)
-            .filter(|shipment| !confirmed.contains(&shipment.image_id))
-            .collect();
+        let missing: Vec<&Shipment<B>> =
+            group.iter().copied().filter(|shipment| !confirmed.contains(&shipment.image_id)).collect();
         for some in missing.chunks(IDS_AT_ONCE) {
             let build = || rows::read_back_many(&self.config, some);
             let read = |response: &_| rows::read_holders(some, response);
@@ -154,7 +151,7 @@ impl<P: Platform> Client<P> {
 
 /// Whether another row of the same insert might be welcome. Not so when nobody could be heard. A gateway may dislike one
 /// row's words.
-fn may_be_one_rows_fault(error: &Error) -> bool {
+pub fn may_be_one_rows_fault(error: &Error) -> bool {
     let everybodys = [
         Code::Unauthorized,
         Code::TokenUnavailable,

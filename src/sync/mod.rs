@@ -7,7 +7,7 @@ pub mod call;
 pub mod client;
 mod exchange;
 #[cfg(feature = "many")]
-mod group;
+pub mod group;
 #[cfg(feature = "many")]
 pub mod many;
 #[cfg(feature = "gallery")]

@@ -60,7 +60,7 @@ impl<P: Platform> Client<P> {
         let total = self.platform.size(&shipment.image);
         call.meter.total.set(total);
         call.meter.reach(Reached::Upload, 0.0);
-        if self.config.goes_in_pieces(total) {
+        if self.is_large(total) {
             return self.upload_in_pieces(shipment, call, resumption).await;
         }
         let target = self.config.target;

@@ -132,7 +132,7 @@ test("an outbox that is open makes way for a newer version and then says so", as
   const tab = await world.tab(t, user);
   await tab.enqueue(1);
   await tab.page.evaluate(async (name) => {
-    (await window.kit.settled(indexedDB.open(name, 2))).close();
+    (await window.kit.settled(indexedDB.open(name, 3))).close();
   }, databaseOf(user));
   await assert.rejects(tab.list(), { code: "outbox_too_new" });
   await assert.rejects(tab.enqueue(2), { code: "outbox_too_new" });
@@ -142,7 +142,7 @@ test("a database of this version without its stores is told of with storage_unav
   const user = await world.user();
   const tab = await world.tab(t, user, { open: false });
   await tab.page.evaluate(async (name) => {
-    (await window.kit.settled(indexedDB.open(name, 1))).close();
+    (await window.kit.settled(indexedDB.open(name, 2))).close();
   }, databaseOf(user));
   await assert.rejects(tab.open(), { code: "storage_unavailable", stage: "outbox" });
 });

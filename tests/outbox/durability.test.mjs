@@ -19,6 +19,7 @@ test("an image is enqueued, drained, and gone from the outbox once its row is th
     { ...job, createdAt: undefined },
     {
       id: result.imageId,
+      position: 1,
       storagePath: result.storagePath,
       prompt: job.prompt,
       state: "queued",

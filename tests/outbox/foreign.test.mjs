@@ -7,29 +7,24 @@ import { until } from "../support/until.mjs";
 const world = outboxWorld();
 const OTHER = "6a1d3c0f-2222-4333-8444-555566667777";
 
-/** Ways to edit a job's text, its row, or what the Worker is told. */
+/** Ways to edit a job's text, or the request in it. */
 const EDITS = {
   "text names another id": { text: { id: OTHER } },
   "text names another path": { text: { storagePath: "elsewhere/2026-05-11/lighthouse-2.png" } },
-  "row has another id": { row: { id: OTHER } },
-  "row has another owner": { row: { owner_user_id: OTHER } },
-  "row has another path": { row: { storage_path: "elsewhere/2026-05-11/lighthouse-2.png" } },
-  "request names another id": { request: { imageId: OTHER } },
+  "text has no request": { text: { request: null } },
+  "request is none": { request: { seed: 1 } },
+  "request lacks a field": { request: { prompt: undefined } },
 };
 
 const edit = (tab, user, id, changes) =>
   tab.page.evaluate(
-    async ([name, id, { text, row, request }]) => {
+    async ([name, id, { text, request }]) => {
       const { settled } = window.kit;
       const database = await settled(indexedDB.open(name));
       const jobs = database.transaction("jobs", "readwrite").objectStore("jobs");
       const record = await settled(jobs.index("id").get(id));
       const job = { ...JSON.parse(record.text), ...text };
-      const merge = (field, changes) => {
-        if (changes) job[field] = JSON.stringify({ ...JSON.parse(job[field]), ...changes });
-      };
-      merge("row", row);
-      merge("request", request);
+      if (request) job.request = { ...job.request, ...request };
       await settled(jobs.put({ ...record, text: JSON.stringify(job) }));
       database.close();
     },
@@ -137,7 +132,7 @@ test("what only the outbox is meant to see of a job is not told", async (t) => {
   await tab.signOut();
   await tab.drain();
   const told = [...(await tab.list()), ...(await tab.changes()).flatMap(({ job }) => job ?? [])];
-  const known = ["id", "storagePath", "prompt", "state", "size", "mimeType", "createdAt", "attempts"];
+  const known = ["id", "position", "storagePath", "prompt", "state", "size", "mimeType", "createdAt", "attempts"];
   known.push("notBefore", "waitAsked");
   for (const job of told) for (const name of Object.keys(job)) assert.ok([...known, "error"].includes(name), name);
   const { error } = (await tab.list())[0];

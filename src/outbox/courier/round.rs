@@ -2,31 +2,60 @@
 
 use core::cell::{Cell, RefCell};
 use core::task::{Context, Poll, Waker};
-use std::vec::IntoIter;
+use std::collections::VecDeque;
 
 use super::Stop;
-use crate::error::Error;
+use crate::error::{Error, Stage};
 use crate::outbox::job::Job;
+use crate::sync::group::Group;
 
 /// Jobs that a gateway turns away in a row before it counts as one that lets nobody through, such as a captive portal.
 const TURNED_AWAY_IN_A_ROW: usize = 3;
 
+/// Rows that are enough for an insert.
+const ROWS_AT_ONCE: usize = 50;
+
+/// Jobs that are read at most while large ones before them wait for a lane.
+const QUEUED_AT_MOST: usize = 500;
+
+/// How long a row waits for others, in ms: what a kill can cost of uploads that are done is no more than this.
+const ROWS_WAIT_MS: f64 = 1000.0;
+
 /// One drain under way. All that waits in it is polled by one task, so that one waker is enough.
 #[derive(Default)]
 pub(super) struct Round {
+    lanes: u32,
     /// Own waits that began by then, in ms since 1970, are disregarded.
     pub(super) forced_until_ms: f64,
-    /// The store may hold what the queue does not.
+    /// The store may hold what was not there when it was read.
     pub(super) unread: Cell<bool>,
-    /// A worker reads it.
-    pub(super) reading: Cell<bool>,
-    pub(super) queue: RefCell<IntoIter<Job>>,
-    /// The jobs that workers have.
+    /// Where the last page that was read ended, if there is more behind it: time and position.
+    pub(super) read_to: Cell<Option<(f64, f64)>>,
+    /// Whether nothing was read yet.
+    pub(super) is_new: Cell<bool>,
+    reading: Cell<bool>,
+    pub(super) queue: RefCell<VecDeque<Job>>,
+    /// The jobs that this drain has taken from the queue and not put down.
     pub(super) in_hand: RefCell<Vec<String>>,
-    /// Those of them that were discarded.
+    /// Lanes that are taken, and those of them by large images.
+    uploading: Cell<u32>,
+    large: Cell<u32>,
+    /// What is done and not stored yet.
+    pub(super) unwritten: RefCell<Vec<Done>>,
+    writing: Cell<bool>,
+    /// Jobs whose bytes are in the bucket, and when the first of them came, in ms since 1970.
+    rows: RefCell<Vec<Job>>,
+    rows_since_ms: Cell<f64>,
+    resting: Cell<bool>,
+    /// Parts of groups that were refused; the next one stands last.
+    pub(super) groups: RefCell<Vec<Group<Job>>>,
+    inserting: Cell<u32>,
+    /// Jobs of which somebody said that they were discarded.
+    doubts: RefCell<Vec<String>>,
+    /// Those in hand that were.
     pub(super) discarded: RefCell<Vec<String>>,
-    /// Jobs that a gateway has turned away since one got through, in this drain.
-    turned_away: RefCell<Vec<String>>,
+    /// Jobs that a gateway has turned away since one got through, in this drain: uploads, and rows.
+    turned_away: [RefCell<Vec<String>>; 2],
     /// The same and those of earlier drains: the next that gets through holds it against them.
     suspects: RefCell<Vec<String>>,
     /// Those against whom it is held.
@@ -41,64 +70,211 @@ pub(super) struct Round {
 /// What a worker does next.
 pub(super) enum Next {
     Read,
+    /// Looks whether these are there.
+    Look(Vec<String>),
     Carry(Box<Job>),
+    Write(Vec<Done>),
+    Insert(Group<Job>),
+    /// Nothing, until the rows have waited long enough; in ms.
+    Rest(u32),
+}
+
+/// A step that is done, and still to be stored.
+pub(super) enum Done {
+    /// Its bytes are in the bucket.
+    InBucket(Job),
+    /// It waits, or was refused.
+    PutDown(Job),
+    /// The Worker has it.
+    HandedOver(Job),
+    /// Its row is there.
+    Confirmed(String),
 }
 
 impl Round {
     /// One that disregards own waits that began by then.
-    pub(super) fn new(forced_until_ms: f64) -> Self {
-        Self { forced_until_ms, unread: Cell::new(true), ..Self::default() }
+    pub(super) fn new(lanes: u32, forced_until_ms: f64) -> Self {
+        let (unread, is_new) = (Cell::new(true), Cell::new(true));
+        Self { lanes, forced_until_ms, unread, is_new, ..Self::default() }
     }
 
     /// Nothing is next when the round is over. While others are busy there may still be something.
-    pub(super) fn next(&self, concurrency: u32, context: &Context<'_>) -> Poll<Option<Next>> {
-        if self.stopped.get().is_some() || self.broken.borrow().is_some() {
+    pub(super) fn next(
+        &self,
+        now_ms: f64,
+        is_large: &dyn Fn(&Job) -> bool,
+        context: &Context<'_>,
+    ) -> Poll<Option<Next>> {
+        if self.broken.borrow().is_some() {
             return Poll::Ready(None);
         }
-        let next = if self.reading.get() {
-            None
-        } else if self.unread.take() {
-            self.reading.set(true);
-            Some(Next::Read)
-        } else if self.in_hand.borrow().len() < concurrency as usize {
-            self.queue.borrow_mut().next().map(Box::new).map(Next::Carry)
-        } else {
-            None
-        };
-        match &next {
-            None if self.reading.get() || !self.in_hand.borrow().is_empty() => return self.wait(context),
-            Some(Next::Carry(job)) => {
-                // Its next answer is waited for.
-                self.suspects.borrow_mut().retain(|id| *id != job.id);
-                self.in_hand.borrow_mut().push(job.id.clone());
-            }
-            None | Some(Next::Read) => {}
+        // What is done is stored, whatever stops the round.
+        let next = self.next_write();
+        if self.stopped.get().is_some() {
+            return Poll::Ready(next);
         }
-        Poll::Ready(next)
+        match next.or_else(|| self.next_step(now_ms, is_large)) {
+            None if self.is_busy() => self.wait(context),
+            next => Poll::Ready(next),
+        }
+    }
+
+    fn is_busy(&self) -> bool {
+        self.reading.get() || self.writing.get() || !self.in_hand.borrow().is_empty()
+    }
+
+    fn next_write(&self) -> Option<Next> {
+        if self.writing.get() || self.unwritten.borrow().is_empty() {
+            return None;
+        }
+        self.writing.set(true);
+        Some(Next::Write(self.unwritten.take()))
+    }
+
+    fn next_step(&self, now_ms: f64, is_large: &dyn Fn(&Job) -> bool) -> Option<Next> {
+        if !self.doubts.borrow().is_empty() {
+            return Some(Next::Look(self.doubts.take()));
+        }
+        if let Some(group) = self.next_group(now_ms) {
+            self.inserting.set(self.inserting.get() + 1);
+            return Some(Next::Insert(group));
+        }
+        if !self.reading.get() && self.uploading.get() < self.lanes {
+            if let Some(job) = self.next_job(is_large) {
+                return Some(Next::Carry(Box::new(job)));
+            }
+            let has_more = self.read_to.get().is_some() && self.queue.borrow().len() < QUEUED_AT_MOST;
+            if self.unread.get() || has_more {
+                self.reading.set(true);
+                return Some(Next::Read);
+            }
+        }
+        if self.resting.get() || self.rows.borrow().is_empty() {
+            return None;
+        }
+        self.resting.set(true);
+        let left_ms = self.rows_since_ms.get() + ROWS_WAIT_MS - now_ms;
+        Some(Next::Rest(left_ms.clamp(1.0, ROWS_WAIT_MS) as u32))
+    }
+
+    /// The first that there is a lane for. Of several lanes one is kept for images that are not large.
+    fn next_job(&self, is_large: &dyn Fn(&Job) -> bool) -> Option<Job> {
+        let has_room = self.large.get() + 1 < self.lanes.max(2);
+        let mut queue = self.queue.borrow_mut();
+        let next = queue.iter().position(|job| has_room || !is_large(job))?;
+        let job = queue.remove(next)?;
+        self.uploading.set(self.uploading.get() + 1);
+        self.large.set(self.large.get() + u32::from(is_large(&job)));
+        // Its next answer is waited for.
+        forget(&self.suspects, &job.id);
+        note(&self.in_hand, &job.id);
+        Some(job)
+    }
+
+    /// Rows that are enough, or have waited long enough, or for which there is nothing to wait.
+    fn next_group(&self, now_ms: f64) -> Option<Group<Job>> {
+        if self.inserting.get() >= self.lanes {
+            return None;
+        }
+        if let Some(part) = self.groups.borrow_mut().pop() {
+            return Some(part);
+        }
+        let mut rows = self.rows.borrow_mut();
+        let is_last = self.uploading.get() == 0
+            && self.queue.borrow().is_empty()
+            && !(self.reading.get() || self.unread.get() || self.writing.get())
+            && self.read_to.get().is_none();
+        let waited_ms = now_ms - self.rows_since_ms.get();
+        // A clock that was put back tells nothing. Who was turned away is judged by whether others get through.
+        let is_time = is_last
+            || rows.len() >= ROWS_AT_ONCE
+            || !(0.0..ROWS_WAIT_MS).contains(&waited_ms)
+            || !self.suspects.borrow().is_empty();
+        if rows.is_empty() || !is_time {
+            return None;
+        }
+        let count = rows.len().min(ROWS_AT_ONCE);
+        let rest = rows.split_off(count);
+        Some(Group::new(core::mem::replace(&mut *rows, rest)))
+    }
+
+    /// The bytes of a job are in the bucket, and the store says so.
+    pub(super) fn add_row(&self, job: Job, now_ms: f64) {
+        let mut rows = self.rows.borrow_mut();
+        if rows.is_empty() {
+            self.rows_since_ms.set(now_ms);
+        }
+        rows.push(job);
+    }
+
+    /// Ends when no row waits any more.
+    pub(super) fn has_no_rows(&self, context: &Context<'_>) -> Poll<()> {
+        let is_over = self.stopped.get().is_some() || self.broken.borrow().is_some();
+        if is_over || self.rows.borrow().is_empty() { Poll::Ready(()) } else { self.wait(context) }
+    }
+
+    /// A worker has done what [`Round::next`] gave it.
+    pub(super) fn end_of(&self, next: Kind) {
+        let less = |count: &Cell<u32>| count.set(count.get().saturating_sub(1));
+        match next {
+            Kind::Read => self.reading.set(false),
+            Kind::Write => self.writing.set(false),
+            Kind::Insert => less(&self.inserting),
+            Kind::Rest => self.resting.set(false),
+            Kind::Carry { is_large } => {
+                less(&self.uploading);
+                if is_large {
+                    less(&self.large);
+                }
+            }
+            Kind::Look => {}
+        }
+        self.wake();
+    }
+
+    /// The drain has nothing more to do with a job.
+    pub(super) fn put_down(&self, id: &str) {
+        forget(&self.in_hand, id);
+        forget(&self.discarded, id);
+    }
+
+    /// Somebody says that a job was discarded.
+    pub(super) fn doubt(&self, id: &str) {
+        if holds(&self.in_hand, id) {
+            self.doubts.borrow_mut().push(id.to_owned());
+            self.wake();
+        }
     }
 
     /// Ends when the job was discarded.
-    pub(super) fn is_discarded<T>(&self, id: &String, context: &Context<'_>) -> Poll<Option<T>> {
-        if self.discarded.borrow().contains(id) { Poll::Ready(None) } else { self.wait(context) }
+    pub(super) fn is_discarded<T>(&self, id: &str, context: &Context<'_>) -> Poll<Option<T>> {
+        if holds(&self.discarded, id) { Poll::Ready(None) } else { self.wait(context) }
     }
 
     pub(super) fn suspect(&self, id: &str) {
-        note(&mut self.suspects.borrow_mut(), id);
+        note(&self.suspects, id);
     }
 
     /// A gateway turned the job away. That it turns everybody away is the more likely the more there are.
-    pub(super) fn turned_away(&self, id: &str) {
+    pub(super) fn turned_away(&self, id: &str, stage: Stage) {
         self.suspect(id);
-        let mut turned_away = self.turned_away.borrow_mut();
-        note(&mut turned_away, id);
-        if turned_away.len() >= TURNED_AWAY_IN_A_ROW {
+        let [uploads, rows] = &self.turned_away;
+        let turned_away = if stage == Stage::Insert { rows } else { uploads };
+        note(turned_away, id);
+        if turned_away.borrow().len() >= TURNED_AWAY_IN_A_ROW {
             self.stopped.set(Some(Stop::TurnedAway));
         }
     }
 
+    /// The gateway let an upload through.
+    pub(super) fn uploaded(&self) {
+        let [uploads, _] = &self.turned_away;
+        uploads.take();
+    }
+
     /// A job got through: so the gateway turned away those before it for what they are.
     pub(super) fn got_through(&self) {
-        self.turned_away.take();
+        self.turned_away.iter().for_each(|turned_away| drop(turned_away.take()));
         let blamed = self.suspects.take();
         if !blamed.is_empty() {
             self.blamed.borrow_mut().extend(blamed);
@@ -118,19 +294,27 @@ impl Round {
     }
 }
 
-/// Who was turned away comes after those who were not, so that it can't keep them from being tried; and among those the
-/// next after the last that was tried.
-pub(super) fn in_turn(jobs: Vec<Job>) -> Vec<Job> {
-    let (mut before, mut turned_away): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|job| !job.was_turned_away());
-    let tried = turned_away.iter().enumerate().max_by(|(_, a), (_, b)| a.wait_set_ms.total_cmp(&b.wait_set_ms));
-    let next = tried.map_or(0, |(at, _)| at + 1);
-    before.extend(turned_away.split_off(next));
-    before.extend(turned_away);
-    before
+/// Few ids each: a list is looked through as quickly as a tree.
+fn holds(ids: &RefCell<Vec<String>>, id: &str) -> bool {
+    ids.borrow().iter().any(|known| known == id)
 }
 
-fn note(ids: &mut Vec<String>, id: &str) {
-    if !ids.iter().any(|known| known == id) {
-        ids.push(id.to_owned());
+fn note(ids: &RefCell<Vec<String>>, id: &str) {
+    if !holds(ids, id) {
+        ids.borrow_mut().push(id.to_owned());
     }
+}
+
+fn forget(ids: &RefCell<Vec<String>>, id: &str) {
+    ids.borrow_mut().retain(|known| known != id);
+}
+
+/// Which of a round's counts a worker's end is about.
+pub(super) enum Kind {
+    Read,
+    Look,
+    Carry { is_large: bool },
+    Write,
+    Insert,
+    Rest,
 }

@@ -1,5 +1,6 @@
 //! The outbox's driver over a store in memory, with a fake clock: killed at every moment, and on every bad day.
 
+mod bulk;
 mod relay;
 
 use core::cell::Cell;
@@ -9,6 +10,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::config::{Config, Options, Target};
+use crate::host::Outlook;
 use crate::image::row::ImageMeta;
 use crate::json::{Json, to_text};
 use crate::outbox::job::State;
@@ -27,15 +29,58 @@ struct Shelf(Rc<Shelves>);
 
 struct Shelves {
     world: World,
-    jobs: RefCell<Vec<(String, String, f64, String)>>,
+    jobs: RefCell<Vec<Record>>,
     images: RefCell<BTreeMap<String, Image>>,
+    /// How many jobs were ever added.
+    added: Cell<u32>,
     calls: Cell<u32>,
+    /// Jobs that were read or written since it was set.
+    touched: Cell<usize>,
     /// How long each transaction takes.
     latency_ms: Cell<u32>,
     /// This one of the calls fails, before or after its commit.
     fails_at: Cell<Option<(u32, bool)>>,
     /// Every text that was ever stored.
     written: RefCell<String>,
+}
+
+/// A job as it is stored; what is looked for is beside its text.
+#[derive(Clone)]
+struct Record {
+    id: String,
+    path: String,
+    size: f64,
+    position: f64,
+    revision: f64,
+    /// Before when it is not tried, and when that wait began; none of one that does not wait.
+    waits: Option<(f64, f64)>,
+    is_suspect: bool,
+    text: String,
+}
+
+impl Record {
+    fn new(job: &Job, position: f64, revision: f64) -> Self {
+        Self {
+            id: job.id.clone(),
+            path: job.storage_path.clone(),
+            size: job.size,
+            position,
+            revision,
+            waits: job.is_waiting().then_some((job.not_before_ms, job.wait_set_ms)),
+            is_suspect: job.is_waiting() && job.is_suspect,
+            text: job.to_text(),
+        }
+    }
+
+    fn stored(&self) -> Stored {
+        Stored {
+            id: self.id.clone(),
+            position: self.position,
+            not_before_ms: self.waits.map_or(0.0, |(not_before_ms, _)| not_before_ms),
+            revision: self.revision,
+            json: crate::json::tests::parse(&self.text).unwrap_or(Json::Null),
+        }
+    }
 }
 
 impl core::ops::Deref for Shelf {
@@ -52,7 +97,9 @@ impl Shelf {
             world: world.clone(),
             jobs: RefCell::default(),
             images: RefCell::default(),
+            added: Cell::new(0),
             calls: Cell::new(0),
+            touched: Cell::new(0),
             latency_ms: Cell::new(0),
             fails_at: Cell::new(None),
             written: RefCell::default(),
@@ -75,18 +122,31 @@ impl Shelf {
         if self.fails_at.get() == Some((nth, true)) { Err(broken()) } else { Ok(result) }
     }
 
+    fn touch(&self, count: usize) {
+        self.touched.set(self.touched.get() + count);
+    }
+
     fn place(&self, id: &str) -> Option<usize> {
-        self.jobs.borrow().iter().position(|(known, ..)| known == id)
+        self.jobs.borrow().iter().position(|known| known.id == id)
     }
 
     fn job(&self, id: &str) -> Option<Job> {
-        let text = self.jobs.borrow().get(self.place(id)?)?.3.clone();
-        Job::parse(&crate::json::tests::parse(&text)?)
+        let stored = self.jobs.borrow().get(self.place(id)?)?.stored();
+        Job::parse(stored.position, &stored.json)
     }
 
     fn discard(&self, id: &str) {
         self.images.borrow_mut().remove(id);
-        self.jobs.borrow_mut().retain(|(known, ..)| known != id);
+        self.jobs.borrow_mut().retain(|known| known.id != id);
+    }
+
+    /// Whether the job is there.
+    fn put(&self, job: &Job) -> bool {
+        self.written.borrow_mut().push_str(&job.to_text());
+        let Some(place) = self.place(&job.id) else { return false };
+        let known = &mut self.jobs.borrow_mut()[place];
+        *known = Record::new(job, known.position, known.revision + 1.0);
+        true
     }
 
     fn is_empty(&self) -> bool {
@@ -100,48 +160,89 @@ impl Store for Shelf {
     async fn add(&self, job: &Job, image: &Image, limits: &Limits) -> Result<Added, Error> {
         self.transact(|| {
             let mut jobs = self.jobs.borrow_mut();
-            if let Some((_, path, ..)) = jobs.iter().find(|(id, ..)| *id == job.id) {
+            if let Some(Record { path, .. }) = jobs.iter().find(|known| known.id == job.id) {
                 return if *path == job.storage_path { Added::Known } else { Added::IdTaken };
             }
-            if jobs.iter().any(|(_, path, ..)| *path == job.storage_path) {
+            if jobs.iter().any(|known| known.path == job.storage_path) {
                 return Added::PathTaken;
             }
-            let bytes = jobs.iter().map(|(_, _, size, _)| size).sum::<f64>() + job.size;
+            let bytes = jobs.iter().map(|known| known.size).sum::<f64>() + job.size;
             if jobs.len() >= limits.max_jobs as usize || bytes > limits.max_bytes {
                 return Added::Full;
             }
-            jobs.push((job.id.clone(), job.storage_path.clone(), job.size, job.to_text()));
+            self.added.set(self.added.get() + 1);
+            let position = f64::from(self.added.get());
+            jobs.push(Record::new(job, position, 0.0));
             self.images.borrow_mut().insert(job.id.clone(), image.clone());
-            Added::New
+            Added::New(position)
         })
         .await
     }
 
-    async fn all(&self) -> Result<Vec<Json>, Error> {
-        let read = |(.., text): &(String, String, f64, String)| crate::json::tests::parse(text);
-        self.transact(|| self.jobs.borrow().iter().filter_map(read).collect()).await
+    async fn waiting(&self, query: Query, most: usize) -> Result<Vec<Stored>, Error> {
+        self.transact(|| {
+            let jobs = self.jobs.borrow();
+            let mut found: Vec<(f64, &Record)> = jobs.iter().filter_map(|job| Some((job.waits?.0, job))).collect();
+            found.retain(|(due, job)| match query {
+                Query::Due(after, until) => {
+                    *due <= until && after.is_none_or(|(from, position)| (*due, job.position) > (from, position))
+                }
+                Query::WaitSince(since) => job.waits.is_some_and(|(_, set)| set > since),
+                Query::Suspects => job.is_suspect,
+            });
+            found.sort_by(|(a, one), (b, other)| a.total_cmp(b).then(one.position.total_cmp(&other.position)));
+            found.truncate(most);
+            self.touch(found.len());
+            found.iter().map(|(_, job)| job.stored()).collect()
+        })
+        .await
+    }
+
+    async fn outlook(&self) -> Result<Outlook, Error> {
+        self.transact(|| {
+            let due: Vec<f64> = self.jobs.borrow().iter().filter_map(|job| Some(job.waits?.0)).collect();
+            Outlook { waiting: due.len() as u32, next_due_ms: due.into_iter().reduce(f64::min) }
+        })
+        .await
+    }
+
+    async fn job(&self, id: &str) -> Result<Option<Stored>, Error> {
+        self.touch(1);
+        self.transact(|| Some(self.jobs.borrow()[self.place(id)?].stored())).await
+    }
+
+    async fn known(&self, ids: &[String]) -> Result<Vec<bool>, Error> {
+        self.transact(|| ids.iter().map(|id| self.place(id).is_some()).collect()).await
     }
 
     async fn image(&self, id: &str) -> Result<Option<Image>, Error> {
         self.transact(|| self.images.borrow().get(id).cloned()).await
     }
 
-    async fn update(&self, job: &Job) -> Result<bool, Error> {
+    async fn commit(&self, changed: &[&Job], gone: &[String]) -> Result<Vec<bool>, Error> {
+        self.touch(changed.len() + gone.len());
         self.transact(|| {
-            self.written.borrow_mut().push_str(&job.to_text());
-            match self.place(&job.id) {
-                None => false,
-                Some(place) => {
-                    self.jobs.borrow_mut()[place].3 = job.to_text();
-                    true
-                }
-            }
+            gone.iter().for_each(|id| self.discard(id));
+            changed.iter().map(|job| self.put(job)).collect()
         })
         .await
     }
 
-    async fn remove(&self, id: &str) -> Result<(), Error> {
-        self.transact(|| self.discard(id)).await
+    async fn amend(&self, job: &Job, revision: f64) -> Result<bool, Error> {
+        self.transact(|| {
+            let is_same = self.place(&job.id).is_some_and(|place| self.jobs.borrow()[place].revision == revision);
+            is_same && self.put(job)
+        })
+        .await
+    }
+
+    async fn shelve(&self, ids: &[String]) -> Result<(), Error> {
+        self.transact(|| {
+            for job in self.jobs.borrow_mut().iter_mut().filter(|job| ids.contains(&job.id)) {
+                job.waits = None;
+            }
+        })
+        .await
     }
 }
 
@@ -344,8 +445,8 @@ fn what_is_enqueued_arrives_and_nothing_of_it_is_kept() {
     assert_all_arrived(&world, &shelf, &[50, 450], &"no fault");
     let told: Vec<String> = diary.changes.borrow().iter().map(|(_, state)| state.clone()).collect();
     // The second one's upload got a name at the server in between.
-    let states = ["uploading", "uploaded", "done"];
-    assert_eq!(told, [&["queued", "queued"][..], &states, &["uploading"], &states].concat());
+    let states = ["queued", "queued", "uploading", "uploaded", "uploading", "uploading", "uploaded", "done", "done"];
+    assert_eq!(told, states, "of the second one twice, since its upload got a name at the server in between");
     assert_eq!(diary.sent.borrow()[&id_of(1)], 400.0, "the last word of the bytes is before the last piece's answer");
     let written = shelf.written.borrow();
     assert!(!written.contains(KEY) && !written.contains(&token_of(USER)), "no secret is stored");
@@ -498,7 +599,8 @@ fn a_final_refusal_holds_nobody_up() {
     let outbox = open(&world, &shelf);
     enqueue(&world, &outbox, &[50, 60, 70]);
     world.plan(Step::Upload, &[fault("storage 413")]);
-    world.plan(Step::Insert, &[fault("23503")]);
+    // Both rows at once, and then the first one alone.
+    world.plan(Step::InsertMany, &[fault("23503"), fault("23503")]);
     let drained = drain(&world, &outbox).unwrap();
     assert_eq!(drained, Drained { done: 1, failed: 2, ..Drained::default() });
     let (first, second) = (shelf.job(&id_of(0)).unwrap(), shelf.job(&id_of(1)).unwrap());
@@ -536,10 +638,10 @@ fn a_record_that_cant_be_read_is_left_alone() {
     let outbox = open(&world, &shelf);
     enqueue(&world, &outbox, &[50, 60]);
     for garbage in ["", "{}", "[]", "null", "{\"id\":1}"] {
-        shelf.jobs.borrow_mut()[0].3 = garbage.to_owned();
+        shelf.jobs.borrow_mut()[0].text = garbage.to_owned();
         drain(&world, &outbox).unwrap();
         assert_eq!(shelf.jobs.borrow().len(), 1, "{garbage}");
-        assert_eq!(shelf.jobs.borrow()[0].3, garbage);
+        assert_eq!(shelf.jobs.borrow()[0].text, garbage);
         assert_eq!(shelf.images.borrow().len(), 1, "its image is kept");
     }
 }
@@ -569,7 +671,9 @@ fn without_the_users_own_token_nothing_is_sent_and_no_job_is_to_blame() {
         }
     }
     // A token that the server refuses, again after it was refreshed.
-    for (step, name) in [(Step::Upload, "storage 403 of a token"), (Step::Insert, "PGRST303"), (Step::Upload, "401")] {
+    for (step, name) in
+        [(Step::Upload, "storage 403 of a token"), (Step::InsertMany, "PGRST303"), (Step::Upload, "401")]
+    {
         let (world, shelf) = world();
         let outbox = open(&world, &shelf);
         enqueue(&world, &outbox, &[50, 60]);
@@ -606,20 +710,20 @@ fn block(world: &World, numbers: &[usize]) {
 
 #[test]
 fn a_firewall_that_dislikes_one_image_keeps_no_other_away() {
-    for step in [Step::Upload, Step::Insert] {
-        for name in ["403 of a firewall", "401 of a portal"] {
-            let (world, shelf) = world();
-            let outbox = open(&world, &shelf);
-            enqueue(&world, &outbox, &[50, 60, 70]);
-            world.plan(step, &[fault(name)]);
-            let drained = drain(&world, &outbox).unwrap();
-            assert_eq!((drained.done, drained.failed, drained.waiting, drained.stopped), (2, 0, 1, None), "{name}");
-            let job = shelf.job(&id_of(0)).unwrap();
-            assert_eq!((job.turned_away, job.is_suspect, job.uploaded), (1, false, step == Step::Insert));
-            assert!(drained.next_due_ms.unwrap() > now(&world) && job.error.unwrap().contains("unavailable"));
-            drain_to_the_end(&world, &outbox);
-            assert_all_arrived(&world, &shelf, &[50, 60, 70], &name);
-        }
+    let row = format!(r#""storage_path":"{}""#, path_of(USER, 0));
+    for (text, is_row) in [(format!("/{}", path_of(USER, 0)), false), (row, true)] {
+        let (world, shelf) = world();
+        let outbox = open(&world, &shelf);
+        enqueue(&world, &outbox, &[50, 60, 70]);
+        world.rejects.replace(vec![text.clone()]);
+        let drained = drain(&world, &outbox).unwrap();
+        assert_eq!((drained.done, drained.failed, drained.waiting, drained.stopped), (2, 0, 1, None), "{text}");
+        let job = shelf.job(&id_of(0)).unwrap();
+        assert_eq!((job.turned_away, job.is_suspect, job.uploaded), (1, false, is_row));
+        assert!(drained.next_due_ms.unwrap() > now(&world) && job.error.unwrap().contains("unavailable"));
+        world.rejects.take();
+        drain_to_the_end(&world, &outbox);
+        assert_all_arrived(&world, &shelf, &[50, 60, 70], &text);
     }
 }
 
@@ -711,7 +815,8 @@ fn two_users_images_never_mix() {
     // The token changes hands in the middle of a drain: the rest waits.
     world.tokens.replace([Ok(token_of(USER)), Ok(token_of(USER)), Ok(token_of(USER)), Ok(token_of(OTHER))].into());
     let drained = drain(&world, &open(&world, &mine)).unwrap();
-    assert_eq!((drained.done, drained.stopped), (1, Some(Stop::Token(Code::WrongUser))));
+    assert_eq!((drained.waiting, drained.stopped), (2, Some(Stop::Token(Code::WrongUser))));
+    assert!(mine.job(&id_of(0)).unwrap().uploaded);
     sign_in(&world, USER);
     drain_to_the_end(&world, &open(&world, &mine));
     assert!(mine.is_empty() && theirs.is_empty());
@@ -799,7 +904,7 @@ fn what_is_discarded_on_its_way_gets_no_row() {
             world.run(all_of(vec![Box::pin(drained) as Racer<'_, ()>, Box::pin(discarded)]));
             assert!(shelf.is_empty());
             assert_arrived(&world, [(1, 60)], &moment);
-            let insert_began = world.sent.borrow().iter().filter(|sent| sent.step == Step::Insert).count() > 1;
+            let insert_began = world.steps().contains(&Step::InsertMany);
             assert!(world.rows_of(&id_of(0)).is_empty() || had_row.get() == Some(true) || insert_began);
         }
     }
@@ -859,7 +964,9 @@ fn looking_again_at_any_time_sends_nothing_twice_and_forgets_nothing() {
             let setup = Setup { limits: Limits { concurrency, ..LIMITS }, ..SETUP };
             let (outbox, _) = setup.open(&world, &shelf);
             enqueue(&world, &outbox, &[50, 250, 60]);
-            world.plan(Step::Insert, &[fault("42501"), fault("502")]);
+            let mut refused = request(3, 50);
+            refused.prompt = "refused-row".to_owned();
+            world.run(outbox.enqueue(refused)).unwrap();
             shelf.latency_ms.set(3);
             let look = async {
                 for ms in [after_ms, 1, 1, 2, 7] {
@@ -871,10 +978,10 @@ fn looking_again_at_any_time_sends_nothing_twice_and_forgets_nothing() {
             let drain = async { drained.set(Some(drain_async(&outbox).await.unwrap())) };
             world.run(all_of(vec![Box::pin(drain) as Racer<'_, ()>, Box::pin(look)]));
             let Drained { done, failed, waiting, .. } = drained.get().unwrap();
-            assert_eq!((done, failed, waiting), (1, 1, 1), "{concurrency} {after_ms}");
+            assert_eq!((done, failed, waiting), (3, 1, 0), "{concurrency} {after_ms}");
             assert!(world.most_flying.get() <= 1, "one job twice at a time: {concurrency} {after_ms}");
-            let inserts = world.sent.borrow().iter().filter(|sent| sent.step == Step::Insert).count();
-            assert_eq!(inserts, 3, "{concurrency} {after_ms}");
+            let inserts = world.steps().iter().filter(|step| **step == Step::InsertMany).count();
+            assert!(inserts <= 7, "{inserts} inserts: {concurrency} {after_ms}");
         }
     }
 }
@@ -887,8 +994,10 @@ fn a_discarded_upload_ends_at_once() {
     enqueue(&world, &outbox, &[950, 60]);
     let discard = async {
         world.pass(2500).await;
+        outbox.discarded(&id_of(0));
+        world.pass(10).await;
         shelf.discard(&id_of(0));
-        outbox.look_again();
+        outbox.discarded(&id_of(0));
     };
     let drain = async {
         assert_eq!(drain_async(&outbox).await.unwrap().done, 1);
@@ -896,7 +1005,11 @@ fn a_discarded_upload_ends_at_once() {
     world.run(all_of(vec![Box::pin(drain) as Racer<'_, ()>, Box::pin(discard)]));
     assert!(shelf.is_empty() && world.rows_of(&id_of(0)).is_empty());
     assert_arrived(&world, [(1, 60)], &"a discard");
-    assert!(world.bytes_sent() <= 3 * CHUNK + 60, "{} bytes", world.bytes_sent());
+    assert!(
+        world.bytes_sent() <= 3 * CHUNK + 60,
+        "{} bytes, and none for a word that was not true",
+        world.bytes_sent()
+    );
     assert!(world.flying.borrow().values().all(|flying| *flying == 0), "what was on its way is aborted");
 }
 

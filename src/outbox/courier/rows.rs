@@ -1,0 +1,107 @@
+//! Rows of jobs whose bytes are in the bucket, many by one insert.
+
+use std::rc::Rc;
+
+use super::Courier;
+use super::round::Round;
+use crate::error::Error;
+use crate::host::{Platform, Store};
+use crate::image::meta::Shipment;
+use crate::outbox::job::Job;
+use crate::sync::call::{Call, Observer, Progress, Retrying};
+use crate::sync::group::Group;
+use crate::sync::many::may_be_one_rows_fault;
+use crate::wire::rows;
+
+/// What has become of the jobs of an insert.
+#[derive(Default)]
+struct Settled {
+    confirmed: Vec<String>,
+    refused: Vec<Job>,
+}
+
+impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
+    /// Inserts the rows of a group. What the database refuses is found in its parts; those that are confirmed leave together.
+    pub(super) async fn insert(&self, mut group: Group<Job>, round: &Round) -> Result<(), Error> {
+        self.drop_discarded(&mut group, round).await?;
+        let mut settled = Settled::default();
+        let mut shipments = Vec::new();
+        group.rows.retain_mut(|job| match job.settled() {
+            Ok(fixed) => {
+                shipments.push(self.client.shipment(fixed, ()));
+                true
+            }
+            Err(error) => {
+                self.refuse(job, &error, round);
+                settled.refused.push(job.clone());
+                false
+            }
+        });
+        if !shipments.is_empty() {
+            self.insert_shipments(group, &shipments, &mut settled, round).await;
+        }
+        let Settled { confirmed, refused } = settled;
+        self.keep(&refused.iter().collect::<Vec<&Job>>(), &confirmed).await?;
+        refused.iter().for_each(|job| round.put_down(&job.id));
+        confirmed.iter().for_each(|id| self.tell_done(id, round));
+        Ok(())
+    }
+
+    async fn drop_discarded(&self, group: &mut Group<Job>, round: &Round) -> Result<(), Error> {
+        let ids: Vec<String> = group.rows.iter().map(|job| job.id.clone()).collect();
+        let mut known = self.store.known(&ids).await?.into_iter();
+        group.rows.retain(|job| {
+            let is_known = known.next().unwrap_or_default();
+            if !is_known {
+                round.put_down(&job.id);
+            }
+            is_known
+        });
+        Ok(())
+    }
+
+    /// The shipments are those of the group's jobs, in their order.
+    async fn insert_shipments(
+        &self,
+        mut group: Group<Job>,
+        shipments: &[Shipment<()>],
+        settled: &mut Settled,
+        round: &Round,
+    ) {
+        let call = Call::for_owner(Rc::new(Unseen));
+        match self.client.insert_group(&shipments.iter().collect::<Vec<_>>(), &call).await {
+            Ok(ids) => {
+                group.note(false);
+                for (mut job, shipment) in group.rows.into_iter().zip(shipments) {
+                    if ids.contains(&job.id) {
+                        settled.confirmed.push(job.id);
+                    } else {
+                        self.refuse(&mut job, &rows::id_taken(shipment), round);
+                        settled.refused.push(job);
+                    }
+                }
+            }
+            Err(error) if group.rows.len() > 1 && may_be_one_rows_fault(&error) => {
+                round.groups.borrow_mut().extend(group.parts());
+            }
+            Err(error) => {
+                group.note(true);
+                group.rows.iter_mut().for_each(|job| self.refuse(job, &error, round));
+                settled.refused.append(&mut group.rows);
+            }
+        }
+    }
+}
+
+/// Rows have no bytes to be told of.
+struct Unseen;
+
+impl Observer for Unseen {
+    fn progress(&self, _: Progress) {}
+
+    fn retrying(&self, _: Retrying) {}
+
+    fn watches(&self) -> bool {
+        false
+    }
+}

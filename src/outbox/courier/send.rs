@@ -1,0 +1,142 @@
+//! One job's bytes on their way.
+
+use core::cell::RefCell;
+use core::future::poll_fn;
+use std::rc::Rc;
+
+use super::round::{Done, Round};
+use super::{Courier, Witness};
+use crate::error::{Code, Error, Stage};
+use crate::host::{Platform, Store};
+use crate::outbox::job::Job;
+use crate::race::first_of;
+use crate::sync::call::{Call, Observer, Progress, Resumption, Retrying, Work};
+use crate::wire::Landed;
+
+impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
+    /// Takes one job as far as it goes without its row. The error is the store's.
+    pub(super) async fn carry(&self, mut job: Job, round: &Round) -> Result<(), Error> {
+        let platform = self.client.platform();
+        // Once the bytes are in the bucket, only the row is sent; the Worker is always sent both.
+        if job.uploaded && self.client.target().is_project() {
+            round.add_row(job, platform.now_ms());
+            return Ok(());
+        }
+        let done = match self.send(&mut job, round).await {
+            Ok(Sent::InBucket) => {
+                round.uploaded();
+                job.arrived_in_bucket();
+                Done::InBucket(job)
+            }
+            Ok(Sent::Confirmed) => Done::Confirmed(job.id),
+            Ok(Sent::HandedOver) => {
+                job.hand_over(platform.now_ms(), self.client.policy(), platform.dice());
+                Done::HandedOver(job)
+            }
+            Ok(Sent::Discarded) => {
+                round.put_down(&job.id);
+                return Ok(());
+            }
+            Err(Trouble::Store(error)) => return Err(error),
+            Err(Trouble::Job(error)) => {
+                self.refuse(&mut job, &error, round);
+                Done::PutDown(job)
+            }
+        };
+        round.unwritten.borrow_mut().push(done);
+        Ok(())
+    }
+
+    async fn send(&self, job: &mut Job, round: &Round) -> Result<Sent, Trouble> {
+        job.begin();
+        let call = Call::for_owner(Rc::new(Bytes { id: job.id.clone(), witness: self.witness.clone() }));
+        let image = self.store.image(&job.id).await.map_err(Trouble::Store)?;
+        let Some(image) = image.filter(|image| self.client.platform().size(image) == job.size) else {
+            if let [false] = self.store.known(core::slice::from_ref(&job.id)).await.map_err(Trouble::Store)?.as_slice()
+            {
+                return Ok(Sent::Discarded);
+            }
+            let message = "outbox: the image of this job can't be read any more";
+            return Err(Trouble::Job(Error::new(Stage::Outbox, Code::JobUnreadable, message)));
+        };
+        self.witness.changed(job);
+        let shipment = self.client.shipment(job.settled().map_err(Trouble::Job)?, image);
+        let kept = Kept { courier: self, job: RefCell::new(job.clone()) };
+        let upload = async { Some(self.client.upload(&shipment, &call, &kept).await) };
+        let discarded = poll_fn(|context| round.is_discarded(&job.id, context));
+        let Some(uploaded) = first_of(Box::pin(discarded), Box::pin(upload)).await else {
+            return Ok(Sent::Discarded);
+        };
+        *job = kept.job.into_inner();
+        let landed = uploaded.map_err(|error| match error.stage {
+            Stage::Outbox => Trouble::Store(error),
+            _ => Trouble::Job(error),
+        })?;
+        Ok(match landed {
+            Landed::InBucket => Sent::InBucket,
+            Landed::Stored { .. } => Sent::Confirmed,
+            Landed::Queued { .. } => Sent::HandedOver,
+        })
+    }
+}
+
+/// Keeps a job's upload resumable.
+struct Kept<'a, P: Platform, S> {
+    courier: &'a Courier<P, S>,
+    job: RefCell<Job>,
+}
+
+impl<P: Platform, S> Kept<'_, P, S> {
+    fn upload_id<'a>(&self, job: &'a mut Job) -> &'a mut Option<String> {
+        if self.courier.client.target().has_tickets() { &mut job.ticket_upload_id } else { &mut job.upload_id }
+    }
+}
+
+impl<P: Platform, S: Store<Bytes = P::Bytes>> Resumption for Kept<'_, P, S> {
+    fn earlier(&self) -> Option<String> {
+        self.upload_id(&mut self.job.borrow_mut()).clone()
+    }
+
+    fn keep<'a>(&'a self, id: Option<&'a str>) -> Work<'a, ()> {
+        Box::pin(async move {
+            if self.earlier().as_deref() == id {
+                return Ok(());
+            }
+            *self.upload_id(&mut self.job.borrow_mut()) = id.map(str::to_owned);
+            let job = self.job.borrow().clone();
+            self.courier.keep(&[&job], &[]).await.map(|_| ())
+        })
+    }
+}
+
+enum Sent {
+    InBucket,
+    Confirmed,
+    HandedOver,
+    Discarded,
+}
+
+enum Trouble {
+    /// Sending failed: the job's affair.
+    Job(Error),
+    /// Keeping failed: everybody's.
+    Store(Error),
+}
+
+/// Tells of a job's bytes. Its attempts are its own affair.
+pub(super) struct Bytes {
+    pub(super) id: String,
+    pub(super) witness: Rc<dyn Witness>,
+}
+
+impl Observer for Bytes {
+    fn progress(&self, progress: Progress) {
+        self.witness.progress(&self.id, progress.sent, progress.total);
+    }
+
+    fn retrying(&self, _: Retrying) {}
+
+    fn watches(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,129 @@
+//! Many jobs: rows in bulk, and what one of them costs beside all the others.
+
+use super::*;
+
+const MANY: Setup =
+    Setup { limits: Limits { concurrency: 3, max_jobs: 10_000, max_bytes: 10_000_000.0 }, max_retries: 0, ..SETUP };
+
+fn with(number: usize, change: impl FnOnce(&mut ImageMeta)) -> SyncRequest<Image> {
+    let mut request = request(number, 10);
+    change(&mut request.meta);
+    request
+}
+
+/// Jobs that wait, without the world that they came from.
+fn enqueue_many(world: &World, outbox: &Outbox, count: usize) {
+    for number in 0..count {
+        let image_id = Some(format!("00000000-0000-4000-8000-{number:012x}"));
+        world.run(outbox.enqueue(with(number, |meta| meta.image_id = image_id))).unwrap();
+    }
+}
+
+fn inserts(world: &World) -> usize {
+    world.steps().iter().filter(|step| **step == Step::InsertMany).count()
+}
+
+#[test]
+fn rows_go_in_by_fifty_and_their_jobs_leave_in_one_transaction() {
+    let (world, shelf) = world();
+    world.latency_ms.set(10);
+    let outbox = MANY.open(&world, &shelf).0;
+    enqueue_many(&world, &outbox, 200);
+    shelf.latency_ms.set(10);
+    shelf.calls.set(0);
+    assert_eq!(drain(&world, &outbox).unwrap(), Drained { done: 200, ..Drained::default() });
+    assert_eq!((world.rows.borrow().len(), world.objects.borrow().len()), (200, 200));
+    assert!(inserts(&world) <= 1 + 200 / 50, "{} inserts", inserts(&world));
+    // An image each, one for three that are uploaded side by side, two for an insert, four pages.
+    assert!(shelf.calls.get() <= 200 + 130 + 12 + 12, "{} transactions", shelf.calls.get());
+    assert!(!shelf.written.borrow().contains("\"uploading\""), "it is told, not written");
+}
+
+#[test]
+fn a_lone_job_waits_for_no_other() {
+    let (world, shelf) = world();
+    let outbox = MANY.open(&world, &shelf).0;
+    enqueue(&world, &outbox, &[50]);
+    let began = now(&world);
+    assert_eq!(drain(&world, &outbox).unwrap().done, 1);
+    assert_eq!(now(&world), began);
+    assert_all_arrived(&world, &shelf, &[50], &"alone");
+}
+
+#[test]
+fn a_row_waits_a_second_for_others_and_no_longer() {
+    let (world, shelf) = world();
+    world.latency_ms.set(1000);
+    let outbox = MANY.open(&world, &shelf).0;
+    let began = now(&world);
+    // Ten pieces of a second each, and beside it one that is there after the first.
+    enqueue(&world, &outbox, &[950, 50]);
+    drain(&world, &outbox).unwrap();
+    let inserted = world.sent.borrow().iter().find(|sent| sent.step == Step::InsertMany).unwrap().at_ms;
+    assert_eq!(inserted - began, 2000.0);
+    assert_all_arrived(&world, &shelf, &[950, 50], &"beside a long one");
+}
+
+#[test]
+fn a_row_that_is_refused_keeps_no_other_of_its_insert_away() {
+    for refused in [0, 17, 59] {
+        let (world, shelf) = world();
+        let outbox = MANY.open(&world, &shelf).0;
+        enqueue_many(&world, &outbox, refused);
+        world.run(outbox.enqueue(with(200, |meta| meta.prompt = "refused-row".to_owned()))).unwrap();
+        for number in refused..59 {
+            let image_id = Some(format!("00000000-0000-4000-8000-{number:012x}"));
+            world.run(outbox.enqueue(with(number, |meta| meta.image_id = image_id))).unwrap();
+        }
+        assert_eq!(drain(&world, &outbox).unwrap(), Drained { done: 59, failed: 1, ..Drained::default() });
+        let left = shelf.job(&id_of(200)).unwrap();
+        assert_eq!((left.state, left.uploaded, shelf.jobs.borrow().len()), (State::Failed, true, 1));
+        assert!(inserts(&world) <= 2 + 2 * 6, "{} inserts", inserts(&world));
+    }
+}
+
+#[test]
+fn a_job_in_ten_thousand_costs_what_one_of_ten_does() {
+    let touched = |count: usize| {
+        let (world, shelf) = world();
+        let outbox = MANY.open(&world, &shelf).0;
+        let add = |number: usize| {
+            let id = Some(format!("00000000-0000-4000-8000-{number:012x}"));
+            world.run(outbox.enqueue(with(number, |meta| meta.image_id = id))).unwrap();
+        };
+        // Made once, and then put there again and again.
+        add(0);
+        let (first, image) = (shelf.jobs.borrow()[0].clone(), shelf.images.borrow()[&id_of(0)].clone());
+        for number in 1..count {
+            let id = format!("00000000-0000-4000-8000-{number:012x}");
+            let text = first.text.replace(&id_of(0), &id).replace("picture-0", &format!("picture-{number}"));
+            let path = path_of(USER, number);
+            let position = 1.0 + number as f64;
+            shelf.jobs.borrow_mut().push(Record { id: id.clone(), path, position, text, ..first.clone() });
+            shelf.images.borrow_mut().insert(id, image.clone());
+        }
+        shelf.touched.set(0);
+        world.run(outbox.retry("00000000-0000-4000-8000-000000000007")).unwrap();
+        let for_a_retry = shelf.touched.replace(0);
+        // The first request is answered only when the test has seen what was read for it.
+        world.latency_ms.set(1000);
+        world.run(outbox.drain(false, Box::pin(world.pass(100)))).unwrap();
+        (for_a_retry, shelf.touched.get())
+    };
+    let (few, many) = (touched(10), touched(10_000));
+    assert_eq!(many.0, few.0, "a retry");
+    assert!(many.1 <= 50, "{} jobs are read for the first request", many.1);
+}
+
+#[test]
+fn large_images_leave_a_lane_to_the_others() {
+    let (world, shelf) = world();
+    world.latency_ms.set(1000);
+    let outbox = MANY.open(&world, &shelf).0;
+    enqueue(&world, &outbox, &[950, 950, 950, 950, 50]);
+    let began = now(&world);
+    drain(&world, &outbox).unwrap();
+    let small = world.sent.borrow().iter().find(|sent| sent.step == Step::Upload).unwrap().at_ms;
+    assert_eq!(small, began, "it does not wait for the four before it");
+    assert_all_arrived(&world, &shelf, &[950, 950, 950, 950, 50], &"lanes");
+}
