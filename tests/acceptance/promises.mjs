@@ -144,6 +144,22 @@ export const PROMISES = {
     assert.ok(storagePath);
   },
 
+  async what_is_removed_is_gone_with_its_row_and_may_be_removed_again(world) {
+    const [image, other] = [await world.sync({ seed: 13 }), await world.sync({ seed: 14 })];
+    const [own, stranger] = world.sinks;
+    await stranger.remove(image).catch(() => {});
+    assert.ok((await world.read(image.storagePath)).bytes.equals(PNG), "a stranger removed the object");
+    assert.equal((await world.rows(`id=eq.${image.imageId}`)).length, 1, "a stranger removed the row");
+    world.proxy.lose("DELETE", "/storage/v1/object/");
+    world.proxy.lose("DELETE", "/rest/v1/");
+    await own.remove(image);
+    assert.ok(world.proxy.lostAll());
+    assert.deepEqual(await world.rows(`id=eq.${image.imageId}`), []);
+    assert.equal(await own.signedUrl(image.storagePath).catch(({ code }) => code), "object_missing");
+    await own.remove(image);
+    assert.ok((await world.read(other.storagePath)).bytes.equals(PNG), "another object went, too");
+  },
+
   async an_outbox_in_a_browser_sends_when_the_network_is_back(world) {
     if (!world.browser) return world.skip("needs a browser: CHROME=…");
     const { page, close } = await world.browser();
