@@ -39,7 +39,7 @@ extern "C" {
 
 /// A callback for the host, and who waits for it. Whoever gives it away takes it back before this is dropped.
 pub(super) struct Gate {
-    open: Closure<dyn Fn(JsValue, bool)>,
+    open: Closure<dyn Fn(JsValue, JsValue)>,
     passage: Rc<Passage>,
 }
 
@@ -55,8 +55,8 @@ impl Gate {
         let passage: Rc<Passage> = Rc::default();
         let inside = passage.clone();
         // Hosts call it with one value, and `follow` says whether that was thrown.
-        let open = Closure::new(move |value, is_thrown| {
-            inside.came.set(Some(if is_thrown { Err(value) } else { Ok(value) }));
+        let open = Closure::new(move |value, is_thrown: JsValue| {
+            inside.came.set(Some(if is_thrown.is_truthy() { Err(value) } else { Ok(value) }));
             if let Some(waiting) = inside.waiting.take() {
                 waiting.wake();
             }

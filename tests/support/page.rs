@@ -55,7 +55,7 @@ pub(crate) async fn in_page(code: &str) {
     for (name, value) in [("url", "https://x.invalid"), ("apiKey", "sb_publishable_x")] {
         js_sys::Reflect::set(&bootstrap, &name.into(), &value.into()).unwrap();
     }
-    let first = JsValue::from(Sink::new(bootstrap.into()).unwrap());
+    let first = JsValue::from(Sink::new(bootstrap.into(), JsValue::UNDEFINED).unwrap());
     let class = js_sys::Reflect::get(&first, &"constructor".into()).unwrap();
     let script: Function = eval(&format!("(async (Sink) => {{ {PRELUDE} {code} }})")).unchecked_into();
     let running: js_sys::Promise = script.call1(&JsValue::UNDEFINED, &class).unwrap().unchecked_into();
