@@ -197,7 +197,7 @@ test("an upload that is replaced while it is committed does not become the image
     bench.front.before = undefined;
     assert.equal(copies, 2);
     assert.deepEqual(await stored(ticket.storagePath), PNG);
-    assert.deepEqual(await objects(".incoming/"), []);
+    assert.deepEqual(await objects(ticket.path), []);
   }
 });
 
@@ -213,7 +213,7 @@ test("an upload that is replaced before it is looked at is what is looked at, an
   };
   assert.deepEqual(await answer(await commit(ticket, request)), { status: 415, code: "invalid_image" });
   assert.deepEqual(await stored(ticket.storagePath), PNG);
-  assert.deepEqual(await objects(".incoming/"), [], "it is removed at once");
+  assert.deepEqual(await objects(ticket.path), [], "it is removed at once");
 });
 
 test("a commit that loses every other answer arrives all the same, once", async () => {
@@ -418,6 +418,23 @@ test("twenty commits for an upload that is not what the ticket says copy nothing
   }
   const copies = bench.front.requests.slice(before).filter(({ path }) => path.endsWith("/object/copy"));
   assert.deepEqual(copies, []);
+});
+
+test("of tickets that a user asks for at once no more are given than uploads may wait for their commit", async () => {
+  const bounded = await startBench({ SYNC_BACKOFF_MS: "5", MAX_OPEN_UPLOADS: "3" });
+  try {
+    const one = await bounded.supabase.createUser();
+    const ask = async (request) => (await bounded.send("/api/tickets", one.accessToken, request)).status;
+    const wishes = Array.from({ length: 12 }, () => wish({ imageId: randomUUID() }));
+    const given = (await Promise.all(wishes.map(ask))).filter((status) => status === 201).length;
+    assert.ok(given <= 3, `${given} tickets`);
+    // Some may have stood in each other's way: who comes again gets what is left.
+    for (const request of wishes) await ask(request);
+    const names = await bounded.supabase.sql("select name from storage.objects where name like '.incoming/%'");
+    assert.equal(names.length, 3);
+  } finally {
+    await bounded.close();
+  }
 });
 
 test("a user's uploads that wait for their commit are bounded, and one of them may be asked for again", async () => {

@@ -2,7 +2,7 @@
 import type { User } from "./auth";
 import { Problem } from "./problem";
 import type { Settings } from "./settings";
-import { listFolder, type StoredObject, unlinkObjects } from "./storage";
+import { listFolder, removeObject, reserveObject, type StoredObject, unlinkObjects } from "./storage";
 import { longestLifeSeconds } from "./ticket";
 
 /** In no user's folder: only an upload token writes there, and nobody reads. Flat, so that one list finds the oldest. */
@@ -26,12 +26,16 @@ export function heldPath(imageId: string, user: User): string {
 
 /**
  * Throws when as many of the user's uploads as there may be wait for their commit. One that is being asked for again, for
- * another ticket, is among them. Tickets whose upload has not begun are not counted: nobody keeps a list of those.
+ * another ticket, is among them. Each has its place before it is counted, so that of many that are asked for at once none is
+ * overlooked.
  */
-export async function refuseTooMany(imageId: string, user: User, settings: Settings): Promise<void> {
+export async function openUpload(imageId: string, user: User, settings: Settings): Promise<void> {
+  const path = incomingPath(imageId, user);
+  if (!(await reserveObject(path, settings))) return;
   const limit = settings.maxOpenUploads;
-  const open = await listFolder(FOLDER, { limit, offset: 0, search: `${user.id}.` }, settings);
-  if (open.length < limit || open.some(({ name }) => name === `${user.id}.${imageId}`)) return;
+  const open = await listFolder(FOLDER, { limit: limit + 1, offset: 0, search: `${user.id}.` }, settings);
+  if (open.length <= limit) return;
+  await removeObject(path, settings);
   const detail = `${limit} of your uploads have not been committed. Commit some of them first.`;
   throw new Problem("rate_limited", { detail, retryAfterSeconds: 60 });
 }

@@ -27,7 +27,7 @@ export interface Env {
   BODY_WAIT_MS?: string;
   /** The largest image that comes by a ticket, in bytes. Default 100 MiB, the bucket's limit. */
   MAX_IMAGE_BYTES?: string;
-  /** How many of one user's uploads may wait for their commit. Default 100. */
+  /** How many of one user's uploads may have a ticket and wait for their commit. Default 100. */
   MAX_OPEN_UPLOADS?: string;
   /** How long a ticket lives, in seconds. Default 86400. */
   TICKET_TTL_SECONDS?: string;

@@ -40,11 +40,24 @@ export async function signUpload(path: string, settings: Settings): Promise<{ ur
   return { url: absolute, token };
 }
 
+/** What {@link reserveObject} writes, of a type that every bucket for images takes. */
+const RESERVED = {};
+const RESERVED_BYTES = JSON.stringify(RESERVED).length;
+
+/** Has a list show a path before there is an object: resolves to false where one is. What is uploaded there replaces it. */
+export async function reserveObject(path: string, settings: Settings): Promise<boolean> {
+  const answer = await ask("POST", inBucket(path), settings, { "content-type": "image/png" }, RESERVED);
+  if (answer.status === 409) return false;
+  insist(answer);
+  return true;
+}
+
+/** `undefined` where nothing is, or has only been reserved. */
 export async function findObject(path: string, settings: Settings): Promise<ObjectInfo | undefined> {
   const answer = await ask("GET", `info/${inBucket(path)}`, settings);
   if (answer.status === 404) return undefined;
   const { size, content_type: mimeType } = insist(answer).body as { size?: unknown; content_type?: unknown };
-  return { size: Number(size), mimeType: String(mimeType) };
+  return Number(size) === RESERVED_BYTES ? undefined : { size: Number(size), mimeType: String(mimeType) };
 }
 
 /**

@@ -2,7 +2,7 @@ import type { ImageSource, PreparedImage, SyncRequest, SyncResult } from "imagen
 import type { User } from "./auth";
 import { MAX_JSON_BYTES, readJson } from "./body";
 import { refuseRemoved, wasRemoved } from "./images";
-import { heldPath, incomingPath, refuseTooMany } from "./incoming";
+import { heldPath, incomingPath, openUpload } from "./incoming";
 import { Problem, type ProblemCode, toProblem } from "./problem";
 import type { Settings } from "./settings";
 import { RequestShape, read, WishShape } from "./shapes";
@@ -50,7 +50,7 @@ export async function makeTicket(
     await refuseAnothersId(imageId, user, settings);
     if (await wasRemoved(imageId, user, staging)) await refuseRemoved({ imageId, storagePath }, user, settings);
   }
-  await refuseTooMany(imageId, user, settings);
+  await openUpload(imageId, user, settings);
   return issue({ storagePath, imageId, mimeType, size, iat: now() }, user, settings);
 }
 
