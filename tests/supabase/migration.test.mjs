@@ -174,6 +174,7 @@ onEveryDatabase("imagen.images", (backend) => {
       { version: "20260511000000", name: "imagen_schema_init" },
       { version: "20260601000000", name: "imagen_owners_read" },
       { version: "20260701000000", name: "imagen_thumbnails" },
+      { version: "20260801000000", name: "imagen_orphans" },
     ]);
   });
 

@@ -23,7 +23,17 @@ export function logOutcome(outcome: Outcome, env: Env): void {
 
 /** What happened to a staged image, or by the clock. */
 export interface StagedEvent {
-  event: "staged" | "delivered" | "delayed" | "gone" | "buried" | "requeued" | "cleared" | "not_cleared";
+  event:
+    | "staged"
+    | "delivered"
+    | "delayed"
+    | "gone"
+    | "buried"
+    | "requeued"
+    | "cleared"
+    | "not_cleared"
+    | "orphans_removed"
+    | "orphans_not_removed";
   imageId?: string;
   /** How often the queue has come with it. */
   attempts?: number;

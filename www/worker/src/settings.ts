@@ -43,6 +43,8 @@ export interface Env {
   DELIVERY_DEADLINE_MS?: string;
   /** The first wait for the delivery of a staged image, in seconds, doubled by every further one. Default 15. */
   RETRY_DELAY_SECONDS?: string;
+  /** An object without a row is removed by the cron trigger when it is so old, in hours, 168 at least. Default: none is. */
+  REMOVE_ORPHANS_AFTER_HOURS?: string;
   /** A staged image so old is queued again by the cron trigger, in seconds. Default 3600. */
   STAGED_STALE_SECONDS?: string;
 }
@@ -69,6 +71,7 @@ export interface Settings {
   deliveryDeadlineMs: number;
   retryDelaySeconds: number;
   stagedStaleSeconds: number;
+  removeOrphansAfterHours: number | undefined;
 }
 
 /** Throws a `misconfigured` problem; its `cause`, for the log only, names the setting. */
@@ -94,6 +97,7 @@ export function readSettings(env: Env): Settings {
     deliveryDeadlineMs: number(env, "DELIVERY_DEADLINE_MS", 60_000),
     retryDelaySeconds: number(env, "RETRY_DELAY_SECONDS", 15),
     stagedStaleSeconds: number(env, "STAGED_STALE_SECONDS", 3_600),
+    removeOrphansAfterHours: readOrphansAge(env),
   };
 }
 
@@ -106,6 +110,16 @@ function readBasePath({ BASE_PATH: text = "" }: Env): string {
   const path = text.trim().replace(/\/+$/, "");
   if (path !== "" && !/^(\/[\w.~-]+)+$/.test(path)) throw misconfigured("BASE_PATH is no path");
   return path;
+}
+
+/** What a week old outbox may still bring the row of is no orphan. */
+const LEAST_ORPHANS_HOURS = 168;
+
+function readOrphansAge(env: Env): number | undefined {
+  const hours = number(env, "REMOVE_ORPHANS_AFTER_HOURS", 0);
+  if (hours === 0) return undefined;
+  if (hours < LEAST_ORPHANS_HOURS) throw misconfigured(`REMOVE_ORPHANS_AFTER_HOURS is below ${LEAST_ORPHANS_HOURS}`);
+  return hours;
 }
 
 function required(env: Env, name: keyof Env): string {

@@ -60,6 +60,14 @@ export async function findObject(path: string, settings: Settings): Promise<Obje
   return Number(size) === RESERVED_BYTES ? undefined : { size: Number(size), mimeType: String(mimeType) };
 }
 
+/** When an object was written last, in ms since 1970; `undefined` where there is none, or nobody says. */
+export async function writtenAt(path: string, settings: Settings): Promise<number | undefined> {
+  const answer = await ask("GET", `info/${inBucket(path)}`, settings);
+  if (answer.status === 404) return undefined;
+  const { created_at: created, last_modified: modified } = insist(answer).body as Record<string, unknown>;
+  return latest([created, modified]);
+}
+
 /**
  * An object as the package takes an image: it looks into it as into any, from the front to the back, and only the pieces that
  * it asks for come here. Its bytes are not to be sent.

@@ -87,6 +87,20 @@ async function findRowBy(
   return row && { id: String(row.id), owner: String(row.owner_user_id), storagePath: String(row.storage_path) };
 }
 
+/** The paths of objects that no row names, as the migrations' function finds them, the oldest first. */
+export async function findOrphans(hours: number, most: number, settings: Settings): Promise<string[]> {
+  const query = new URLSearchParams({ kind: "eq.object", order: "changed_at", limit: String(most) });
+  const answer = await askSupabase(`${settings.supabaseUrl}/rest/v1/rpc/orphaned_objects?${query}`, {
+    method: "POST",
+    headers: { ...keyHeaders(settings), "content-type": "application/json", "content-profile": "imagen" },
+    body: JSON.stringify({ older_than: `${hours} hours` }),
+    signal: AbortSignal.timeout(30_000),
+  });
+  const found: unknown = await answer.json();
+  if (!answer.ok || !Array.isArray(found)) throw new Error(`looking for orphans: ${answer.status}`);
+  return found.map(({ storage_path: path }) => String(path));
+}
+
 /** How long an answer about Supabase's health is good, in ms: anybody may ask, and it is asked with the key. */
 const HEALTH_GOOD_MS = 3_000;
 

@@ -2,6 +2,7 @@
 import { deliverStaged } from "../delivery";
 import { removeAbandoned } from "../incoming";
 import { logStaged } from "../log";
+import { removeOrphans } from "../orphans";
 import { readSettings, type Settings } from "../settings";
 import { isUuid } from "../shapes";
 import type { Bindings } from "./bindings";
@@ -22,10 +23,24 @@ export async function deliverBatch(batch: MessageBatch<unknown>, env: Bindings):
   await Promise.all(batch.messages.map(handle));
 }
 
-/** The cron trigger: a message that got lost loses no image, and an upload that nobody committed does not stay. */
+/**
+ * The cron trigger: a message that got lost loses no image, an upload that nobody committed does not stay, nor, where that is
+ * wanted, an object whose row never came.
+ */
 export async function tidyUp(env: Bindings): Promise<void> {
   const settings = readSettings(env);
-  await Promise.all([requeueStale(settings, env), clearIncoming(settings, env)]);
+  await Promise.all([requeueStale(settings, env), clearIncoming(settings, env), clearOrphans(settings, env)]);
+}
+
+/** What fails now is left to the next hour. */
+async function clearOrphans(settings: Settings, env: Bindings): Promise<void> {
+  const { removeOrphansAfterHours: hours } = settings;
+  if (hours === undefined) return;
+  try {
+    logStaged({ event: "orphans_removed", count: await removeOrphans(hours, settings) }, env);
+  } catch (cause) {
+    logStaged({ event: "orphans_not_removed", cause }, env);
+  }
 }
 
 async function requeueStale(settings: Settings, env: Bindings): Promise<void> {

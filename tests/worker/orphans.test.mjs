@@ -1,0 +1,124 @@
+// Objects without a row: the cron trigger removes them, where that is wanted, and nothing else.
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { after, before, test } from "node:test";
+import { BUCKET, fields, file, PNG, startBench } from "./support.mjs";
+
+const HOURS = 168;
+/** In seconds. */
+const OLD = (HOURS + 1) * 3_600;
+
+let bench;
+let user;
+let other;
+before(async () => {
+  bench = await startBench({ SYNC_BACKOFF_MS: "5", REMOVE_ORPHANS_AFTER_HOURS: String(HOURS) });
+  user = await bench.supabase.createUser();
+  other = await bench.supabase.createUser();
+});
+after(() => bench?.close());
+
+/** As if it had been written then. Storage sets the time of a change itself, by a trigger that this is kept from. */
+function makeOlder(path, seconds) {
+  const then = new Date(Date.now() - seconds * 1000).toISOString();
+  return bench.supabase.script(
+    `do $$ begin
+       set local session_replication_role = replica;
+       update storage.objects set created_at = '${then}', updated_at = '${then}',
+         metadata = jsonb_set(metadata::jsonb, '{lastModified}', '"${then}"') where name = '${path}';
+       update imagen.images set created_at = '${then}' where storage_path = '${path}';
+     end $$`,
+  );
+}
+
+async function orphan(seconds, owner = user, path = `${owner.id}/2026-05-11/${randomUUID()}.png`) {
+  const { error } = await bench.admin.storage.from(BUCKET).upload(path, PNG, { contentType: "image/png" });
+  assert.equal(error, null);
+  await makeOlder(path, seconds);
+  return path;
+}
+
+async function image(seconds, owner = user) {
+  const answer = await bench.post(owner.accessToken, { request: fields({ slug: randomUUID() }), image: file(PNG) });
+  assert.equal(answer.status, 201);
+  const { storagePath } = await answer.json();
+  await makeOlder(storagePath, seconds);
+  return storagePath;
+}
+
+const isThere = async (path) => {
+  const found = await bench.supabase.sql("select id from storage.objects where name = $1", [path]);
+  return found.length === 1;
+};
+
+const lastRun = () => bench.logs.map((line) => JSON.parse(line)).findLast(({ event }) => event?.startsWith("orphans"));
+
+test("old objects without a row go, of all users, and all else stays", async () => {
+  const gone = [await orphan(OLD), await orphan(OLD, other)];
+  const named = await image(OLD);
+  const kept = [named, await orphan(OLD, user, `${named}.thumb`), await orphan(OLD - 7_200), await image(0, other)];
+  gone.push(await orphan(OLD, user, `${randomUUID()}/a.png.thumb`));
+  await bench.worker.runCron();
+  for (const path of gone) assert.equal(await isThere(path), false, path);
+  for (const path of kept) assert.equal(await isThere(path), true, path);
+  assert.deepEqual([lastRun().event, lastRun().count], ["orphans_removed", 3]);
+});
+
+test("a row or an upload that comes while they are listed keeps its object", async () => {
+  const [first, second] = [await orphan(OLD), await orphan(OLD)];
+  bench.front.before = async ({ method, path }) => {
+    if (method !== "GET" || !path.startsWith("/storage/v1/object/info/")) return;
+    bench.front.before = undefined;
+    await bench.supabase.sql(
+      `insert into imagen.images (owner_user_id, prompt, prompt_hash, backend, storage_path)
+       values ($1, '', repeat('0', 64), 'test', $2)`,
+      [user.id, first],
+    );
+    await makeOlder(second, 0);
+  };
+  await bench.worker.runCron();
+  assert.deepEqual([await isThere(first), await isThere(second)], [true, true]);
+  assert.equal(lastRun().count, 0);
+});
+
+test("a run removes some at a time, the oldest first, and the next one goes on", async () => {
+  const paths = [];
+  for (let index = 0; index < 10; index += 1) paths.push(await orphan(OLD + 3_600 * (10 - index)));
+  const before = bench.front.requests.length;
+  await bench.worker.runCron();
+  assert.ok(bench.front.requests.length - before <= 50, "as many as a Worker may make on the free plan");
+  assert.deepEqual(await Promise.all(paths.map(isThere)), [...Array(8).fill(false), true, true]);
+  await bench.worker.runCron();
+  assert.deepEqual(await Promise.all(paths.map(isThere)), Array(10).fill(false));
+});
+
+test("a project that lacks the migration, or does not answer, is told of in the log", async () => {
+  bench.front.before = async ({ path }, response) => {
+    if (path.startsWith("/rest/v1/rpc/")) response.writeHead(404).end('{"code":"PGRST202","message":"none"}');
+  };
+  try {
+    await bench.worker.runCron();
+  } finally {
+    bench.front.before = undefined;
+  }
+  assert.deepEqual([lastRun().event, lastRun().level], ["orphans_not_removed", "warn"]);
+});
+
+test("nothing is removed unless it is asked for, and never before a week", async () => {
+  for (const [hours, asked] of [
+    [undefined, false],
+    ["24", true],
+  ]) {
+    const own = await startBench({ REMOVE_ORPHANS_AFTER_HOURS: hours });
+    try {
+      await own.worker.runCron();
+      assert.deepEqual(
+        own.front.requests.filter(({ path }) => path.includes("/rpc/")),
+        [],
+      );
+      assert.equal((await own.call("/api/health")).status, asked ? 500 : 200);
+    } finally {
+      await own.close();
+    }
+  }
+});
