@@ -216,7 +216,7 @@ pub(super) fn many_options(given: &JsValue) -> Result<CallOptions, Error> {
 /// The options of a call that removes images.
 #[cfg(feature = "gallery")]
 pub(super) fn remove_options(given: &JsValue) -> Result<CallOptions, Error> {
-    CallOptions::read(given, &["download", "onProgress"])
+    CallOptions::read(given, &["download", "onProgress", "thumbnail"])
 }
 
 /// Which image is meant: by what `sync` and `list` give, so that other fields are left alone.
