@@ -25,6 +25,7 @@ bin=$root/.tools/bin
 target=wasm32-unknown-unknown
 wasi=wasm32-wasip2
 wasm_pack_version=0.15.1
+wasmtime_version=50.0.1
 cargo_deny_version=0.20.2
 cargo_fuzz_version=0.13.2
 node_version=22.23.3 # fetched only where the user's is older than node_oldest
@@ -256,6 +257,23 @@ need_npm_packages() {
   cp "$folder/package-lock.json" "$folder/node_modules/.installed-lock.json"
 }
 
+# The engine wasmtime, as Python's package brings it. Where there is no Python, the component is tried in Node alone.
+need_wasmtime() {
+  local dir=$cache/wasmtime-$wasmtime_version python
+  [[ -d $root/.tools/wasmtime && $(readlink "$root/.tools/wasmtime") == "$dir" ]] && return
+  python=$(users python3)
+  if [[ ! -d $dir ]]; then
+    rm -rf "$dir.partial"
+    say "wasmtime $wasmtime_version: pip install"
+    [[ -n $python ]] && logged wasmtime "$python" -m pip install --quiet --disable-pip-version-check --no-deps \
+      --only-binary :all: --target "$dir.partial" "wasmtime==$wasmtime_version" ||
+      { say "wasmtime: neither Python nor its package can be had: the component is tried in Node alone"; return; }
+    mv "$dir.partial" "$dir"
+  fi
+  link python3 "$python"
+  ln -sfn "$dir" "$root/.tools/wasmtime"
+}
+
 # ---- for the tests --------------------------------------------------------------------------------------
 
 # first NAME...: the first of these programs that the user has.
@@ -367,7 +385,10 @@ if [[ $level == test || $level == package ]]; then
   need_webkit
   need_postgres
 fi
-if [[ $level == test || $level == component || $level == package ]]; then need_npm_packages tests/component/tools; fi
+if [[ $level == test || $level == component || $level == package ]]; then
+  need_npm_packages tests/component/tools
+  need_wasmtime
+fi
 if [[ $level == docs ]]; then
   need_chromium
   need_npm_packages docs/site

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the component of wit/'s world into target/component: library.wasm, and what jco makes of it, for the tests in Node.
+# Builds the components of wit/'s two worlds into target/component: library.wasm for other components, command.wasm to be run;
+# and what jco makes of them, for the tests in Node.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PATH=$PWD/.tools/bin:$PWD/node_modules/.bin:$PATH
@@ -35,6 +36,8 @@ optimize() {
 }
 compile --lib --crate-type cdylib --features library
 optimize "$built/imagen_cloud.wasm" $out/library.core.wasm
+compile --bin imagen-cloud-command --features command
+optimize "$built/imagen-cloud-command.wasm" $out/command.core.wasm
 ln -sfn ../../tests/component/tools/node_modules $out/node_modules
 node scripts/component.mjs $out wrap
 touch -r "$started" $out/.built

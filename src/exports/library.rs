@@ -11,6 +11,7 @@ use super::bindings::{
     self,
     exports::imagen::cloud::sinks::{self, CallOptions, Guest, GuestSending, GuestSink, SignOptions},
 };
+use super::members::Nobody;
 use super::values::{self, checked_list, read_options, read_path, read_request, read_ttl};
 use crate::config::Config;
 use crate::error::Error;
@@ -19,7 +20,7 @@ use crate::host::wasi::Wasi;
 use crate::host::wasi::run::{block_on, step};
 use crate::image::path::StoragePath;
 use crate::race::Racer;
-use crate::sync::call::{Call, Observer, Progress, Retrying, Synced, Work};
+use crate::sync::call::{Call, Synced, Work};
 use crate::sync::client::Client;
 use crate::wire::sign::as_download;
 
@@ -143,19 +144,6 @@ fn with_download(url: String, download: Option<&str>) -> String {
     match download {
         Some(name) => as_download(&url, name),
         None => url,
-    }
-}
-
-/// A component has no way to be told before a call ends.
-struct Nobody;
-
-impl Observer for Nobody {
-    fn progress(&self, _: Progress) {}
-
-    fn retrying(&self, _: Retrying) {}
-
-    fn watches(&self) -> bool {
-        false
     }
 }
 

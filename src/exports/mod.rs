@@ -2,7 +2,12 @@
 
 #[cfg(feature = "library")]
 mod bindings;
+#[cfg(feature = "command")]
+pub mod command;
+#[cfg(feature = "command")]
+mod folder;
 #[cfg(feature = "library")]
 mod library;
+mod members;
 #[cfg(feature = "library")]
 mod values;

@@ -1,121 +1,24 @@
-//! The values of the WIT become the library's own, by way of the tree that serde reads them from, so that the same is checked and
-//! said as of a caller's in JavaScript; and back.
-
-use serde::de::DeserializeOwned;
+//! The values of the WIT become the library's own, and back.
 
 use super::bindings::exports::imagen::cloud::sinks;
+use super::members::{Members, read_sidecar};
 use crate::config::Options;
 use crate::error::{Code, Error, Stage};
-use crate::host::Platform;
-use crate::host::wasi::Wasi;
 use crate::host::wasi::WasiBytes;
 use crate::image::meta::SyncRequest;
 use crate::image::path::StoragePath;
 use crate::image::row::ImageMeta;
-use crate::json::{Fault, Json};
 use crate::sync::call::Synced;
 use crate::wire::remove::ImageRef;
 
-/// How long a text may be, in bytes.
-const MAX_TEXT: usize = 1 << 22;
 /// How many images, or paths, one call takes.
 const MAX_MEMBERS: usize = 100_000;
-/// How deep a sidecar may be nested.
-const SIDECAR_DEPTH: u32 = 100;
-/// Up to here a number is exact.
-const MAX_EXACT: f64 = 9_007_199_254_740_991.0;
 /// What a signed URL is valid for when nothing else is said.
 const DEFAULT_TTL_SECONDS: u32 = 3600;
 
-type FaultOf = fn(&str, &str) -> Error;
-
-/// Something of a record that serde can read.
-trait Value {
-    fn tree(self) -> Json;
-}
-
-impl Value for String {
-    fn tree(self) -> Json {
-        Json::Text(self)
-    }
-}
-
-impl Value for bool {
-    fn tree(self) -> Json {
-        Json::Bool(self)
-    }
-}
-
-impl Value for u32 {
-    fn tree(self) -> Json {
-        Json::Number(self.into())
-    }
-}
-
-impl Value for i32 {
-    fn tree(self) -> Json {
-        Json::Number(self.into())
-    }
-}
-
-impl Value for u64 {
-    fn tree(self) -> Json {
-        (self as f64).tree()
-    }
-}
-
-impl Value for i64 {
-    fn tree(self) -> Json {
-        Json::Integer(self.into())
-    }
-}
-
-impl Value for f64 {
-    fn tree(self) -> Json {
-        match self.fract() == 0.0 && self.abs() <= MAX_EXACT {
-            true => Json::Number(self),
-            false => Json::Decimal(self, self.to_string()),
-        }
-    }
-}
-
-/// The members of a record that are given.
-struct Members(Vec<(String, Json)>);
-
-impl Members {
-    fn with(mut self, name: &str, value: impl Value) -> Self {
-        self.0.push((name.to_owned(), value.tree()));
-        self
-    }
-
-    fn with_some(self, name: &str, value: Option<impl Value>) -> Self {
-        match value {
-            Some(value) => self.with(name, value),
-            None => self,
-        }
-    }
-
-    fn read<T: DeserializeOwned>(self, fault: FaultOf) -> Result<T, Error> {
-        for (name, value) in &self.0 {
-            if let Json::Text(text) = value {
-                check_text(text).map_err(|problem| fault(name, &problem))?;
-            }
-        }
-        T::deserialize(&Json::Object(self.0)).map_err(|Fault { field, problem }| fault(&field, &problem))
-    }
-}
-
-/// Refuses what PostgreSQL can't hold, and what would take the component's memory.
-fn check_text(text: &str) -> Result<(), String> {
-    if text.len() > MAX_TEXT {
-        return Err(format!("is longer than {MAX_TEXT}"));
-    }
-    if text.contains(['\0']) { Err("has a NUL character".to_owned()) } else { Ok(()) }
-}
-
 pub(super) fn read_options(given: sinks::Options) -> Result<Options, Error> {
     let as_user = given.access_token.is_some();
-    let options: Options = Members(Vec::new())
+    let options: Options = Members::default()
         .with("url", given.url)
         .with("apiKey", given.api_key)
         .with_some("ownerUserId", given.owner_user_id)
@@ -138,9 +41,9 @@ pub(super) fn read_options(given: sinks::Options) -> Result<Options, Error> {
 pub(super) fn read_request(given: Result<sinks::Request, Error>) -> Result<SyncRequest<WasiBytes>, Error> {
     let given = given?;
     if let Some(sidecar) = &given.sidecar {
-        check_sidecar(sidecar).map_err(|problem| Error::field("sidecar", problem))?;
+        read_sidecar(sidecar)?;
     }
-    let mut meta: ImageMeta = Members(Vec::new())
+    let mut meta: ImageMeta = Members::default()
         .with_some("imageId", given.image_id)
         .with_some("date", given.date)
         .with_some("slug", given.slug)
@@ -179,29 +82,6 @@ pub(super) fn read_path(given: Result<String, Error>) -> Result<StoragePath, Err
 
 pub(super) fn read_ttl(given: Option<i32>) -> u32 {
     given.filter(|seconds| *seconds > 0).map_or(DEFAULT_TTL_SECONDS, i32::unsigned_abs)
-}
-
-/// Whether this is a JSON object's text that PostgreSQL can hold.
-fn check_sidecar(text: &str) -> Result<(), &'static str> {
-    match Wasi::default().parse_json(text) {
-        Some(object @ Json::Object(_)) => check_json(&object, SIDECAR_DEPTH),
-        _ => Err("must be the text of a JSON object"),
-    }
-}
-
-fn check_json(value: &Json, depth: u32) -> Result<(), &'static str> {
-    let Some(deeper) = depth.checked_sub(1) else {
-        return Err("is nested too deeply");
-    };
-    let text = |text: &str| if text.contains(['\0']) { Err("has a NUL character") } else { Ok(()) };
-    match value {
-        Json::Text(value) => text(value),
-        Json::Array(values) => values.iter().try_for_each(|value| check_json(value, deeper)),
-        Json::Object(members) => {
-            members.iter().try_for_each(|(name, value)| text(name).and_then(|()| check_json(value, deeper)))
-        }
-        _ => Ok(()),
-    }
 }
 
 pub(super) fn synced(synced: Synced) -> sinks::Synced {

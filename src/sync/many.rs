@@ -4,6 +4,7 @@ use core::future::poll_fn;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use super::arrived::IDS_AT_ONCE;
 use super::batch::{Batch, Kept, Part, Task};
 use super::call::{Call, Reached, Synced, Unkept};
 use super::client::Client;
@@ -16,9 +17,6 @@ use crate::race::{Racer, all_of, first_of};
 use crate::text::join;
 use crate::wire::Landed;
 use crate::wire::rows;
-
-/// Ids of one read-back at most: they stand in its URL.
-const IDS_AT_ONCE: usize = 100;
 
 impl<P: Platform> Client<P> {
     /// Uploads all images, `concurrency` at once, and inserts their rows in bulk, as soon as there are enough of them. The

@@ -1,6 +1,7 @@
 //! The drivers: each takes one call from its request to its result. With the outbox's courier, the only modules that await
 //! outside `host` and `api`.
 
+mod arrived;
 #[cfg(feature = "many")]
 mod batch;
 pub mod call;

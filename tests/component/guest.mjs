@@ -1,18 +1,25 @@
 /**
- * The component in Node, as jco translates it. It blocks while a call runs, so it has a thread of its own.
+ * The component, in a thread or a process of its own, since it blocks while a call runs.
  *
- *   const guest = startGuest();
+ *   const guest = startGuest();                   // in Node, as jco translates it; startInWasmtime
  *   const sink = await guest.connect({ url, apiKey, … });
- *   await sink.sync(request);            // rejects with the error of the WIT, as a plain object in `cause`
+ *   await sink.sync(request);                     // rejects with what the WIT's error holds
  *   const sending = await sink.start(request);
- *   await sending.finish();              // undefined until it is over
+ *   await sending.subscribe();                    // how many things it waits for
+ *   await sending.finish();                       // undefined until it is over
  *   await guest.close();
  */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import { named } from "../support/waiting.mjs";
 
+const here = (file) => fileURLToPath(new URL(file, import.meta.url));
+
 /** A call that ended with an error of the component's. */
-export class Failed extends Error {
+class Failed extends Error {
   constructor(error) {
     super(error.message);
     Object.assign(this, error);
@@ -21,48 +28,97 @@ export class Failed extends Error {
 
 export function startGuest() {
   const worker = new Worker(new URL("./guest.worker.mjs", import.meta.url));
-  const waiting = new Map();
-  let calls = 0;
-  worker.on("message", ({ id, value, error, thrown }) => {
-    const { resolve, reject } = waiting.get(id);
-    waiting.delete(id);
-    if (error) reject(new Failed(error));
-    else if (thrown) reject(thrown);
-    else resolve(value);
-  });
-  worker.on("error", (error) => {
-    for (const { reject } of waiting.values()) reject(error);
-  });
+  const { answer, fail, guest } = guestBy((question) => worker.postMessage(question));
+  worker.on("message", answer);
+  worker.on("error", fail);
+  return { ...guest, close: () => worker.terminate() };
+}
 
-  const ask = (on, method, ...args) => {
-    calls += 1;
-    const id = calls;
-    worker.postMessage({ id, on, method, args });
-    return named(`the component's ${method}`, new Promise((resolve, reject) => waiting.set(id, { resolve, reject })));
-  };
-  const sending = ({ resource }) => ({
-    /** Whether each of what it waits for is ready. */
-    subscribe: () => ask(resource, "subscribe"),
-    finish: () => ask(resource, "finish").then((outcome) => outcome && outcomeOf(outcome)),
-    drop: () => ask(resource, "drop"),
+/** @param {string} python a program, and `packages` where its wasmtime lies */
+export function startInWasmtime(python, packages) {
+  const args = [here("guest.py"), "library", here("../../target/component/library.wasm")];
+  const child = spawn(python, args, {
+    env: { ...process.env, PYTHONPATH: packages },
+    stdio: ["pipe", "pipe", "inherit"],
   });
+  const { answer, fail, guest } = guestBy((question) => child.stdin.write(`${JSON.stringify(question, asJson)}\n`));
+  createInterface(child.stdout).on("line", (line) => answer(fromJson(JSON.parse(line))));
+  const ended = once(child, "exit").then(() => fail(new Error("the process with wasmtime has ended")));
   return {
-    async connect(options) {
-      const { resource } = await ask(undefined, "connect", options);
-      return {
-        setAccessToken: (token) => ask(resource, "setAccessToken", token),
-        sync: (request, options = {}) => ask(resource, "sync", request, options),
-        syncMany: async (requests, options = {}) => (await ask(resource, "syncMany", requests, options)).map(outcomeOf),
-        start: async (request, options = {}) => sending(await ask(resource, "start", request, options)),
-        signedUrl: (path, options = {}) => ask(resource, "signedUrl", path, options),
-        signedUrls: (paths, options = {}) => ask(resource, "signedUrls", paths, options),
-        remove: (image, options = {}) => ask(resource, "remove", image, options),
-        drop: () => ask(resource, "drop"),
-      };
+    ...guest,
+    close() {
+      child.stdin.end();
+      return ended;
     },
-    close: () => worker.terminate(),
   };
 }
 
-/** A result of the WIT inside of a value. */
+/** As guest.py reads it. */
+function asJson(_, value) {
+  if (typeof value === "bigint" || Number.isNaN(value)) return String(value);
+  return value instanceof Uint8Array ? Buffer.from(value).toString("base64") : value;
+}
+
+/** What is none is null in Python. */
+function fromJson(value) {
+  if (value === null) return undefined;
+  if (typeof value !== "object") return value;
+  if (Array.isArray(value)) return value.map(fromJson);
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, fromJson(member)]));
+}
+
+/** A guest that is asked by `send`, and how its answers come in. */
+function guestBy(send) {
+  const waiting = new Map();
+  let calls = 0;
+  const ask = (kind, on, method, ...args) => {
+    calls += 1;
+    const id = calls;
+    const answered = new Promise((resolve, reject) => waiting.set(id, { resolve, reject }));
+    send({ id, kind, on, method, args });
+    return named(`the component's ${method}`, answered);
+  };
+  const askForResult = async (...question) => {
+    const { value, error } = outcomeOf(await ask(...question));
+    if (error) throw error;
+    return value;
+  };
+
+  const sending = ({ resource }) => ({
+    subscribe: () => ask("sending", resource, "subscribe"),
+    finish: async () => {
+      const outcome = await ask("sending", resource, "finish");
+      return outcome && outcomeOf(outcome);
+    },
+    drop: () => ask("sending", resource, "drop"),
+  });
+  const sink = ({ resource }) => {
+    const result = (method, ...args) => askForResult("sink", resource, method, ...args);
+    const plain = (method, ...args) => ask("sink", resource, method, ...args);
+    return {
+      setAccessToken: (token) => result("set-access-token", token),
+      sync: (request, options = {}) => result("sync", request, options),
+      syncMany: async (requests, options = {}) => (await plain("sync-many", requests, options)).map(outcomeOf),
+      start: async (request, options = {}) => sending(await plain("start", request, options)),
+      signedUrl: (path, options = {}) => result("signed-url", path, options),
+      signedUrls: (paths, options = {}) => result("signed-urls", paths, options),
+      remove: (image, options = {}) => result("remove", image, options),
+      drop: () => plain("drop"),
+    };
+  };
+  return {
+    guest: { connect: async (options) => sink(await askForResult("static", undefined, "connect", options)) },
+    answer({ id, value, thrown }) {
+      const { resolve, reject } = waiting.get(id);
+      waiting.delete(id);
+      if (thrown) reject(typeof thrown === "string" ? new Error(thrown) : thrown);
+      else resolve(value);
+    },
+    fail(error) {
+      for (const { reject } of waiting.values()) reject(error);
+      waiting.clear();
+    },
+  };
+}
+
 const outcomeOf = ({ tag, val }) => (tag === "ok" ? { value: val } : { error: new Failed(val) });

@@ -1,18 +1,24 @@
-// The other side of guest.mjs: the component itself, in a thread that it may block.
+// The other side of guest.mjs in Node: the component itself, in a thread that it may block.
 import { parentPort } from "node:worker_threads";
 import { sinks } from "../../target/component/library/library.js";
+import { poll } from "../../target/component/poll.mjs";
 
 /** Its resources, by the numbers that the tests know them by. */
 const held = new Map();
+/** The methods whose result jco throws where it is an error. */
+const PLAIN = ["drop", "finish", "start", "subscribe", "sync-many"];
 
 parentPort.on("message", ({ id, on, method, args }) => {
   try {
-    const value = on === undefined ? sinks.Sink[method](...args) : use(on, method, args);
-    parentPort.postMessage({ id, value: given(value, id) });
+    const value = on === undefined ? sinks.Sink[camel(method)](...args) : use(on, method, args);
+    const given = kept(value, id);
+    parentPort.postMessage({ id, value: PLAIN.includes(method) ? given : { tag: "ok", val: given } });
   } catch (thrown) {
-    parentPort.postMessage(thrown?.payload ? { id, error: thrown.payload } : { id, thrown });
+    parentPort.postMessage(thrown?.payload ? { id, value: { tag: "err", val: thrown.payload } } : { id, thrown });
   }
 });
+
+const camel = (name) => name.replace(/-./g, ([, letter]) => letter.toUpperCase());
 
 function use(on, method, args) {
   const resource = held.get(on);
@@ -20,17 +26,14 @@ function use(on, method, args) {
     held.delete(on);
     return resource[Symbol.dispose]();
   }
-  const value = resource[method](...args);
-  if (method !== "subscribe") return value;
-  // Each is a host's own: they are looked at here, and let go.
-  return value.map((pollable) => {
-    const isReady = pollable.ready();
-    pollable[Symbol.dispose]();
-    return isReady;
-  });
+  if (method !== "subscribe") return resource[camel(method)](...args);
+  const pollables = resource.subscribe();
+  poll.poll(pollables);
+  for (const pollable of pollables) pollable[Symbol.dispose]();
+  return pollables.length;
 }
 
-function given(value, id) {
+function kept(value, id) {
   if (!(value instanceof sinks.Sink || value instanceof sinks.Sending)) return value;
   held.set(id, value);
   return { resource: id };

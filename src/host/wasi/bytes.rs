@@ -47,7 +47,7 @@ impl WasiBytes {
     }
 
     /// As many bytes from an offset on, as far as there are any, or why they can't be read.
-    pub(super) fn piece(&self, from: u64, length: u64) -> Result<Cow<'_, [u8]>, String> {
+    pub(crate) fn piece(&self, from: u64, length: u64) -> Result<Cow<'_, [u8]>, String> {
         let at = |offset: u64| self.from.saturating_add(offset).min(self.to);
         let (from, to) = (at(from), at(from.saturating_add(length)));
         match &self.source {
