@@ -47,7 +47,7 @@ pub fn holds(input: &[u8]) {
         assert_eq!(rewritten(&job), job);
         job.retry();
         assert!(job.is_due(NOW, false) && rewritten(&job) == job);
-        job.arrived_in_bucket();
+        job.arrived_in_bucket(NOW);
         assert!(job.uploaded && job.upload_id.is_none() && rewritten(&job) == job);
     }
 }

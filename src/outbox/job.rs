@@ -77,6 +77,9 @@ pub struct Job {
     /// Whether the bytes are in the bucket already; outlives `failed`.
     #[serde(default, deserialize_with = "kept::lenient")]
     pub uploaded: bool,
+    /// When they came there, in milliseconds since 1970; 0 where that is not known.
+    #[serde(rename = "uploadedAt", default, deserialize_with = "kept::lenient")]
+    pub uploaded_ms: f64,
     /// The name of an unfinished upload in pieces at the server.
     #[serde(default, deserialize_with = "kept::plain_name", skip_serializing_if = "Option::is_none")]
     pub upload_id: Option<String>,
@@ -141,6 +144,7 @@ impl Job {
             height,
             state: State::Queued,
             uploaded: false,
+            uploaded_ms: 0.0,
             upload_id: None,
             ticket_upload_id: None,
             created_ms: now_ms,
@@ -204,10 +208,17 @@ impl Job {
     }
 
     /// The bytes are in the bucket.
-    pub fn arrived_in_bucket(&mut self) {
+    pub fn arrived_in_bucket(&mut self, now_ms: f64) {
         self.uploaded = true;
+        self.uploaded_ms = now_ms;
         self.upload_id = None;
         self.state = State::Uploaded;
+    }
+
+    /// The bytes are not in the bucket any more.
+    pub fn lost_in_bucket(&mut self) {
+        self.uploaded = false;
+        self.state = State::Queued;
     }
 
     /// A stage failed.
@@ -326,7 +337,7 @@ mod tests {
         let mut job = job();
         job.begin();
         assert_eq!(job.state, State::Uploading);
-        job.arrived_in_bucket();
+        job.arrived_in_bucket(NOW);
         assert_eq!(job.fail(&error(Code::Unavailable, true), NOW, &POLICY, 0.0), Verdict::Later);
         assert_eq!(job.state, State::Uploaded, "the upload is not done again");
         job.begin();
@@ -336,7 +347,7 @@ mod tests {
     #[test]
     fn what_is_final_waits_for_its_user() {
         let mut job = job();
-        job.arrived_in_bucket();
+        job.arrived_in_bucket(NOW);
         assert_eq!(job.fail(&error(Code::Forbidden, false), NOW, &POLICY, 0.0), Verdict::Failed);
         assert!(!job.is_due(NOW + 1e9, true));
         job.retry();

@@ -25,8 +25,8 @@ pub(super) enum Task<B> {
     Insert(Group<Kept<B>>),
 }
 
-/// An image that is uploaded, with its request's place in the call.
-pub(super) type Kept<B> = (usize, Shipment<B>);
+/// An image that is uploaded, with its request's place in the call, and when it was uploaded, in ms since 1970.
+pub(super) type Kept<B> = (usize, Shipment<B>, f64);
 
 /// Requests by their place in the call; one that could not be read has its error.
 type Queue<B> = Enumerate<IntoIter<Result<SyncRequest<B>, Error>>>;
@@ -213,7 +213,7 @@ impl<B> Batch<B> {
     /// Ends all that waits to be inserted.
     pub(super) fn give_up_rows(&self, error: &Error) {
         let rows = self.groups.take().into_iter().flat_map(|group| group.rows).chain(self.uploaded.take());
-        rows.for_each(|(index, _)| self.settle(index, Err(error.clone())));
+        rows.for_each(|(index, ..)| self.settle(index, Err(error.clone())));
     }
 
     pub(super) fn add(&self, parts: Vec<Group<Kept<B>>>) {
@@ -226,8 +226,8 @@ impl<B> Batch<B> {
         }
     }
 
-    pub(super) fn keep(&self, index: usize, shipment: Shipment<B>) {
-        self.uploaded.borrow_mut().push((index, shipment));
+    pub(super) fn keep(&self, uploaded: Kept<B>) {
+        self.uploaded.borrow_mut().push(uploaded);
     }
 
     /// The Worker has taken an image, and has said where it goes.

@@ -9,7 +9,15 @@ use crate::image::meta::{Found, Prepared, Settled, Shipment, SyncRequest};
 use crate::wire::Landed;
 use crate::wire::http::Response;
 use crate::wire::retry::Policy;
-use crate::wire::rows;
+use crate::wire::{object, rows};
+
+/// How long an object without a row is sure to stay where somebody sweeps such objects, in ms: the Worker waits much longer.
+const SURE_MS: f64 = 3_600_000.0;
+
+/// Whether an object without a row may have been swept since its upload. By a clock that was put back nothing is sure.
+pub fn is_swept_after(uploaded_ms: f64, now_ms: f64) -> bool {
+    !(0.0..=SURE_MS).contains(&(now_ms - uploaded_ms))
+}
 
 /// A configured connection.
 pub struct Client<P> {
@@ -137,13 +145,36 @@ impl<P: Platform> Client<P> {
         let landed = self.upload(shipment, call, &Unkept).await?;
         let total = call.meter.total.get();
         let image_id = if landed == Landed::InBucket {
+            let uploaded_ms = self.platform.now_ms();
             call.meter.reach(Reached::Insert, total);
-            self.insert(shipment, call).await?
+            let image_id = self.insert(shipment, call).await?;
+            self.bring_back(shipment, uploaded_ms, call).await?;
+            image_id
         } else {
             shipment.image_id.clone()
         };
         call.meter.reach(Reached::Done, total);
         Ok(Synced { image_id, ..landed.synced(shipment) })
+    }
+
+    /// Whether the object is there.
+    pub async fn is_stored<B>(&self, shipment: &Shipment<B>, call: &Call) -> Result<bool, Error> {
+        let info = || object::info(&self.config, &shipment.storage_path);
+        self.ask(call, Stage::Upload, &info, |response| object::read_info(Stage::Upload, response)).await
+    }
+
+    /// Uploads an object again that was swept while its row was waited for, as an upload that nobody had finished.
+    pub(super) async fn bring_back(
+        &self,
+        shipment: &Shipment<P::Bytes>,
+        uploaded_ms: f64,
+        call: &Call,
+    ) -> Result<(), Error> {
+        let call = call.unwatched();
+        if is_swept_after(uploaded_ms, self.platform.now_ms()) && !self.is_stored(shipment, &call).await? {
+            self.upload(shipment, &call, &Unkept).await?;
+        }
+        Ok(())
     }
 
     /// Inserts the row. A duplicate id is no failure when the row that holds it is the one an earlier attempt brought.

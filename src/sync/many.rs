@@ -84,7 +84,7 @@ impl<P: Platform> Client<P> {
             uploaded.map(|landed| (shipment, landed))
         };
         match outcome.await {
-            Ok((shipment, Landed::InBucket)) => batch.keep(index, shipment),
+            Ok((shipment, Landed::InBucket)) => batch.keep((index, shipment, self.platform.now_ms())),
             Ok((shipment, landed)) => batch.land(index, landed.synced(&shipment)),
             Err(error) => batch.settle(index, Err(error)),
         }
@@ -93,7 +93,7 @@ impl<P: Platform> Client<P> {
     /// Inserts a group of rows. What the database refuses is found in its parts.
     async fn insert_one(&self, group: Group<Kept<P::Bytes>>, batch: &Batch<P::Bytes>, call: &Call) {
         let own = Call::new(Rc::new(Part::new(call.meter.clone(), batch.sent.clone())), None);
-        let shipments: Vec<&Shipment<P::Bytes>> = group.rows.iter().map(|(_, shipment)| shipment).collect();
+        let shipments: Vec<&Shipment<P::Bytes>> = group.rows.iter().map(|(_, shipment, _)| shipment).collect();
         match self.insert_group(&shipments, &own).await {
             Err(error) if batch.turns_all_away(Some(&error)) => {
                 batch.add(vec![group]);
@@ -102,15 +102,19 @@ impl<P: Platform> Client<P> {
             Ok(confirmed) => {
                 batch.turns_all_away(None);
                 group.note(false);
-                for (index, shipment) in &group.rows {
+                for (index, shipment, uploaded_ms) in &group.rows {
                     let is_confirmed = confirmed.contains(&shipment.image_id);
-                    batch.settle(*index, if is_confirmed { Ok(()) } else { Err(rows::id_taken(shipment)) });
+                    let outcome = match is_confirmed {
+                        true => self.bring_back(shipment, *uploaded_ms, &own).await,
+                        false => Err(rows::id_taken(shipment)),
+                    };
+                    batch.settle(*index, outcome);
                 }
             }
             Err(error) if group.rows.len() > 1 && may_be_one_rows_fault(&error) => batch.add(group.parts()),
             Err(error) => {
                 group.note(true);
-                group.rows.iter().for_each(|(index, _)| batch.settle(*index, Err(error.clone())));
+                group.rows.iter().for_each(|(index, ..)| batch.settle(*index, Err(error.clone())));
             }
         }
     }

@@ -261,7 +261,9 @@ fn judge(stage: Stage, http_status: u16, told: &Told) -> (Code, Remedy) {
         // Storage refuses a bad token and a bad policy with the same status; only the messages differ.
         403 => (Code::Unauthorized, Remedy::FreshToken),
         404 if told.says("bucket not found") => (Code::BucketMissing, Remedy::None),
-        404 if matches!(stage, Stage::Sign | Stage::Remove) => (Code::ObjectMissing, Remedy::None),
+        404 if matches!(stage, Stage::Sign | Stage::Remove) || told.says("object not found") => {
+            (Code::ObjectMissing, Remedy::None)
+        }
         413 => (Code::TooLarge, Remedy::None),
         415 => (Code::TypeNotAllowed, Remedy::None),
         400..500 => (Code::Rejected, Remedy::None),

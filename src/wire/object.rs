@@ -2,10 +2,10 @@
 
 use super::object_url;
 use crate::config::Config;
-use crate::error::Stage;
+use crate::error::{Code, Stage};
 use crate::image::meta::Shipment;
 use crate::image::path::StoragePath;
-use crate::wire::classify::{self, Refusal};
+use crate::wire::classify::{self, Refusal, Remedy};
 use crate::wire::http::{Method, Request, Response};
 
 /// Stores the image under its path. A PUT is an upsert, so it may be repeated.
@@ -32,6 +32,31 @@ pub fn read_upload(response: &Response) -> Result<String, Refusal> {
     let key = response.json.as_ref().and_then(|answer| answer.text("Key"));
     key.map(str::to_owned)
         .ok_or_else(|| Refusal::garbled(Stage::Upload, response, "storage upload: parse upload response: no Key"))
+}
+
+/// Asks about an object.
+pub fn info<B>(config: &Config, path: &StoragePath) -> Request<B> {
+    Request::new(Method::Get, object_url(config, "object/info", path)).fresh()
+}
+
+/// Whether it is there. Only Storage's own word is one: a proxy's 404 is none.
+pub fn read_info(stage: Stage, response: &Response) -> Result<bool, Refusal> {
+    let garbled = |what| Refusal::garbled(stage, response, what);
+    if response.is_success() {
+        let is_told = response.json.as_ref().is_some_and(|info| info.text("name").or(info.text("id")).is_some());
+        return if is_told { Ok(true) } else { Err(garbled("storage info: no object")) };
+    }
+    let refusal = classify::of_response(stage, response);
+    match refusal.error.code {
+        Code::ObjectMissing if refusal.error.server_code.is_some() => Ok(false),
+        // It says so to a token that it refuses, too.
+        Code::BucketMissing => Err(Refusal { remedy: Remedy::FreshToken, ..refusal }),
+        // That there is none is a refusal, whose words may be lost on their way.
+        _ if refusal.error.server_code.is_none() && matches!(response.status, 400 | 404) => {
+            Err(garbled("storage info: neither an object nor an error"))
+        }
+        _ => Err(refusal),
+    }
 }
 
 #[cfg(test)]

@@ -5,13 +5,13 @@
 
 use serde::Serialize;
 
-use super::{object_url, rows::table_url};
+use super::{object, rows::table_url};
 use crate::config::Config;
 use crate::error::{Code, Error, Stage};
 use crate::image::path::{StoragePath, escape_query, escape_segment};
 use crate::json::{self, Json};
 use crate::text::{canonical_id, join};
-use crate::wire::classify::{self, Refusal, Remedy};
+use crate::wire::classify::{self, Refusal};
 use crate::wire::http::{Method, Request, Response};
 
 /// An image as its caller names it, or as it was removed. Of both the id counts, and the path where no row has that id: an
@@ -107,7 +107,7 @@ impl Removal {
                 let paths = join(self.objects().iter().map(|path| json::quote(path.as_str())), ',');
                 Request::new(Method::Delete, url).json(format!("{{\"prefixes\":[{paths}]}}")).fresh()
             }
-            Step::LookAt(left) => Request::new(Method::Get, object_url(config, "object/info", left)).fresh(),
+            Step::LookAt(left) => object::info(config, left),
             Step::RemoveRows => {
                 let owner = match config.owner_user_id.as_str() {
                     "" => String::new(),
@@ -152,7 +152,7 @@ impl Removal {
                 let is_left = |path: &StoragePath| !gone.iter().any(|item| item.text("name") == Some(path.as_str()));
                 self.objects().into_iter().filter(is_left).map(Step::LookAt).collect()
             }
-            Some(Step::LookAt(_)) if is_there(response)? => return Err(stays("object")),
+            Some(Step::LookAt(_)) if object::read_info(Stage::Remove, response)? => return Err(stays("object")),
             Some(Step::LookAt(_)) => Vec::new(),
             Some(Step::RemoveRows) => {
                 let gone = list(response)?;
@@ -238,25 +238,6 @@ fn found(response: &Response) -> Result<Vec<Held>, Refusal> {
         .map(held)
         .collect::<Option<_>>()
         .ok_or_else(|| garbled(response, "a row without id and path"))
-}
-
-/// Whether an object is there. Only Storage's own word is one: a proxy's 404 is none.
-fn is_there(response: &Response) -> Result<bool, Refusal> {
-    if response.is_success() {
-        let is_told = response.json.as_ref().is_some_and(|info| info.text("name").or(info.text("id")).is_some());
-        return if is_told { Ok(true) } else { Err(garbled(response, "no object")) };
-    }
-    let refusal = classify::of_response(Stage::Remove, response);
-    match refusal.error.code {
-        Code::ObjectMissing if refusal.error.server_code.is_some() => Ok(false),
-        // It says so to a token that it refuses, too.
-        Code::BucketMissing => Err(Refusal { remedy: Remedy::FreshToken, ..refusal }),
-        // That there is none is a refusal, whose words may be lost on their way.
-        _ if refusal.error.server_code.is_none() && matches!(response.status, 400 | 404) => {
-            Err(garbled(response, "neither an object nor an error"))
-        }
-        _ => Err(refusal),
-    }
 }
 
 /// Something is there that was to go: nobody has refused it, and it stays.

@@ -8,7 +8,7 @@
 //! With a ticket of the Worker's it goes to the ticket's path, by the ticket's token, and is done when it is committed. The
 //! commit is also what tells whether an upload has ended: of the object itself nothing can be asked.
 
-use super::object_url;
+use super::object;
 use crate::base64;
 use crate::config::Config;
 use crate::error::{Code, Stage};
@@ -126,7 +126,7 @@ impl Upload {
             }
             (Some(_), Doubt::End) => match ticket {
                 Some(ticket) => worker::commit(config, ticket, shipment, self.total),
-                None => Request::new(Method::Get, object_url(config, "object/info", &shipment.storage_path)).fresh(),
+                None => object::info(config, &shipment.storage_path),
             },
         }
     }

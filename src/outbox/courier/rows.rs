@@ -93,8 +93,8 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
     }
 }
 
-/// Rows have no bytes to be told of.
-struct Unseen;
+/// Of rows and questions there are no bytes to be told of.
+pub(super) struct Unseen;
 
 impl Observer for Unseen {
     fn progress(&self, _: Progress) {}

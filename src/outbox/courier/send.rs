@@ -5,12 +5,14 @@ use core::future::poll_fn;
 use std::rc::Rc;
 
 use super::round::{Done, Round};
+use super::rows::Unseen;
 use super::{Courier, Witness};
 use crate::error::{Code, Error, Stage};
 use crate::host::{Platform, Store};
 use crate::outbox::job::Job;
 use crate::race::first_of;
 use crate::sync::call::{Call, Observer, Progress, Resumption, Retrying, Work};
+use crate::sync::client::is_swept_after;
 use crate::wire::Landed;
 
 impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
@@ -19,13 +21,23 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
         let platform = self.client.platform();
         // Once the bytes are in the bucket, only the row is sent; the Worker is always sent both.
         if job.uploaded && self.client.target().is_project() {
-            round.add_row(job, platform.now_ms());
-            return Ok(());
+            match self.is_stored(&job).await {
+                Ok(true) => {
+                    round.add_row(job, platform.now_ms());
+                    return Ok(());
+                }
+                Ok(false) => job.lost_in_bucket(),
+                Err(error) => {
+                    self.refuse(&mut job, &error, round);
+                    round.unwritten.borrow_mut().push(Done::PutDown(job));
+                    return Ok(());
+                }
+            }
         }
         let done = match self.send(&mut job, round).await {
             Ok(Sent::InBucket) => {
                 round.uploaded();
-                job.arrived_in_bucket();
+                job.arrived_in_bucket(platform.now_ms());
                 Done::InBucket(job)
             }
             Ok(Sent::Confirmed) => Done::Confirmed(job.id),
@@ -45,6 +57,15 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
         };
         round.unwritten.borrow_mut().push(done);
         Ok(())
+    }
+
+    /// Whether a job's bytes are in the bucket still. Soon after their upload nobody is asked.
+    async fn is_stored(&self, job: &Job) -> Result<bool, Error> {
+        if !is_swept_after(job.uploaded_ms, self.client.platform().now_ms()) {
+            return Ok(true);
+        }
+        let shipment = self.client.shipment(job.settled()?, ());
+        self.client.is_stored(&shipment, &Call::for_owner(Rc::new(Unseen))).await
     }
 
     async fn send(&self, job: &mut Job, round: &Round) -> Result<Sent, Trouble> {

@@ -2,6 +2,7 @@
 
 mod bulk;
 mod relay;
+mod swept;
 
 use core::cell::Cell;
 use core::future::{pending, ready};

@@ -7,6 +7,7 @@ mod random;
 mod relay;
 mod remove;
 mod resumable;
+mod swept;
 mod thumbnail;
 mod uploads;
 pub(crate) mod worker;

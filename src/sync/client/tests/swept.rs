@@ -1,0 +1,47 @@
+//! A host that slept between an upload and its row: the object was swept meanwhile, as an upload that nobody had finished.
+
+use core::future::pending;
+
+use super::*;
+
+const HOUR_MS: f64 = 3_600_000.0;
+
+/// A world that sleeps while the rows are inserted, and whose bucket is swept meanwhile.
+fn asleep_for(ms: f64) -> World {
+    let world = World::new();
+    let sleeper = world.clone();
+    world.lie.replace(Some(Rc::new(move |step, response| {
+        if matches!(step, Step::Insert | Step::InsertMany) {
+            sleeper.objects.borrow_mut().clear();
+            sleeper.set_clock(sleeper.now_ms() + ms);
+        }
+        response
+    })));
+    world
+}
+
+#[test]
+fn an_object_that_was_swept_during_its_insert_is_uploaded_again() {
+    let world = asleep_for(2.0 * HOUR_MS);
+    let (result, events) = sync_within(&world, &client(&world, options()), request(), None);
+    assert_eq!(result.unwrap(), synced());
+    assert_eq!(world.steps(), [Step::Upload, Step::Insert, Step::Info, Step::Upload]);
+    assert_eq!(*world.objects.borrow()[PATH].bytes, PNG);
+    assert!(matches!(events.last(), Some(Event::Progress(Progress { sent, total, .. })) if sent == total));
+}
+
+#[test]
+fn of_many_images_those_that_were_swept_are_uploaded_again() {
+    let world = asleep_for(2.0 * HOUR_MS);
+    let outcomes =
+        world.run(client(&world, options()).sync_many(vec![Ok(request())], 3, &call(None).0, Box::pin(pending())));
+    assert_eq!(outcomes.into_iter().collect::<Result<Vec<_>, _>>().unwrap(), [synced()]);
+    assert_eq!(*world.objects.borrow()[PATH].bytes, PNG);
+}
+
+#[test]
+fn after_a_short_wait_nobody_is_asked_for_an_object() {
+    let world = asleep_for(HOUR_MS / 2.0);
+    sync_within(&world, &client(&world, options()), request(), None).0.unwrap();
+    assert_eq!(world.steps(), [Step::Upload, Step::Insert]);
+}
