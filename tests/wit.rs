@@ -11,13 +11,7 @@ const WIT: &str = include_str!("../wit/cloud.wit");
 
 /// The names in a record or an enum, in their order.
 fn names(of: &str) -> Vec<String> {
-    let body = WIT
-        .split_once(&format!("  {of} {{\n"))
-        .unwrap_or_else(|| unreachable!("no {of}"))
-        .1
-        .split_once("\n  }")
-        .unwrap()
-        .0;
+    let body = WIT.split_once(&format!("  {of} {{\n")).unwrap().1.split_once("\n  }").unwrap().0;
     let lines = body.lines().map(str::trim).filter(|line| !line.starts_with("///"));
     lines.map(|line| line.split([':', ',']).next().unwrap().to_owned()).collect()
 }
