@@ -11,6 +11,7 @@ export const SECTIONS = [
       { source: "docs/supabase.md", path: "supabase.md", text: "Setting up Supabase" },
       { source: "docs/doctor.md", path: "doctor.md", text: "Is it set up right?" },
       { source: "docs/hosts.md", path: "hosts.md", text: "Hosts and frameworks" },
+      { source: "docs/component.md", path: "component.md", text: "Servers without JavaScript" },
       { source: "docs/recipes.md", path: "recipes.md", text: "Recipes" },
       { source: "docs/metadata.md", path: "metadata.md", text: "What a picture says of itself" },
       { source: "docs/testing.md", path: "testing.md", text: "Testing your own code" },
