@@ -2,7 +2,7 @@
 import { failed } from "./errors.js";
 import { freeable } from "./handle.js";
 
-const CALLS = ["sync", "syncMany", "signedUrl", "remove"];
+const CALLS = ["sync", "syncMany", "signedUrl", "list", "remove"];
 const CALLS_OF_SINKS = [...CALLS, "signedUrls", "prepare", "insert"];
 
 /** The same of both builds: whoever has loaded one of them need not load the other for it. */

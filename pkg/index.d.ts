@@ -213,6 +213,30 @@ export interface ThumbnailOptions {
   type?: "image/webp" | "image/jpeg" | "image/png";
 }
 
+/** What Storage makes of a picture on its way; hosted projects need a plan that has image transformations. */
+export interface Transform {
+  /** Pixels, 1 to 2500. */
+  width?: number;
+  /** Pixels, 1 to 2500. */
+  height?: number;
+  /** How a picture of another shape fits into width and height. Default `"cover"`. */
+  resize?: "cover" | "contain" | "fill";
+  /** 20 to 100. Default 80. */
+  quality?: number;
+  /** `"origin"` keeps the picture's own format; left out, Storage picks one that the browser takes. */
+  format?: "origin";
+}
+
+/** A link that comes with an image. */
+export interface LinkOptions {
+  /** Seconds that it works. Default 3600. */
+  expiresIn?: number;
+  /** As {@link SignOptions.download}. */
+  download?: boolean | string;
+  /** As {@link SignOptions.transform}. */
+  transform?: Transform;
+}
+
 /** What a call that signs URLs takes. */
 export interface SignOptions extends CallOptions {
   /**
@@ -220,6 +244,11 @@ export interface SignOptions extends CallOptions {
    * that has none. Default false. A relay knows none.
    */
   thumbnail?: boolean;
+  /**
+   * Have Storage make the picture smaller on its way. Of many paths each is then signed by a request of its own; a path with
+   * a `?` can't be.
+   */
+  transform?: Transform;
   /** Have browsers save the image instead of showing it: under this name, or with `true` under its own. Default false. */
   download?: boolean | string;
 }
@@ -246,6 +275,68 @@ export interface Removed {
 
 /** What became of one image of many. */
 export type RemoveOutcome = ({ ok: true } & Removed) | { ok: false; error: ImagenCloudError };
+
+/** What a list takes. */
+export interface ListOptions<Column extends string = never> extends CallOptions {
+  /** Images of the page, 1 to 500. Default 24. */
+  limit?: number;
+  /** What an earlier page gave: this one begins behind it. Default: with the newest. */
+  before?: string | null;
+  /** Whose images. Default: the sink's `ownerUserId`; without one, of all that may be seen. A relay's are the user's own. */
+  owner?: string;
+  /** Only these, 100 at most. A relay does not take it. */
+  ids?: string[];
+  /** Columns of your own that the table has, by their names. */
+  columns?: Column[];
+  /** Links: seconds, or what they shall be; `false` for none. Default 3600. */
+  signedUrl?: number | false | LinkOptions;
+}
+
+/** A row of `imagen.images`, and a link to its image. */
+export interface ListedImage<Columns = Record<never, never>> {
+  /** `imagen.images.id`. */
+  imageId: string;
+  /** The object's name in the bucket. */
+  storagePath: string;
+  /** `auth.users.id`. */
+  ownerUserId: string;
+  /** When the row arrived, not when the image was made; as the database writes it, with its microseconds. */
+  createdAt: string;
+  /** As it was given. */
+  prompt: string;
+  /** SHA-256 of the prompt in hex. */
+  promptHash: string;
+  /** As it was given. */
+  backend: string;
+  /** `null` where it was left out. */
+  model: string | null;
+  /** With all of its 64 bits. */
+  seed: bigint | null;
+  /** `null` where it was left out. */
+  steps: number | null;
+  /** Pixels. */
+  width: number | null;
+  /** Pixels. */
+  height: number | null;
+  /** Milliseconds. */
+  latencyMs: number | null;
+  /** In US dollars. */
+  costUsdEstimate: number | null;
+  /** As it was given. */
+  sidecar: { [key: string]: JsonValue } | null;
+  /** The columns that were asked for. */
+  columns: Columns;
+  /** `null` where the object is gone; left out with `signedUrl: false`. */
+  signedUrl?: string | null;
+}
+
+/** A page of images, the newest first. */
+export interface ListedImages<Columns = Record<never, never>> {
+  /** As many as were asked for, if there are. */
+  images: ListedImage<Columns>[];
+  /** For the next page; `null` where there are no more. */
+  before: string | null;
+}
 
 /** What became of one image of many. An error has `storagePath` and `imageId` once they were known. */
 export type SyncOutcome = ({ ok: true } & SyncResult) | { ok: false; error: ImagenCloudError };
@@ -295,6 +386,11 @@ export interface Sink {
    */
   insert(prepared: PreparedImage, options?: SyncOptions): Promise<SyncResult>;
   /**
+   * A page of images with their links, the newest first, by two requests. The next one begins behind it, to the microsecond,
+   * whatever arrives meanwhile.
+   */
+  list<Column extends string = never>(options?: ListOptions<Column>): Promise<ListedImages<Record<Column, JsonValue>>>;
+  /**
    * Removes an image: the object, its thumbnail, then the row, and looks whether they went. What is not there counts as
    * removed, so that it may be repeated: until the end the row names what is left. An object that another row names stays.
    * Rejects with `forbidden` where something stays: what the server wrote outside of the user's folder is removed there.
@@ -337,6 +433,10 @@ export interface Relay {
    * there is no `signedUrls` here.
    */
   signedUrl(storagePath: string, ttlSeconds?: number, options?: SignOptions): Promise<string>;
+  /** A page of the user's images with their links, the newest first, by one request. */
+  list<Column extends string = never>(
+    options?: Omit<ListOptions<Column>, "owner" | "ids">,
+  ): Promise<ListedImages<Record<Column, JsonValue>>>;
   /** Has the Worker remove an image of the user's, also one that is still on its way; it never arrives. May be repeated. */
   remove(image: ImageRef, options?: RemoveOptions): Promise<Removed>;
   /** The same for each of many: resolves to one outcome an image, in their order, also when the call is aborted. */

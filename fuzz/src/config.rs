@@ -2,6 +2,7 @@
 
 use imagen_cloud::config::{Config, Options};
 use imagen_cloud::image::path::StoragePath;
+use imagen_cloud::wire::link::Link;
 use imagen_cloud::wire::rows;
 use imagen_cloud::wire::{object, sign};
 
@@ -38,7 +39,11 @@ pub fn holds(input: &[u8]) {
     let path = StoragePath::parse(&format!("{}{separator}d/s-1.png", config.path_prefix)).unwrap();
     let shipment = super::shipment(path.as_str());
     super::check_request(&object::upload(&config, &shipment), &config, "/storage/v1/object/");
-    super::check_request(&sign::sign::<()>(&config, &path, 60), &config, "/storage/v1/object/sign/");
+    super::check_request(
+        &sign::sign::<()>(&config, &path, &Link::for_seconds(60)),
+        &config,
+        "/storage/v1/object/sign/",
+    );
     super::check_request(&rows::insert::<()>(&config, "{}"), &config, "/rest/v1/");
     super::check_request(&rows::read_back::<()>(&config, super::ID), &config, "/rest/v1/");
 }

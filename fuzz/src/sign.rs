@@ -4,6 +4,7 @@ use imagen_cloud::error::Stage;
 use imagen_cloud::image::path::StoragePath;
 use imagen_cloud::json::{self, Json};
 use imagen_cloud::wire::http::Response;
+use imagen_cloud::wire::link::Link;
 use imagen_cloud::wire::sign::{as_download, read_sign, read_sign_many, sign_many};
 use percent_encoding::percent_decode_str;
 
@@ -23,7 +24,12 @@ pub fn holds(input: &[u8]) {
     // Storage signs such a path rightly only in a list, so its answer is one too.
     let is_listed = path.as_str().contains([',', ';', '?']);
     let signed_one = object(vec![("signedURL", text(&signed))]);
-    let one = read_sign(&config, &path, &of(if is_listed { Json::Array(vec![signed_one]) } else { signed_one }));
+    let one = read_sign(
+        &config,
+        &path,
+        &Link::for_seconds(60),
+        &of(if is_listed { Json::Array(vec![signed_one]) } else { signed_one }),
+    );
     let items = vec![object(vec![("signedURL", text(&signed))]), object(vec![("error", text("missing"))])];
     let two = [path.clone(), path.clone()];
     let many = read_sign_many(&config, &two, &of(Json::Array(items)));
@@ -50,7 +56,7 @@ pub fn holds(input: &[u8]) {
     let alone = if is_listed {
         read_sign_many(&config, &two[..1], &answer)
     } else {
-        read_sign(&config, &path, &answer).map(|url| vec![Some(url)])
+        read_sign(&config, &path, &Link::for_seconds(60), &answer).map(|url| vec![Some(url)])
     };
     for outcome in [alone, read_sign_many(&config, &two, &answer)] {
         match outcome {

@@ -104,8 +104,17 @@ const COMPARE = {
 /** The rows that somebody sees and a query asks for. */
 function found({ rows }, { query }, who) {
   const asked = [...query].filter(([name]) => !["select", "order", "limit", "offset", "columns"].includes(name));
-  const fits = (row) => asked.every(([name, condition]) => fitsOne(row, name, condition));
+  const fits = (row) => asked.every(([name, condition]) => (name === "or" ? fitsAny : fitsOne)(row, name, condition));
   return rows.filter((row) => mayRead(who, row)).filter(fits);
+}
+
+/** One of the conditions in `or=(a.lt.1,b.eq."2")`. */
+function fitsAny(row, _, conditions) {
+  const each = conditions.slice(1, -1).match(/(?:"(?:[^"\\]|\\.)*"|[^,"])+/g) ?? [];
+  return each.some((condition) => {
+    const [, name, how, operand] = /^(\w+)\.(\w+)\.(.*)$/s.exec(condition) ?? [];
+    return fitsOne(row, name, `${how}.${operand.replace(/^"(.*)"$/s, "$1")}`);
+  });
 }
 
 function fitsOne(row, name, condition) {
@@ -134,10 +143,18 @@ function select(rows, query) {
   const from = Number(query.get("offset") ?? 0);
   const limit = Number(query.get("limit") ?? Number.POSITIVE_INFINITY);
   const names = (query.get("select") ?? "*").split(",");
-  const unknown = names.find((name) => name !== "*" && !COLUMNS.includes(name));
+  const columnOf = (name) => name.replace(/::text$/, "");
+  const unknown = names.map(columnOf).find((name) => name !== "*" && !COLUMNS.includes(name));
   if (unknown) throw new Refusal("42703", `column images.${unknown} does not exist`);
-  const pick = (row) => (names.includes("*") ? row : Object.fromEntries(names.map((name) => [name, row[name]])));
+  const pick = (row) =>
+    names.includes("*") ? row : Object.fromEntries(names.map((name) => [columnOf(name), read(row, name)]));
   return sorted.slice(from, from + limit).map(pick);
+}
+
+/** A column's value, of `name::text` as text. */
+function read(row, name) {
+  const value = row[name.replace(/::text$/, "")];
+  return name.endsWith("::text") && value !== null ? String(value) : value;
 }
 
 function remove(project, request, who) {

@@ -7,7 +7,8 @@ const RESUMABLE = "/storage/v1/upload/resumable";
 export function answerStorage(project, request) {
   const { method, path, query } = request;
   if (path === RESUMABLE || path.startsWith(`${RESUMABLE}/`)) return answerResumable(project, request);
-  const [, kind = "", bucket, escaped] = /^\/storage\/v1\/object\/(sign\/|info\/)?([^/]+)(?:\/(.*))?$/.exec(path) ?? [];
+  const [, kind = "", bucket, escaped] =
+    /^\/storage\/v1\/(?:object|render\/image(?=\/sign))\/(sign\/|info\/)?([^/]+)(?:\/(.*))?$/.exec(path) ?? [];
   if (bucket === undefined) return unknown(request);
   const name = escaped === undefined ? undefined : decodeURIComponent(escaped);
   if (kind === "sign/" && method === "GET") return download(project, name, query.get("token"));
@@ -92,21 +93,36 @@ function remove(project, { body }, who, name) {
 }
 
 /** A link of the server's own kind: relative to /storage/v1, and not percent-encoded. */
-function linkTo({ links, names }, name, expiresIn) {
+function linkTo({ links, names }, name, expiresIn, route = "object") {
   const token = crypto.randomUUID();
   links.set(token, { name, untilMs: Date.now() + expiresIn * 1000 });
-  return `/object/sign/${names.bucket}/${name}?token=${token}`;
+  return `/${route}/sign/${names.bucket}/${name}?token=${token}`;
 }
 
 function signOne(project, { body }, who, { name, escaped, isThere }) {
   checkName(name);
-  const { expiresIn } = JSON.parse(new TextDecoder().decode(body));
+  const { expiresIn, transform } = JSON.parse(new TextDecoder().decode(body));
   if (!Number.isInteger(expiresIn) || expiresIn < 1)
     throw new Refusal("InvalidRequest", "body/expiresIn must be an integer >= 1");
+  checkTransform(transform);
   if (!isThere) throw new Refusal("NoSuchKey");
   visible(project, who, name);
   // The server signs what `decodeURI` leaves of the address: of `,` `;` `?` a link that is dead.
-  return json(200, { signedURL: linkTo(project, decodeURI(escaped), expiresIn) });
+  const route = transform && Object.keys(transform).length > 0 ? "render/image" : "object";
+  return json(200, { signedURL: linkTo(project, decodeURI(escaped), expiresIn, route) });
+}
+
+/** Storage's limits. What is made of a picture is the picture itself here: nothing is drawn. */
+function checkTransform({ width, height, quality, resize, format } = {}) {
+  const outside = (number, least, most) =>
+    number !== undefined && !(Number.isInteger(number) && number >= least && number <= most);
+  if (outside(width, 1, 2500)) throw new Refusal("InvalidRequest", "body/transform/width must be >= 1 and <= 2500");
+  if (outside(height, 1, 2500)) throw new Refusal("InvalidRequest", "body/transform/height must be >= 1 and <= 2500");
+  if (outside(quality, 20, 100)) throw new Refusal("InvalidRequest", "body/transform/quality must be >= 20 and <= 100");
+  if (resize !== undefined && !["cover", "contain", "fill"].includes(resize))
+    throw new Refusal("InvalidRequest", "body/transform/resize must be one of the allowed values");
+  if (format !== undefined && format !== "origin")
+    throw new Refusal("InvalidRequest", "body/transform/format must be one of the allowed values");
 }
 
 function signMany(project, { body }, who, isThere) {

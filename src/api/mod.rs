@@ -33,7 +33,7 @@ use crate::race::Racer;
 use crate::race::first_of;
 use crate::sync::call::{Call, Observer, Progress, Reached, Retrying, Work};
 use crate::sync::client::Client;
-use crate::wire::sign::as_download;
+use crate::wire::sign::{self, as_download};
 use read::CallOptions;
 
 /// A configured connection to a Supabase project. Safe to use for any number of calls at once.
@@ -173,12 +173,13 @@ fn start_signed_url(client: Connected, path: &JsValue, ttl_seconds: &JsValue, op
     match read() {
         Err(error) => refuse(error),
         Ok((client, (path, ttl_seconds), options)) => {
+            let link = options.link(ttl_seconds);
             let (download, is_thumbnail) = (options.download.clone(), options.thumbnail);
             let call = call(&options, 0.0);
             let running = call.clone();
             let work = async move {
                 let path = meant(StoragePath::parse(&path)?, is_thumbnail);
-                let url = client.signed_url(path, ttl_seconds, &running).await?;
+                let url = client.signed_url(path, &link, &running).await?;
                 Ok(with_download(url, download.as_deref()).into())
             };
             start(call, options.signal, Box::pin(work))
@@ -188,20 +189,22 @@ fn start_signed_url(client: Connected, path: &JsValue, ttl_seconds: &JsValue, op
 
 fn start_signed_urls(client: Rc<Client<Host>>, paths: &JsValue, ttl_seconds: &JsValue, options: &JsValue) -> Promise {
     let read = || {
+        let options = read::sign_options(options)?;
         let (paths, checked) = (read::list(paths, "storagePaths")?, Array::new());
         let mut seconds = 0;
         for given in paths.iter() {
             let (path, ttl_seconds) = read::sign_request(&given, ttl_seconds)?;
-            StoragePath::parse(&path)?;
+            sign::check(&StoragePath::parse(&path)?, &options.link(ttl_seconds))?;
             seconds = ttl_seconds;
             checked.push(&given);
         }
-        Ok((checked, seconds, read::sign_options(options)?))
+        Ok((checked, seconds, options))
     };
     match read() {
         Err(error) => refuse(error),
         // They stay on JavaScript's side, paths and URLs, until it is their turn.
         Ok((paths, ttl_seconds, options)) => {
+            let link = options.link(ttl_seconds);
             let (download, is_thumbnail) = (options.download.clone(), options.thumbnail);
             let call = call(&options, 0.0);
             let running = call.clone();
@@ -212,7 +215,7 @@ fn start_signed_urls(client: Rc<Client<Host>>, paths: &JsValue, ttl_seconds: &Js
                 };
                 let parse = |path: JsValue| StoragePath::parse(&path.as_string().unwrap_or_default()).ok();
                 let path = |path: JsValue| parse(path).map(|path| meant(path, is_thumbnail));
-                client.signed_urls(&mut paths.iter().filter_map(path), ttl_seconds, &running, &each).await?;
+                client.signed_urls(&mut paths.iter().filter_map(path), &link, &running, &each).await?;
                 Ok(urls.into())
             };
             start(call, options.signal, Box::pin(work))

@@ -1,5 +1,9 @@
 //! JavaScript values become plain structs: `read.js` takes each field once, and serde reads what was taken.
 
+#[cfg(feature = "gallery")]
+pub(super) mod gallery;
+mod link;
+
 use js_sys::{Array, Function, Number};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
@@ -16,8 +20,8 @@ use crate::image::thumbnail::Thumbnail;
 use crate::json::{Fault, Json, from_one, names_of};
 #[cfg(feature = "outbox")]
 use crate::outbox::job::Limits;
-#[cfg(feature = "gallery")]
-use crate::wire::remove::ImageRef;
+use crate::wire::link::{Link, Transform};
+use link::WantedLink;
 
 #[wasm_bindgen(module = "/src/api/read.js")]
 extern "C" {
@@ -56,6 +60,12 @@ pub(super) struct CallOptions {
     pub(super) thumbnail: bool,
     #[serde(deserialize_with = "from_one")]
     concurrency: Option<u32>,
+    /// How the picture is made smaller on its way.
+    #[serde(skip)]
+    pub(super) transform: Option<Transform>,
+    /// The link that comes with an image.
+    #[serde(skip)]
+    pub(super) link: Option<WantedLink>,
     /// These stay JavaScript's; `undefined` where they are not given.
     #[serde(skip)]
     pub(super) signal: JsValue,
@@ -199,44 +209,29 @@ pub(super) fn sign_request(storage_path: &JsValue, ttl_seconds: &JsValue) -> Res
 
 /// The options of a call that signs.
 pub(super) fn sign_options(given: &JsValue) -> Result<CallOptions, Error> {
-    CallOptions::read(given, &["onProgress", "concurrency"])
+    CallOptions::read(given, &["onProgress", "concurrency", "signedUrl"])
 }
 
 /// The options of a call that sends an image.
 pub(super) fn sync_options(given: &JsValue) -> Result<CallOptions, Error> {
-    CallOptions::read(given, &["download", "concurrency", "thumbnail"])
+    CallOptions::read(given, &["download", "concurrency", "transform", "signedUrl", "thumbnail"])
 }
 
 /// The options of a call that sends many images.
 #[cfg(feature = "many")]
 pub(super) fn many_options(given: &JsValue) -> Result<CallOptions, Error> {
-    CallOptions::read(given, &["download", "thumbnail"])
-}
-
-/// The options of a call that removes images.
-#[cfg(feature = "gallery")]
-pub(super) fn remove_options(given: &JsValue) -> Result<CallOptions, Error> {
-    CallOptions::read(given, &["download", "onProgress", "thumbnail"])
-}
-
-/// Which image is meant: by what `sync` and `list` give, so that other fields are left alone.
-#[cfg(feature = "gallery")]
-pub(super) fn image_ref(given: &JsValue) -> Result<ImageRef, Error> {
-    if !given.is_object() {
-        return Err(Error::field("images", "must be an object with imageId or storagePath, or an array of them"));
-    }
-    let field = |name: &str| match js::value(given, name) {
-        none if none.is_undefined() || none.is_null() => Ok(None),
-        given => text(&given, name).map(Some),
-    };
-    Ok(ImageRef { image_id: field("imageId")?, storage_path: field("storagePath")? })
+    CallOptions::read(given, &["download", "transform", "signedUrl", "thumbnail"])
 }
 
 impl CallOptions {
     /// Some of them are of no use to some calls.
     fn read(given: &JsValue, without: &[&str]) -> Result<Self, Error> {
-        let handles = ["signal", "onProgress", "onRetry"];
+        let handles = ["signal", "onProgress", "onRetry", "transform", "signedUrl"];
         let taken = Taken::new::<Self>(&or_none(given), "call options", &handles, without, Error::option)?;
+        Self::of(&taken)
+    }
+
+    fn of(taken: &Taken) -> Result<Self, Error> {
         let signal = taken.value("signal");
         let is_signal =
             js::value(&signal, "aborted").as_bool().is_some() && js::value(&signal, "addEventListener").is_function();
@@ -244,7 +239,14 @@ impl CallOptions {
             return Err(Error::option("signal", "must be an AbortSignal"));
         }
         let (on_progress, on_retry) = (taken.function("onProgress")?, taken.function("onRetry")?);
-        Ok(Self { signal, on_progress, on_retry, ..taken.read()? })
+        let (transform, link) =
+            (link::transform(&taken.value("transform"))?, link::wanted_link(&taken.value("signedUrl"))?);
+        Ok(Self { signal, on_progress, on_retry, transform, link, ..taken.read()? })
+    }
+
+    /// The link that a call is for.
+    pub(super) fn link(&self, expires_in: u32) -> Link {
+        Link { expires_in, transform: self.transform.clone() }
     }
 
     /// How many images at once.

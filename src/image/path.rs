@@ -20,6 +20,10 @@ const SEGMENT: AsciiSet = NON_ALPHANUMERIC
     .remove(b'=')
     .remove(b'@');
 
+/// What the address of a link that is signed alone leaves alone: Storage compares with the name, and of these two it would
+/// sign the escapes.
+const SIGNED: AsciiSet = SEGMENT.remove(b',').remove(b';');
+
 /// What stands for itself in a query's value, wherever it is read.
 const QUERY: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'/');
 
@@ -97,6 +101,11 @@ impl StoragePath {
     pub fn escaped(&self) -> String {
         join(self.0.split(['/']).map(escape_segment), '/')
     }
+}
+
+/// A path for the address that Storage signs.
+pub fn escape_signed(path: &StoragePath) -> String {
+    join(path.0.split(['/']).map(|segment| utf8_percent_encode(segment, &SIGNED).to_string()), '/')
 }
 
 /// One segment of a URL's path.

@@ -9,6 +9,8 @@ pub mod client;
 mod exchange;
 #[cfg(feature = "many")]
 pub mod group;
+#[cfg(feature = "gallery")]
+pub mod list;
 #[cfg(feature = "many")]
 pub mod many;
 #[cfg(feature = "gallery")]

@@ -3,6 +3,9 @@
 pub mod auth;
 pub mod classify;
 pub mod http;
+pub mod link;
+#[cfg(feature = "gallery")]
+pub mod list;
 pub mod object;
 #[cfg(feature = "gallery")]
 pub mod remove;

@@ -4,14 +4,14 @@ use core::slice;
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-use super::object_url;
 use crate::config::Config;
 use crate::error::{Code, Error, Stage};
-use crate::image::path::{StoragePath, escape_query, escape_segment};
+use crate::image::path::{StoragePath, escape_query, escape_segment, escape_signed};
 use crate::json::{self, Json};
 use crate::text::{join, quote, split_once};
 use crate::wire::classify::{self, Refusal};
 use crate::wire::http::{Method, Request, Response};
+use crate::wire::link::Link;
 
 /// What may not stand in a URL as it is; `%`, `?` and `#` are left, since they may be meant.
 const ILLEGAL: AsciiSet =
@@ -23,19 +23,30 @@ fn is_signed_in_a_list(path: &StoragePath) -> bool {
     path.as_str().contains([',', ';', '?'])
 }
 
-/// Asks for a URL that works for `ttl_seconds`.
-pub fn sign<B>(config: &Config, path: &StoragePath, ttl_seconds: u32) -> Request<B> {
-    if is_signed_in_a_list(path) {
-        return sign_many(config, slice::from_ref(path), ttl_seconds);
+/// Refuses a link that can't be had: a transformed picture's are signed one by one, and so no path with a `?`.
+pub fn check(path: &StoragePath, link: &Link) -> Result<(), Error> {
+    match link.transform.is_some() && path.as_str().contains(['?']) {
+        true => Err(Error::field("storagePath", "holds a ?, of which Storage signs no transformed picture")),
+        false => Ok(()),
     }
-    Request::new(Method::Post, object_url(config, "object/sign", path))
-        .json(format!("{{\"expiresIn\":{ttl_seconds}}}"))
-        .fresh()
+}
+
+/// Asks for a link.
+pub fn sign<B>(config: &Config, path: &StoragePath, link: &Link) -> Request<B> {
+    if is_signed_in_a_list(path) && link.transform.is_none() {
+        return sign_many(config, slice::from_ref(path), link.expires_in);
+    }
+    let url = format!("{}/{}", bucket_url(config), escape_signed(path));
+    Request::new(Method::Post, url).json(format!("{{{}}}", link.members())).fresh()
+}
+
+fn bucket_url(config: &Config) -> String {
+    format!("{}/storage/v1/object/sign/{}", config.url, escape_segment(&config.bucket))
 }
 
 /// Asks for the URLs of up to 1000 objects.
 pub fn sign_many<B>(config: &Config, paths: &[StoragePath], ttl_seconds: u32) -> Request<B> {
-    let url = format!("{}/storage/v1/object/sign/{}", config.url, escape_segment(&config.bucket));
+    let url = bucket_url(config);
     let paths = join(paths.iter().map(|path| json::quote(path.as_str())), ',');
     Request::new(Method::Post, url).json(format!("{{\"expiresIn\":{ttl_seconds},\"paths\":[{paths}]}}")).fresh()
 }
@@ -73,11 +84,11 @@ pub fn as_download(url: &str, name: &str) -> String {
 }
 
 /// The signed URL, absolute and escaped.
-pub fn read_sign(config: &Config, path: &StoragePath, response: &Response) -> Result<String, Refusal> {
+pub fn read_sign(config: &Config, path: &StoragePath, link: &Link, response: &Response) -> Result<String, Refusal> {
     if !response.is_success() {
         return Err(classify::of_response(Stage::Sign, response));
     }
-    if is_signed_in_a_list(path) {
+    if is_signed_in_a_list(path) && link.transform.is_none() {
         let url = read_sign_many(config, slice::from_ref(path), response)?.pop();
         return url.flatten().ok_or_else(|| missing(response));
     }
@@ -149,7 +160,7 @@ mod tests {
         let path = StoragePath::parse(path).unwrap();
         let answer = Json::Object(vec![("signedURL".to_owned(), Json::Text(signed.to_owned()))]);
         let json = Some(if is_signed_in_a_list(&path) { Json::Array(vec![answer]) } else { answer });
-        read_sign(&config(), &path, &Response { status: 200, json, ..Response::default() }).ok()
+        read_sign(&config(), &path, &Link::for_seconds(60), &Response { status: 200, json, ..Response::default() }).ok()
     }
 
     #[test]
@@ -169,7 +180,11 @@ mod tests {
     fn what_is_signed_wrongly_alone_is_signed_in_a_list() {
         for mark in ' '..='~' {
             let Ok(path) = StoragePath::parse(&format!("a{mark}b.png")) else { continue };
-            let Request { url, payload: Payload::Json(body), .. } = sign::<()>(&config(), &path, 60) else { panic!() };
+            let Request { url, payload: Payload::Json(body), .. } =
+                sign::<()>(&config(), &path, &Link::for_seconds(60))
+            else {
+                panic!()
+            };
             let list = "https://x.co/storage/v1/object/sign/imagen-generated";
             if ",;?".contains(mark) {
                 let json = format!(r#"{{"expiresIn":60,"paths":["a{mark}b.png"]}}"#);
@@ -182,12 +197,31 @@ mod tests {
     }
 
     #[test]
+    fn a_transformed_pictures_link_is_signed_alone_also_where_a_name_has_a_comma() {
+        let transform = Some(crate::wire::link::Transform { width: Some(9), ..Default::default() });
+        let link = Link { expires_in: 60, transform };
+        let path = StoragePath::parse("a,b;c d.png").unwrap();
+        let Request { url, payload: Payload::Json(body), .. } = sign::<()>(&config(), &path, &link) else { panic!() };
+        assert_eq!(url, "https://x.co/storage/v1/object/sign/imagen-generated/a,b;c%20d.png");
+        assert_eq!(body, r#"{"expiresIn":60,"transform":{"width":9}}"#);
+        let signed = "/render/image/sign/imagen-generated/a,b;c d.png?token=t";
+        let json = Some(Json::Object(vec![("signedURL".to_owned(), Json::Text(signed.to_owned()))]));
+        let url = read_sign(&config(), &path, &link, &Response { status: 200, json, ..Response::default() }).unwrap();
+        assert_eq!(url, "https://x.co/storage/v1/render/image/sign/imagen-generated/a%2Cb%3Bc%20d.png?token=t");
+        let odd = StoragePath::parse("a?b.png").unwrap();
+        let fault = check(&odd, &link).err().and_then(|error| error.field.clone());
+        assert_eq!(fault.as_deref(), Some("storagePath"));
+        assert!(check(&odd, &Link::for_seconds(60)).is_ok());
+    }
+
+    #[test]
     fn an_error_is_the_same_from_a_list() {
         let path = StoragePath::parse("a,b.png").unwrap();
         let read = |status: u16, body: &str| {
             let json = crate::json::tests::parse(body);
             let response = Response { status, body: body.to_owned(), json, ..Response::default() };
-            read_sign(&config(), &path, &response).map_err(|Refusal { error, remedy, .. }| (error.code, remedy))
+            read_sign(&config(), &path, &Link::for_seconds(60), &response)
+                .map_err(|Refusal { error, remedy, .. }| (error.code, remedy))
         };
         for (status, body, wanted) in [
             (200, r#"[{"error":"x","path":"a,b.png","signedURL":null}]"#, (Code::ObjectMissing, Remedy::None)),

@@ -6,6 +6,7 @@ use crate::image::path::StoragePath;
 use crate::wire::Landed;
 use crate::wire::classify::Refusal;
 use crate::wire::http::{Request, Response};
+use crate::wire::link::Link;
 #[cfg(feature = "relay")]
 use crate::wire::worker;
 use crate::wire::{object, sign};
@@ -34,19 +35,25 @@ impl Target {
         }
     }
 
-    /// Asks for a URL that works for `ttl_seconds`.
-    pub fn sign<B>(self, config: &Config, path: &StoragePath, ttl_seconds: u32) -> Request<B> {
+    /// Asks for a link.
+    pub fn sign<B>(self, config: &Config, path: &StoragePath, link: &Link) -> Request<B> {
         match self {
-            Self::Project => sign::sign(config, path, ttl_seconds),
+            Self::Project => sign::sign(config, path, link),
             #[cfg(feature = "relay")]
-            Self::Worker => worker::sign(config, path, ttl_seconds),
+            Self::Worker => worker::sign(config, path, link),
         }
     }
 
     /// The URL.
-    pub fn read_sign(self, config: &Config, path: &StoragePath, response: &Response) -> Result<String, Refusal> {
+    pub fn read_sign(
+        self,
+        config: &Config,
+        path: &StoragePath,
+        link: &Link,
+        response: &Response,
+    ) -> Result<String, Refusal> {
         match self {
-            Self::Project => sign::read_sign(config, path, response),
+            Self::Project => sign::read_sign(config, path, link, response),
             #[cfg(feature = "relay")]
             Self::Worker => worker::read_sign(response),
         }

@@ -11,6 +11,7 @@ use crate::text::{contains, is_header_safe};
 use crate::wire::Landed;
 use crate::wire::classify::{self, Refusal};
 use crate::wire::http::{Method, Request, Response};
+use crate::wire::link::Link;
 
 /// Where an answer says that an image is, or will be.
 const STORAGE_PATH: &str = "storagePath";
@@ -102,9 +103,9 @@ pub fn wants_ticket(response: &Response, signed: bool) -> bool {
 }
 
 /// Asks for a URL of one of the user's images.
-pub fn sign<B>(config: &Config, path: &StoragePath, ttl_seconds: u32) -> Request<B> {
+pub fn sign<B>(config: &Config, path: &StoragePath, link: &Link) -> Request<B> {
     let path = escape_query(path.as_str());
-    Request::new(Method::Get, format!("{}/api/signed-url?path={path}&ttl={ttl_seconds}", config.url)).fresh()
+    Request::new(Method::Get, format!("{}/api/signed-url?path={path}&{}", config.url, link.query())).fresh()
 }
 
 /// The URL. Nothing that a page might run instead of show.

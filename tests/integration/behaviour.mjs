@@ -299,6 +299,49 @@ export function describeIntegration(name, startDatabase) {
       }
     });
 
+    test("500 rows of one insert, which share their time, are listed page by page, each once", async () => {
+      const user = await supabase.createUser();
+      const row = (index) => ({
+        ...{ owner_user_id: user.id, prompt: "p", prompt_hash: sha256("p"), backend: "b", seed: index },
+        storage_path: `${user.id}/${index}.png`,
+      });
+      const { error } = await service.from("images").insert(Array.from({ length: 500 }, (_, index) => row(index)));
+      assert.equal(error, null);
+      const [{ times }] = await supabase.sql(
+        "select count(distinct created_at)::int as times from imagen.images where owner_user_id = $1",
+        [user.id],
+      );
+      assert.equal(times, 1);
+      const sink = await userSink(user);
+      const { storagePath } = await sink.sync(aRequest({ seed: 2n ** 63n - 1n }));
+      const seen = [];
+      let before;
+      do {
+        const page = await sink.list({ limit: 120, before, signedUrl: seen.length === 0 ? 60 : false });
+        seen.push(...page.images);
+        before = page.before;
+      } while (before !== null);
+      assert.equal(seen.length, 501);
+      assert.equal(new Set(seen.map(({ imageId }) => imageId)).size, 501);
+      const [newest, ...others] = seen;
+      assert.deepEqual([newest.storagePath, newest.seed], [storagePath, 2n ** 63n - 1n]);
+      assert.deepEqual(Buffer.from(await (await fetch(newest.signedUrl)).arrayBuffer()), PNG);
+      assert.equal(others[0].signedUrl, null, "no object is there");
+      assert.match(newest.createdAt, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d/);
+      assert.deepEqual((await (await userSink(other)).list({ owner: user.id })).images, [], "another user sees none");
+    });
+
+    test("own columns are listed beside ours, and a missing one is told", async () => {
+      await supabase.script("alter table imagen.images add column if not exists project_id text");
+      await supabase.script("notify pgrst, 'reload schema'");
+      const sink = await userSink(owner);
+      const { imageId } = await sink.sync(aRequest());
+      await supabase.sql("update imagen.images set project_id = 'x' where id = $1", [imageId]);
+      const { images } = await sink.list({ ids: [imageId], columns: ["project_id"] });
+      assert.deepEqual(images[0].columns, { project_id: "x" });
+      await rejects(sink.list({ columns: ["no_such_column"] }), { stage: "list", retryable: false });
+    });
+
     test("an image is removed by its owner alone, with its thumbnail and its row, and again", async () => {
       const [mine, theirs] = [await userSink(owner), await userSink(other)];
       const image = { ...(await mine.sync(aRequest({ slug: "a, b; c" }))) };

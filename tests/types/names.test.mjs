@@ -17,7 +17,7 @@ const [
   jobs,
   config,
   row,
-  readRs,
+  readMain,
   ...loaders
 ] = await Promise.all(
   [
@@ -38,6 +38,7 @@ const [
     "pkg/store.js",
   ].map(source),
 );
+const readRs = `${readMain}\n${await source("src/api/read/gallery.rs")}`;
 /** Of both entries. */
 const types = `${index}\n${outboxTypes}`;
 const interfaces = readInterfaces(types);
@@ -66,6 +67,10 @@ const READERS = {
   SyncOptions: { read: optionsOf("sync_options") },
   SyncManyOptions: { read: optionsOf("many_options") },
   SignOptions: { read: optionsOf("sign_options") },
+  ListOptions: {
+    read: listOptions(),
+    section: "Options of a list",
+  },
   RemoveOptions: { read: optionsOf("remove_options") },
 };
 
@@ -153,13 +158,22 @@ test("every exported name and every member of one has a comment", () => {
   assert.deepEqual(bare, []);
 });
 
+/** What a list reads: its own names, some of every call's, and what stays JavaScript's. */
+function listOptions() {
+  const [, handles, without] = readRs.match(/names_of::<CallOptions>\(\), &\[(.*?)\].*?let without = \[(.*?)\]/s);
+  const ofCalls = fieldsOf(readRs, "CallOptions").filter((name) => !quoted(without).includes(name));
+  return [...fieldsOf(readRs, "ListOptions"), ...ofCalls, ...quoted(handles)];
+}
+
 const sorted = (names) => [...new Set(names)].sort();
 
 /** The members of every interface, inherited ones too. */
 function readInterfaces(text) {
   const found = {};
-  for (const [, name, parent, body] of text.matchAll(/^export interface (\w+)(?: extends (\w+))? \{\n(.*?)^\}/gms)) {
-    const own = [...body.matchAll(/^ {2}(?:readonly )?(\w+)[?(:]/gm)].map(([, member]) => member);
+  for (const [, name, parent, body] of text.matchAll(
+    /^export interface (\w+)(?:<[^{]*>)?(?: extends (\w+))? \{\n(.*?)^\}/gms,
+  )) {
+    const own = [...body.matchAll(/^ {2}(?:readonly )?(\w+)[?(:<]/gm)].map(([, member]) => member);
     found[name] = [...(found[name] ?? []), ...(found[parent] ?? []), ...own]; // an entry adds to another's
   }
   return found;

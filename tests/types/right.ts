@@ -18,6 +18,10 @@ import {
   init,
   isImagenCloudError,
   type JsonValue,
+  type LinkOptions,
+  type ListedImage,
+  type ListedImages,
+  type ListOptions,
   type Outbox,
   type OutboxChange,
   type OutboxJob,
@@ -44,6 +48,7 @@ import {
   signedUrl,
   slugify,
   sync,
+  type Transform,
 } from "imagen-cloud/outbox";
 import { type ImagenUser, type UsedOutbox, useOutbox, useSync } from "imagen-cloud/react";
 import { createFakeProject, type FakeFault, type FakeProject } from "imagen-cloud/testing";
@@ -160,6 +165,29 @@ export async function many(sink: Sink, requests: SyncRequest[]): Promise<(string
   const signOptions: SignOptions = { ...callOptions, download: "lighthouse.png" };
   const links = await sink.signedUrls(paths, 60, signOptions);
   return [...codes, ...links, await sink.signedUrl("a.png", 60, { download: true })];
+}
+
+export async function gallery(sink: Sink, relay: Relay): Promise<string[]> {
+  const transform: Transform = { width: 256, height: 256, resize: "contain", quality: 75, format: "origin" };
+  const link: LinkOptions = { expiresIn: 60, download: true, transform };
+  const options: ListOptions<"project_id"> = {
+    ...callOptions,
+    limit: 24,
+    before: null,
+    columns: ["project_id"],
+    signedUrl: link,
+  };
+  const page: ListedImages<{ project_id: JsonValue }> = await sink.list(options);
+  const next = await sink.list({ before: page.before, owner: "a", ids: ["b"], signedUrl: false });
+  const relayed = await relay.list({ columns: ["project_id"], signedUrl: 60 });
+  const names = relayed.images.map(({ columns, seed }) => String(columns.project_id) + String(seed === 7n));
+  const plain: ListedImage[] = next.images;
+  const small = await sink.signedUrls(
+    plain.map(({ storagePath }) => storagePath),
+    60,
+    { transform },
+  );
+  return [...names, ...small.map((url) => url ?? ""), page.images[0]?.createdAt ?? ""];
 }
 
 export async function clear(sink: Sink, relay: Relay, sent: SyncResult[]): Promise<(string | null)[]> {

@@ -116,6 +116,12 @@ sink.signedUrls("a/b.png");
 sink.signedUrls(["a/b.png"]).then(([link]) => link.length);
 // @ts-expect-error: a name or a boolean
 sink.signedUrl("a/b.png", 60, { download: 1 });
+// @ts-expect-error: seeds are bigints
+sink.list().then(({ images }) => images[0]?.seed.toFixed());
+// @ts-expect-error: only columns that were asked for
+sink.list({ columns: ["a"] }).then(({ images }) => images[0]?.columns.b);
+// @ts-expect-error: Storage knows no such fit
+sink.signedUrl("a/b.png", 60, { transform: { resize: "crop" } });
 // @ts-expect-error: an id or a path says which image
 sink.remove({});
 // @ts-expect-error: an object, which says which of both it is

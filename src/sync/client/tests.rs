@@ -2,6 +2,7 @@
 
 mod exhaustive;
 pub(crate) mod fault;
+mod list;
 mod many;
 mod random;
 mod relay;
@@ -24,6 +25,7 @@ use crate::config::Options;
 use crate::image::path::StoragePath;
 use crate::image::row::ImageMeta;
 use crate::sync::call::{Observer, Progress, Reached, Retrying};
+use crate::wire::link::Link;
 
 const OWNER: &str = "7e5c2b9a-6d1f-4c3e-8b0a-9f2d4e6a8c10";
 const IMAGE_ID: &str = "00000000-0000-4000-8000-00000000002a";
@@ -117,7 +119,7 @@ fn sync(world: &World, client: &Client<World>, request: SyncRequest<Bytes>) -> R
 }
 
 fn sign_within(world: &World, client: &Client<World>, path: &str, deadline_ms: Option<u32>) -> Result<String, Error> {
-    world.run(client.signed_url(StoragePath::parse(path)?, 60, &call(deadline_ms).0))
+    world.run(client.signed_url(StoragePath::parse(path)?, &Link::for_seconds(60), &call(deadline_ms).0))
 }
 
 /// The row and the object are there, the row once, both as the request wanted them.

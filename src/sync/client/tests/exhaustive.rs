@@ -124,7 +124,7 @@ impl Scenario {
         let wanted = if signs { oracle.step(Step::Sign).map(|_| ()) } else { oracle.sync() };
         let (call, events) = call(None);
         let result = if signs {
-            world.run(client.signed_url(StoragePath::parse(PATH).unwrap(), 60, &call)).map(|_| None)
+            world.run(client.signed_url(StoragePath::parse(PATH).unwrap(), &Link::for_seconds(60), &call)).map(|_| None)
         } else {
             world.run(client.sync(request(), &call)).map(Some)
         };

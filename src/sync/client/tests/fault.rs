@@ -113,7 +113,7 @@ impl Case {
                 steps.contains(&step) || is_resumable(step)
             }
             At::Database => {
-                let reads = [Step::ReadBack, Step::ReadBackMany, Step::Namers];
+                let reads = [Step::ReadBack, Step::ReadBackMany, Step::Namers, Step::List];
                 reads.contains(&step) || matches!(step, Step::Insert | Step::InsertMany | Step::RemoveRows)
             }
             At::Resumable => is_resumable(step),

@@ -507,7 +507,7 @@ fn sign_many(world: &World, client: &Client<World>, paths: &[String]) -> Result<
     let paths: Vec<StoragePath> = paths.iter().map(|path| StoragePath::parse(path)).collect::<Result<_, _>>()?;
     let urls: RefCell<Vec<Option<String>>> = RefCell::default();
     let each = |url| urls.borrow_mut().push(url);
-    world.run(client.signed_urls(&mut paths.into_iter(), 60, &call(None).0, &each))?;
+    world.run(client.signed_urls(&mut paths.into_iter(), &Link::for_seconds(60), &call(None).0, &each))?;
     Ok(urls.take())
 }
 

@@ -125,7 +125,11 @@ fn every_fault_at_every_step_is_survived_or_told() {
             let (result, _) = sync_within(&world, &client, request(), None);
             let result = match step {
                 Step::Link => world
-                    .run(client.signed_url(StoragePath::parse(&place()).unwrap(), 60, &call(None).0))
+                    .run(client.signed_url(
+                        StoragePath::parse(&place()).unwrap(),
+                        &Link::for_seconds(60),
+                        &call(None).0,
+                    ))
                     .map(|_| landed()),
                 _ => result,
             };

@@ -52,6 +52,8 @@ pub(crate) enum Step {
     Link,
     /// A removal: who names the object, the objects, the rows.
     Namers,
+    /// A page of rows.
+    List,
     RemoveObjects,
     RemoveRows,
     /// The Worker's.
@@ -474,6 +476,7 @@ impl World {
             (Step::Piece, Payload::Image(bytes)) => self.take_piece(request, bytes, None),
             (Step::Offset, Payload::Empty) => self.tell_offset(request),
             (Step::Info, Payload::Empty) => self.tell_info(&key("object/info")),
+            (Step::List, Payload::Empty) => self.serve_list(request),
             (Step::Namers | Step::RemoveObjects | Step::RemoveRows | Step::HandRemoval, _) => {
                 self.serve_removal(step, request, user)
             }
@@ -558,6 +561,7 @@ fn step_of(request: &Request<Bytes>) -> Step {
         Method::Delete if path == "/storage/v1/object/imagen-generated" => Step::RemoveObjects,
         Method::Delete if starts("/rest/v1/images?id=in.(") => Step::RemoveRows,
         Method::Get if starts("/rest/v1/images?storage_path=eq.") => Step::Namers,
+        Method::Get if starts("/rest/v1/images?select=") => Step::List,
         Method::Post if path == "/rest/v1/images" => Step::Insert,
         Method::Post if starts("/rest/v1/images?on_conflict=id&columns=") => Step::InsertMany,
         Method::Get if starts("/rest/v1/images?id=in.(") => Step::ReadBackMany,

@@ -1,0 +1,293 @@
+//! Pages of rows, the newest first. A page begins behind the row that the one before ended with: by the server's own text of
+//! `created_at`, which has more digits than a `Date`, and by the id, since the rows of one bulk insert share their time.
+
+use super::rows::table_url;
+use crate::base64;
+use crate::config::Config;
+use crate::error::{Error, Stage};
+use crate::image::path::{StoragePath, escape_query};
+use crate::json::Json;
+use crate::text::{canonical_id, join};
+use crate::wire::classify::{self, Refusal};
+use crate::wire::http::{Method, Request, Response};
+use crate::wire::link::Link;
+
+/// Our own columns. The seed comes as text: JSON would round it.
+const COLUMNS: [&str; 15] = [
+    "id",
+    "owner_user_id",
+    "storage_path",
+    "created_at",
+    "prompt",
+    "prompt_hash",
+    "backend",
+    "model",
+    "seed",
+    "steps",
+    "width",
+    "height",
+    "latency_ms",
+    "cost_usd_estimate",
+    "sidecar",
+];
+/// Rows of one page at most: with their links they are two requests, and their texts fit into one answer.
+const MAX_ROWS: u32 = 500;
+/// Ids of one page: they stand in its URL.
+const MAX_IDS: usize = 100;
+const UUID_LENGTH: usize = 36;
+const DEFAULT_ROWS: u32 = 24;
+
+/// What is asked for.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs)]
+pub struct Query {
+    pub limit: Option<u32>,
+    /// Where the page before ended.
+    pub before: Option<String>,
+    /// Left out it is the configuration's.
+    pub owner: Option<String>,
+    /// Only these.
+    pub ids: Option<Vec<String>>,
+    /// Columns of the caller's own.
+    pub columns: Vec<String>,
+    /// Without it there are no links.
+    pub link: Option<Link>,
+}
+
+/// A page as it came.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Page {
+    /// The answer's own text: an array of rows, of which the last may be the next page's. The Worker's holds images.
+    pub text: String,
+    /// Of the page's rows.
+    pub paths: Vec<StoragePath>,
+    /// Where the next page begins.
+    pub before: Option<String>,
+}
+
+/// Where a page ended.
+struct Cursor {
+    created_at: String,
+    id: String,
+}
+
+impl Cursor {
+    /// An opaque text, fit for a URL.
+    fn to_text(&self) -> String {
+        let text = base64::encode(format!("{}{}", self.id, self.created_at).as_bytes());
+        let for_url = |digit| match digit {
+            '+' => '-',
+            '/' => '_',
+            other => other,
+        };
+        text.chars().filter(|digit| *digit != '=').map(for_url).collect()
+    }
+
+    /// Refuses what no page has given.
+    fn parse(text: &str) -> Option<Self> {
+        let text = String::from_utf8(base64::decode_url(text)?).ok()?;
+        let (id, created_at) = text.split_at_checked(UUID_LENGTH)?;
+        let is_time = |c: u8| c.is_ascii_digit() || matches!(c, b'T' | b':' | b'.' | b'+' | b'-' | b' ');
+        let is_sound = (10..=40).contains(&created_at.len()) && created_at.bytes().all(is_time);
+        let (created_at, id) = (created_at.to_owned(), canonical_id(id)?);
+        is_sound.then_some(Self { created_at, id })
+    }
+}
+
+impl Query {
+    /// Refuses what can be refused before anything is sent.
+    pub fn check(&self) -> Result<(), Error> {
+        if self.limit.is_some_and(|limit| !(1..=MAX_ROWS).contains(&limit)) {
+            return Err(Error::field("limit", &format!("must be 1 to {MAX_ROWS}")));
+        }
+        if self.before.as_deref().is_some_and(|before| Cursor::parse(before).is_none()) {
+            return Err(Error::field("before", "is none that a list has given"));
+        }
+        let ids = self.ids.as_deref().unwrap_or_default();
+        if ids.len() > MAX_IDS || ids.iter().any(|id| canonical_id(id).is_none()) {
+            return Err(Error::field("ids", &format!("must be UUIDs, {MAX_IDS} at most")));
+        }
+        self.columns.iter().try_for_each(|column| check_column(column))
+    }
+
+    fn limit(&self) -> u32 {
+        self.limit.unwrap_or(DEFAULT_ROWS)
+    }
+
+    /// Asks the database, for one row more than the page has: whether there is another page.
+    pub fn request<B>(&self, config: &Config) -> Request<B> {
+        if !config.target.is_project() {
+            return self.hand(config);
+        }
+        let columns = COLUMNS.iter().map(|column| if *column == "seed" { "seed::text" } else { column });
+        let columns = join(columns.chain(self.columns.iter().map(String::as_str)), ',');
+        let mut url = format!("{}?select={columns}", table_url(config));
+        let owner = self.owner.as_deref().unwrap_or(&config.owner_user_id);
+        if !owner.is_empty() {
+            url.push_str(&format!("&owner_user_id=eq.{}", escape_query(owner)));
+        }
+        if let Some(ids) = &self.ids {
+            url.push_str(&format!("&id=in.({})", join(ids, ',')));
+        }
+        if let Some(Cursor { created_at, id }) = self.before.as_deref().and_then(Cursor::parse) {
+            // The first condition alone says it to the index.
+            let at = escape_query(&created_at);
+            url.push_str(&format!("&created_at=lte.{at}&or=(created_at.lt.%22{at}%22,id.gt.{id})"));
+        }
+        url.push_str(&format!("&order=created_at.desc,id.asc&limit={}", self.limit() + 1));
+        Request::new(Method::Get, url).fresh().header("Accept-Profile", config.schema.as_str())
+    }
+
+    /// Asks the Worker, which gives the links as well.
+    fn hand<B>(&self, config: &Config) -> Request<B> {
+        let mut url = format!("{}/api/images?limit={}", config.url, self.limit());
+        let columns = Some(join(&self.columns, ',')).filter(|columns| !columns.is_empty());
+        for (name, value) in [("before", &self.before), ("columns", &columns)] {
+            if let Some(value) = value {
+                url.push_str(&format!("&{name}={}", escape_query(value)));
+            }
+        }
+        if let Some(link) = &self.link {
+            url.push_str(&format!("&{}", link.query()));
+        }
+        Request::new(Method::Get, url).fresh()
+    }
+
+    /// The page.
+    pub fn read(&self, config: &Config, response: &Response) -> Result<Page, Refusal> {
+        let garbled = |problem: &str| Refusal::garbled(Stage::List, response, &format!("list: {problem}"));
+        let text = response.body.clone();
+        if !config.target.is_project() {
+            if !response.is_success() {
+                return Err(classify::of_worker(Stage::List, response));
+            }
+            let answer = response.json.as_ref();
+            return match answer.and_then(|answer| answer.get("images")) {
+                Some(Json::Array(_)) => {
+                    let before = answer.and_then(|answer| answer.text("before")).map(str::to_owned);
+                    Ok(Page { text, paths: Vec::new(), before })
+                }
+                _ => Err(garbled("no images")),
+            };
+        }
+        if !response.is_success() {
+            return Err(classify::of_response(Stage::List, response));
+        }
+        let Some(Json::Array(rows)) = &response.json else {
+            return Err(garbled("no array of rows"));
+        };
+        let limit = self.limit() as usize;
+        let path = |row: &Json| StoragePath::parse(row.text("storage_path").unwrap_or_default());
+        let paths: Result<Vec<_>, _> = rows.iter().take(limit).map(path).collect();
+        let paths = paths.map_err(|_| garbled("a row without its path"))?;
+        let last = rows.get(limit.saturating_sub(1)).filter(|_| rows.len() > limit);
+        let cursor = |row: &Json| {
+            let (created_at, id) = (row.text("created_at")?.to_owned(), row.text("id")?.to_owned());
+            Some(Cursor { created_at, id }.to_text())
+        };
+        let before = last.map(|row| cursor(row).ok_or_else(|| garbled("a row without its time"))).transpose()?;
+        Ok(Page { text, paths, before })
+    }
+}
+
+/// Refuses a name that is ours, or that the database would need quotes for.
+pub fn check_column(column: &str) -> Result<(), Error> {
+    let field = format!("columns.{}", crate::text::name(column));
+    if COLUMNS.contains(&column) {
+        return Err(Error::field(&field, "is a column of imagen.images itself"));
+    }
+    let is_identifier = column.len() <= 63
+        && column.bytes().next().is_some_and(|c| c.is_ascii_alphabetic() || c == b'_')
+        && column.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_');
+    if is_identifier { Ok(()) } else { Err(Error::field(&field, "must be a name of ASCII letters, digits and _")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Options;
+
+    const ID: &str = "00000000-0000-4000-8000-00000000002a";
+    const AT: &str = "2026-05-11T08:00:00.123456+00:00";
+
+    fn config(owner: &str) -> Config {
+        let some = |text: &str| Some(text.to_owned());
+        let options =
+            Options { url: some("https://x.co"), api_key: some("k"), owner_user_id: some(owner), ..Options::default() };
+        Config::new(options, false).unwrap()
+    }
+
+    fn answer(rows: usize) -> Response {
+        let row = |number: usize| {
+            serde_json::json!({ "id": format!("00000000-0000-4000-8000-{number:012}"),
+            "created_at": AT, "storage_path": format!("a/{number}.png") })
+        };
+        let body = (0..rows).map(row).collect::<serde_json::Value>().to_string();
+        Response { status: 200, json: crate::json::tests::parse(&body), body, ..Response::default() }
+    }
+
+    #[test]
+    fn a_page_begins_behind_the_last_row_of_the_one_before_to_the_microsecond() {
+        let query = Query { limit: Some(2), ..Query::default() };
+        let page = query.read(&config(""), &answer(3)).unwrap();
+        assert_eq!(page.paths.len(), 2);
+        let next = Query { before: page.before, ..query.clone() };
+        next.check().unwrap();
+        let url = next.request::<()>(&config("")).url;
+        let at = "2026-05-11T08%3A00%3A00.123456%2B00%3A00";
+        let wanted = format!(
+            "&created_at=lte.{at}&or=(created_at.lt.%22{at}%22,id.gt.00000000-0000-4000-8000-000000000001)\
+             &order=created_at.desc,id.asc&limit=3"
+        );
+        assert!(url.ends_with(&wanted), "{url}");
+        assert_eq!(query.read(&config(""), &answer(2)).unwrap().before, None, "there are no more");
+    }
+
+    #[test]
+    fn only_the_owners_rows_are_asked_for_and_the_seed_as_text() {
+        let url = |query: Query, owner: &str| query.request::<()>(&config(owner)).url;
+        let url_of_all = url(Query::default(), "");
+        assert!(!url_of_all.contains("owner_user_id=eq.") && url_of_all.contains("seed::text"), "{url_of_all}");
+        assert!(url(Query::default(), ID).contains(&format!("&owner_user_id=eq.{ID}")));
+        let owner = Some("b".to_owned());
+        assert!(url(Query { owner, ..Query::default() }, ID).contains("&owner_user_id=eq.b"));
+        let columns = vec!["project_id".to_owned()];
+        assert!(url(Query { columns, ..Query::default() }, ID).contains(",sidecar,project_id&"));
+    }
+
+    #[test]
+    fn what_no_list_gave_is_refused_with_its_field() {
+        let fault = |query: Query| query.check().err().and_then(|error| error.field.clone());
+        let some = |text: &str| Some(text.to_owned());
+        let encoded = |text: &str| some(&base64::encode(text.as_bytes()).replace('=', ""));
+        for before in
+            [some(""), some("x"), encoded(ID), encoded(&format!("{ID}),id.gt.0,x.eq.0")), encoded(&format!("7{AT}"))]
+        {
+            assert_eq!(fault(Query { before, ..Query::default() }).as_deref(), Some("before"));
+        }
+        for limit in [0, 501] {
+            assert_eq!(fault(Query { limit: Some(limit), ..Query::default() }).as_deref(), Some("limit"));
+        }
+        let ids = Some(vec!["7".to_owned()]);
+        assert_eq!(fault(Query { ids, ..Query::default() }).as_deref(), Some("ids"));
+        for column in ["seed", "a b", "1a", "", "a,b", "\u{e4}"] {
+            let columns = vec![column.to_owned()];
+            let field = fault(Query { columns, ..Query::default() }).unwrap();
+            assert!(field.starts_with("columns."), "{field}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_page_is_no_empty_one() {
+        for body in ["", "{}", "null", "<html>", "[{}]", r#"[{"storage_path":"../x"}]"#] {
+            let response = Response {
+                status: 200,
+                json: crate::json::tests::parse(body),
+                body: body.to_owned(),
+                ..Response::default()
+            };
+            assert!(Query::default().read(&config(""), &response).is_err(), "{body}");
+        }
+    }
+}
