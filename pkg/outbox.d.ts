@@ -10,6 +10,7 @@ import type {
   ImagenCloudErrorData,
   RelayOptions,
   SinkOptions,
+  SyncOutcome,
   SyncRequest,
   SyncResult,
 } from "./index.js";
@@ -88,6 +89,11 @@ export interface OutboxJob {
   readonly waitAsked: boolean;
   /** Why it failed last. */
   readonly error?: ImagenCloudErrorData;
+  /**
+   * What was enqueued, without the image; of `job(id)`, and where `onChange` tells that a job has failed. Its date, `ext` and
+   * `mimeType` are as they were fixed; zeros and empty texts count as left out.
+   */
+  readonly request?: Omit<SyncRequest, "image">;
 }
 
 /** What happened to one image, in this tab or in another one. `done` jobs are gone from the outbox. */
@@ -124,6 +130,8 @@ export interface Outbox {
    * the path of an unfinished one, and with `invalid_request` or `invalid_image`.
    */
   enqueue(request: SyncRequest): Promise<SyncResult>;
+  /** The same for many images, side by side. Resolves to an outcome each, in their order: what is refused keeps no other out. */
+  enqueueMany(requests: SyncRequest[]): Promise<SyncOutcome[]>;
   /**
    * Sends what is there, the oldest first and then what waits for another try, and what is enqueued meanwhile; resolves when
    * there is nothing more to try now.
@@ -131,6 +139,10 @@ export interface Outbox {
   drain(): Promise<Drained>;
   /** The unfinished jobs, the oldest first: all, or `limit` of them at most, and those after the `position` of another. */
   list(page?: { after?: number; limit?: number }): Promise<OutboxJob[]>;
+  /**
+   * One job, with the `request` that it was made of; by its id in any spelling of a UUID. Rejects with `job_missing`.
+   */
+  job(id: string): Promise<OutboxJob>;
   /**
    * The image of a job; here and below by its id in any spelling. Rejects with `job_missing`, or with `job_unreadable` where
    * it is damaged.

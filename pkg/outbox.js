@@ -16,6 +16,8 @@ const SIGNED_OUT_MS = 30_000;
 const OFFLINE_MS = 5000;
 /** Jobs that are read at once. */
 const PAGE = 100;
+/** How many of many requests are stored side by side: their images are read while others are written. */
+const STORED_AT_ONCE = 4;
 /** How long it waits after a drain that left a job which is due. */
 const IDLE_MS = 1000;
 /** The longest wait that `setTimeout` knows. */
@@ -26,8 +28,10 @@ const TOLD = ["id", "position", "storagePath", "state", "size", "createdAt", "at
 /** What callers see, beside `onChange`. */
 const METHODS = [
   "enqueue",
+  "enqueueMany",
   "drain",
   "list",
+  "job",
   "image",
   "retry",
   "discard",
@@ -107,6 +111,25 @@ export class Outbox {
     return result;
   }
 
+  async enqueueMany(requests) {
+    this.#open();
+    if (!Array.isArray(requests)) {
+      throw failed("request", "invalid_request", "requests: must be an array", { field: "requests" });
+    }
+    const outcomes = [];
+    const queue = requests.entries();
+    const lane = async () => {
+      for (const [at, request] of queue) {
+        outcomes[at] = await this.enqueue(request).then(
+          (stored) => ({ ok: true, ...stored }),
+          (error) => ({ ok: false, error }),
+        );
+      }
+    };
+    await Promise.all(Array.from({ length: STORED_AT_ONCE }, lane));
+    return outcomes;
+  }
+
   async drain() {
     this.#open();
     const { done, failed, waiting, stopped } = await this.#drain(true);
@@ -117,6 +140,14 @@ export class Outbox {
     this.#open();
     const records = await this.#store.records(countOf("after", after, 0), countOf("limit", limit, 1));
     return records.map((record) => this.#tellOf(record));
+  }
+
+  async job(given) {
+    this.#open();
+    const id = idOf(given);
+    const record = await this.#store.record(id);
+    if (!record) throw missing(id);
+    return this.#tellOf(record, true);
   }
 
   async image(given) {
@@ -164,9 +195,9 @@ export class Outbox {
     return { id: String(record.id), uploadId: this.#store.read(record)?.uploadId };
   }
 
-  #tellOf(record) {
+  #tellOf(record, isWhole = false) {
     const job = this.#store.read(record);
-    const told = tellOf(job && Courier.isJob(`${record.text}`) ? job : undefined, record);
+    const told = tellOf(job && Courier.isJob(`${record.text}`) ? job : undefined, record, isWhole);
     return told.state === "queued" && this.#uploading.has(told.id) ? { ...told, state: "uploading" } : told;
   }
 
@@ -302,7 +333,7 @@ export class Outbox {
   #changed(id, state, text) {
     if (state === "progress") return this.#tell({ id, state, ...JSON.parse(text) });
     if (text === undefined) return this.#tell({ id, state });
-    const job = tellOf(JSON.parse(text), { id });
+    const job = tellOf(JSON.parse(text), { id }, state === "failed");
     this.#tell({ id, state, job });
     if (job.notBefore > Date.now()) this.#schedule({ nextDue: job.notBefore });
   }
@@ -380,13 +411,14 @@ export async function createOutbox(target, options) {
 }
 
 /** What is told of a job; one that is damaged can only be discarded. */
-function tellOf(job, { id, seq = job?.position, storagePath = "", size = 0 }) {
+function tellOf(job, { id, seq = job?.position, storagePath = "", size = 0 }, isWhole) {
   if (job) {
     return {
       ...pick(TOLD, job),
       position: seq,
       mimeType: job.request.mimeType,
       prompt: job.request.prompt,
+      ...(isWhole && { request: requestOf(job) }),
       ...(job.error && { error: readError(job) }),
     };
   }
@@ -394,6 +426,17 @@ function tellOf(job, { id, seq = job?.position, storagePath = "", size = 0 }) {
   const error = failed("outbox", "job_unreadable", message).toJSON();
   const blank = { prompt: "", mimeType: "", createdAt: 0, attempts: 0, notBefore: 0, waitAsked: false };
   return { id, position: seq, storagePath, state: "failed", size, ...blank, error };
+}
+
+/** What was enqueued, without the image, with the path's parts as they were fixed. Zeros and empty texts count as left out. */
+function requestOf({ id, request: { seed, sidecar, costUsdEstimate, ...request } }) {
+  return {
+    ...request,
+    imageId: id,
+    seed: BigInt(seed),
+    ...(sidecar && { sidecar: JSON.parse(sidecar) }),
+    ...(costUsdEstimate && { costUsdEstimate: JSON.parse(costUsdEstimate) }),
+  };
 }
 
 /** A whole number of the caller's, if one is given. */

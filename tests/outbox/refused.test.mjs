@@ -5,6 +5,7 @@ import { outboxWorld, pathOf } from "../support/outbox.mjs";
 import { until } from "../support/until.mjs";
 
 const world = outboxWorld();
+const OTHER = "6a1d3c0f-2222-4333-8444-555566667777";
 const storage = (statusCode, error, code) => ({ statusCode, error, message: error, code });
 
 /** Storage's final answers, which are HTTP 400 with the real status in their body, and PostgREST's. */
@@ -57,6 +58,34 @@ for (const [code, { method, status, body, message = body.message, stage }] of Ob
     await world.arrived(user, [1, 2, 3], results);
   });
 }
+
+test("a refused job and the word of its failure give back all that was enqueued", async (t) => {
+  const user = await world.user();
+  const tab = await world.tab(t, user);
+  const sidecar = { workflow: [1.5, null, { __proto__: "no" }], big: 1e21 };
+  const given = { model: "m", steps: 4, width: 5, height: 6, latencyMs: 7, costUsdEstimate: 0.1, sidecar };
+  const { imageId } = await tab.enqueue(1, given);
+  world.recorder.answer({ method: "PUT", image: pathOf(user, 1), ...REFUSALS.too_large });
+  await tab.drain();
+  const { request, ...job } = await tab.job(imageId.toUpperCase());
+  const fixed = { imageId, date: "2026-05-11", slug: "lighthouse", ext: "png", mimeType: "image/png" };
+  assert.deepEqual(request, { ...fixed, seed: 1n, prompt: "p1", backend: "b", ...given });
+  assert.deepEqual([job], await tab.list());
+  const failed = (await tab.changes()).filter(({ state }) => state === "failed");
+  assert.deepEqual(failed[0].job, { ...job, request });
+  await assert.rejects(tab.job(OTHER), { code: "job_missing" });
+});
+
+test("of many requests each has its outcome, and one that is refused keeps no other out", async (t) => {
+  const user = await world.user();
+  const tab = await world.tab(t, user);
+  const outcomes = await tab.enqueueMany([1, 2, null, 3, 4, 5, 6]);
+  const [refused] = outcomes.splice(2, 1);
+  assert.deepEqual([refused.ok, refused.error.code], [false, "invalid_request"]);
+  assert.ok(outcomes.every(({ ok }) => ok));
+  assert.deepEqual(await tab.drain(), { done: 6, failed: 0, waiting: 0 });
+  await world.arrived(user, [1, 2, 3, 4, 5, 6], outcomes);
+});
 
 test("a discarded job is forgotten and not sent", async (t) => {
   const user = await world.user();

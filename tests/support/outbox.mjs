@@ -162,6 +162,7 @@ function tabOf(page, { user, token = user.accessToken, options, worker, ...setti
       for (const number of numbers) results.push(await tab.enqueue(number));
       return results;
     },
+    enqueueMany: (numbers, fields = {}) => run("enqueueMany", "mine", numbers, fields),
     image: async (id) => {
       const { type, bytes } = await run("image", "mine", id);
       return { type, bytes: Buffer.from(bytes) };
@@ -180,7 +181,7 @@ function tabOf(page, { user, token = user.accessToken, options, worker, ...setti
       await waitFor("the page's crash", crashed);
     },
   };
-  const methods = ["drain", "list", "retry", "discard", "clear", "pause", "resume", "isPaused", "close"];
+  const methods = ["drain", "list", "job", "retry", "discard", "clear", "pause", "resume", "isPaused", "close"];
   return Object.assign(tab, Object.fromEntries(methods.map((method) => [method, call(method)])));
 }
 

@@ -216,6 +216,8 @@ export async function keep(sink: Sink, image: ImageSource): Promise<number> {
   const { imageId } = await outbox.enqueue({ date: "d", slug: "s", seed: 1n, image, prompt: "p", backend: "b" });
   const drained: Drained = await outbox.drain();
   const jobs: OutboxJob[] = await outbox.list();
+  const seed: number | bigint | undefined = (await outbox.job(imageId)).request?.seed;
+  const stored: SyncOutcome[] = await outbox.enqueueMany([{ seed: 1n, image, prompt: "p", backend: "b" }]);
   const kept: Blob = await outbox.image(imageId);
   await outbox.retry(imageId);
   await outbox.discard(imageId);
@@ -225,7 +227,9 @@ export async function keep(sink: Sink, image: ImageSource): Promise<number> {
   stop();
   await outbox.close();
   drainInBackground(async () => createOutbox(sink));
-  return drained.done + jobs.length + kept.size + (drained.stopped === "wrong_user" ? 1 : 0);
+  return (
+    drained.done + jobs.length + stored.length + Number(seed) + kept.size + (drained.stopped === "wrong_user" ? 1 : 0)
+  );
 }
 
 const relayOptions: RelayOptions = {

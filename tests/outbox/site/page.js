@@ -42,6 +42,12 @@ const actions = {
   async enqueue(name, number, fields) {
     return opened.get(name).enqueue(await request(number, fields));
   },
+  /** Those without a number are no requests. */
+  async enqueueMany(name, numbers, fields) {
+    const requests = numbers.map((number) => (number === null ? {} : request(number, fields)));
+    const outcomes = await opened.get(name).enqueueMany(await Promise.all(requests));
+    return outcomes.map(({ error, ...outcome }) => ({ ...outcome, ...(error && { error: error.toJSON() }) }));
+  },
   async image(name, id) {
     const blob = await opened.get(name).image(id);
     return { type: blob.type, bytes: [...new Uint8Array(await blob.arrayBuffer())] };
