@@ -4,11 +4,15 @@
  */
 import type {
   ImagenCloudError,
+  ImageRef,
+  ListedImage,
+  ListOptions,
   Outbox,
   OutboxJob,
   OutboxOptions,
   Progress,
   RelayOptions,
+  Removed,
   SinkOptions,
   SyncOptions,
   SyncRequest,
@@ -61,3 +65,27 @@ export interface UsedSync {
 
 /** Sends an image at once. It is stopped when the component goes, and when the user changes. */
 export function useSync(user: ImagenUser | null | undefined): UsedSync;
+
+/** What of the images {@link useImages} shows. */
+export type ImagesOptions = Pick<ListOptions, "limit" | "signedUrl">;
+
+/** What {@link useImages} gives. */
+export interface UsedImages {
+  /** `failed` has an `error`; the images that were read before stay. */
+  readonly state: "signed-out" | "loading" | "shown" | "failed";
+  /** The newest first, of this user only. */
+  readonly images: readonly ListedImage[];
+  /** Whether there is a next page. */
+  readonly hasMore: boolean;
+  /** Why they could not be read. */
+  readonly error?: ImagenCloudError;
+  /** Reads the newest page anew, in the place of all: when one has arrived, or when links are about to end. */
+  readonly refresh: () => Promise<void>;
+  /** Reads the next page behind those that are there. */
+  readonly more: () => Promise<void>;
+  /** Removes an image for good, and from the list. It rejects as `sink.remove` does. */
+  readonly remove: (image: ImageRef) => Promise<Removed>;
+}
+
+/** The user's images with their links, page by page. The options are those of the last rendering. */
+export function useImages(user: ImagenUser | null | undefined, options?: ImagesOptions): UsedImages;

@@ -2,24 +2,14 @@
 // Hooks for React 18 and newer. What is opened for a user is shared by all components that ask for it, and closed when the last
 // one is gone: so StrictMode's second mounting opens nothing again, and a user's switch or sign-out closes what was theirs.
 // Nothing of it runs while a server renders: effects don't, and all is opened in effects.
-import { createOutbox, createRelay, createSink } from "imagen-cloud/outbox";
+import { createOutbox } from "imagen-cloud/outbox";
 import { useCallback, useEffect, useRef, useState } from "react";
+import { connect, keyOf } from "./target.js";
+
+export { useImages } from "./images.js";
 
 /** What is open, by whose and what it is. */
 const opened = new Map();
-
-/** Of whom a thing is, and where it goes: a change of any of it is another user. A token is no part of it, as it changes. */
-function keyOf(user, kind) {
-  if (!user?.ownerUserId) return undefined;
-  const texts = Object.entries(user).filter(([, value]) => typeof value !== "function");
-  return JSON.stringify([kind, texts.sort(([a], [b]) => (a < b ? -1 : 1))]);
-}
-
-/** A sink, or a relay for a user without a key; it asks whoever gave the user last for the token. */
-function connect(entry) {
-  const options = { ...entry.user, ...(entry.user.accessToken && { accessToken: () => entry.user.accessToken() }) };
-  return entry.user.apiKey === undefined ? createRelay(options) : createSink(options);
-}
 
 /** The jobs after a change. */
 function changed(jobs, change) {

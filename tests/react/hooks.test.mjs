@@ -167,13 +167,55 @@ for (const version of Object.keys(REACTS)) {
       assert.equal((await get("ids")).length, 2);
     });
 
+    test("a_users_images_are_read_page_by_page_and_removed", async (t) => {
+      const { shows, world, get, complaints } = await open(t);
+      await world("signIn", 0);
+      await shows("images", "shown 0");
+      const paths = [];
+      for (const seed of [1, 2, 3]) paths.unshift(await world("sync", seed));
+      await world("refresh");
+      await shows("images", "shown 2+");
+      // Asked for twice, it is read once.
+      await world("more");
+      await shows("images", "shown 3");
+      assert.deepEqual(
+        await world("images"),
+        paths.map((path, index) => [path, String(3 - index), true]),
+      );
+      assert.equal(await world("remove", paths[1]), paths[1]);
+      await shows("images", "shown 2");
+      assert.deepEqual((await world("arrived")).sort(), [paths[0], paths[2]].sort());
+
+      await world("signIn", 1);
+      await shows("images", "shown 0");
+      const [, other] = await get("ids");
+      const seen = (await get("shownImages")).filter(({ user, paths }) => user === other && paths.length > 0);
+      assert.deepEqual(seen, [], "another user's images are never shown");
+      assert.deepEqual(complaints, []);
+    });
+
+    test("images_that_cannot_be_read_leave_those_that_were", async (t) => {
+      const { shows, world } = await open(t);
+      await world("signIn", 0);
+      await shows("images", "shown 0");
+      await world("sync", 1);
+      await world("refresh");
+      await shows("images", "shown 1");
+      await world("fail", { on: "read", status: 403, body: { code: "42501", message: "permission denied" } });
+      await world("refresh");
+      await shows("images", "failed 1");
+      await world("refresh");
+      await shows("images", "shown 1");
+    });
+
     test("a_server_renders_it_without_opening_anything", async () => {
       const outfile = path.join(folder, "server.mjs");
       const contents = `
         import { createElement as h, StrictMode } from "react";
         import { renderToString } from "react-dom/server.browser";
-        import { useOutbox, useSync } from "./pkg/react/index.js";
-        const Page = ({ user }) => h("p", null, useOutbox(user).state, " ", useOutbox(user).jobs.length, " ", useSync(user).state);
+        import { useImages, useOutbox, useSync } from "./pkg/react/index.js";
+        const Page = ({ user }) =>
+          h("p", null, [useOutbox(user).state, useOutbox(user).jobs.length, useSync(user).state, useImages(user).state].join(" "));
         export const render = (user) => renderToString(h(StrictMode, null, h(Page, { user })));`;
       await bundle(version, { stdin: { contents, resolveDir: ROOT }, outfile, platform: "node" });
       // In a process of its own, which React's channels would keep from ending.
@@ -185,8 +227,8 @@ for (const version of Object.keys(REACTS)) {
       const args = ["--input-type=module", "--eval", script];
       const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: ROOT });
       const [signedIn, signedOut] = JSON.parse(stdout).map((html) => html.replaceAll("<!-- -->", ""));
-      assert.equal(signedIn, "<p>opening 0 idle</p>");
-      assert.equal(signedOut, "<p>signed-out 0 idle</p>");
+      assert.equal(signedIn, "<p>opening 0 idle loading</p>");
+      assert.equal(signedOut, "<p>signed-out 0 idle signed-out</p>");
     });
   });
 }

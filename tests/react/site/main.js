@@ -2,7 +2,7 @@
 import { createFakeProject } from "imagen-cloud/testing";
 import { createElement as h, StrictMode, useState, version } from "react";
 import { createRoot } from "react-dom/client";
-import { useOutbox, useSync } from "../../../pkg/react/index.js";
+import { useImages, useOutbox, useSync } from "../../../pkg/react/index.js";
 
 const project = createFakeProject();
 const users = [project.user, project.createUser()];
@@ -23,6 +23,7 @@ globalThis.BroadcastChannel = class extends BroadcastChannel {
 const hooks = {};
 /** What was rendered, by the user of that rendering. */
 const rendered = [];
+const shownImages = [];
 let setUser;
 let setShown;
 let setToken;
@@ -47,6 +48,13 @@ function Sender({ user }) {
   return h("p", { id: "sending" }, `${sending.state} ${sending.result?.storagePath ?? ""}`);
 }
 
+function Images({ user }) {
+  const gallery = useImages(user, { limit: 2 });
+  hooks.gallery = gallery;
+  shownImages.push({ user: user?.ownerUserId, paths: gallery.images.map(({ storagePath }) => storagePath) });
+  return h("p", { id: "images" }, `${gallery.state} ${gallery.images.length}${gallery.hasMore ? "+" : ""}`);
+}
+
 function App() {
   const [number, setNumber] = useState(undefined);
   const [isShown, setIsShown] = useState(true);
@@ -56,7 +64,14 @@ function App() {
   setToken = setOwnToken;
   const user = number === undefined ? null : optionsOf(number, token);
   const parts = isShown ? [h(Jobs, { user, name: "one", key: 1 }), h(Jobs, { user, name: "two", key: 2 })] : [];
-  return h("div", null, ...parts, isShown ? h(Sender, { user }) : null, h("p", { id: "react" }, version));
+  return h(
+    "div",
+    null,
+    ...parts,
+    isShown ? h(Sender, { user }) : null,
+    isShown ? h(Images, { user }) : null,
+    h("p", { id: "react" }, version),
+  );
 }
 
 createRoot(document.querySelector("main")).render(h(StrictMode, null, h(App)));
@@ -84,4 +99,10 @@ globalThis.world = {
   requests: () => project.requests.length,
   channels,
   rendered,
+  shownImages,
+  refresh: () => hooks.gallery.refresh(),
+  more: () => Promise.all([hooks.gallery.more(), hooks.gallery.more()]).then(() => undefined),
+  images: () =>
+    hooks.gallery.images.map(({ storagePath, seed, signedUrl }) => [storagePath, String(seed), !!signedUrl]),
+  remove: (storagePath) => outcome(hooks.gallery.remove({ storagePath })),
 };

@@ -1,0 +1,118 @@
+"use client";
+import { useCallback, useEffect, useRef, useState } from "react";
+import { connect, keyOf } from "./target.js";
+
+const NONE = { state: "signed-out", images: [], hasMore: false };
+const LOADING = { state: "loading", images: [], hasMore: false };
+
+/** A user's images, page after page, for as long as a component shows them. */
+class Gallery {
+  /** What the component shows. */
+  shown = LOADING;
+  #before = null;
+  #abort = new AbortController();
+  #reading = undefined;
+  #round = 0;
+
+  /** @param {{ user: object, options: object }} latest those of the last rendering */
+  constructor(latest, tell) {
+    this.latest = latest;
+    this.tell = tell;
+    this.opening = connect(latest);
+    this.opening.catch(() => undefined); // told by whoever reads
+  }
+
+  close() {
+    this.#abort.abort();
+    this.opening.then((target) => target.free()).catch(() => undefined);
+  }
+
+  /** The newest page, in the place of all. What was being read is not shown any more: it may lack what has arrived. */
+  refresh() {
+    this.#reading = undefined;
+    return this.#read(undefined);
+  }
+
+  /** The next page, once, however often it is asked for. */
+  more() {
+    if (!this.shown.hasMore) return Promise.resolve();
+    this.#reading ??= this.#read(this.#before).finally(() => {
+      this.#reading = undefined;
+    });
+    return this.#reading;
+  }
+
+  async remove(image) {
+    const target = await this.opening;
+    const removed = await target.remove(image, { signal: this.#abort.signal });
+    const isOther = ({ imageId, storagePath }) => imageId !== removed.imageId && storagePath !== removed.storagePath;
+    this.#show({ images: this.shown.images.filter(isOther) });
+    return removed;
+  }
+
+  async #read(before) {
+    const { signal } = this.#abort;
+    this.#round += 1;
+    const round = this.#round;
+    try {
+      const target = await this.opening;
+      const { limit = 24, signedUrl } = this.latest.options ?? {};
+      const options = { limit, ...(before && { before }), ...(signedUrl !== undefined && { signedUrl }), signal };
+      const page = await target.list(options);
+      if (round !== this.#round) return;
+      this.#before = page.before;
+      const known = before === undefined ? [] : this.shown.images;
+      const ids = new Set(known.map(({ imageId }) => imageId));
+      const images = [...known, ...page.images.filter(({ imageId }) => !ids.has(imageId))];
+      this.#show({ state: "shown", images, hasMore: page.before !== null, error: undefined });
+    } catch (error) {
+      // What is shown stays.
+      if (round === this.#round) this.#show({ state: "failed", error });
+    }
+  }
+
+  #show(changes) {
+    if (this.#abort.signal.aborted) return;
+    this.shown = { ...this.shown, ...changes };
+    this.tell(this.shown);
+  }
+}
+
+/**
+ * The user's images, the newest first.
+ * @param {import("./index.d.ts").ImagenUser | null | undefined} user
+ * @param {import("./index.d.ts").ImagesOptions} [options] those of the last rendering
+ * @returns {import("./index.d.ts").UsedImages}
+ */
+export function useImages(user, options) {
+  const key = keyOf(user, "images");
+  const latest = useRef({ user, options });
+  const held = useRef(undefined);
+  const [shown, setShown] = useState({ key: undefined, value: NONE });
+
+  useEffect(() => {
+    Object.assign(latest.current, { user, options });
+  });
+
+  useEffect(() => {
+    if (key === undefined) return undefined;
+    const gallery = new Gallery(latest.current, (value) => setShown({ key, value }));
+    held.current = gallery;
+    gallery.refresh();
+    return () => {
+      held.current = undefined;
+      gallery.close();
+    };
+  }, [key]);
+
+  const refresh = useCallback(async () => held.current?.refresh(), []);
+  const more = useCallback(async () => held.current?.more(), []);
+  const remove = useCallback(async (image) => {
+    if (!held.current) throw new Error("useImages: nobody is signed in, or the component is gone");
+    return held.current.remove(image);
+  }, []);
+
+  // Another user's images are not shown, not for one rendering either.
+  const value = shown.key === key ? shown.value : key === undefined ? NONE : LOADING;
+  return { ...(key === undefined ? NONE : value), refresh, more, remove };
+}
