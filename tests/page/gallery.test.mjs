@@ -188,7 +188,8 @@ test("rows that can't be read are told of in words of their own, and read again 
   // The dialog's end is a step back in the browser's history.
   await page.waitForFunction(() => location.hash === "");
   const headers = { "access-control-allow-origin": "*" };
-  await page.route("**/rest/v1/images?*", (route) => route.fulfill({ status: 403, headers, body: "{}" }));
+  const json = { code: "42501", message: "permission denied for table images" };
+  await page.route("**/rest/v1/images?*", (route) => route.fulfill({ status: 403, headers, json }));
   await page.reload();
   await page.locator("#gallery-failed").waitFor();
   assert.match(await page.locator("#gallery-failed-hint").textContent(), /policy refused/);

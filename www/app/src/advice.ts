@@ -62,6 +62,9 @@ export function adviceFor(error: unknown): Advice {
 
 const SAFE = "Your pictures are safe there.";
 
+const NOT_SET_UP =
+  "The project isn't set up for this. Whoever runs it has to apply the migration and expose the imagen schema.";
+
 /** What to say where pictures could not be read, by the failure's code. */
 const WHILE_READING: Record<string, string> = {
   network: `The server can't be reached. ${SAFE}`,
@@ -69,8 +72,8 @@ const WHILE_READING: Record<string, string> = {
   unauthorized: "You've been signed out. Sign out and in again to see them.",
   token_unavailable: "You've been signed out. Sign out and in again to see them.",
   forbidden: "A policy refused to show them. Whoever runs the project can look after it.",
-  table_missing:
-    "The project isn't set up for this. Whoever runs it has to apply the migration and expose the imagen schema.",
+  table_missing: NOT_SET_UP,
+  schema_not_exposed: NOT_SET_UP,
 };
 
 export function readingAdviceFor(code: string): string {
@@ -87,25 +90,12 @@ function messageOf(error: unknown): string {
   return typeof told?.message === "string" ? told.message : String(error);
 }
 
-/** The database's answer to a question that it didn't take. */
-export class ReadingError extends Error {
-  readonly code: string;
-
-  constructor(status: number, body: string) {
-    super(`The database answered ${status}: ${body.slice(0, 300)}`);
-    const byStatus: Record<number, string> = { 401: "unauthorized", 403: "forbidden", 429: "rate_limited" };
-    // No such table, or no such schema.
-    this.code = byStatus[status] ?? (status === 404 || status === 406 ? "table_missing" : "unavailable");
-  }
-}
-
 /** Of an error, or of what an outbox keeps of one. */
 export function codeOf(error: unknown): string {
   const told = error as { code?: unknown } | undefined;
   if (isImagenCloudError(error) || !(error instanceof Error)) {
     return typeof told?.code === "string" ? told.code : "";
   }
-  if (error instanceof ReadingError) return error.code;
   // What fetch rejects with when there is no answer.
   return error instanceof TypeError ? "network" : "";
 }

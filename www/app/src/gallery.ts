@@ -1,7 +1,4 @@
-import type { Sink } from "imagen-cloud/outbox";
-import { ReadingError } from "./advice";
-import { endIn } from "./limit";
-import type { Session } from "./session";
+import type { ListedImage, Sink } from "imagen-cloud/outbox";
 
 /** A row of `imagen.images`. */
 export interface Row {
@@ -34,46 +31,34 @@ export interface Link {
 export const PAGE = 12;
 /** How long the database may take for an answer, in ms. */
 const READ_LIMIT_MS = 15_000;
+/** Ids that are asked for at once. */
+const MOST_IDS = 100;
 export const LINK_SECONDS = 3600;
 /** When a link is replaced, in ms: long before it ends. */
 export const RENEW_AFTER_MS = 45 * 60 * 1000;
 
-const COLUMNS =
-  "id,prompt,storage_path,backend,model,seed:seed::text,steps,width,height,latency_ms,cost_usd_estimate,created_at";
-
-/** The user's images, the newest first, of those older than `after`; row-level security leaves out everybody else's. */
-export async function readRows(session: Session, after?: Row): Promise<{ rows: Row[]; hasMore: boolean }> {
-  const query = new URLSearchParams({
-    select: COLUMNS,
-    order: "created_at.desc,id",
-    // One more than is shown tells whether there is more.
-    limit: String(PAGE + 1),
-  });
-  if (after) {
-    const sameTime = `and(created_at.eq."${after.createdAt}",id.gt.${after.id})`;
-    query.set("or", `(created_at.lt."${after.createdAt}",${sameTime})`);
-  }
-  const rows = await read(session, query);
-  return { rows: rows.slice(0, PAGE), hasMore: rows.length > PAGE };
+/** The user's images, the newest first, from where an earlier page ended. */
+export async function readPage(
+  sink: Sink,
+  before: string | undefined,
+): Promise<{ rows: Row[]; before: string | null }> {
+  // Links are signed apart: with those of the small pictures, and for new rows only.
+  const options = { limit: PAGE, signedUrl: false, deadlineMs: READ_LIMIT_MS } as const;
+  const page = await sink.list({ ...options, ...(before !== undefined && { before }) });
+  return { rows: page.images.map(toRow), before: page.before };
 }
 
 /** The user's images among these, in no order. */
-export function readRowsOf(session: Session, ids: string[]): Promise<Row[]> {
-  return read(session, new URLSearchParams({ select: COLUMNS, id: `in.(${ids.join(",")})` }));
-}
-
-async function read(session: Session, query: URLSearchParams): Promise<Row[]> {
-  const { supabaseUrl, publishableKey } = session.config;
-  const answer = await fetch(`${supabaseUrl}/rest/v1/images?${query}`, {
-    signal: endIn(READ_LIMIT_MS),
-    headers: {
-      apikey: publishableKey,
-      authorization: `Bearer ${await session.accessToken()}`,
-      "accept-profile": "imagen",
-    },
-  });
-  if (!answer.ok) throw new ReadingError(answer.status, await answer.text());
-  return (await answer.json()).map(toRow);
+export async function readRowsOf(sink: Sink, ids: string[]): Promise<Row[]> {
+  const pages = Array.from({ length: Math.ceil(ids.length / MOST_IDS) }, (_, i) =>
+    sink.list({
+      ids: ids.slice(i * MOST_IDS, (i + 1) * MOST_IDS),
+      limit: MOST_IDS,
+      signedUrl: false,
+      deadlineMs: READ_LIMIT_MS,
+    }),
+  );
+  return (await Promise.all(pages)).flatMap(({ images }) => images.map(toRow));
 }
 
 /** Links to these images and to their small pictures, signed with one request. */
@@ -86,20 +71,6 @@ export async function signRows(sink: Sink, rows: Row[]): Promise<Link[]> {
   return paths.map((_, i) => link(i));
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: the database's columns, which nothing here describes
-function toRow(row: any): Row {
-  return {
-    id: row.id,
-    prompt: row.prompt,
-    storagePath: row.storage_path,
-    backend: row.backend,
-    model: row.model,
-    seed: row.seed,
-    steps: row.steps,
-    width: row.width,
-    height: row.height,
-    latencyMs: row.latency_ms,
-    costUsd: row.cost_usd_estimate === null ? null : Number(row.cost_usd_estimate),
-    createdAt: row.created_at,
-  };
+function toRow({ imageId, seed, costUsdEstimate, ...row }: ListedImage): Row {
+  return { ...row, id: imageId, seed: seed === null ? null : String(seed), costUsd: costUsdEstimate };
 }

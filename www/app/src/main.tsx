@@ -44,7 +44,7 @@ async function start(): Promise<void> {
   let sink: Promise<Sink> | undefined;
   let transport: Transport | undefined;
 
-  const gallery = new Gallery(session);
+  const gallery = new Gallery();
   const details = new Details(gallery, () => sink);
   const removal = new Removal(gallery);
   const ways = {
@@ -67,7 +67,7 @@ async function start(): Promise<void> {
       batch.noteArrival(id);
     },
     tell: (brought) => delivery.arrivedByOutbox(brought),
-    rowsOf: (ids) => readRowsOf(session, ids),
+    rowsOf: async (ids) => (sink ? readRowsOf(await sink, ids) : []),
   });
 
   /** Goes by the chosen way from now on, with what waits in the outbox too. */

@@ -1,8 +1,7 @@
 import type { Sink } from "imagen-cloud/outbox";
 import { codeOf, readingAdviceFor } from "../advice";
 import { focusOn } from "../focus";
-import { PAGE, RENEW_AFTER_MS, type Row, readRows, readRowsOf, signRows } from "../gallery";
-import type { Session } from "../session";
+import { PAGE, RENEW_AFTER_MS, readPage, readRowsOf, signRows } from "../gallery";
 import { type GalleryStatus, state, type Tile } from "../state";
 
 const { status, tiles, hasMore, isReadingMore, hint } = state.gallery;
@@ -27,10 +26,12 @@ export class Gallery {
   #renewal: ReturnType<typeof setTimeout> | undefined;
   #again: ReturnType<typeof setTimeout> | undefined;
   #failures = 0;
+  /** Where the pages end that are shown. */
+  #before: string | null = null;
   /** What was deleted here, and is not to be shown if it is read once more. */
   #taken = new Set<string>();
 
-  constructor(private readonly session: Session) {
+  constructor() {
     addEventListener("online", () => this.refresh());
     addEventListener("offline", () => {
       if (status.value === "failed") status.value = "offline";
@@ -60,6 +61,7 @@ export class Gallery {
     tiles.value = [];
     older.value = undefined;
     hasMore.value = false;
+    this.#before = null;
     status.value = "shown";
   }
 
@@ -81,12 +83,12 @@ export class Gallery {
   async more(): Promise<void> {
     const sink = this.#sink;
     const last = tiles.value.at(-1);
-    if (!sink || !last || isReadingMore.value) return;
+    if (!sink || !this.#before || isReadingMore.value) return;
     isReadingMore.value = true;
     try {
-      await this.#read(sink, last.row);
+      await this.#read(sink, this.#before);
       // On with the first of the new ones, or the keyboard would be at the end again.
-      const next = tiles.value[tiles.value.indexOf(last) + 1];
+      const next = last && tiles.value[tiles.value.indexOf(last) + 1];
       if (next) focusOn(tileId(next.row.id));
     } catch (error) {
       if (sink === this.#sink) this.#failed(error);
@@ -102,7 +104,7 @@ export class Gallery {
     const sink = this.#sink;
     if (isKnown() || !sink) return isKnown();
     try {
-      const [row] = await readRowsOf(this.session, [id]);
+      const [row] = await readRowsOf(await sink, [id]);
       const [link] = row ? await signRows(await sink, [row]) : [];
       if (!row || !link || sink !== this.#sink) return false;
       older.value = { row, link };
@@ -156,19 +158,20 @@ export class Gallery {
     }
   }
 
-  /** The newest page, or the one after a row. */
-  async #read(sink: Promise<Sink>, after: Row | undefined): Promise<void> {
-    const page = await readRows(this.session, after);
+  /** The newest page, or the one that begins where others end. */
+  async #read(sink: Promise<Sink>, before: string | undefined): Promise<void> {
+    const page = await readPage(await sink, before);
     const known = new Set(tiles.value.map(({ row }) => row.id));
     const news = page.rows.filter(({ id }) => !known.has(id) && !this.#taken.has(id));
     const links = await signRows(await sink, news);
     if (sink !== this.#sink) return;
     const read = news.map((row, i) => ({ row, link: links[i] ?? { url: undefined, signedAt: 0 } }));
     // A whole page of new ones: what lies between them and the older ones is not known, so those are read again.
-    const isGap = !after && known.size > 0 && news.length === PAGE;
-    if (after) tiles.value = [...tiles.value, ...read];
+    const isGap = !before && known.size > 0 && news.length === PAGE;
+    if (before) tiles.value = [...tiles.value, ...read];
     else tiles.value = isGap ? read : [...read, ...tiles.value];
-    if (after || known.size === 0 || isGap) hasMore.value = page.hasMore;
+    if (before || known.size === 0 || isGap) this.#before = page.before;
+    hasMore.value = this.#before !== null;
     status.value = tiles.value.length === 0 ? "empty" : "shown";
     this.#failures = 0;
     this.#planRenewal();
