@@ -38,7 +38,7 @@ export function tell(job: OutboxJob, { online, paused, now, since, sent }: Situa
     return { look: "failed", state: title ?? "It wasn't taken", canRetry: true, ...present({ hint, detail }) };
   }
   if (job.state === "handed-over") {
-    const hint = "Supabase is down. It goes on from there by itself.";
+    const hint = "Supabase is down. It goes on by itself from there.";
     return { look: "safe", state: "Safe with the Worker", hint, canRetry: online && job.notBefore > now };
   }
   if (paused) return { look: "waiting", state: `Paused, ${megabytes(job.size)}`, canRetry: false };
