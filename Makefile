@@ -54,6 +54,7 @@ publish: build ## publish the package to npm, from the release workflow only
 bench: ## measure sizes and speeds
 	@scripts/bootstrap.sh test
 	@scripts/build.sh
+	-@scripts/component.sh
 	@node benches/run.mjs
 
 chaos: ## thousands of syncs and a killed browser through faults, at length (some minutes)
