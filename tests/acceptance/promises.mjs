@@ -144,6 +144,25 @@ export const PROMISES = {
     assert.ok(storagePath);
   },
 
+  async a_users_images_are_listed_page_by_page_and_nobody_elses(world) {
+    const requests = Array.from({ length: 7 }, (_, index) => world.request({ slug: "listed", seed: 100 + index }));
+    const sent = (await world.sinks[0].syncMany(requests)).map(({ imageId }) => imageId);
+    const seen = [];
+    let before;
+    do {
+      const page = await world.sinks[0].list({ limit: 3, ...(before && { before }) });
+      for (const { imageId, signedUrl } of page.images) {
+        if (!sent.includes(imageId)) continue;
+        seen.push(imageId);
+        assert.equal((await fetch(signedUrl)).status, 200, "its link");
+      }
+      before = page.before;
+    } while (before);
+    assert.deepEqual([...seen].sort(), [...sent].sort(), "each once");
+    const others = await world.sinks[1].list({ owner: world.users[0].id, signedUrl: false });
+    assert.deepEqual(others.images, [], "a stranger lists them");
+  },
+
   async what_is_removed_is_gone_with_its_row_and_may_be_removed_again(world) {
     const [image, other] = [await world.sync({ seed: 13 }), await world.sync({ seed: 14 })];
     const [own, stranger] = world.sinks;
