@@ -152,6 +152,11 @@ export interface SyncRequest {
   costUsdEstimate?: number;
   /** Anything else worth keeping, as JSON, up to 100 levels deep. Default none. */
   sidecar?: { [key: string]: JsonValue | undefined };
+  /**
+   * Columns of your own in the table, beside ours, by their names: `{ project_id: "…" }`. Names of ASCII letters, digits and `_`,
+   * none of ours. The Worker takes those that its setting `COLUMNS` names. Default none.
+   */
+  columns?: { [column: string]: JsonValue | undefined };
   /** UUID of the row; the same one makes a repeated call harmless. Default: a new one. */
   imageId?: string;
 }

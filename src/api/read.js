@@ -2,8 +2,9 @@
 // of a value is checked here, all else by serde on the other side.
 import { messageOf, value } from "../host/safe.js";
 
-/** How deep a sidecar may be nested; a cycle is deeper. */
-const SIDECAR_DEPTH = 100;
+/** What a request has that stays JSON, and how deep it may be nested; a cycle is deeper. */
+const OBJECTS = ["sidecar", "columns"];
+const DEPTH = 100;
 /** How long a list and a text may be: the WebAssembly's memory never shrinks, and running out of it is the end of it. */
 const MAX_MEMBERS = 100_000;
 const MAX_TEXT = 2 ** 22;
@@ -37,7 +38,7 @@ export const problemOf = (given) =>
   typeof given === "string" ? faultOr(() => void at("", () => text(given)))?.problem : undefined;
 
 function taken(name, field) {
-  if (name === "sidecar" && field !== undefined) return sidecar(field);
+  if (OBJECTS.includes(name) && field !== undefined) return object(field, name);
   return typeof field === "string" ? text(field) : field;
 }
 
@@ -84,9 +85,9 @@ function text(given, what = "") {
 }
 
 /** A JSON object's text. */
-function sidecar(given) {
+function object(given, name) {
   check(isPlainObject(given), "must be an object of JSON values");
-  checkJson(given, "sidecar", SIDECAR_DEPTH);
+  checkJson(given, name, DEPTH);
   const json = JSON.stringify(given);
   checkLength(json, MAX_TEXT);
   return json;

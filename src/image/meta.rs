@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::config::Config;
 use crate::error::Error;
+use crate::image::columns;
 use crate::image::header::{Format, Header};
 use crate::image::path::StoragePath;
 use crate::image::row::{ImageMeta, check_length};
@@ -143,8 +144,9 @@ impl Settled {
     /// What is sent.
     pub fn shipment<B>(self, config: &Config, image: B) -> Shipment<B> {
         let Self { meta, storage_path, image_id, measured } = self;
+        let row = meta.row(&image_id, &config.owner_user_id, storage_path.as_str(), measured);
         Shipment {
-            row: meta.row(&image_id, &config.owner_user_id, storage_path.as_str(), measured),
+            row: columns::beside(row, meta.columns.as_deref()),
             // With all that is known of the image: the Worker fixes the path just so.
             request: to_text(&meta),
             storage_path,
@@ -187,6 +189,7 @@ impl<B> SyncRequest<B> {
         if !config.target.is_project() {
             self.check_limits()?;
         }
+        columns::check(self.columns.as_deref().unwrap_or_default())?;
         let id = self.image_id.as_deref().and_then(canonical_id).unwrap_or_else(|| Uuid::nil().to_string());
         self.path(config, &self.ext, &id)?;
         if !self.mime_type.is_empty() && !is_mime_type(&self.mime_type) {
@@ -271,10 +274,13 @@ fn is_mime_type(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::config::{Options, Target};
     use crate::error::Code;
     use crate::image::header::read_header;
+    use crate::image::row::COLUMNS;
 
     const PNG: &[u8] = include_bytes!("../../tests/data/lighthouse.png");
     const WEBP: &[u8] = include_bytes!("../../tests/data/lighthouse.webp");
@@ -350,10 +356,29 @@ mod tests {
         let wanted = format!(
             r#"{{"id":"{ID}","owner_user_id":"{OWNER}","prompt":"abc","prompt_hash":"{HASH_OF_ABC}","backend":"b","storage_path":"2026-05-11/lighthouse--9223372036854775808.webp","model":"m\"","seed":-9223372036854775808,"steps":4,"width":9,"height":240,"latency_ms":5,"cost_usd_estimate":0,"sidecar":{{"a":[1]}}}}"#
         );
-        assert_eq!(ship(full, WEBP).unwrap().row, wanted);
+        let row = ship(full, WEBP).unwrap().row;
+        assert_eq!(row, wanted);
+        let Some(Json::Object(members)) = crate::json::tests::parse(&row) else { panic!("no object: {row}") };
+        let written = members.into_iter().map(|(column, _)| column).chain(["created_at".to_owned()]);
+        assert_eq!(written.collect::<BTreeSet<_>>(), COLUMNS.map(str::to_owned).into());
         let empty_sidecar =
             SyncRequest { meta: ImageMeta { sidecar: Some("{}".to_owned()), ..request().meta }, ..request() };
         assert!(!ship(empty_sidecar, PNG).unwrap().row.contains("sidecar"));
+    }
+
+    #[test]
+    fn columns_of_the_callers_own_stand_behind_ours_and_are_none_of_them() {
+        let with = |columns: &str| SyncRequest {
+            meta: ImageMeta { columns: Some(columns.to_owned()), ..request().meta },
+            ..request()
+        };
+        let shipment = ship(with(r#"{"project_id":"p","tags":["a"]}"#), PNG).unwrap();
+        assert!(shipment.row.ends_with(r#","project_id":"p","tags":["a"]}"#), "{}", shipment.row);
+        assert!(shipment.request.ends_with(r#","columns":{"project_id":"p","tags":["a"]}}"#), "{}", shipment.request);
+        assert_eq!(
+            field_at_fault(with(r#"{"owner_user_id":"x"}"#).check(&config())).as_deref(),
+            Some("columns.owner_user_id")
+        );
     }
 
     #[test]

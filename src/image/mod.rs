@@ -1,5 +1,6 @@
 //! An image as its bytes and its caller describe it: format and size, what is said of it, its row and its path.
 
+pub mod columns;
 pub mod header;
 pub mod meta;
 pub mod path;

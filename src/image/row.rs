@@ -64,6 +64,9 @@ pub struct ImageMeta {
     /// A JSON object's text.
     #[serde(default, serialize_with = "json::raw", skip_serializing_if = "Option::is_none")]
     pub sidecar: Option<String>,
+    /// The project's own columns: a JSON object's text.
+    #[serde(default, serialize_with = "json::raw", skip_serializing_if = "Option::is_none")]
+    pub columns: Option<String>,
 }
 
 impl ImageMeta {
@@ -84,10 +87,12 @@ impl ImageMeta {
         ] {
             check_length(field, text, most)?;
         }
-        Ok(())
+        // Of both together, so that a row is never longer than it was without columns of its own.
+        let sidecar = self.sidecar.as_deref().map_or(0, str::len);
+        check_length("columns", self.columns.as_deref().unwrap_or_default(), limits::SIDECAR.saturating_sub(sidecar))
     }
 
-    /// The row, as a JSON object's text. `measured` is the image's width and height as its bytes tell them.
+    /// The row but for columns of the caller's own, as a JSON object's text. `measured` is the image's width and height as its bytes tell them.
     pub fn row(&self, image_id: &str, owner_user_id: &str, storage_path: &str, measured: (u32, u32)) -> String {
         let or_measured = |given: u32, measured: u32| if given == 0 { measured } else { given };
         to_text(&Row {
@@ -108,6 +113,25 @@ impl ImageMeta {
         })
     }
 }
+
+/// The columns of `imagen.images`: those of [`Row`], and the arrival that the database writes.
+pub const COLUMNS: [&str; 15] = [
+    "id",
+    "owner_user_id",
+    "prompt",
+    "prompt_hash",
+    "backend",
+    "storage_path",
+    "model",
+    "seed",
+    "steps",
+    "width",
+    "height",
+    "latency_ms",
+    "cost_usd_estimate",
+    "sidecar",
+    "created_at",
+];
 
 /// A row of `imagen.images`. What is not known is left out.
 #[derive(Serialize)]

@@ -167,6 +167,13 @@ const badFields = {
   "a cost that is NaN": { costUsdEstimate: Number.NaN },
   "a cost that is infinite": { costUsdEstimate: Number.NEGATIVE_INFINITY },
   "a cost that is text": { costUsdEstimate: "0.1" },
+  "columns that are a list": { columns: [] },
+  "a column of ours": {
+    columns: { fine: 1, owner_user_id: "x" },
+    message: /^columns.owner_user_id: is a column of imagen.images itself/,
+  },
+  "a column whose name would have to be quoted": { columns: { "a b": 1 }, message: /^columns.a b: must be a name/ },
+  "a column that JSON does not know": { columns: { a: 1n } },
   "a sidecar that is a list": { sidecar: [] },
   "a sidecar that is text": { sidecar: "{}" },
   "a sidecar with a cycle": { sidecar: cycle() },

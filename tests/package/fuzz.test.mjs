@@ -242,6 +242,7 @@ const requestNames = [
   "latencyMs",
   "costUsdEstimate",
   "sidecar",
+  "columns",
   "imageId",
   "__proto__",
 ];
