@@ -11,9 +11,6 @@ let slugifyOfLoaded;
 /** Says that a copy is nobody else's, so that it is not copied again. */
 const COPIED = Symbol.for("imagen-cloud.copied");
 
-/** Draws a small picture beside an image, by code that is loaded for the first one. */
-const draw = async (...args) => (await import("./thumbnail.js")).draw(...args);
-
 /** What was given, whatever the caller does with the object or the buffer while the WebAssembly loads. */
 function snapshot(request) {
   try {
@@ -49,9 +46,9 @@ function remedyOf(cause, entry) {
 /**
  * An entry's functions over its WebAssembly, which `source` finds: read once and only when it is needed.
  * @param {import("./index.d.ts").Entry} entry @param {typeof import("./wasm/imagen_cloud.js")} build wasm-bindgen's glue
- * @param {() => unknown} source
+ * @param {() => unknown} source @param {typeof import("./thumbnail.js").draw} [draw] loaded for the first small picture, unless given
  */
-export function load(entry, build, source) {
+export function load(entry, build, source, draw = async (...args) => (await import("./thumbnail.js")).draw(...args)) {
   const sinkOf = (own) => freeable({ entry, kind: "sink", names: CALLS_OF_SINKS }, own);
 
   let loading;

@@ -32,6 +32,8 @@ pub(super) struct Request {
     cost_usd_estimate: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sidecar: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    columns: Option<String>,
 }
 
 fn as_text<S: Serializer>(seed: &i64, to: S) -> Result<S::Ok, S::Error> {
