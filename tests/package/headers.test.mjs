@@ -60,8 +60,8 @@ test("a size that lies beyond 2 MiB is left out, and no more is read", async (t)
   const { blob, pieces } = watched(bytes);
   const told = await arrived(t, blob);
   assert.deepEqual(told, { ending: "jpg", type: "image/jpeg", width: undefined, height: undefined });
-  // Before it is sent its two ends are looked at, to know it again.
-  const walked = pieces.slice(0, pieces.findIndex(([, to]) => to === bytes.length) - 1);
+  // Its end is looked at only to know it again.
+  const walked = pieces.filter(([, to]) => to < bytes.length);
   assert.ok(walked.length > 30 || walked.at(-1)[1] > 2_000_000, JSON.stringify(pieces));
   assert.ok(walked.length <= 40 && walked.every(([, to]) => to <= 2 * 1024 * 1024), JSON.stringify(pieces));
 });
