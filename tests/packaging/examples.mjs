@@ -165,6 +165,10 @@ async function withVite(given, command, script) {
       await context.setOffline(false);
       await dispatchSync(context, url);
       await until(async () => (await rowsOf(backend, user)).length === 2, "the service worker's row");
+      const again = await context.newPage();
+      await again.goto(url);
+      await again.getByRole("button", { name: "Remove sent by the service worker" }).click({ timeout: LIMIT_MS });
+      await until(async () => (await rowsOf(backend, user)).length === 1, "the removed row to go");
     }),
   );
 }

@@ -1,4 +1,4 @@
-import { createOutbox, createSink, type Outbox, type Sink } from "imagen-cloud/outbox";
+import { createOutbox, createSink, type ListedImage, type Outbox, type Sink } from "imagen-cloud/outbox";
 import { type Dispatch, type SetStateAction, useEffect, useState } from "react";
 import { client, sinkOptions } from "./session";
 
@@ -29,22 +29,24 @@ function SignIn() {
   );
 }
 
-type Shown = { outbox?: Outbox; waiting: number; pictures: { prompt: string; src: string | null }[] };
+type Shown = { outbox?: Outbox; sink?: Sink; waiting: number; pictures: ListedImage[] };
 
 function Studio() {
-  const [{ outbox, waiting, pictures }, show] = useState<Shown>({ waiting: 0, pictures: [] });
+  const [{ outbox, sink, waiting, pictures }, show] = useState<Shown>({ waiting: 0, pictures: [] });
   const [says, setSays] = useState("");
   useEffect(() => {
     const opening = open(show);
     opening.catch((error) => setSays(error.message));
     return () => void opening.then((close) => close()).catch(() => {});
   }, []);
+  const failed = (error: Error) => setSays(error.message);
   async function send(form: FormData) {
     const [image, prompt] = [form.get("image") as File, form.get("prompt") as string];
-    const about = { date: new Date().toISOString().slice(0, 10), slug: crypto.randomUUID().slice(0, 8), seed: 0 };
     // Once this resolves the image arrives, also when this page is closed.
-    await outbox?.enqueue({ ...about, image, prompt, backend: "upload" }).catch((error) => setSays(error.message));
+    await outbox?.enqueue({ image, prompt, seed: 0, backend: "upload" }).catch(failed);
   }
+  const drop = (one: ListedImage) => show((old) => ({ ...old, pictures: old.pictures.filter((it) => it !== one) }));
+  const remove = (one: ListedImage) => sink?.remove(one).then(() => drop(one), failed);
   return (
     <form action={send}>
       <input name="image" type="file" accept="image/*" required aria-label="Image" />
@@ -52,7 +54,12 @@ function Studio() {
       <input type="submit" value="Send" disabled={!outbox} />
       <input type="button" value="Sign out" onClick={() => client.auth.signOut()} />
       <p role="status">{says || `${waiting} on their way`}</p>
-      {pictures.map(({ prompt, src }) => src && <img key={src} src={src} alt={prompt} width={320} />)}
+      {pictures.map((one) => (
+        <p key={one.imageId}>
+          <img src={one.signedUrl ?? undefined} alt={one.prompt} width={320} />
+          <input type="button" value={`Remove ${one.prompt}`} onClick={() => remove(one)} />
+        </p>
+      ))}
     </form>
   );
 }
@@ -66,19 +73,12 @@ async function open(show: Dispatch<SetStateAction<Shown>>): Promise<() => Promis
   const outbox = await createOutbox(sink, { serviceWorker });
   const refresh = async () => {
     const waiting = (await outbox.list()).length;
-    show((shown) => ({ ...shown, outbox, waiting }));
-    const pictures = await newest(sink);
+    show((shown) => ({ ...shown, outbox, sink, waiting }));
+    const { images: pictures } = await sink.list();
     show((shown) => ({ ...shown, pictures }));
   };
   // Offline there are no new pictures to see, and the outbox takes some all the same.
   outbox.onChange(({ state }) => state !== "progress" && refresh().catch(console.warn));
   refresh().catch(console.warn);
   return () => outbox.close().then(() => sink.free());
-}
-
-async function newest(sink: Sink): Promise<Shown["pictures"]> {
-  const rows = client.from("images").select("prompt, storage_path").order("created_at", { ascending: false }).limit(24);
-  const { data } = await rows.throwOnError();
-  const links = await sink.signedUrls(data.map((row) => row.storage_path));
-  return data.map(({ prompt }, index) => ({ prompt: prompt as string, src: links[index] ?? null }));
 }

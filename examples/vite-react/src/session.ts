@@ -12,7 +12,7 @@ const storage = {
   setItem: async (key: string, value: string) => void (await (await database).put(storageKey, value, key)),
   removeItem: async (key: string) => (await database).delete(storageKey, key),
 };
-export const client = createClient(url, apiKey, { auth: { storage, storageKey }, db: { schema: "imagen" } });
+export const client = createClient(url, apiKey, { auth: { storage, storageKey } });
 
 async function accessToken(): Promise<string> {
   const { data } = await client.auth.getSession(); // renews a token that is about to expire
