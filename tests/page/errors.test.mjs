@@ -29,7 +29,7 @@ test("what the Worker keeps while Supabase is down is said to be safe, and arriv
   await press(page, { prompt: "in safe hands", route: "worker" });
   const item = job(page, "in safe hands");
   await item.getByText("Safe with the Worker").waitFor();
-  assert.match(await item.textContent(), /It goes on from there by itself/);
+  assert.match(await item.textContent(), /goes on by itself/);
   assert.equal(await item.getByRole("progressbar").isVisible(), false);
   assert.match(await page.getByRole("log").textContent(), /“in safe hands” is safe with the Worker/);
   site.recorder.offline(false);
