@@ -5,7 +5,7 @@ import { after, before, test } from "node:test";
 import { until } from "../support/until.mjs";
 import { fields, file, PIXEL, PNG, putUpload, startBench } from "./support.mjs";
 
-const QUICK = { SYNC_BACKOFF_MS: "5", SYNC_DEADLINE_MS: "2000", RETRY_DELAY_SECONDS: "1", STAGED_STALE_SECONDS: "1" };
+const QUICK = { SYNC_BACKOFF_MS: "5", RETRY_DELAY_SECONDS: "1", STAGED_STALE_SECONDS: "1" };
 
 let bench;
 let user;

@@ -1,11 +1,12 @@
+import type { LinkOptions, SyncResult } from "imagen-cloud";
 import { authenticate, type User } from "./auth";
 import { discardBody } from "./body";
 import { corsHeaders, PREFLIGHT_HEADERS, SECURITY_HEADERS } from "./cors";
-import { findImage, removeImage } from "./images";
+import { findImage, listImages, removeImage } from "./images";
 import { logOutcome } from "./log";
 import { Problem, toProblem } from "./problem";
 import { type Env, readAllowedOrigins, readSettings, type Settings } from "./settings";
-import { once, signUrl } from "./signed-url";
+import { linkOf, once, readLink, signUrl } from "./signed-url";
 import type { Staging } from "./staging";
 import { isReachable } from "./supabase";
 import { syncImage } from "./sync";
@@ -63,12 +64,14 @@ const asUser =
 /** Each route by the name that it has in the log, and what it does by method. */
 const ROUTES = Object.entries<Record<string, Handler>>({
   "/api/sync": {
-    POST: asUser(async ({ request, settings, staging, env, context }, user) => {
+    POST: asUser(async ({ request, url, settings, staging, env, context }, user) => {
+      const link = readLink(url.searchParams);
       const work = syncImage(request, user, settings, staging, env);
       // What has begun is ended, also when the client does not wait for it.
       context?.waitUntil(work.catch(() => {}));
-      const body = await work;
-      return { status: body.queued ? 202 : 201, body };
+      const done = await work;
+      if (done.queued) return { status: 202, body: done };
+      return { status: 201, body: await withLink(done, link, user, settings) };
     }),
   },
   "/api/tickets": {
@@ -81,21 +84,26 @@ const ROUTES = Object.entries<Record<string, Handler>>({
     POST: asUser(async ({ id, settings }, user) => ({ status: 201, body: await renewTicket(id, user, settings) })),
   },
   "/api/tickets/:id/commit": {
-    POST: asUser(async ({ id, request, settings, staging }, user) => ({
-      status: 201,
-      body: await commitTicket(id, request, user, settings, staging),
-    })),
+    POST: asUser(async ({ id, request, url, settings, staging }, user) => {
+      const link = readLink(url.searchParams);
+      const done = await commitTicket(id, request, user, settings, staging);
+      return { status: 201, body: await withLink(done, link, user, settings) };
+    }),
   },
   "/api/images": {
+    GET: asUser(async ({ url, settings }, user) => ({
+      status: 200,
+      body: await listImages(url.searchParams, user, settings),
+    })),
     DELETE: asUser(async ({ url, settings, staging }, user) => ({
       status: 200,
       body: await removeImage({ storagePath: once(url.searchParams, "storagePath") }, user, settings, staging),
     })),
   },
   "/api/images/:id": {
-    GET: asUser(async ({ id, settings, staging }, user) => ({
+    GET: asUser(async ({ id, url, settings, staging }, user) => ({
       status: 200,
-      body: await findImage(id, user, settings, staging),
+      body: await findImage(id, url.searchParams, user, settings, staging),
     })),
     DELETE: asUser(async ({ id, url, settings, staging }, user) => {
       const given = { imageId: id, storagePath: once(url.searchParams, "storagePath") };
@@ -115,6 +123,11 @@ const ROUTES = Object.entries<Record<string, Handler>>({
     },
   },
 }).map(([name, methods]) => ({ name, methods, path: new RegExp(`^${name.replace(":id", "([^/]+)")}$`) }));
+
+/** What has arrived, with its link where one is asked for. */
+async function withLink(done: SyncResult, link: LinkOptions | undefined, user: User, settings: Settings) {
+  return link === undefined ? done : { ...done, signedUrl: await linkOf(done.storagePath, link, user, settings) };
+}
 
 /**
  * The API, for any host that has the web's `Request` and `Response`: a Worker, Deno, Node. What its requests share is the

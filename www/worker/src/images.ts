@@ -1,16 +1,22 @@
 // One image of a user's, by its id: what became of it, and its removal.
-import { type ImageRef, isImagenCloudError, type Removed } from "imagen-cloud";
+import { type ImageRef, isImagenCloudError, type ListedImage, type ListOptions, type Removed } from "imagen-cloud";
 import type { User } from "./auth";
 import { incomingPath } from "./incoming";
 import { Problem, type ProblemCode } from "./problem";
 import type { Settings } from "./settings";
-import { IdShape, ImageShape, NO_PATH, read } from "./shapes";
-import { isOwnPath } from "./signed-url";
+import { IdShape, ImageShape, ListShape, NO_PATH, read, refuseColumns } from "./shapes";
+import { isOwnPath, onceEach, readLink } from "./signed-url";
 import type { Staging } from "./staging";
 import { removeObject } from "./storage";
 import { findRow, findRowAt, withSink } from "./supabase";
 
-/** An image that is in Supabase. */
+/** An image that is in Supabase, as JSON holds it: a seed has more digits than its numbers. */
+interface Listed extends Omit<ListedImage, "seed" | "columns"> {
+  seed: string | null;
+  columns?: object;
+}
+
+/** An image that is not. */
 interface Known {
   imageId: string;
   storagePath: string;
@@ -20,27 +26,56 @@ interface Known {
   refused?: ProblemCode;
 }
 
+/** A page of the user's images, the newest first, with links where the query asks for them. */
+export async function listImages(
+  query: URLSearchParams,
+  user: User,
+  settings: Settings,
+  ids?: string[],
+): Promise<{ images: Listed[]; before: string | null }> {
+  const { limit, before, columns = [] } = read(ListShape, onceEach(query, Object.keys(ListShape.entries)));
+  refuseColumns(columns, settings);
+  const options: ListOptions<string> = {
+    owner: user.id,
+    columns,
+    signedUrl: readLink(query) ?? false,
+    deadlineMs: settings.syncDeadlineMs,
+    ...(limit !== undefined && { limit }),
+    ...(before !== undefined && { before }),
+    ...(ids !== undefined && { ids }),
+  };
+  const page = await withSink(user, settings, (sink) => sink.list(options));
+  const images = page.images.map(({ seed, columns: own, ...image }) => ({
+    ...image,
+    seed: seed === null ? null : String(seed),
+    ...(columns.length > 0 && { columns: own }),
+  }));
+  return { images, before: page.before };
+}
+
 /**
  * What became of the user's image: it is there, on its way, or was refused. Throws where its user removed it, and where
  * there is none; another user's is none.
  */
 export async function findImage(
   id: string,
+  query: URLSearchParams,
   user: User,
   settings: Settings,
   staging: Staging | undefined,
-): Promise<Known> {
+): Promise<Listed | Known> {
   const { imageId } = read(IdShape, { imageId: id });
   // First where it leaves, then where it goes, so that none is missed between the two.
   const staged = await staging?.find(imageId).catch(unavailable);
-  const [row, buried, remover] = await Promise.all([
-    findRow(imageId, settings).catch((cause: unknown) => {
-      if (staged?.owner !== user.id) unavailable(cause);
+  const [page, buried, remover] = await Promise.all([
+    listImages(query, user, settings, [imageId]).catch((error: unknown) => {
+      if (staged?.owner !== user.id || !isPassing(error)) throw error;
     }),
     staging?.findBuried(imageId).catch(unavailable),
     staging?.findRemover(imageId).catch(unavailable),
   ]);
-  if (row?.owner === user.id) return { imageId, storagePath: row.storagePath };
+  const [image] = page?.images ?? [];
+  if (image !== undefined) return image;
   if (remover === user.id) throw new Problem("image_removed", { imageId });
   if (staged?.owner === user.id) return { imageId, storagePath: staged.storagePath, queued: true };
   if (buried?.owner === user.id) {
@@ -116,6 +151,10 @@ async function ownIdAt(storagePath: string | undefined, user: User, settings: Se
   if (storagePath === undefined) throw new Problem("invalid_request", { detail: NO_PATH, field: "storagePath" });
   const row = await findRowAt(storagePath, settings).catch(unavailable);
   return row?.owner === user.id ? row.id : undefined;
+}
+
+function isPassing(error: unknown): boolean {
+  return isImagenCloudError(error) && error.retryable;
 }
 
 function unavailable(cause: unknown): never {

@@ -19,6 +19,8 @@ export interface Env {
   ALLOW_ANONYMOUS_USERS?: string;
   /** Other origins than the Worker's own whose pages may call it, separated by spaces or commas. */
   ALLOWED_ORIGINS?: string;
+  /** Columns of your own that callers may write and ask for, separated by spaces or commas. Default: none. */
+  COLUMNS?: string;
   /** The largest body of `POST /api/sync`, in bytes. Default 25 MiB: a Worker has 128 MB for all its requests. */
   MAX_BODY_BYTES?: string;
   /** How long such a body may take to come, in ms. Default 60000. Slower lines have tickets, which resume. */
@@ -58,6 +60,7 @@ export interface Settings {
   issuer: string;
   jwksCooldownMs: number;
   allowAnonymousUsers: boolean;
+  columns: string[];
   /** Of `POST /api/sync`. */
   body: BodyLimits;
   bodyWaitMs: number;
@@ -85,6 +88,7 @@ export function readSettings(env: Env): Settings {
     issuer: env.SUPABASE_JWT_ISSUER?.trim() || `${supabaseUrl}/auth/v1`,
     jwksCooldownMs: number(env, "JWKS_COOLDOWN_MS", 30_000),
     allowAnonymousUsers: env.ALLOW_ANONYMOUS_USERS === "true",
+    columns: words(env.COLUMNS),
     body: { bytes: number(env, "MAX_BODY_BYTES", 25 * 1024 * 1024), ms: number(env, "BODY_TIMEOUT_MS", 60_000) },
     bodyWaitMs: number(env, "BODY_WAIT_MS", 30_000),
     maxImageBytes: number(env, "MAX_IMAGE_BYTES", 100 * 1024 * 1024),
@@ -103,7 +107,11 @@ export function readSettings(env: Env): Settings {
 
 /** Read apart from the rest, so that a misconfigured Worker still answers a page with an error that it can read. */
 export function readAllowedOrigins(env: Env): string[] {
-  return (env.ALLOWED_ORIGINS ?? "").split(/[\s,]+/).filter((origin) => origin !== "");
+  return words(env.ALLOWED_ORIGINS);
+}
+
+function words(text = ""): string[] {
+  return text.split(/[\s,]+/).filter((word) => word !== "");
 }
 
 function readBasePath({ BASE_PATH: text = "" }: Env): string {

@@ -3,6 +3,7 @@
 import * as v from "valibot";
 import limits from "../../../src/limits.json";
 import { Problem, type ProblemCode } from "./problem";
+import type { Settings } from "./settings";
 
 const MAX_TTL_SECONDS = 86_400;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
@@ -18,8 +19,31 @@ const PATH = "path is needed.";
 export const NO_PATH = "storagePath is a path, such as one of an answer.";
 const SIDECAR = `sidecar may have ${limits.sidecar} bytes.`;
 
+const SIDE = "width and height are numbers of pixels, 1 to 2500.";
+const QUALITY = "quality is 20 to 100.";
+const RESIZE = "resize is cover, contain or fill.";
+const FORMAT = "format is origin.";
+const LIMIT = "limit is a number of images, 1 to 500.";
+const COLUMNS = "columns is an object of the row's further columns.";
+
 /** What a refusal may say. */
-const WORDS = [OWNER, ID, SIZE, TYPE, TTL, IMAGE, PATH, NO_PATH, SIDECAR];
+const WORDS = [
+  OWNER,
+  ID,
+  SIZE,
+  TYPE,
+  TTL,
+  IMAGE,
+  PATH,
+  NO_PATH,
+  SIDECAR,
+  SIDE,
+  QUALITY,
+  RESIZE,
+  FORMAT,
+  LIMIT,
+  COLUMNS,
+];
 /** What it says of a field that is not there. */
 const MISSING: Partial<Record<string, string>> = { size: SIZE, mimeType: TYPE, path: PATH };
 
@@ -62,6 +86,8 @@ export const RequestShape = v.object({
       v.check((value) => (jsonBytes(value) ?? 0) <= limits.sidecar, SIDECAR),
     ),
   ),
+  // Which names a row takes is the Worker's setting, see `refuseColumns`.
+  columns: v.nullish(v.record(v.string(), v.unknown(), COLUMNS)),
 });
 
 /** The same with what a ticket has to know before there is an image. */
@@ -84,18 +110,38 @@ export const TicketShape = v.object({
   iat: v.number(),
 });
 
+/** A whole number in a query. */
+const whole = (least: number, most: number, word: string) =>
+  v.pipe(v.string(), v.regex(/^\d{1,6}$/, word), v.transform(Number), v.minValue(least, word), v.maxValue(most, word));
+const seconds = whole(1, MAX_TTL_SECONDS, TTL);
+const side = v.optional(whole(1, 2500, SIDE));
+
+/** What a query says of a link. */
+export const LinkShape = v.object({
+  ttl: v.optional(seconds),
+  width: side,
+  height: side,
+  resize: v.optional(v.picklist(["cover", "contain", "fill"], RESIZE)),
+  quality: v.optional(whole(20, 100, QUALITY)),
+  format: v.optional(v.picklist(["origin"], FORMAT)),
+});
+
 /** The query of a signed URL. */
 export const SignShape = v.object({
   path: v.pipe(v.string(PATH), v.nonEmpty(PATH)),
-  ttl: v.optional(
+  ...LinkShape.entries,
+  ttl: v.optional(seconds, "3600"),
+});
+
+/** The query of a list, beside the same. Where it begins is the package's to check. */
+export const ListShape = v.object({
+  limit: v.optional(whole(1, 500, LIMIT)),
+  before: v.optional(v.string()),
+  columns: v.optional(
     v.pipe(
       v.string(),
-      v.regex(/^\d{1,6}$/, TTL),
-      v.transform(Number),
-      v.minValue(1, TTL),
-      v.maxValue(MAX_TTL_SECONDS, TTL),
+      v.transform((names) => names.split(",").filter((name) => name !== "")),
     ),
-    "3600",
   ),
 });
 
@@ -127,6 +173,14 @@ export function read<Shape extends v.GenericSchema>(shape: Shape, value: unknown
     detail: word === OWNER ? undefined : (word ?? limit),
     field,
   });
+}
+
+/** Throws for a column that the settings don't name: with the service's key every one of the table could be written. */
+export function refuseColumns(names: string[], { columns }: Settings): void {
+  const other = names.find((name) => !columns.includes(name));
+  if (other === undefined) return;
+  const detail = "The service takes no column of that name.";
+  throw new Problem("invalid_request", { detail, field: `columns.${other.slice(0, 64)}` });
 }
 
 export function isUuid(value: unknown): value is string {

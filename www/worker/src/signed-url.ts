@@ -1,14 +1,42 @@
+import type { LinkOptions } from "imagen-cloud";
 import type { User } from "./auth";
 import { Problem } from "./problem";
 import type { Settings } from "./settings";
-import { read, SignShape } from "./shapes";
+import { LinkShape, read, SignShape } from "./shapes";
 import { withSink } from "./supabase";
 
-/** A URL of one of the user's own images, from the query `path` and `ttl` (seconds). */
+/** A URL of one of the user's own images, from the query `path` and what it says of the link. */
 export async function signUrl(query: URLSearchParams, user: User, settings: Settings): Promise<string> {
-  const { path, ttl } = read(SignShape, { path: once(query, "path"), ttl: once(query, "ttl") });
+  const { path, ttl, ...transform } = read(SignShape, onceEach(query, Object.keys(SignShape.entries)));
   if (!isOwnPath(path, user)) throw new Problem("not_yours");
-  return withSink(user, settings, (sink) => sink.signedUrl(path, ttl, { deadlineMs: settings.syncDeadlineMs }));
+  return sign(path, toLink(ttl, transform), user, settings);
+}
+
+/** The link that a query asks for, by `ttl` in seconds and by what Storage is to make of the picture; or none. */
+export function readLink(query: URLSearchParams): LinkOptions | undefined {
+  const { ttl, ...transform } = read(LinkShape, onceEach(query, Object.keys(LinkShape.entries)));
+  if (ttl !== undefined) return toLink(ttl, transform);
+  if (isGiven(transform)) throw new Problem("invalid_request", { detail: "A link needs its ttl.", field: "ttl" });
+  return undefined;
+}
+
+function toLink(expiresIn: number, transform: object): LinkOptions {
+  return isGiven(transform) ? { expiresIn, transform } : { expiresIn };
+}
+
+function isGiven(transform: object): boolean {
+  return Object.keys(transform).length > 0;
+}
+
+/** The link that comes with an image that has arrived; `null` where it can't be had, which fails nothing. */
+export function linkOf(path: string, link: LinkOptions, user: User, settings: Settings): Promise<string | null> {
+  return sign(path, link, user, settings).catch(() => null);
+}
+
+function sign(path: string, link: LinkOptions, user: User, settings: Settings): Promise<string> {
+  const { expiresIn, transform } = link;
+  const call = { deadlineMs: settings.syncDeadlineMs, ...(transform && { transform }) };
+  return withSink(user, settings, (sink) => sink.signedUrl(path, expiresIn, call));
 }
 
 /**
@@ -24,6 +52,16 @@ export function isOwnPath(path: string, user: User): boolean {
     // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
     !/[%\\\u0000-\u001f\u007f]/.test(path)
   );
+}
+
+/** What a query gives of these names. */
+export function onceEach(query: URLSearchParams, names: string[]): Record<string, string> {
+  const given: Record<string, string> = {};
+  for (const name of names) {
+    const value = once(query, name);
+    if (value !== undefined) given[name] = value;
+  }
+  return given;
 }
 
 /** Of two values it would be open which one was checked. */

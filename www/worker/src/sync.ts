@@ -6,7 +6,7 @@ import { logStaged } from "./log";
 import { outage, PROBE_MS } from "./outage";
 import { Problem } from "./problem";
 import type { Env, Settings } from "./settings";
-import { RequestShape, read } from "./shapes";
+import { RequestShape, read, refuseColumns } from "./shapes";
 import { uploads } from "./slots";
 import { refuseOther, type Staged, type Staging, stage } from "./staging";
 import { plan, refuseAnothersId, withSink } from "./supabase";
@@ -48,6 +48,7 @@ async function accept(
   // An id that came from the caller may have been used before.
   const isKnown = typeof form.request.imageId === "string";
   const image = toImage(form);
+  refuseColumns(Object.keys(form.request.columns ?? {}), settings);
   const imageId = String(image.imageId);
   const isRemoved = async () => isKnown && (await wasRemoved(imageId, user, staging));
   const [earlier, isGone] = await Promise.all([isKnown ? findStaged(imageId, staging) : undefined, isRemoved()]);

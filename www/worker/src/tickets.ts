@@ -5,7 +5,7 @@ import { refuseRemoved, wasRemoved } from "./images";
 import { heldPath, incomingPath, openUpload } from "./incoming";
 import { Problem, type ProblemCode, toProblem } from "./problem";
 import type { Settings } from "./settings";
-import { RequestShape, read, WishShape } from "./shapes";
+import { RequestShape, read, refuseColumns, WishShape } from "./shapes";
 import type { Staging } from "./staging";
 import { copyObject, findObject, removeObject, resumableUrl, StoredImage, signUpload } from "./storage";
 import { BUCKET, findRow, plan, refuseAnothersId, withSink } from "./supabase";
@@ -42,6 +42,7 @@ export async function makeTicket(
 ): Promise<IssuedTicket> {
   const json = await readJson(request, JSON_LIMITS);
   const { size, ...fields } = { ...json, ...read(WishShape, json) };
+  refuseColumns(Object.keys(fields.columns ?? {}), settings);
   if (size > settings.maxImageBytes) {
     throw new Problem("too_large", { detail: `An image may have ${settings.maxImageBytes} bytes.` });
   }
@@ -90,6 +91,7 @@ export async function commitTicket(
   const { size, ...json } = await readJson(request, JSON_LIMITS);
   const known = { ...json, imageId: json.imageId ?? ticket.imageId, mimeType: ticket.mimeType };
   const fields = { ...known, ...read(RequestShape, known) };
+  refuseColumns(Object.keys(fields.columns ?? {}), settings);
   const incoming = incomingPath(ticket.imageId, user);
   const isGone = await wasRemoved(ticket.imageId, user, staging);
   if (!isGone && !(await isDone(ticket, user, settings))) await takeIn(incoming, fields, ticket, user, settings);

@@ -1,0 +1,178 @@
+// The user's images page by page, and the links that come with them.
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { after, before, test } from "node:test";
+import { BUCKET, fields, file, PIXEL, PNG, putUpload, startBench } from "./support.mjs";
+
+let bench;
+let user;
+let other;
+before(async () => {
+  bench = await startBench({ SYNC_BACKOFF_MS: "5", COLUMNS: "project_id, tags" });
+  await bench.supabase.script("alter table imagen.images add column project_id text, add column secret text");
+  user = await bench.supabase.createUser();
+  other = await bench.supabase.createUser();
+});
+after(() => bench?.close());
+
+const request = (changes) => fields({ slug: randomUUID(), imageId: randomUUID(), ...changes });
+const get = async (path, token = user.accessToken) => {
+  const response = await bench.call(path, { headers: { authorization: `Bearer ${token}` } });
+  const { code, detail, title, type, requestId, status, ...body } = await response.json();
+  return { status: response.status, ...body, ...(code !== undefined && { code }) };
+};
+const send = async (request, query = "", token = user.accessToken) => {
+  const form = new FormData();
+  form.append("request", JSON.stringify(request));
+  form.append("image", file(PNG));
+  const encoded = new Response(form);
+  const response = await bench.call(`/api/sync${query}`, {
+    method: "POST",
+    body: await encoded.arrayBuffer(),
+    headers: { authorization: `Bearer ${token}`, "content-type": encoded.headers.get("content-type") },
+  });
+  return { ...(await response.json()), status: response.status };
+};
+const isLink = async (url) => assert.deepEqual(Buffer.from(await (await fetch(url)).arrayBuffer()), PNG);
+
+test("a user's images are listed by pages, the newest first, all of them once, and nobody else's", async () => {
+  const sent = [];
+  for (let index = 0; index < 5; index += 1) sent.unshift((await send(request())).imageId);
+  const theirs = await send(request(), "", other.accessToken);
+  const seen = [];
+  let before = "";
+  do {
+    const page = await get(`/api/images?limit=2${before && `&before=${encodeURIComponent(before)}`}`);
+    assert.equal(page.status, 200);
+    assert.ok(page.images.length <= 2);
+    seen.push(...page.images.map(({ imageId }) => imageId));
+    before = page.before;
+  } while (before !== null);
+  assert.deepEqual(seen, sent);
+  const page = await get("/api/images", other.accessToken);
+  assert.deepEqual([page.images.map(({ imageId }) => imageId), page.before], [[theirs.imageId], null]);
+});
+
+test("an image is answered alike alone and in a list, with all digits of its seed and no link that nobody asked for", async () => {
+  const asked = request({ seed: "-9223372036854775808", prompt: "灯台", sidecar: { a: [1] } });
+  const { storagePath } = await send(asked);
+  const image = await get(`/api/images/${asked.imageId}`);
+  const { status, createdAt, promptHash, ...told } = image;
+  assert.match(createdAt, /^\d{4}-\d\d-\d\dT[\d:.]+\+00:00$/);
+  assert.match(promptHash, /^[0-9a-f]{64}$/);
+  assert.deepEqual(told, {
+    imageId: asked.imageId,
+    storagePath,
+    ownerUserId: user.id,
+    prompt: asked.prompt,
+    backend: "test",
+    model: null,
+    seed: asked.seed,
+    steps: null,
+    width: 320,
+    height: 240,
+    latencyMs: null,
+    costUsdEstimate: null,
+    sidecar: { a: [1] },
+  });
+  const [listed] = (await get("/api/images?limit=1")).images;
+  assert.deepEqual({ status, ...listed }, image);
+});
+
+test("links come where their time is asked for, by each route that has images", async () => {
+  const asked = request();
+  const done = await send(asked, "?ttl=60");
+  assert.equal(done.status, 201);
+  await isLink(done.signedUrl);
+  await isLink((await get(`/api/images/${asked.imageId}?ttl=60`)).signedUrl);
+  await isLink((await get("/api/images?ttl=60&limit=1")).images[0].signedUrl);
+  const wish = request({ size: PIXEL.length, mimeType: "image/png" });
+  const ticket = await (await bench.send("/api/tickets", user.accessToken, wish)).json();
+  assert.equal((await putUpload(ticket, PIXEL)).status, 200);
+  const { size, ...rest } = wish;
+  const committed = await bench.send(`/api/tickets/${ticket.ticket}/commit?ttl=60`, user.accessToken, rest);
+  assert.equal(committed.status, 201);
+  assert.equal((await fetch((await committed.json()).signedUrl)).status, 200);
+});
+
+test("a link that can't be had fails no image", async () => {
+  bench.front.before = async ({ path }, response) => {
+    if (!path.includes("/object/sign/")) return;
+    response.writeHead(400, { "content-type": "application/json" });
+    response.end('{"statusCode":"403","error":"Unauthorized","message":"no"}');
+  };
+  try {
+    const done = await send(request(), "?ttl=60");
+    assert.deepEqual([done.status, done.signedUrl], [201, null]);
+  } finally {
+    bench.front.before = undefined;
+  }
+});
+
+test("an image whose object is gone is listed without a link", async () => {
+  const { imageId, storagePath } = await send(request());
+  assert.equal((await bench.admin.storage.from(BUCKET).remove([storagePath])).error, null);
+  assert.equal((await get(`/api/images/${imageId}?ttl=60`)).signedUrl, null);
+});
+
+test("a smaller picture is asked of Storage, by a link and by each of a list", async () => {
+  const { imageId, storagePath } = await send(request());
+  const asked = [];
+  bench.front.before = async ({ method, path }, response) => {
+    if (method !== "POST" || !path.includes("/object/sign/")) return;
+    asked.push(path);
+    response.writeHead(200, { "content-type": "application/json" });
+    response.end(`{"signedURL":"/render/image/sign/${BUCKET}/${storagePath}?token=x"}`);
+  };
+  const link = "ttl=60&width=100&height=50&resize=contain&quality=20&format=origin";
+  try {
+    for (const path of [
+      `/api/signed-url?path=${encodeURIComponent(storagePath)}&${link}`,
+      `/api/images/${imageId}?${link}`,
+      `/api/images?limit=1&${link}`,
+    ]) {
+      const told = await get(path);
+      const url = told.url ?? told.signedUrl ?? told.images[0].signedUrl;
+      assert.ok(url.includes("/render/image/sign/"), url);
+    }
+  } finally {
+    bench.front.before = undefined;
+  }
+  assert.equal(asked.length, 3);
+});
+
+test("columns of one's own are told and taken where the settings name them, and no others", async () => {
+  const { imageId } = await send(request());
+  await bench.supabase.sql("update imagen.images set project_id = 'p', secret = 's' where id = $1", [imageId]);
+  assert.deepEqual((await get(`/api/images/${imageId}?columns=project_id`)).columns, { project_id: "p" });
+  for (const name of ["secret", "owner_user_id"]) {
+    const refused = { status: 400, code: "invalid_request", field: `columns.${name}` };
+    assert.deepEqual(await get(`/api/images?columns=project_id,${name}`), refused);
+    const { status, code, field } = await send(request({ columns: { [name]: "x" } }));
+    assert.deepEqual({ status, code, field }, refused);
+    const wish = request({ size: 1, mimeType: "image/png", columns: { [name]: "x" } });
+    assert.equal((await (await bench.send("/api/tickets", user.accessToken, wish)).json()).field, `columns.${name}`);
+  }
+});
+
+test("a query that no list or link takes is refused by its field, before anything is sent", async () => {
+  const before = bench.front.requests.length;
+  for (const [query, field] of [
+    ["limit=0", "limit"],
+    ["limit=501", "limit"],
+    ["limit=1&limit=2", "limit"],
+    ["before=x", "before"],
+    ["ttl=0", "ttl"],
+    ["ttl=86401", "ttl"],
+    ["width=10", "ttl"],
+    ["ttl=60&width=2501", "width"],
+    ["ttl=60&height=0", "height"],
+    ["ttl=60&quality=19", "quality"],
+    ["ttl=60&resize=none", "resize"],
+    ["ttl=60&format=webp", "format"],
+  ]) {
+    assert.deepEqual(await get(`/api/images?${query}`), { status: 400, code: "invalid_request", field }, query);
+  }
+  assert.equal((await send(request(), "?ttl=x")).field, "ttl");
+  assert.equal(bench.front.requests.length, before);
+});
