@@ -11,10 +11,11 @@ use super::bindings::{
     self,
     exports::imagen::cloud::sinks::{self, CallOptions, Guest, GuestSending, GuestSink, SignOptions},
 };
+use super::list;
 use super::members::Nobody;
-use super::values::{self, checked_list, read_options, read_path, read_request, read_ttl};
+use super::values::{self, checked_list, read_link, read_options, read_path, read_request};
 use crate::config::Config;
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::host::Platform;
 use crate::host::wasi::Wasi;
 use crate::host::wasi::run::{block_on, step};
@@ -92,8 +93,8 @@ impl GuestSink for Sink {
     fn signed_url(&self, storage_path: String, options: SignOptions) -> Result<String, sinks::Error> {
         let call = call(options.deadline_ms);
         let work = async {
-            let ttl_seconds = read_ttl(options.ttl_seconds);
-            self.0.signed_url(StoragePath::parse(&storage_path)?, ttl_seconds, &call).await
+            let link = read_link(options.ttl_seconds);
+            self.0.signed_url(StoragePath::parse(&storage_path)?, &link, &call).await
         };
         let url = block_on(Box::pin(work)).map_err(values::error)?;
         Ok(with_download(url, options.download.as_deref()))
@@ -109,12 +110,22 @@ impl GuestSink for Sink {
             urls.borrow_mut().push(url.map(|url| with_download(url, options.download.as_deref())));
         };
         let work = async {
-            let ttl_seconds = read_ttl(options.ttl_seconds);
+            let link = read_link(options.ttl_seconds);
             let paths: Vec<_> = checked_list(storage_paths).map(read_path).collect::<Result<_, _>>()?;
-            self.0.signed_urls(&mut paths.into_iter(), ttl_seconds, &call, &each).await
+            self.0.signed_urls(&mut paths.into_iter(), &link, &call, &each).await
         };
         block_on(Box::pin(work)).map_err(values::error)?;
         Ok(urls.into_inner())
+    }
+
+    fn list(&self, options: sinks::ListOptions) -> Result<sinks::ListedImages, sinks::Error> {
+        let call = call(options.deadline_ms);
+        let work = async {
+            let query = list::read_query(options)?;
+            let (page, links) = self.0.list(&query, &call).await?;
+            list::images(page, links).ok_or_else(|| call.stopped(Code::BadResponse, "no page of images"))
+        };
+        block_on(Box::pin(work)).map_err(values::error)
     }
 
     fn remove(&self, image: sinks::ImageRef, options: CallOptions) -> Result<sinks::ImageRef, sinks::Error> {

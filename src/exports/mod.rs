@@ -8,6 +8,8 @@ pub mod command;
 mod folder;
 #[cfg(feature = "library")]
 mod library;
+#[cfg(feature = "library")]
+mod list;
 mod members;
 #[cfg(feature = "library")]
 mod values;

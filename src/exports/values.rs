@@ -9,6 +9,7 @@ use crate::image::meta::SyncRequest;
 use crate::image::path::StoragePath;
 use crate::image::row::ImageMeta;
 use crate::sync::call::Synced;
+use crate::wire::link::Link;
 use crate::wire::remove::ImageRef;
 
 /// How many images, or paths, one call takes.
@@ -80,8 +81,8 @@ pub(super) fn read_path(given: Result<String, Error>) -> Result<StoragePath, Err
     StoragePath::parse(&given?)
 }
 
-pub(super) fn read_ttl(given: Option<i32>) -> u32 {
-    given.filter(|seconds| *seconds > 0).map_or(DEFAULT_TTL_SECONDS, i32::unsigned_abs)
+pub(super) fn read_link(ttl_seconds: Option<i32>) -> Link {
+    Link::for_seconds(ttl_seconds.filter(|seconds| *seconds > 0).map_or(DEFAULT_TTL_SECONDS, i32::unsigned_abs))
 }
 
 pub(super) fn synced(synced: Synced) -> sinks::Synced {

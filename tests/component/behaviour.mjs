@@ -201,6 +201,28 @@ export function testLibrary(startGuest, { endsRequests }) {
     assert.deepEqual([none.stage, none.code], ["sign", "object-missing"]);
   });
 
+  test("images are listed page by page, with every digit of a seed and a link each", async (t) => {
+    const { sink } = await own(t);
+    const sidecar = '{"cfg":1.5}';
+    const seeds = [2n ** 63n - 1n, -5n, 7n];
+    const requests = seeds.map((seed, at) => ({ ...requestOf(600 + at, { sidecar }), seed }));
+    for (const request of requests) await sink.sync(request);
+    const first = await sink.list({ limit: 2, links: true });
+    const rest = await sink.list({ limit: 2, links: false, before: first.before });
+    assert.deepEqual([first.images.length, rest.images.length, rest.before], [2, 1, undefined]);
+    const listed = [...first.images, ...rest.images];
+    assert.deepEqual(listed.map(({ imageId }) => imageId).sort(), requests.map(({ imageId }) => imageId).sort());
+    for (const { imageId, seed, prompt, sidecar: kept } of listed) {
+      const request = requests.find((each) => each.imageId === imageId);
+      assert.deepEqual([BigInt(seed), prompt], [request.seed, request.prompt]);
+      assert.deepEqual(JSON.parse(kept), { cfg: 1.5 });
+    }
+    assert.equal((await fetch(first.images[0].signedUrl)).status, 200);
+    assert.equal(rest.images[0].signedUrl, undefined);
+    const wrong = await sink.list({ limit: 501, links: false }).then(assert.fail, (error) => error);
+    assert.deepEqual([wrong.code, wrong.field], ["invalid-request", "limit"]);
+  });
+
   test("an image is removed with its row, and once more without harm", async (t) => {
     const { sink, check } = await own(t);
     const { imageId, storagePath } = await sink.sync(requestOf(500));

@@ -102,6 +102,7 @@ function guestBy(send) {
       start: async (request, options = {}) => sending(await plain("start", request, options)),
       signedUrl: (path, options = {}) => result("signed-url", path, options),
       signedUrls: (paths, options = {}) => result("signed-urls", paths, options),
+      list: (options) => result("list", options),
       remove: (image, options = {}) => result("remove", image, options),
       drop: () => plain("drop"),
     };

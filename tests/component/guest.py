@@ -80,6 +80,8 @@ def lift(ty, value, keep):
         return [lift(ty.element, each, keep) for each in value]
     if isinstance(ty, types.OwnType):
         return keep(value)
+    if isinstance(ty, (types.S64, types.U64)):
+        return str(value)
     return value
 
 
