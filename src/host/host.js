@@ -1,5 +1,5 @@
-// What JavaScript has to be asked for in JavaScript: a class of errors, of which callers see that it is one, promises that need
-// not be waited for to the end, and callbacks, of which nothing that they throw or reject later may be reported as nobody's.
+// What JavaScript has to be asked for in JavaScript: a class of errors, of which callers see that it is one, callbacks that may be
+// forgotten, and those of the caller, of which nothing that they throw or reject later may be reported as nobody's.
 // Nothing here throws.
 import { attempt } from "./safe.js";
 
@@ -42,17 +42,46 @@ function ignore(given) {
 }
 
 /**
- * Tells `done` what becomes of whatever has a `then`, and whether it was thrown. What is returned forgets `done`: a promise that
- * is never settled would keep it.
+ * A callback, and what forgets it. The WebAssembly's own are gone with who waits, and a host may keep one for longer than it was
+ * asked to: a promise that is never settled, a timer of which a test's fake clock knows nothing, a signal that is a look-alike.
  */
-export function follow(given, done) {
+function forgettable(done) {
   let told = done;
+  return [
+    (value, isThrown) => told?.(value, isThrown),
+    () => {
+      told = undefined;
+    },
+  ];
+}
+
+/** Tells `done` what becomes of whatever has a `then`, and whether it was thrown. Returns what forgets that. */
+export function follow(given, done) {
+  const [tell, forget] = forgettable(done);
   (async () => given)().then(
-    (value) => told?.(value, false),
-    (thrown) => told?.(thrown, true),
+    (value) => tell(value),
+    (thrown) => tell(thrown, true),
   );
+  return forget;
+}
+
+/** Calls `done` after a while, where the host has timers: workerd has none while a Worker's modules are evaluated. */
+export function after(ms, done) {
+  const [tell, forget] = forgettable(done);
+  const timer = attempt(() => setTimeout(() => tell(), ms));
   return () => {
-    told = undefined;
+    forget();
+    attempt(() => clearTimeout(timer));
+  };
+}
+
+/** Calls `done` when the signal is aborted. */
+export function whenAborted(signal, done) {
+  const [tell, forget] = forgettable(done);
+  attempt(() => signal.addEventListener("abort", tell));
+  return () => {
+    forget();
+    attempt(() => signal.removeEventListener("abort", tell));
   };
 }
 

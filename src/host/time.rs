@@ -7,20 +7,9 @@ use std::rc::Rc;
 
 use js_sys::Function;
 use wasm_bindgen::prelude::*;
-use web_sys::EventTarget;
 
 use super::js;
 use crate::race::first_of;
-
-// web-sys has these of a window and of a worker's scope, each for itself; here they are of any global. Node's timers are
-// objects.
-#[wasm_bindgen]
-extern "C" {
-    #[wasm_bindgen(catch, js_name = setTimeout)]
-    fn set_timeout(done: &Function, ms: i32) -> Result<JsValue, JsValue>;
-    #[wasm_bindgen(catch, js_name = clearTimeout)]
-    fn clear_timeout(timer: &JsValue) -> Result<(), JsValue>;
-}
 
 /// Runs when it is dropped.
 pub(super) struct OnDrop<F: FnMut()>(pub(super) F);
@@ -33,8 +22,12 @@ impl<F: FnMut()> Drop for OnDrop<F> {
 
 #[wasm_bindgen(module = "/src/host/host.js")]
 extern "C" {
-    /// Opens a gate with what becomes of `given`, unless what it returns is called before.
+    // Each returns what forgets `open`. web-sys has timers of a window and of a worker's scope, each for itself; these are of any
+    // global.
     fn follow(given: &JsValue, open: &Function) -> Function;
+    fn after(ms: i32, open: &Function) -> Function;
+    #[wasm_bindgen(js_name = whenAborted)]
+    fn when_aborted(signal: &JsValue, open: &Function) -> Function;
 }
 
 /// A callback for the host, and who waits for it. Whoever gives it away takes it back before this is dropped.
@@ -82,27 +75,26 @@ impl Gate {
     }
 }
 
-/// A timer that opens a gate, unless it is dropped before.
-struct Timer(JsValue);
+/// What the host was asked to open a gate for; it forgets that when this is dropped.
+struct Asked(Function);
 
-impl Timer {
-    /// A longer wait than `setTimeout` knows would end at once. Where there are no timers, as in workerd while a Worker's
-    /// modules are evaluated, it does not end.
-    fn new(gate: &Gate, ms: u32) -> Self {
-        Self(set_timeout(gate.open(), i32::try_from(ms).unwrap_or(i32::MAX)).unwrap_or_default())
+impl Asked {
+    /// A longer wait than `setTimeout` knows would end at once. Where there are no timers it does not end.
+    fn timer(gate: &Gate, ms: u32) -> Self {
+        Self(after(i32::try_from(ms).unwrap_or(i32::MAX), gate.open()))
     }
 }
 
-impl Drop for Timer {
+impl Drop for Asked {
     fn drop(&mut self) {
-        drop(clear_timeout(&self.0));
+        drop(self.0.call0(&JsValue::UNDEFINED));
     }
 }
 
 /// Waits.
 pub(super) async fn sleep(ms: u32) {
     let gate = Gate::new();
-    let _timer = Timer::new(&gate, ms);
+    let _timer = Asked::timer(&gate, ms);
     drop(gate.opened().await);
 }
 
@@ -118,19 +110,19 @@ pub(super) async fn within<T>(ms: u32, work: impl Future<Output = T>) -> Option<
 /// Barks when nobody has calmed it for too long.
 pub(super) struct Watchdog {
     gate: Gate,
-    timer: RefCell<Timer>,
+    timer: RefCell<Asked>,
 }
 
 impl Watchdog {
     pub(super) fn new(ms: u32) -> Self {
         let gate = Gate::new();
-        let timer = RefCell::new(Timer::new(&gate, ms));
+        let timer = RefCell::new(Asked::timer(&gate, ms));
         Self { gate, timer }
     }
 
     /// Has it wait once more, for as long as this.
     pub(super) fn calm(&self, ms: u32) {
-        self.timer.replace(Timer::new(&self.gate, ms));
+        self.timer.replace(Asked::timer(&self.gate, ms));
     }
 
     pub(super) async fn bark(&self) {
@@ -141,8 +133,7 @@ impl Watchdog {
 /// What comes of something that others gave: whatever has a `then` is a promise, of which nothing else is known.
 pub(super) async fn settled(given: &JsValue) -> Result<JsValue, JsValue> {
     let gate = Gate::new();
-    let forget = follow(given, gate.open());
-    let _following = OnDrop(|| drop(forget.call0(&JsValue::UNDEFINED)));
+    let _following = Asked(follow(given, gate.open()));
     gate.opened().await
 }
 
@@ -153,9 +144,7 @@ pub(crate) async fn abortion_of(signal: &JsValue) {
         return;
     }
     let gate = Gate::new();
-    let target: &EventTarget = signal.unchecked_ref();
-    drop(target.add_event_listener_with_callback("abort", gate.open()));
-    let _listening = OnDrop(|| drop(target.remove_event_listener_with_callback("abort", gate.open())));
+    let _listening = Asked(when_aborted(signal, gate.open()));
     drop(gate.opened().await);
 }
 

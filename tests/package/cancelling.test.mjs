@@ -4,6 +4,8 @@ import { execFile } from "node:child_process";
 import { getEventListeners } from "node:events";
 import { test } from "node:test";
 import { promisify } from "node:util";
+import { createSink } from "imagen-cloud";
+import { createFakeProject } from "imagen-cloud/testing";
 import { aRequest, OWNER, PATH, POST, PUT, rejection, SIGN, scripted, sentTo, sinkFor } from "./helpers.mjs";
 
 const FAR = 3_600_000;
@@ -181,4 +183,20 @@ test("a process ends right after a successful call: no timer is left", async () 
     const sink = ${sinkText(`timeoutMs: ${FAR}`)};
     await sink.sync(aRequest(), { deadlineMs: ${FAR}, signal: new AbortController().signal });
     await server.close();`);
+});
+
+test("a_host_that_calls_back_after_a_call_has_ended_does_no_harm", async (t) => {
+  const project = createFakeProject(); // its fetch sets no timers of its own
+  const sink = await createSink({ ...project.options, accessToken: async () => project.user.accessToken() });
+  t.after(() => sink.free());
+  const { setTimeout, clearTimeout } = globalThis;
+  t.after(() => Object.assign(globalThis, { setTimeout, clearTimeout }));
+  const kept = [];
+  const keep = (done) => void kept.push(done);
+  // As a test's fake clock does, which knows nothing of the timers from before it.
+  Object.assign(globalThis, { setTimeout: keep, clearTimeout: () => {} });
+  const signal = { aborted: false, addEventListener: (_, done) => keep(done), removeEventListener: () => {} };
+  await sink.sync(aRequest(), { signal, deadlineMs: FAR });
+  assert.ok(kept.length > 3, `${kept.length} callbacks`);
+  for (const done of [...kept, ...kept]) done({ type: "abort" });
 });
