@@ -141,7 +141,7 @@ need_rust() {
 # The component's target. Of its standard library there is no other maker than rustup: where rustup can't bring it, that is
 # said, and what is about the component is left out.
 need_wasi() {
-  builds_wasm "$bin/rustc" $wasi && return
+  [[ -d $("$bin/rustc" --print sysroot)/lib/rustlib/$wasi ]] && return
   if [[ -n $(users rustup) ]]; then
     say "rust: rustup target add $wasi"
     PATH=$search logged rustup-wasi rustup target add $wasi 2>/dev/null && builds_wasm "$bin/rustc" $wasi && return

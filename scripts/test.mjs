@@ -40,6 +40,7 @@ const suites = {
   large: folder("large"),
   package: folder("package"),
   supabase: folder("supabase"),
+  component: component(),
   timed: { ...folder("timed"), goesFirst: true },
   firefox: folder("firefox"),
   webkit: folder("webkit"),
@@ -51,7 +52,6 @@ const suites = {
     command: "wasm-pack test --headless --chrome --mode no-install --chromedriver .tools/bin/chromedriver".split(" "),
     exists: true,
   },
-  component: component(),
   types: folder("types"),
   vectors: folder("vectors"),
 };
