@@ -148,8 +148,13 @@ export interface Outbox {
    * it is damaged.
    */
   image(id: string): Promise<Blob>;
-  /** Makes a `failed` or waiting job ready to be tried again; an `automatic` outbox then drains. Rejects with `job_missing`. */
-  retry(id: string): Promise<void>;
+  /**
+   * Makes a `failed` or waiting job ready to be tried again; an `automatic` outbox then drains. `changes` put a failed one right:
+   * with the rest of its request they make a new path under the same id, and it begins at the upload again. Where its row is
+   * there after all, it is done as it was; else its old object goes when the new row is there, unless a row names it. Rejects
+   * with `job_missing`, and for changes with `invalid_state` (it has not failed), `path_taken` or as `enqueue` does.
+   */
+  retry(id: string, changes?: Partial<Omit<SyncRequest, "image" | "imageId">>): Promise<void>;
   /**
    * Forgets a job and its image, and ends its upload. An unfinished upload in pieces is deleted at the server, an object
    * stays in the bucket. A job whose row is on its way may still arrive.

@@ -165,9 +165,24 @@ export class Outbox {
     return new Blob([image], { type: job.mimeType });
   }
 
-  async retry(id) {
-    await this.#open().retry(idOf(id));
+  async retry(given, changes) {
+    const id = idOf(given);
+    if (changes === undefined) await this.#open().retry(id);
+    else await this.#mend(id, changes);
     if (this.#options.automatic) this.#wake(false);
+  }
+
+  async #mend(id, changes) {
+    const fixed = ["image", "imageId"].find((field) => Object(changes)[field] !== undefined);
+    if (fixed) {
+      throw failed("request", "invalid_request", `${fixed}: is the job's own, and stays`, { field: fixed });
+    }
+    const { state, request } = await this.job(id);
+    if (state !== "failed") {
+      throw failed("outbox", "invalid_state", "outbox: only a job that has failed can be changed");
+    }
+    const image = await this.image(id);
+    await this.#open().mend({ ...request, ...changes, imageId: id, image });
   }
 
   async discard(given) {
@@ -429,12 +444,13 @@ function tellOf(job, { id, seq = job?.position, storagePath = "", size = 0 }, is
 }
 
 /** What was enqueued, without the image, with the path's parts as they were fixed. Zeros and empty texts count as left out. */
-function requestOf({ id, request: { seed, sidecar, costUsdEstimate, ...request } }) {
+function requestOf({ id, request: { seed, sidecar, columns, costUsdEstimate, ...request } }) {
   return {
     ...request,
     imageId: id,
     seed: BigInt(seed),
     ...(sidecar && { sidecar: JSON.parse(sidecar) }),
+    ...(columns && { columns: JSON.parse(columns) }),
     ...(costUsdEstimate && { costUsdEstimate: JSON.parse(costUsdEstimate) }),
   };
 }

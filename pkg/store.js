@@ -169,14 +169,16 @@ export class Store {
     });
   }
 
-  /** Stores what a job has become if its record is still of this revision. @param {JobRecord} record @param {number} revision */
+  /** Stores what a job has become if its record is still of this revision, and no other goes to its path. @param {JobRecord} record @param {number} revision */
   amend(record, revision) {
     return this.#transact(["jobs", "settings"], "readwrite", async (transaction) => {
       const [[known], totals] = await Promise.all([found(transaction, [record.id]), totalsOf(transaction)]);
-      if (!known || (known.revision ?? 0) !== revision) return false;
+      if (!known || (known.revision ?? 0) !== revision) return "outdated";
+      const holder = await transaction.objectStore("jobs").index("storagePath").getKey(record.storagePath);
+      if (record.storagePath !== known.storagePath && holder !== undefined) return "path_taken";
       await rewrite(transaction, totals, known, record);
       await setTotals(transaction, totals);
-      return true;
+      return "stored";
     });
   }
 
@@ -373,8 +375,9 @@ export function parse(text) {
 function agrees(job, record) {
   if (typeof job?.id !== "string" || !["id", "storagePath", "size"].every((name) => job[name] === record[name]))
     return false;
-  const { sidecar = "{}", costUsdEstimate = "0" } = job.request ?? {};
-  return typeof parse(sidecar) === "object" && typeof parse(costUsdEstimate) === "number";
+  const { sidecar = "{}", columns = "{}", costUsdEstimate = "0" } = job.request ?? {};
+  const areObjects = [sidecar, columns].every((text) => typeof parse(text) === "object");
+  return areObjects && typeof parse(costUsdEstimate) === "number";
 }
 
 /** The records of these jobs; nothing of those that are gone. */

@@ -106,6 +106,8 @@ pub enum Code {
     JobUnreadable,
     /// The outbox has no such job.
     JobMissing,
+    /// The outbox's job is not in a state for that.
+    InvalidState,
     /// The server refused it for another reason.
     Rejected,
 }

@@ -99,6 +99,13 @@ impl Outbox {
         promise(Box::pin(async move { courier.abandon(&upload_id).await.map(|()| JsValue::UNDEFINED) }))
     }
 
+    /// Puts a failed job right. The request has its `imageId` and its image.
+    pub fn mend(&self, request: JsValue) -> Promise {
+        let request = read::sync_request(&request);
+        let courier = self.courier.clone();
+        promise(Box::pin(async move { courier.mend(request?).await.map(|()| JsValue::UNDEFINED) }))
+    }
+
     /// Makes a failed or waiting job ready to be tried again.
     pub fn retry(&self, id: String) -> Promise {
         let courier = self.courier.clone();

@@ -158,6 +158,7 @@ fn code(code: Code) -> sinks::Code {
         | Code::StorageUnavailable
         | Code::OutboxTooNew
         | Code::JobUnreadable
-        | Code::JobMissing => sinks::Code::Rejected,
+        | Code::JobMissing
+        | Code::InvalidState => sinks::Code::Rejected,
     }
 }

@@ -152,6 +152,18 @@ pub enum Query {
     Suspects,
 }
 
+/// What came of amending a job.
+#[cfg(feature = "outbox")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Amended {
+    /// It is stored.
+    Stored,
+    /// Somebody was quicker.
+    Outdated,
+    /// Another job is on its way to that path.
+    PathTaken,
+}
+
 /// What waits in a store.
 #[cfg(feature = "outbox")]
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -191,8 +203,8 @@ pub trait Store {
     /// Stores what jobs have become, and removes others with their images: all or nothing. False of each that is gone.
     async fn commit(&self, changed: &[&Job], gone: &[String]) -> Result<Vec<bool>, Error>;
 
-    /// Stores what a job has become if nobody has written it since this revision; false otherwise.
-    async fn amend(&self, job: &Job, revision: f64) -> Result<bool, Error>;
+    /// Stores what a job has become if nobody has written it since this revision, and no other goes to its path.
+    async fn amend(&self, job: &Job, revision: f64) -> Result<Amended, Error>;
 
     /// Has jobs that can't be read wait no more. They stay.
     async fn shelve(&self, ids: &[String]) -> Result<(), Error>;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
 use super::web::HostBytes;
-use super::{Added, Outlook, Query, Store, Stored, js};
+use super::{Added, Amended, Outlook, Query, Store, Stored, js};
 use crate::error::{Code, Error, Stage};
 use crate::json::{Json, to_text};
 use crate::outbox::job::{Job, Limits};
@@ -162,8 +162,13 @@ impl Store for HostStore {
         Ok(flags(self.commit_records(records, gone.to_vec()).await.map_err(to_error)?))
     }
 
-    async fn amend(&self, job: &Job, revision: f64) -> Result<bool, Error> {
-        Ok(self.amend_record(record(job), revision).await.map_err(to_error)?.is_truthy())
+    async fn amend(&self, job: &Job, revision: f64) -> Result<Amended, Error> {
+        let amended = self.amend_record(record(job), revision).await.map_err(to_error)?;
+        Ok(match amended.as_string().as_deref() {
+            Some("stored") => Amended::Stored,
+            Some("path_taken") => Amended::PathTaken,
+            _ => Amended::Outdated,
+        })
     }
 
     async fn shelve(&self, ids: &[String]) -> Result<(), Error> {

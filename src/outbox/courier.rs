@@ -6,6 +6,7 @@ use core::cell::RefCell;
 use core::future::poll_fn;
 use std::rc::Rc;
 
+mod repair;
 mod round;
 mod rows;
 mod send;
@@ -24,7 +25,6 @@ use crate::outbox::job::{Job, Limits, Verdict};
 use crate::race::{Racer, all_of, first_of};
 use crate::sync::call::{Call, Synced};
 use crate::sync::client::Client;
-use crate::text::name;
 
 /// Jobs that are read at once.
 const PAGE: usize = 50;
@@ -184,24 +184,6 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
             Some(_) => Some(now_ms),
             None => None,
         })
-    }
-
-    /// Makes a failed or waiting job ready to be tried again.
-    pub async fn retry(&self, id: &str) -> Result<(), Error> {
-        loop {
-            let stored = self.store.job(id).await?;
-            let parsed = stored.as_ref().and_then(|stored| Some((parse(stored)?, stored.revision)));
-            let Some((mut job, revision)) = parsed else {
-                return Err(Error::new(Stage::Outbox, Code::JobMissing, format!("outbox: no job {}", name(id))));
-            };
-            job.retry();
-            // What a drain has made of it meanwhile is not undone.
-            if self.store.amend(&job, revision).await? {
-                self.witness.changed(&job);
-                self.look_again();
-                return Ok(());
-            }
-        }
     }
 
     async fn work(&self, round: &Round) {

@@ -61,6 +61,9 @@ pub struct Job {
     pub id: String,
     /// Fixed when the job was made.
     pub storage_path: String,
+    /// Where it was to go before it was put right: there may be an object, and even its row.
+    #[serde(default, deserialize_with = "kept::lenient", skip_serializing_if = "Vec::is_empty")]
+    pub earlier_paths: Vec<String>,
     /// Bytes of the image.
     pub size: f64,
     /// What the row and the Worker's request are made of.
@@ -138,6 +141,7 @@ impl Job {
             position: 0.0,
             id: settled.image_id,
             storage_path: settled.storage_path.as_str().to_owned(),
+            earlier_paths: Vec::new(),
             size,
             request: settled.meta,
             width,
@@ -271,6 +275,23 @@ impl Job {
         self.not_before_ms = 0.0;
         self.wait_asked = false;
         (self.turned_away, self.is_suspect) = (0, false);
+    }
+
+    /// The job as its user has put it right: it begins at the upload again.
+    pub fn mended(&self, settled: Settled) -> Self {
+        let mut earlier_paths = self.earlier_paths.clone();
+        if settled.storage_path.as_str() != self.storage_path {
+            earlier_paths.push(self.storage_path.clone());
+        }
+        earlier_paths.retain(|path| path != settled.storage_path.as_str());
+        Self { position: self.position, earlier_paths, ..Self::new(settled, self.size, self.created_ms) }
+    }
+
+    /// What would have been sent to where it was to go before, of each such place.
+    pub fn earlier(&self) -> Result<Vec<Settled>, Error> {
+        let settled = self.settled()?;
+        let at = |path: &String| Ok(Settled { storage_path: StoragePath::parse(path)?, ..settled.clone() });
+        self.earlier_paths.iter().map(at).collect()
     }
 
     fn waiting_state(&self) -> State {

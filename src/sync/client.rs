@@ -177,6 +177,14 @@ impl<P: Platform> Client<P> {
         Ok(())
     }
 
+    /// Whether the shipment's row is there.
+    #[cfg(feature = "outbox")]
+    pub async fn has_row<B>(&self, shipment: &Shipment<B>, call: &Call) -> Result<bool, Error> {
+        let read_back = || rows::read_back(&self.config, &shipment.image_id);
+        let read = |response: &Response| rows::read_holders(&[shipment], response).map(|held| !held.is_empty());
+        self.ask(call, Stage::Insert, &read_back, read).await
+    }
+
     /// Inserts the row. A duplicate id is no failure when the row that holds it is the one an earlier attempt brought.
     pub async fn insert<B>(&self, shipment: &Shipment<B>, call: &Call) -> Result<String, Error> {
         let insert = || rows::insert(&self.config, &shipment.row);

@@ -6,14 +6,26 @@ use super::call::Call;
 use super::client::Client;
 use crate::error::{Code, Error, Stage};
 use crate::host::Platform;
+#[cfg(feature = "outbox")]
+use crate::image::path::StoragePath;
 use crate::race::{Racer, all_of, first_of};
 use crate::wire::remove::{ImageRef, Removal};
 
 impl<P: Platform> Client<P> {
     /// Removes an image: object, thumbnail and row. What is not there counts as removed, so that it may be repeated.
     pub async fn remove(&self, image: ImageRef, call: &Call) -> Result<ImageRef, Error> {
+        self.carry_out(Removal::new(&self.config, image)?, call).await
+    }
+
+    /// Removes an object that no row names any more.
+    #[cfg(feature = "outbox")]
+    pub async fn remove_object(&self, path: StoragePath, call: &Call) -> Result<(), Error> {
+        self.carry_out(Removal::of_object(path), call).await.map(|_| ())
+    }
+
+    async fn carry_out(&self, removal: Removal, call: &Call) -> Result<ImageRef, Error> {
         call.enter(Stage::Remove);
-        let removal = RefCell::new(Removal::new(&self.config, image)?);
+        let removal = RefCell::new(removal);
         let locate = || {
             let ImageRef { image_id, storage_path } = removal.borrow().image().clone();
             call.locate(storage_path, &image_id.unwrap_or_default());

@@ -82,6 +82,12 @@ impl Removal {
         Ok(Self { image, path, rows: Vec::new(), is_shared: false, steps: vec![step] })
     }
 
+    /// Of an object alone, where no row names it.
+    pub fn of_object(path: StoragePath) -> Self {
+        let image = ImageRef { image_id: None, storage_path: Some(path.as_str().to_owned()) };
+        Self { image, path: Some(path), rows: Vec::new(), is_shared: false, steps: vec![Step::FindOthers] }
+    }
+
     /// The image, as far as it is known; once it is done, what was removed.
     pub fn image(&self) -> &ImageRef {
         &self.image

@@ -63,7 +63,16 @@ test("a refused job and the word of its failure give back all that was enqueued"
   const user = await world.user();
   const tab = await world.tab(t, user);
   const sidecar = { workflow: [1.5, null, { __proto__: "no" }], big: 1e21 };
-  const given = { model: "m", steps: 4, width: 5, height: 6, latencyMs: 7, costUsdEstimate: 0.1, sidecar };
+  const given = {
+    model: "m",
+    steps: 4,
+    width: 5,
+    height: 6,
+    latencyMs: 7,
+    costUsdEstimate: 0.1,
+    sidecar,
+    columns: { rating: 4.5 },
+  };
   const { imageId } = await tab.enqueue(1, given);
   world.recorder.answer({ method: "PUT", image: pathOf(user, 1), ...REFUSALS.too_large });
   await tab.drain();
@@ -85,6 +94,32 @@ test("of many requests each has its outcome, and one that is refused keeps no ot
   assert.ok(outcomes.every(({ ok }) => ok));
   assert.deepEqual(await tab.drain(), { done: 6, failed: 0, waiting: 0 });
   await world.arrived(user, [1, 2, 3, 4, 5, 6], outcomes);
+});
+
+test("a refused job is put right: it goes to a new path, and its old object goes", async (t) => {
+  const user = await world.user();
+  const tab = await world.tab(t, user);
+  const { imageId, storagePath } = await tab.enqueue(1, { sidecar: { steps: [1, 2] } });
+  const relent = world.recorder.answer({ method: "POST", image: pathOf(user, 1), ...REFUSALS.rejected });
+  assert.equal((await tab.drain()).failed, 1);
+  relent();
+  await assert.rejects(tab.retry(imageId, { imageId: OTHER }), { code: "invalid_request", field: "imageId" });
+  await assert.rejects(tab.retry(imageId, { slug: "../x" }), { code: "invalid_request", field: "slug" });
+  await tab.retry(imageId, { slug: "mended", prompt: "another" });
+  const { request, ...job } = await tab.job(imageId);
+  assert.deepEqual([job.state, request.slug, request.prompt], ["queued", "mended", "another"]);
+  assert.deepEqual(request.sidecar, { steps: [1, 2] });
+  await assert.rejects(tab.retry(imageId, { slug: "again" }), { code: "invalid_state" });
+  assert.deepEqual(await tab.drain(), { done: 1, failed: 0, waiting: 0 });
+  const paths = (await world.supabase.sql("select storage_path from imagen.images where id = $1", [imageId])).map(
+    ({ storage_path }) => storage_path,
+  );
+  assert.deepEqual(paths, [storagePath.replace("lighthouse", "mended")]);
+  const names = await world.supabase.sql("select name from storage.objects where name like $1", [`${user.id}/%`]);
+  assert.deepEqual(
+    names.map(({ name }) => name),
+    paths,
+  );
 });
 
 test("a discarded job is forgotten and not sent", async (t) => {

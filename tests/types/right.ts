@@ -220,6 +220,7 @@ export async function keep(sink: Sink, image: ImageSource): Promise<number> {
   const stored: SyncOutcome[] = await outbox.enqueueMany([{ seed: 1n, image, prompt: "p", backend: "b" }]);
   const kept: Blob = await outbox.image(imageId);
   await outbox.retry(imageId);
+  await outbox.retry(imageId, { slug: "other", ext: "webp", mimeType: "image/webp" });
   await outbox.discard(imageId);
   await outbox.pause();
   if (await outbox.isPaused()) await outbox.resume();
@@ -304,6 +305,7 @@ function advice(code: ErrorCode): string {
     case "wrong_user":
       return "sign in";
     case "path_taken":
+    case "invalid_state":
     case "outbox_full":
     case "quota_exceeded":
     case "storage_unavailable":

@@ -7,6 +7,7 @@ use super::round::Round;
 use crate::error::Error;
 use crate::host::{Platform, Store};
 use crate::image::meta::Shipment;
+use crate::image::path::StoragePath;
 use crate::outbox::job::Job;
 use crate::sync::call::{Call, Observer, Progress, Retrying};
 use crate::sync::group::Group;
@@ -18,6 +19,8 @@ use crate::wire::rows;
 struct Settled {
     confirmed: Vec<String>,
     refused: Vec<Job>,
+    /// Where those that are confirmed were to go before they were put right.
+    left: Vec<StoragePath>,
 }
 
 impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
@@ -40,7 +43,11 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
         if !shipments.is_empty() {
             self.insert_shipments(group, &shipments, &mut settled, round).await;
         }
-        let Settled { confirmed, refused } = settled;
+        let Settled { confirmed, refused, left } = settled;
+        for path in left {
+            // One that stays is an object without a row, as others are that a sweep finds.
+            drop(self.client.remove_object(path, &Call::for_owner(Rc::new(Unseen))).await);
+        }
         self.keep(&refused.iter().collect::<Vec<&Job>>(), &confirmed).await?;
         refused.iter().for_each(|job| round.put_down(&job.id));
         confirmed.iter().for_each(|id| self.tell_done(id, round));
@@ -74,6 +81,8 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
                 group.note(false);
                 for (mut job, shipment) in group.rows.into_iter().zip(shipments) {
                     if ids.contains(&job.id) {
+                        let paths = job.earlier_paths.iter().filter_map(|path| StoragePath::parse(path).ok());
+                        settled.left.extend(paths);
                         settled.confirmed.push(job.id);
                     } else {
                         self.refuse(&mut job, &rows::id_taken(shipment), round);

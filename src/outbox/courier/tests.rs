@@ -1,6 +1,7 @@
 //! The outbox's driver over a store in memory, with a fake clock: killed at every moment, and on every bad day.
 
 mod bulk;
+mod mended;
 mod relay;
 mod swept;
 
@@ -11,7 +12,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::config::{Config, Options, Target};
-use crate::host::Outlook;
+use crate::host::{Amended, Outlook};
 use crate::image::row::ImageMeta;
 use crate::json::{Json, to_text};
 use crate::outbox::job::State;
@@ -229,10 +230,14 @@ impl Store for Shelf {
         .await
     }
 
-    async fn amend(&self, job: &Job, revision: f64) -> Result<bool, Error> {
+    async fn amend(&self, job: &Job, revision: f64) -> Result<Amended, Error> {
         self.transact(|| {
+            let is_other = |known: &Record| known.id != job.id && known.path == job.storage_path;
+            if self.jobs.borrow().iter().any(is_other) {
+                return Amended::PathTaken;
+            }
             let is_same = self.place(&job.id).is_some_and(|place| self.jobs.borrow()[place].revision == revision);
-            is_same && self.put(job)
+            if is_same && self.put(job) { Amended::Stored } else { Amended::Outdated }
         })
         .await
     }
