@@ -508,6 +508,7 @@ export type ErrorCode =
   | "wrong_user"
   /** Another unfinished job of the outbox holds the storage path: its image would be overwritten. */
   | "path_taken"
+  /** Only a job of the outbox that has failed can be changed. */
   | "invalid_state"
   /** The outbox holds as many images or bytes as its options allow. */
   | "outbox_full"
