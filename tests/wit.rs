@@ -64,6 +64,7 @@ fn a_components_codes_are_the_packages_without_those_of_pages() {
         "aborted",
         "job-missing",
         "job-unreadable",
+        "invalid-state",
         "load-failed",
         "outbox-full",
         "outbox-too-new",

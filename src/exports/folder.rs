@@ -6,7 +6,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 use uuid::Builder;
 
-use super::members::{Members, read_sidecar};
+use super::members::{Members, read_object};
 use crate::error::Error;
 use crate::host::wasi::{File, WasiBytes};
 use crate::image::meta::SyncRequest;
@@ -73,7 +73,7 @@ impl Named {
         let beside = path.with_extension("json");
         let sidecar = fs::read_to_string(&beside)
             .map_err(|problem| Error::field("sidecar", &format!("{}: {problem}", beside.display())))?;
-        let known = read_sidecar(&sidecar)?;
+        let (known, sidecar) = read_object("sidecar", &sidecar)?;
         let said = |name: &str| known.get(name).filter(|value| **value != Json::Null).cloned();
         let image = WasiBytes::from(File::open(&path).map_err(|problem| Error::image(&problem))?);
         let image_id = self.id(&image, owner).map_err(|problem| Error::image(&problem))?;

@@ -112,13 +112,25 @@ fn check_text(text: &str) -> Result<(), String> {
     if text.contains(['\0']) { Err("has a NUL character".to_owned()) } else { Ok(()) }
 }
 
-/// A JSON object of which PostgreSQL can hold all.
-pub(super) fn read_sidecar(text: &str) -> Result<Json, Error> {
+/// A JSON object of which PostgreSQL can hold all, and its text as the library writes one: without spaces.
+pub(super) fn read_object(field: &str, text: &str) -> Result<(Json, String), Error> {
     let read = || match Wasi::default().parse_json(text) {
         Some(object @ Json::Object(_)) => check_json(&object, SIDECAR_DEPTH).map(|()| object),
         _ => Err("must be the text of a JSON object"),
     };
-    read().map_err(|problem| Error::field("sidecar", problem))
+    read().map(|object| (object, compact(text))).map_err(|problem| Error::field(field, problem))
+}
+
+/// A JSON text without what stands between its tokens. It is not written anew: its numbers keep their digits.
+fn compact(text: &str) -> String {
+    let (mut in_string, mut is_escaped) = (false, false);
+    let is_kept = |c: &char| {
+        let is_quote = *c == '"' && !is_escaped;
+        is_escaped = in_string && *c == '\\' && !is_escaped;
+        in_string ^= is_quote;
+        in_string || is_quote || !c.is_ascii_whitespace()
+    };
+    text.chars().filter(is_kept).collect()
 }
 
 fn check_json(value: &Json, depth: u32) -> Result<(), &'static str> {

@@ -1,7 +1,7 @@
 //! The values of the WIT become the library's own, and back.
 
 use super::bindings::exports::imagen::cloud::sinks;
-use super::members::{Members, read_sidecar};
+use super::members::{Members, read_object};
 use crate::config::Options;
 use crate::error::{Code, Error, Stage};
 use crate::host::wasi::WasiBytes;
@@ -41,9 +41,9 @@ pub(super) fn read_options(given: sinks::Options) -> Result<Options, Error> {
 
 pub(super) fn read_request(given: Result<sinks::Request, Error>) -> Result<SyncRequest<WasiBytes>, Error> {
     let given = given?;
-    if let Some(sidecar) = &given.sidecar {
-        read_sidecar(sidecar)?;
-    }
+    let object = |field: &str, text: Option<String>| {
+        text.map(|text| read_object(field, &text).map(|(_, text)| text)).transpose()
+    };
     let mut meta: ImageMeta = Members::default()
         .with_some("imageId", given.image_id)
         .with_some("date", given.date)
@@ -59,7 +59,8 @@ pub(super) fn read_request(given: Result<sinks::Request, Error>) -> Result<SyncR
         .with_some("height", given.height)
         .with_some("latencyMs", given.latency_ms)
         .with_some("costUsdEstimate", given.cost_usd_estimate)
-        .with_some("sidecar", given.sidecar)
+        .with_some("sidecar", object("sidecar", given.sidecar)?)
+        .with_some("columns", object("columns", given.columns)?)
         .read(Error::field)?;
     // A dot before an ending is what people write.
     if meta.ext.starts_with('.') {

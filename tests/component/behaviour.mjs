@@ -143,6 +143,7 @@ export function testLibrary(startGuest, { endsRequests }) {
     assert.deepEqual([error.code, error.stage, error.field], ["invalid-request", "request", "prompt"]);
     for (const [field, value] of Object.entries({
       sidecar: "[1]",
+      columns: "1",
       costUsdEstimate: Number.NaN,
       imageId: "x",
       slug: "../x",
@@ -168,6 +169,17 @@ export function testLibrary(startGuest, { endsRequests }) {
     const impatient = await scripted(t, { timeoutMs: 50, maxRetries: 1 });
     const silent = await impatient.sync(requestOf(205, { image: IMAGE })).then(assert.fail, (error) => error);
     assert.deepEqual([silent.code, silent.attempts], ["timeout", 2]);
+  });
+
+  test("columns of one's own and a sidecar stand in the row, with their digits and without spaces", async (t) => {
+    server.requests.length = 0;
+    server.play([{ body: { Key: "x" } }, { status: 201, body: [{ id: OWNER }] }]);
+    const sink = await scripted(t);
+    const columns = ' { "project_id" : "a \\" b" , "n":[ 1.50, 18446744073709551615 ] } ';
+    await sink.sync(requestOf(207, { columns, sidecar: "{ }" }));
+    const row = server.requests[1].body.toString();
+    assert.ok(row.endsWith(String.raw`,"project_id":"a \" b","n":[1.50,18446744073709551615]}`), row);
+    assert.ok(!row.includes("sidecar"), row);
   });
 
   test("a redirect is not followed", async (t) => {
