@@ -202,6 +202,12 @@ export interface SyncOptions extends CallOptions {
    * throws is ignored.
    */
   onProgress?: (progress: Progress) => void;
+  /**
+   * A link with the image: seconds, or what it shall be. It is signed while the row is inserted, and the Worker's answer
+   * brings it, so that it costs no time of its own. One that can't be had within 5 s of the image fails nothing: then the
+   * result's `signedUrl` is `null`. Default none.
+   */
+  signedUrl?: number | false | LinkOptions;
 }
 
 /** What a call that sends many images takes. Progress is over all of them, and told every 16 ms at most. */
@@ -357,6 +363,8 @@ export interface SyncResult {
    * same request with this `imageId` tells when, by a result without `queued`. An outbox does that on its own.
    */
   queued?: true;
+  /** Where the call asked for one: `null` where it can't be had, or not yet. */
+  signedUrl?: string | null;
 }
 
 /** A configured connection. Safe to use for any number of calls at once. */
@@ -389,7 +397,7 @@ export interface Sink {
    * Inserts the row of an image that is in its place already, brought there by somebody else. It may be repeated, as a
    * `sync` may: a row that an earlier attempt brought is recognised. Whether the object is there is not asked.
    */
-  insert(prepared: PreparedImage, options?: SyncOptions): Promise<SyncResult>;
+  insert(prepared: PreparedImage, options?: Omit<SyncOptions, "signedUrl">): Promise<SyncResult>;
   /**
    * A page of images with their links, the newest first, by two requests. The next one begins behind it, to the microsecond,
    * whatever arrives meanwhile.

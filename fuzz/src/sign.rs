@@ -4,8 +4,8 @@ use imagen_cloud::error::Stage;
 use imagen_cloud::image::path::StoragePath;
 use imagen_cloud::json::{self, Json};
 use imagen_cloud::wire::http::Response;
-use imagen_cloud::wire::link::Link;
-use imagen_cloud::wire::sign::{as_download, read_sign, read_sign_many, sign_many};
+use imagen_cloud::wire::link::{Link, as_download};
+use imagen_cloud::wire::sign::{read_sign, read_sign_many, sign_many};
 use percent_encoding::percent_decode_str;
 
 use super::answer::{check_read, check_refusal};

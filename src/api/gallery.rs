@@ -7,7 +7,7 @@ use wasm_bindgen::prelude::*;
 
 #[cfg(feature = "relay")]
 use super::relay::Relay;
-use super::{Sink, call, outcomes_of, promise, read, refuse, start, stop_of, to_js, with_download};
+use super::{Sink, call, outcomes_of, promise, read, refuse, start, stop_of, to_js};
 use crate::error::Code;
 use crate::host::web::Host;
 use crate::sync::client::Client;
@@ -51,17 +51,15 @@ fn start_list(client: Rc<Client<Host>>, options: &JsValue) -> Promise {
     match read::gallery::list_options(options, !client.target().is_project()) {
         Err(error) => refuse(error),
         Ok((query, options)) => {
-            let download = options.link.as_ref().and_then(|link| link.download.clone());
             let call = call(&options, 0.0);
             let running = call.clone();
             let work = async move {
                 let (page, links) = client.list(&query, &running).await?;
-                let url = |url: Option<String>| match url {
-                    Some(url) => with_download(url, download.as_deref()).into(),
-                    None => JsValue::NULL,
-                };
-                let links: JsValue = match query.link {
-                    Some(_) => links.into_iter().map(url).collect::<Array>().into(),
+                let links: JsValue = match &query.link {
+                    Some(link) => {
+                        let url = |url: Option<String>| url.map_or(JsValue::NULL, |url| link.saved(url).into());
+                        links.into_iter().map(url).collect::<Array>().into()
+                    }
                     None => JsValue::UNDEFINED,
                 };
                 let images = images_of(&page.text, page.paths.len() as u32, &links, &join(&query.columns, ','));

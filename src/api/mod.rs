@@ -33,8 +33,9 @@ use crate::race::Racer;
 use crate::race::first_of;
 use crate::sync::call::{Call, Observer, Progress, Reached, Retrying, Work};
 use crate::sync::client::Client;
-use crate::wire::sign::{self, as_download};
+use crate::wire::sign;
 use read::CallOptions;
+use read::link::WantedLink;
 
 /// A configured connection to a Supabase project. Safe to use for any number of calls at once.
 #[wasm_bindgen]
@@ -102,7 +103,7 @@ impl Sink {
     /// Inserts the row of an image that is in its place already. Resolves to `{ storagePath, imageId }`.
     pub fn insert(&self, prepared: JsValue, options: JsValue) -> Promise {
         let client = self.client.clone();
-        let read = || Ok((read::prepared(&prepared)?, read::sync_options(&options)?));
+        let read = || Ok((read::prepared(&prepared)?, read::insert_options(&options)?));
         match read() {
             Err(error) => refuse(error),
             Ok((prepared, options)) => {
@@ -174,13 +175,13 @@ fn start_signed_url(client: Connected, path: &JsValue, ttl_seconds: &JsValue, op
         Err(error) => refuse(error),
         Ok((client, (path, ttl_seconds), options)) => {
             let link = options.link(ttl_seconds);
-            let (download, is_thumbnail) = (options.download.clone(), options.thumbnail);
+            let is_thumbnail = options.thumbnail;
             let call = call(&options, 0.0);
             let running = call.clone();
             let work = async move {
                 let path = meant(StoragePath::parse(&path)?, is_thumbnail);
                 let url = client.signed_url(path, &link, &running).await?;
-                Ok(with_download(url, download.as_deref()).into())
+                Ok(link.saved(url).into())
             };
             start(call, options.signal, Box::pin(work))
         }
@@ -205,13 +206,13 @@ fn start_signed_urls(client: Rc<Client<Host>>, paths: &JsValue, ttl_seconds: &Js
         // They stay on JavaScript's side, paths and URLs, until it is their turn.
         Ok((paths, ttl_seconds, options)) => {
             let link = options.link(ttl_seconds);
-            let (download, is_thumbnail) = (options.download.clone(), options.thumbnail);
+            let is_thumbnail = options.thumbnail;
             let call = call(&options, 0.0);
             let running = call.clone();
             let work = async move {
                 let urls = Array::new();
                 let each = |url: Option<String>| {
-                    urls.push(&url.map_or(JsValue::NULL, |url| with_download(url, download.as_deref()).into()));
+                    urls.push(&url.map_or(JsValue::NULL, |url| link.saved(url).into()));
                 };
                 let parse = |path: JsValue| StoragePath::parse(&path.as_string().unwrap_or_default()).ok();
                 let path = |path: JsValue| parse(path).map(|path| meant(path, is_thumbnail));
@@ -228,18 +229,12 @@ fn meant(path: StoragePath, is_thumbnail: bool) -> StoragePath {
     path.thumbnail().filter(|_| is_thumbnail).unwrap_or(path)
 }
 
-fn with_download(url: String, download: Option<&str>) -> String {
-    match download {
-        Some(name) => as_download(&url, name),
-        None => url,
-    }
-}
-
 fn call(options: &CallOptions, pace_ms: f64) -> Rc<Call> {
     let CallOptions { on_progress, on_retry, deadline_ms, .. } = options;
     let (on_progress, on_retry) = (on_progress.clone(), on_retry.clone());
     let callbacks = Callbacks { on_progress, on_retry, pace_ms, told: Cell::new(None) };
-    Rc::new(Call::new(Rc::new(callbacks), *deadline_ms))
+    let link = options.link.as_ref().map(WantedLink::link);
+    Rc::new(Call::new(Rc::new(callbacks), *deadline_ms).with_link(link))
 }
 
 /// Runs a call, until it ends or its caller aborts it.

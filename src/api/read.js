@@ -19,7 +19,8 @@ export const take = (given, what, names) =>
       const known = names ? names.split(",") : [];
       const unknown = Object.keys(given).find((name) => !known.includes(name));
       if (unknown !== undefined) throw new Fault(unknown);
-      return known.map((name) => at(name, () => taken(name, given[name] ?? undefined)));
+      const objects = what === "request" ? OBJECTS : [];
+      return known.map((name) => at(name, () => taken(name, given[name] ?? undefined, objects)));
     }),
   );
 
@@ -37,8 +38,8 @@ export const list = (given, name) =>
 export const problemOf = (given) =>
   typeof given === "string" ? faultOr(() => void at("", () => text(given)))?.problem : undefined;
 
-function taken(name, field) {
-  if (OBJECTS.includes(name) && field !== undefined) return object(field, name);
+function taken(name, field, objects) {
+  if (objects.includes(name) && field !== undefined) return object(field, name);
   return typeof field === "string" ? text(field) : field;
 }
 

@@ -2,7 +2,7 @@
 
 #[cfg(feature = "gallery")]
 pub(super) mod gallery;
-mod link;
+pub(super) mod link;
 
 use js_sys::{Array, Function, Number};
 use serde::Deserialize;
@@ -214,13 +214,18 @@ pub(super) fn sign_options(given: &JsValue) -> Result<CallOptions, Error> {
 
 /// The options of a call that sends an image.
 pub(super) fn sync_options(given: &JsValue) -> Result<CallOptions, Error> {
+    CallOptions::read(given, &["download", "concurrency", "transform", "thumbnail"])
+}
+
+/// The options of a call that inserts a row.
+pub(super) fn insert_options(given: &JsValue) -> Result<CallOptions, Error> {
     CallOptions::read(given, &["download", "concurrency", "transform", "signedUrl", "thumbnail"])
 }
 
 /// The options of a call that sends many images.
 #[cfg(feature = "many")]
 pub(super) fn many_options(given: &JsValue) -> Result<CallOptions, Error> {
-    CallOptions::read(given, &["download", "transform", "signedUrl", "thumbnail"])
+    CallOptions::read(given, &["download", "transform", "thumbnail"])
 }
 
 impl CallOptions {
@@ -246,7 +251,7 @@ impl CallOptions {
 
     /// The link that a call is for.
     pub(super) fn link(&self, expires_in: u32) -> Link {
-        Link { expires_in, transform: self.transform.clone() }
+        Link { expires_in, transform: self.transform.clone(), download: self.download.clone() }
     }
 
     /// How many images at once.

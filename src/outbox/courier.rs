@@ -127,7 +127,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
             Added::Full => Some((Code::OutboxFull, "it holds as many images or bytes as it may")),
         };
         match problem {
-            None => Ok(Synced { storage_path: job.storage_path, image_id: job.id, queued: false }),
+            None => Ok(Synced { storage_path: job.storage_path, image_id: job.id, queued: false, signed_url: None }),
             Some((code, why)) => {
                 let mut error = Error::new(Stage::Outbox, code, format!("outbox: {why}"));
                 (error.storage_path, error.image_id) = (Some(job.storage_path), Some(job.id));

@@ -145,6 +145,7 @@ impl<B> Batch<B> {
             storage_path: shipment.storage_path.as_str().to_owned(),
             image_id: shipment.image_id.clone(),
             queued: false,
+            signed_url: None,
         };
         let has_new_path = self.taken.take(synced.storage_path.clone());
         let has_new_id = self.taken.take(synced.image_id.clone());

@@ -9,6 +9,7 @@ use crate::error::{Code, Error, Stage};
 use crate::image::meta::Shipment;
 use crate::race::Racer;
 use crate::wire::Landed;
+use crate::wire::link::Link;
 
 /// What an image on its way has reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -123,6 +124,12 @@ pub struct Call {
     pub(super) owner_only: bool,
     pub(super) stage: Cell<Stage>,
     pub(super) attempts: Cell<u32>,
+    /// The link that is wanted with the image.
+    pub(super) link: Option<Link>,
+    /// The link, as soon as it is there.
+    pub(super) signed_url: RefCell<Option<String>>,
+    /// Where the image landed, while its link is still waited for.
+    pub(super) arrived: RefCell<Option<Synced>>,
     image: RefCell<Option<Place>>,
 }
 
@@ -143,8 +150,16 @@ impl Call {
             owner_only: false,
             stage: Cell::new(Stage::Request),
             attempts: Cell::new(0),
+            link: None,
+            signed_url: RefCell::new(None),
+            arrived: RefCell::new(None),
             image: RefCell::new(None),
         }
+    }
+
+    /// The same call, which brings a link too.
+    pub fn with_link(self, link: Option<Link>) -> Self {
+        Self { link, ..self }
     }
 
     /// A call for what was accepted earlier: it may go with no other user's token than the owner's.
@@ -201,6 +216,9 @@ pub struct Synced {
     /// The Worker has it and will bring it there.
     #[serde(skip_serializing_if = "is_false")]
     pub queued: bool,
+    /// Where the call was asked for one: `None` in it is one that can't be had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signed_url: Option<Option<String>>,
 }
 
 impl Landed {
@@ -211,7 +229,7 @@ impl Landed {
             Self::InBucket => shipment.storage_path.as_str().to_owned(),
             Self::Stored { path } | Self::Queued { path } => path,
         };
-        Synced { storage_path, image_id: shipment.image_id.clone(), queued }
+        Synced { storage_path, image_id: shipment.image_id.clone(), queued, signed_url: None }
     }
 }
 

@@ -6,6 +6,7 @@ use crate::error::{Code, Error, Stage};
 use crate::host::Platform;
 use crate::image::header::{Header, Walk};
 use crate::image::meta::{Found, Prepared, Settled, Shipment, SyncRequest};
+use crate::race::beside;
 use crate::wire::Landed;
 use crate::wire::http::Response;
 use crate::wire::retry::Policy;
@@ -38,7 +39,11 @@ impl<P: Platform> Client<P> {
             call.locate(self.known_path(&shipment), &shipment.image_id);
             self.deliver(&shipment, call).await.map_err(|error| call.located(error))
         };
-        self.within_deadline(call, Box::pin(work)).await
+        match self.within_deadline(call, Box::pin(work)).await {
+            // Only its link was waited for.
+            Err(error) if error.code == Code::DeadlineExceeded => call.arrived.take().ok_or(error),
+            other => other,
+        }
     }
 
     /// The path, unless it is the Worker's to say.
@@ -121,7 +126,7 @@ impl<P: Platform> Client<P> {
         call.locate(Some(storage_path.clone()), &shipment.image_id);
         let work = async { self.insert(&shipment, call).await.map_err(|error| call.located(error)) };
         let image_id = self.within_deadline(call, Box::pin(work)).await?;
-        Ok(Synced { storage_path, image_id, queued: false })
+        Ok(Synced { storage_path, image_id, queued: false, signed_url: None })
     }
 
     async fn look_at(&self, image: &P::Bytes) -> Result<Found, Error> {
@@ -144,17 +149,18 @@ impl<P: Platform> Client<P> {
     async fn deliver(&self, shipment: &Shipment<P::Bytes>, call: &Call) -> Result<Synced, Error> {
         let landed = self.upload(shipment, call, &Unkept).await?;
         let total = call.meter.total.get();
+        let mut link = self.link_of(shipment, &landed, call);
         let image_id = if landed == Landed::InBucket {
             let uploaded_ms = self.platform.now_ms();
             call.meter.reach(Reached::Insert, total);
-            let image_id = self.insert(shipment, call).await?;
+            let image_id = beside(Box::pin(self.insert(shipment, call)), &mut link).await?;
             self.bring_back(shipment, uploaded_ms, call).await?;
             image_id
         } else {
             shipment.image_id.clone()
         };
         call.meter.reach(Reached::Done, total);
-        Ok(Synced { image_id, ..landed.synced(shipment) })
+        Ok(self.linked(Synced { image_id, ..landed.synced(shipment) }, link, call).await)
     }
 
     /// Whether the object is there.

@@ -44,8 +44,15 @@ impl<P: Platform> Client<P> {
         };
         let interrupted = async { Some(stopped.await) };
         let stop = first_of(Box::pin(interrupted), Box::pin(work)).await;
+        let is_whole = stop.is_none();
         let unfinished = stop.unwrap_or_else(|| Error::new(Stage::Request, Code::Rejected, "not tried"));
-        batch.outcomes(&unfinished)
+        let mut outcomes = batch.outcomes(&unfinished);
+        if is_whole {
+            self.link_all(&mut outcomes, call).await;
+        } else if call.link.is_some() {
+            outcomes.iter_mut().flatten().for_each(|synced| synced.signed_url = Some(None));
+        }
+        outcomes
     }
 
     /// Does what there is to do, until there is nothing more.

@@ -2,12 +2,14 @@
 
 use core::cell::RefCell;
 
-use super::call::Call;
+use super::call::{Call, Synced};
 use super::client::Client;
 use crate::error::{Code, Error, Stage};
 use crate::host::Platform;
+use crate::image::meta::Shipment;
 use crate::image::path::StoragePath;
-use crate::race::{Racer, all_of};
+use crate::race::{Racer, all_of, first_of};
+use crate::wire::Landed;
 use crate::wire::http::Response;
 use crate::wire::link::Link;
 use crate::wire::sign;
@@ -16,6 +18,8 @@ use crate::wire::sign;
 const PATHS_AT_ONCE: usize = 1000;
 /// Transformed pictures' links are signed one by one, so many of them at once.
 const LANES: usize = 6;
+/// How much longer than its image a link may take.
+const LINK_GRACE_MS: u32 = 5000;
 
 impl<P: Platform> Client<P> {
     /// A URL that answers with the object, or with what is made of it.
@@ -50,13 +54,14 @@ impl<P: Platform> Client<P> {
         call: &Call,
         each: &dyn Fn(Option<String>),
     ) -> Result<(), Error> {
-        let at_once = if link.transform.is_some() { LANES } else { PATHS_AT_ONCE };
+        let is_single = link.transform.is_some() || !self.config.target.is_project();
+        let at_once = if is_single { LANES } else { PATHS_AT_ONCE };
         loop {
             let some: Vec<StoragePath> = paths.take(at_once).collect();
             if some.is_empty() {
                 return Ok(());
             }
-            let urls = match link.transform.is_some() {
+            let urls = match is_single {
                 true => self.sign_some(&some, link, call).await?,
                 false => {
                     let build = || sign::sign_many(&self.config, &some, link.expires_in);
@@ -94,5 +99,59 @@ impl<P: Platform> Client<P> {
         };
         all_of(paths.iter().enumerate().map(lane).collect()).await;
         results.into_inner().into_iter().collect()
+    }
+
+    /// Signs an image's link beside what else is done for it. Whatever becomes of it, the image is not asked.
+    pub(super) fn link_of<'a, B>(
+        &'a self,
+        shipment: &Shipment<B>,
+        landed: &Landed,
+        call: &'a Call,
+    ) -> Option<Racer<'a, ()>> {
+        let link = call.link.as_ref()?;
+        let path = match landed {
+            Landed::InBucket => shipment.storage_path.clone(),
+            // The Worker's answer has brought it, unless it came by ticket.
+            Landed::Stored { path } if call.signed_url.borrow().is_none() => StoragePath::parse(path).ok()?,
+            _ => return None,
+        };
+        let own = call.unwatched();
+        Some(Box::pin(async move {
+            if sign::check(&path, link).is_ok()
+                && let Ok(url) = self.sign(&path, link, &own).await
+            {
+                call.signed_url.replace(Some(url));
+            }
+        }))
+    }
+
+    /// Where the image landed, with its link, which is waited for a little longer.
+    pub(super) async fn linked(&self, synced: Synced, link: Option<Racer<'_, ()>>, call: &Call) -> Synced {
+        let Some(wanted) = &call.link else { return synced };
+        if let Some(rest) = link {
+            call.arrived.replace(Some(Synced { signed_url: Some(None), ..synced.clone() }));
+            first_of(rest, Box::pin(self.platform.sleep(LINK_GRACE_MS))).await;
+        }
+        Synced { signed_url: Some(call.signed_url.take().map(|url| wanted.saved(url))), ..synced }
+    }
+
+    /// The same for many, whose links are signed together.
+    #[cfg(feature = "many")]
+    pub(super) async fn link_all(&self, outcomes: &mut [Result<Synced, Error>], call: &Call) {
+        let Some(link) = &call.link else { return };
+        outcomes.iter_mut().flatten().for_each(|synced| synced.signed_url = Some(None));
+        let there = |synced: &Synced| StoragePath::parse(&synced.storage_path).ok().filter(|_| !synced.queued);
+        let paths: Vec<_> = outcomes.iter().flatten().filter_map(there).collect();
+        let signed = RefCell::new(Vec::new());
+        let own = call.unwatched();
+        let sign = async {
+            let each = |url| signed.borrow_mut().push(url);
+            drop(self.sign_all(&mut paths.into_iter(), link, &own, &each).await);
+        };
+        first_of(Box::pin(sign), Box::pin(self.platform.sleep(LINK_GRACE_MS))).await;
+        let mut urls = signed.take().into_iter();
+        for synced in outcomes.iter_mut().flatten().filter(|synced| there(synced).is_some()) {
+            synced.signed_url = Some(urls.next().flatten().map(|url| link.saved(url)));
+        }
     }
 }

@@ -9,6 +9,7 @@ use crate::image::path::is_plain_name;
 use crate::race::{Racer, beside, first_of};
 use crate::wire::Landed;
 use crate::wire::classify::Refusal;
+use crate::wire::http::Response;
 use crate::wire::object;
 use crate::wire::retry::Attempts;
 use crate::wire::tus::{self, Outcome, Upload};
@@ -64,8 +65,13 @@ impl<P: Platform> Client<P> {
             return self.upload_in_pieces(shipment, call, resumption).await;
         }
         let target = self.config.target;
-        let build = || target.upload(&self.config, shipment);
-        self.ask(call, Stage::Upload, &build, |response| target.read_upload(response)).await
+        let build = || target.upload(&self.config, shipment, call.link.as_ref());
+        let read = |response: &Response| {
+            let landed = target.read_upload(response)?;
+            call.signed_url.replace(target.read_link(response));
+            Ok(landed)
+        };
+        self.ask(call, Stage::Upload, &build, read).await
     }
 
     /// Resumes from the server's word after every fault; what it has got refills the budget of retries.

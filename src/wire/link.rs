@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::image::path::escape_query;
 use crate::json::to_text;
 use crate::text::join;
 
@@ -15,6 +16,8 @@ const MAX_SIDE: u32 = 2500;
 pub struct Link {
     /// Seconds.
     pub expires_in: u32,
+    /// The name that a browser saves it under, instead of showing it.
+    pub download: Option<String>,
     pub transform: Option<Transform>,
 }
 
@@ -38,7 +41,15 @@ pub struct Transform {
 impl Link {
     /// A link to the image as it is.
     pub fn for_seconds(expires_in: u32) -> Self {
-        Self { expires_in, transform: None }
+        Self { expires_in, ..Self::default() }
+    }
+
+    /// The URL as it is given out.
+    pub fn saved(&self, url: String) -> String {
+        match &self.download {
+            Some(name) => as_download(&url, name),
+            None => url,
+        }
     }
 
     /// What Storage is told, as members of a JSON object.
@@ -61,6 +72,11 @@ impl Link {
         let given = given.into_iter().filter_map(|(name, value)| Some(format!("&{name}={}", value?)));
         format!("ttl={}{}", self.expires_in, given.collect::<String>())
     }
+}
+
+/// Has a signed URL's answer saved by a browser instead of shown: under `name`, or its own if that is empty.
+pub fn as_download(url: &str, name: &str) -> String {
+    format!("{url}&download={}", escape_query(name))
 }
 
 impl Transform {

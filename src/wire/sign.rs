@@ -6,7 +6,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use crate::config::Config;
 use crate::error::{Code, Error, Stage};
-use crate::image::path::{StoragePath, escape_query, escape_segment, escape_signed};
+use crate::image::path::{StoragePath, escape_segment, escape_signed};
 use crate::json::{self, Json};
 use crate::text::{join, quote, split_once};
 use crate::wire::classify::{self, Refusal};
@@ -76,11 +76,6 @@ pub fn read_sign_many(
         _ => Err(garbled("parse sign response: neither a URL nor an error")),
     };
     paths.iter().zip(items).map(url).collect()
-}
-
-/// Has a signed URL's answer saved by a browser instead of shown: under `name`, or its own if that is empty.
-pub fn as_download(url: &str, name: &str) -> String {
-    format!("{url}&download={}", escape_query(name))
 }
 
 /// The signed URL, absolute and escaped.
@@ -199,7 +194,7 @@ mod tests {
     #[test]
     fn a_transformed_pictures_link_is_signed_alone_also_where_a_name_has_a_comma() {
         let transform = Some(crate::wire::link::Transform { width: Some(9), ..Default::default() });
-        let link = Link { expires_in: 60, transform };
+        let link = Link { transform, ..Link::for_seconds(60) };
         let path = StoragePath::parse("a,b;c d.png").unwrap();
         let Request { url, payload: Payload::Json(body), .. } = sign::<()>(&config(), &path, &link) else { panic!() };
         assert_eq!(url, "https://x.co/storage/v1/object/sign/imagen-generated/a,b;c%20d.png");

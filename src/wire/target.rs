@@ -17,12 +17,15 @@ impl Target {
         !self.is_project()
     }
 
-    /// Brings an image in one request, which may be repeated.
-    pub fn upload<B: Clone>(self, config: &Config, shipment: &Shipment<B>) -> Request<B> {
+    /// Brings an image in one request, which may be repeated. The Worker gives a link at once.
+    pub fn upload<B: Clone>(self, config: &Config, shipment: &Shipment<B>, link: Option<&Link>) -> Request<B> {
         match self {
-            Self::Project => object::upload(config, shipment),
+            Self::Project => {
+                let _ = link;
+                object::upload(config, shipment)
+            }
             #[cfg(feature = "relay")]
-            Self::Worker => worker::sync(config, shipment),
+            Self::Worker => worker::sync(config, shipment, link),
         }
     }
 
@@ -32,6 +35,15 @@ impl Target {
             Self::Project => object::read_upload(response).map(|_| Landed::InBucket),
             #[cfg(feature = "relay")]
             Self::Worker => worker::read_sync(response),
+        }
+    }
+
+    /// The link that came with it.
+    pub fn read_link(self, response: &Response) -> Option<String> {
+        match self {
+            Self::Project => None,
+            #[cfg(feature = "relay")]
+            Self::Worker => worker::read_link(response),
         }
     }
 

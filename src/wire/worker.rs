@@ -38,8 +38,9 @@ fn post<B>(config: &Config, route: &str) -> Request<B> {
 }
 
 /// Hands the image in whole. The same id again is answered alike, so it may be repeated.
-pub fn sync<B: Clone>(config: &Config, shipment: &Shipment<B>) -> Request<B> {
-    post(config, "sync").form(shipment.request.clone(), shipment.image.clone())
+pub fn sync<B: Clone>(config: &Config, shipment: &Shipment<B>, link: Option<&Link>) -> Request<B> {
+    let query = link.map(|link| format!("?{}", link.query())).unwrap_or_default();
+    post(config, &format!("sync{query}")).form(shipment.request.clone(), shipment.image.clone())
 }
 
 /// Where the image is, or will be.
@@ -111,8 +112,17 @@ pub fn sign<B>(config: &Config, path: &StoragePath, link: &Link) -> Request<B> {
 /// The URL. Nothing that a page might run instead of show.
 pub fn read_sign(response: &Response) -> Result<String, Refusal> {
     let url = read_text(Stage::Sign, response, "url")?;
-    let is_web = ["https://", "http://"].iter().any(|scheme| url.starts_with(scheme));
-    if is_web { Ok(url) } else { Err(Refusal::garbled(Stage::Sign, response, "sign: no URL")) }
+    if is_web(&url) { Ok(url) } else { Err(Refusal::garbled(Stage::Sign, response, "sign: no URL")) }
+}
+
+/// The URL that came with an image.
+pub fn read_link(response: &Response) -> Option<String> {
+    let url = response.json.as_ref()?.text("signedUrl")?;
+    is_web(url).then(|| url.to_owned())
+}
+
+fn is_web(url: &str) -> bool {
+    ["https://", "http://"].iter().any(|scheme| url.starts_with(scheme))
 }
 
 /// The request as the ticket's routes take it: with the number of bytes.

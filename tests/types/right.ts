@@ -167,6 +167,13 @@ export async function many(sink: Sink, requests: SyncRequest[]): Promise<(string
   return [...codes, ...links, await sink.signedUrl("a.png", 60, { download: true })];
 }
 
+export async function shown(sink: Sink, relay: Relay): Promise<(string | null | undefined)[]> {
+  const one = await sink.sync(request, { signedUrl: 3600 });
+  const other = await relay.sync(request, { signedUrl: { expiresIn: 60, download: "a.png", transform: { width: 9 } } });
+  const [many] = await sink.syncMany([request], { signedUrl: 60 });
+  return [one.signedUrl, other.signedUrl, many?.ok ? many.signedUrl : null];
+}
+
 export async function gallery(sink: Sink, relay: Relay): Promise<string[]> {
   const transform: Transform = { width: 256, height: 256, resize: "contain", quality: 75, format: "origin" };
   const link: LinkOptions = { expiresIn: 60, download: true, transform };

@@ -116,6 +116,8 @@ sink.signedUrls("a/b.png");
 sink.signedUrls(["a/b.png"]).then(([link]) => link.length);
 // @ts-expect-error: a name or a boolean
 sink.signedUrl("a/b.png", 60, { download: 1 });
+// @ts-expect-error: a link may be missing
+sink.sync(request, { signedUrl: 60 }).then(({ signedUrl }) => signedUrl.length);
 // @ts-expect-error: seeds are bigints
 sink.list().then(({ images }) => images[0]?.seed.toFixed());
 // @ts-expect-error: only columns that were asked for

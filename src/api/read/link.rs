@@ -22,7 +22,8 @@ pub(in crate::api) struct WantedLink {
 
 impl WantedLink {
     pub(in crate::api) fn link(&self) -> Link {
-        Link { expires_in: self.expires_in.unwrap_or(DEFAULT_TTL_SECONDS), transform: self.transform.clone() }
+        let (transform, download) = (self.transform.clone(), self.download.clone());
+        Link { expires_in: self.expires_in.unwrap_or(DEFAULT_TTL_SECONDS), transform, download }
     }
 }
 

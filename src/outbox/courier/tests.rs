@@ -359,7 +359,10 @@ fn request(number: usize, size: usize) -> SyncRequest<Image> {
 fn enqueue(world: &World, outbox: &Outbox, sizes: &[usize]) {
     for (number, size) in sizes.iter().enumerate() {
         let synced = world.run(outbox.enqueue(request(number, *size))).unwrap();
-        assert_eq!(synced, Synced { storage_path: path_of(USER, number), image_id: id_of(number), queued: false });
+        assert_eq!(
+            synced,
+            Synced { storage_path: path_of(USER, number), image_id: id_of(number), queued: false, signed_url: None }
+        );
     }
 }
 

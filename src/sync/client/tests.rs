@@ -2,6 +2,7 @@
 
 mod exhaustive;
 pub(crate) mod fault;
+mod link;
 mod list;
 mod many;
 mod random;
@@ -70,7 +71,7 @@ fn request() -> SyncRequest<Bytes> {
 }
 
 fn synced() -> Synced {
-    Synced { storage_path: PATH.to_owned(), image_id: IMAGE_ID.to_owned(), queued: false }
+    Synced { storage_path: PATH.to_owned(), image_id: IMAGE_ID.to_owned(), queued: false, signed_url: None }
 }
 
 /// What a caller hears during a call.

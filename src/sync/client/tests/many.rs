@@ -78,7 +78,7 @@ fn assert_true(world: &World, outcomes: &Outcomes, context: &dyn core::fmt::Debu
             Ok(synced) => {
                 assert_eq!(
                     *synced,
-                    Synced { storage_path: path_of(number), image_id: id_of(number), queued: false },
+                    Synced { storage_path: path_of(number), image_id: id_of(number), queued: false, signed_url: None },
                     "{context:?}"
                 );
                 assert_delivered(world, &id_of(number), &path_of(number), &bytes_of(number), context);

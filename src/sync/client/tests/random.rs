@@ -60,7 +60,12 @@ fn check(tries: &[Try], faults: &[Option<usize>], max_retries: i32, row_level_se
             Ok(synced) => {
                 assert_eq!(
                     synced,
-                    Synced { storage_path: path_of(*number), image_id: image_id.clone(), queued: false }
+                    Synced {
+                        storage_path: path_of(*number),
+                        image_id: image_id.clone(),
+                        queued: false,
+                        signed_url: None
+                    }
                 );
                 assert_delivered(&world, &image_id, &path_of(*number), &bytes_of(*number), &tries);
             }

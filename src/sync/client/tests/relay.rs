@@ -15,8 +15,8 @@ fn place() -> String {
     format!("{OWNER}/{PATH}")
 }
 
-fn landed() -> Synced {
-    Synced { storage_path: place(), image_id: IMAGE_ID.to_owned(), queued: false }
+pub(super) fn landed() -> Synced {
+    Synced { storage_path: place(), image_id: IMAGE_ID.to_owned(), queued: false, signed_url: None }
 }
 
 fn relay_with(world: &World, options: Options) -> Client<World> {
@@ -34,7 +34,7 @@ fn relay_with(world: &World, options: Options) -> Client<World> {
     )
 }
 
-fn relay(world: &World) -> Client<World> {
+pub(super) fn relay(world: &World) -> Client<World> {
     relay_with(world, options())
 }
 
@@ -42,7 +42,7 @@ fn large() -> Options {
     Options { resumable_from: Some(300.0), ..options() }
 }
 
-fn world() -> World {
+pub(super) fn world() -> World {
     let world = World::new();
     give_tokens(&world, &[TOKEN]);
     world

@@ -538,7 +538,7 @@ impl Drop for Timer<'_> {
 fn step_of(request: &Request<Bytes>) -> Step {
     if let Some(path) = request.url.strip_prefix(WORKER_URL) {
         return match request.method {
-            Method::Post if path == "/api/sync" => Step::Hand,
+            Method::Post if path == "/api/sync" || path.starts_with("/api/sync?ttl=") => Step::Hand,
             Method::Post if path == "/api/tickets" => Step::Ticket,
             Method::Post if path.starts_with("/api/tickets/") && path.ends_with("/commit") => Step::Commit,
             Method::Get if path.starts_with("/api/signed-url?path=") => Step::Link,
