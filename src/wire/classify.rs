@@ -226,6 +226,7 @@ fn judge(stage: Stage, http_status: u16, told: &Told) -> (Code, Remedy) {
             "invalid_request" => return (Code::InvalidRequest, Remedy::None),
             "invalid_image" => return (Code::InvalidImage, Remedy::None),
             "id_taken" => return (Code::IdTaken, Remedy::None),
+            "image_removed" => return (Code::ObjectMissing, Remedy::None),
             "not_found" => return (Code::Rejected, Remedy::None),
             _ if status == 403 => return (Code::Forbidden, Remedy::None),
             _ => {}
@@ -499,6 +500,20 @@ mod tests {
             let error = of_worker(Stage::Upload, &answer(401, content_type)).error;
             assert_eq!((error.code, error.turned_away), (Code::Unavailable, true), "{content_type}");
         }
+    }
+
+    #[test]
+    fn an_image_that_its_user_removed_at_the_worker_is_not_sent_again() {
+        let body = r#"{"code":"image_removed","detail":"x","imageId":"i","requestId":"r"}"#;
+        let answer = Response {
+            status: 410,
+            headers: vec![("content-type", "application/problem+json".to_owned())],
+            body: body.to_owned(),
+            json: crate::json::tests::parse(body),
+        };
+        let refused = of_worker(Stage::Upload, &answer).error;
+        assert_eq!((refused.code, refused.retryable), (Code::ObjectMissing, false));
+        assert_eq!(refused.server_code.as_deref(), Some("image_removed"));
     }
 
     #[test]
