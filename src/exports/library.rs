@@ -23,7 +23,7 @@ use crate::image::path::StoragePath;
 use crate::race::Racer;
 use crate::sync::call::{Call, Synced, Work};
 use crate::sync::client::Client;
-use crate::wire::sign::as_download;
+use crate::wire::link::Link;
 
 struct Component;
 
@@ -92,12 +92,9 @@ impl GuestSink for Sink {
 
     fn signed_url(&self, storage_path: String, options: SignOptions) -> Result<String, sinks::Error> {
         let call = call(options.deadline_ms);
-        let work = async {
-            let link = read_link(options.ttl_seconds);
-            self.0.signed_url(StoragePath::parse(&storage_path)?, &link, &call).await
-        };
-        let url = block_on(Box::pin(work)).map_err(values::error)?;
-        Ok(with_download(url, options.download.as_deref()))
+        let link = Link { download: options.download, ..read_link(options.ttl_seconds) };
+        let work = async { self.0.signed_url(StoragePath::parse(&storage_path)?, &link, &call).await };
+        block_on(Box::pin(work)).map(|url| link.saved(url)).map_err(values::error)
     }
 
     fn signed_urls(
@@ -106,11 +103,9 @@ impl GuestSink for Sink {
         options: SignOptions,
     ) -> Result<Vec<Option<String>>, sinks::Error> {
         let (call, urls) = (call(options.deadline_ms), RefCell::new(Vec::new()));
-        let each = |url: Option<String>| {
-            urls.borrow_mut().push(url.map(|url| with_download(url, options.download.as_deref())));
-        };
+        let link = Link { download: options.download, ..read_link(options.ttl_seconds) };
+        let each = |url: Option<String>| urls.borrow_mut().push(url.map(|url| link.saved(url)));
         let work = async {
-            let link = read_link(options.ttl_seconds);
             let paths: Vec<_> = checked_list(storage_paths).map(read_path).collect::<Result<_, _>>()?;
             self.0.signed_urls(&mut paths.into_iter(), &link, &call, &each).await
         };
@@ -149,13 +144,6 @@ fn call(deadline_ms: Option<u32>) -> Call {
 
 fn outcome(synced: Result<Synced, Error>) -> Result<sinks::Synced, sinks::Error> {
     synced.map(values::synced).map_err(values::error)
-}
-
-fn with_download(url: String, download: Option<&str>) -> String {
-    match download {
-        Some(name) => as_download(&url, name),
-        None => url,
-    }
 }
 
 /// An image on its way.

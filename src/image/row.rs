@@ -114,7 +114,7 @@ impl ImageMeta {
     }
 }
 
-/// The columns of `imagen.images`: those of [`Row`], and the arrival that the database writes.
+/// The columns of `imagen.images`: those of `Row`, and the arrival that the database writes.
 pub const COLUMNS: [&str; 15] = [
     "id",
     "owner_user_id",

@@ -39,11 +39,11 @@ impl Target {
     }
 
     /// The link that came with it.
-    pub fn read_link(self, response: &Response) -> Option<String> {
+    pub fn read_link(self, _response: &Response) -> Option<String> {
         match self {
             Self::Project => None,
             #[cfg(feature = "relay")]
-            Self::Worker => worker::read_link(response),
+            Self::Worker => worker::read_link(_response),
         }
     }
 
