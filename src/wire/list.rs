@@ -5,31 +5,15 @@ use super::rows::table_url;
 use crate::base64;
 use crate::config::Config;
 use crate::error::{Error, Stage};
+use crate::image::columns;
 use crate::image::path::{StoragePath, escape_query};
+use crate::image::row::COLUMNS;
 use crate::json::Json;
 use crate::text::{canonical_id, join};
 use crate::wire::classify::{self, Refusal};
 use crate::wire::http::{Method, Request, Response};
 use crate::wire::link::Link;
 
-/// Our own columns. The seed comes as text: JSON would round it.
-const COLUMNS: [&str; 15] = [
-    "id",
-    "owner_user_id",
-    "storage_path",
-    "created_at",
-    "prompt",
-    "prompt_hash",
-    "backend",
-    "model",
-    "seed",
-    "steps",
-    "width",
-    "height",
-    "latency_ms",
-    "cost_usd_estimate",
-    "sidecar",
-];
 /// Rows of one page at most: with their links they are two requests, and their texts fit into one answer.
 const MAX_ROWS: u32 = 500;
 /// Ids of one page: they stand in its URL.
@@ -108,7 +92,7 @@ impl Query {
         if ids.len() > MAX_IDS || ids.iter().any(|id| canonical_id(id).is_none()) {
             return Err(Error::field("ids", &format!("must be UUIDs, {MAX_IDS} at most")));
         }
-        self.columns.iter().try_for_each(|column| check_column(column))
+        self.columns.iter().try_for_each(|column| columns::check_name(column))
     }
 
     fn limit(&self) -> u32 {
@@ -120,6 +104,7 @@ impl Query {
         if !config.target.is_project() {
             return self.hand(config);
         }
+        // As text: JSON would round a seed.
         let columns = COLUMNS.iter().map(|column| if *column == "seed" { "seed::text" } else { column });
         let columns = join(columns.chain(self.columns.iter().map(String::as_str)), ',');
         let mut url = format!("{}?select={columns}", table_url(config));
@@ -189,18 +174,6 @@ impl Query {
         let before = last.map(|row| cursor(row).ok_or_else(|| garbled("a row without its time"))).transpose()?;
         Ok(Page { text, paths, before })
     }
-}
-
-/// Refuses a name that is ours, or that the database would need quotes for.
-pub fn check_column(column: &str) -> Result<(), Error> {
-    let field = format!("columns.{}", crate::text::name(column));
-    if COLUMNS.contains(&column) {
-        return Err(Error::field(&field, "is a column of imagen.images itself"));
-    }
-    let is_identifier = column.len() <= 63
-        && column.bytes().next().is_some_and(|c| c.is_ascii_alphabetic() || c == b'_')
-        && column.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_');
-    if is_identifier { Ok(()) } else { Err(Error::field(&field, "must be a name of ASCII letters, digits and _")) }
 }
 
 #[cfg(test)]
