@@ -226,7 +226,7 @@ mod tests {
         let owner = Some("b".to_owned());
         assert!(url(Query { owner, ..Query::default() }, ID).contains("&owner_user_id=eq.b"));
         let columns = vec!["project_id".to_owned()];
-        assert!(url(Query { columns, ..Query::default() }, ID).contains(",sidecar,project_id&"));
+        assert!(url(Query { columns, ..Query::default() }, ID).contains(",created_at,project_id&"));
     }
 
     #[test]
