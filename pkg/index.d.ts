@@ -78,6 +78,11 @@ export interface SinkOptions {
   thumbnail?: ThumbnailOptions;
   /** Used instead of the global `fetch`. In Node it is given bytes, never a Blob, and nowhere a FormData. */
   fetch?: typeof globalThis.fetch;
+  /**
+   * Told of every request and every wait, also of an outbox over this: for logs, traces and metrics. What it throws is ignored.
+   * See docs/recipes.md.
+   */
+  onEvent?: (event: RequestEvent) => void;
   /** Allow a secret key in a page: whoever opens the page then owns the project's data. Default false. */
   dangerouslyAllowSecretKeyInBrowser?: boolean;
 }
@@ -96,6 +101,8 @@ export interface RelayOptions {
    * no `storagePath`.
    */
   ownerUserId?: string;
+  /** As {@link SinkOptions.onEvent}. */
+  onEvent?: (event: RequestEvent) => void;
   /** As {@link SinkOptions.maxRetries}. */
   maxRetries?: number;
   /** As {@link SinkOptions.initialBackoffMs}. */
@@ -459,6 +466,45 @@ export interface Relay {
   /** The same at the end of a block, by `using`; where the host has the symbol. */
   [Symbol.dispose](): void;
 }
+
+/** What a sink or a relay tells of its requests. It holds no key, no token, no path and no URL. */
+export type RequestEvent =
+  | {
+      /** A request has ended. */
+      type: "request";
+      /** What it was for. */
+      stage: Stage;
+      /** Of HTTP. */
+      method: string;
+      /** The answer's HTTP status, if there was an answer. */
+      status?: number;
+      /** Why there was none: `network`, `timeout` and the like. */
+      code?: ErrorCode;
+      /** How long it took. */
+      ms: number;
+      /** Bytes of the image that it carried. */
+      bytes: number;
+      /** Which request of its stage, from 1. */
+      attempt: number;
+      /** The image that it was about, once that is known. */
+      imageId?: string;
+    }
+  | {
+      /** It is tried again, after a wait. */
+      type: "retry";
+      /** What is tried again. */
+      stage: Stage;
+      /** Why. */
+      code: ErrorCode;
+      /** The answer's HTTP status, if there was an answer. */
+      status?: number;
+      /** Requests made so far. */
+      attempt: number;
+      /** How long it waits. */
+      waitMs: number;
+      /** The image that it is about, once that is known. */
+      imageId?: string;
+    };
 
 /** What was being done when a call failed. */
 export type Stage = "config" | "request" | "upload" | "insert" | "sign" | "list" | "remove" | "outbox";

@@ -16,7 +16,6 @@ use std::rc::Rc;
 
 use js_sys::{Array, Function, Promise};
 use serde::Serialize;
-use serde_wasm_bindgen::Serializer;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 
@@ -342,5 +341,5 @@ fn tell(callback: Option<&Function>, event: &impl Serialize) {
 
 /// A result, an event or an error's details as JavaScript sees it.
 fn to_js(value: &impl Serialize) -> JsValue {
-    value.serialize(&Serializer::json_compatible()).unwrap_or_default()
+    js::written(value)
 }

@@ -120,10 +120,16 @@ fn download<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Err
 /// The options of a sink, or of a relay.
 pub(super) fn options(given: &JsValue, draw: &JsValue, target: Target) -> Result<(Options, Host), Error> {
     let without: &[&str] = if target.is_project() { &[] } else { &NOT_OF_A_RELAY };
-    let taken =
-        Taken::new::<Options>(given, "options", &["accessToken", "fetch", "thumbnail"], without, Error::option)?;
+    let taken = Taken::new::<Options>(
+        given,
+        "options",
+        &["accessToken", "fetch", "onEvent", "thumbnail"],
+        without,
+        Error::option,
+    )?;
     let (fetch, access_token) = (taken.function("fetch")?, taken.function("accessToken")?);
-    let host = Host { fetch, access_token, draw: draw.clone().dyn_into().ok(), ..Host::default() };
+    let on_event = taken.function("onEvent")?;
+    let host = Host { fetch, access_token, on_event, draw: draw.clone().dyn_into().ok(), ..Host::default() };
     if !target.is_project() && host.access_token.is_none() {
         return Err(Error::option("accessToken", "is missing"));
     }

@@ -1,6 +1,8 @@
 //! What `safe.js` and `host.js` do for us, which never throws, and JSON.
 
 use js_sys::{Array, JSON, Object};
+use serde::Serialize;
+use serde_wasm_bindgen::Serializer;
 use wasm_bindgen::prelude::*;
 
 use crate::json::Json;
@@ -76,4 +78,9 @@ fn to_json(value: &JsValue, depth: u32) -> Json {
         };
         Json::Object(Object::entries(value.unchecked_ref::<Object>()).iter().map(member).collect())
     }
+}
+
+/// A value of serde's as JavaScript has it.
+pub(crate) fn written(value: &impl Serialize) -> JsValue {
+    value.serialize(&Serializer::json_compatible()).unwrap_or_default()
 }

@@ -32,6 +32,7 @@ use crate::image::thumbnail::Thumbnail;
 use crate::json::Json;
 #[cfg(feature = "outbox")]
 use crate::outbox::job::{Job, Limits};
+use crate::wire::event::Event;
 use crate::wire::http::{Failure, Request, Response};
 
 /// How long an attempt may go on. Where its progress can be seen, it is cut after `idle_ms` without any; where it can't, or
@@ -89,6 +90,9 @@ pub trait Platform {
 
     /// The bytes of a piece of the image, as far as there are any, or why they can't be read.
     async fn read(&self, bytes: &Self::Bytes, piece: Range<u32>) -> Result<Vec<u8>, Cause>;
+
+    /// Told of every request, where the caller wants to hear of them. What it does itself must not matter here.
+    fn tell(&self, _: &Event) {}
 
     /// Milliseconds since 1970.
     fn now_ms(&self) -> f64;

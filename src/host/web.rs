@@ -17,6 +17,7 @@ use crate::image::thumbnail::Thumbnail;
 use crate::json::Json;
 use crate::race::first_of;
 use crate::text::{bare_token, is_header_safe};
+use crate::wire::event::Event;
 use crate::wire::http::{Failure, Request, Response};
 
 /// The host, with the callbacks of one sink.
@@ -28,6 +29,8 @@ pub struct Host {
     pub access_token: Option<Function>,
     /// Draws the small picture of a Blob or of bytes, or gives nothing.
     pub draw: Option<Function>,
+    /// Told of every request.
+    pub on_event: Option<Function>,
     /// Whether `fetch` has refused to be told of caches.
     pub refuses_cache: Rc<Cell<bool>>,
 }
@@ -117,6 +120,12 @@ impl Platform for Host {
 
     async fn read(&self, bytes: &HostBytes, piece: Range<u32>) -> Result<Vec<u8>, Cause> {
         bytes.read(piece).await.map_err(|thrown| Rc::new(thrown) as Cause)
+    }
+
+    fn tell(&self, event: &Event) {
+        if let Some(on_event) = &self.on_event {
+            js::tell(on_event, js::written(event));
+        }
     }
 
     fn now_ms(&self) -> f64 {

@@ -192,6 +192,11 @@ impl Call {
         self.image.replace(Some(Place { storage_path, image_id: image_id.to_owned() }));
     }
 
+    /// The image that it is about, once that is known.
+    pub(super) fn image_id(&self) -> Option<String> {
+        self.image.borrow().as_ref().map(|image| image.image_id.clone()).filter(|id| !id.is_empty())
+    }
+
     pub(super) fn located(&self, mut error: Error) -> Error {
         if let Some(Place { storage_path, image_id }) = self.image.borrow().clone() {
             (error.storage_path, error.image_id) = (storage_path, Some(image_id).filter(|id| !id.is_empty()));

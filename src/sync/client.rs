@@ -47,7 +47,7 @@ impl<P: Platform> Client<P> {
     }
 
     /// The path, unless it is the Worker's to say.
-    fn known_path<B>(&self, shipment: &Shipment<B>) -> Option<String> {
+    pub(super) fn known_path<B>(&self, shipment: &Shipment<B>) -> Option<String> {
         self.knows_paths().then(|| shipment.storage_path.as_str().to_owned())
     }
 

@@ -10,6 +10,7 @@ use crate::race::first_of;
 use crate::text::{jwt_claims, redact};
 use crate::wire::auth::Auth;
 use crate::wire::classify::{self, Refusal};
+use crate::wire::event::Event;
 use crate::wire::http::{Failure, Payload, Request, Response};
 use crate::wire::retry::{Attempts, Decision, retry_after_ms};
 
@@ -92,6 +93,8 @@ impl<P: Platform> Client<P> {
             Decision::Wait(wait_ms) => {
                 let (code, status, attempt) = (refusal.error.code, refusal.error.status, call.attempts.get());
                 call.meter.observer.retrying(Retrying { stage, code, status, attempt, wait_ms });
+                let image_id = call.image_id();
+                self.platform.tell(&Event::Retry { stage, code, status, attempt, wait_ms, image_id });
                 self.platform.sleep(wait_ms).await;
             }
         }
@@ -124,7 +127,9 @@ impl<P: Platform> Client<P> {
         call.attempts.set(call.attempts.get() + 1);
         // A server may echo what it was sent, a host may name what it could not send, and errors quote them.
         let clean = |text| [auth.token(&self.config), &self.config.api_key].into_iter().fold(text, redact);
-        match self.platform.send(request, patience, on_sent).await {
+        let (method, began_ms) = (request.method.as_str(), self.platform.now_ms());
+        let sent = self.platform.send(request, patience, on_sent).await;
+        let answered = match sent {
             Ok(mut response) => {
                 let body = clean(response.body.clone());
                 if body != response.body {
@@ -137,7 +142,18 @@ impl<P: Platform> Client<P> {
                 Err(classify::of_failure(stage, Failure::Network(clean(problem), cause)))
             }
             Err(failure) => Err(classify::of_failure(stage, failure)),
-        }
+        };
+        self.platform.tell(&Event::Request {
+            stage,
+            method,
+            status: answered.as_ref().ok().map(|response: &Response| response.status),
+            code: answered.as_ref().err().map(|refusal| refusal.error.code),
+            ms: (self.platform.now_ms() - began_ms).max(0.0) as u32,
+            bytes,
+            attempt: call.attempts.get(),
+            image_id: call.image_id(),
+        });
+        answered
     }
 
     /// The user's token where the caller gives one, else the key.

@@ -29,6 +29,9 @@ impl<P: Platform> Client<P> {
         call: &Call,
         resumption: &dyn Resumption,
     ) -> Result<Landed, Error> {
+        if call.image_id().is_none() {
+            call.locate(self.known_path(shipment), &shipment.image_id);
+        }
         let mut thumbnail = self.thumbnail_of(shipment, call);
         let landed = beside(Box::pin(self.upload_image(shipment, call, resumption)), &mut thumbnail).await;
         if let (Ok(_), Some(rest)) = (&landed, thumbnail) {

@@ -2,6 +2,7 @@
 
 pub mod auth;
 pub mod classify;
+pub mod event;
 pub mod http;
 pub mod link;
 #[cfg(feature = "gallery")]

@@ -258,6 +258,7 @@ const optionNames = [
   "cacheControl",
   "requireImage",
   "thumbnail",
+  "onEvent",
   "resumableFrom",
   "chunkSize",
   "fetch",

@@ -1,0 +1,81 @@
+// What a sink and a relay tell of their requests.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createRelay } from "imagen-cloud";
+import {
+  aRequest,
+  inserted,
+  OWNER,
+  PATH,
+  PNG,
+  POST,
+  PUT,
+  rejection,
+  SIGN,
+  scripted,
+  sinkFor,
+  uploaded,
+} from "./helpers.mjs";
+
+const ID = "11111111-2222-4333-8444-555555555555";
+const TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI3ZDZmMmI4ZSJ9.c2lnbmF0dXJl";
+const timeless = ({ ms, waitMs, ...event }) => event;
+
+test("every request and every wait is told, and nothing that is secret", async (t) => {
+  const signed = { body: { signedURL: `/object/sign/imagen-generated/${PATH}?token=${TOKEN}` } };
+  const server = await scripted(t, {
+    [PUT]: [{ status: 503 }, uploaded],
+    [POST]: [{ status: 0 }, inserted],
+    [SIGN]: [signed],
+  });
+  const events = [];
+  const sink = await sinkFor(t, server, {
+    accessToken: () => TOKEN,
+    pathPrefix: OWNER,
+    onEvent: (event) => events.push(event),
+  });
+  await sink.sync(aRequest({ imageId: ID, prompt: "a secret fox" }));
+  await sink.signedUrl(PATH, 60);
+  const request = { type: "request", imageId: ID };
+  const upload = { ...request, stage: "upload", method: "PUT", bytes: PNG.length };
+  const insert = { ...request, stage: "insert", method: "POST", bytes: 0 };
+  assert.deepEqual(events.map(timeless), [
+    { ...upload, status: 503, attempt: 1 },
+    { type: "retry", stage: "upload", code: "unavailable", status: 503, attempt: 1, imageId: ID },
+    { ...upload, status: 200, attempt: 2 },
+    { ...insert, code: "network", attempt: 1 },
+    { type: "retry", stage: "insert", code: "network", attempt: 1, imageId: ID },
+    { ...insert, status: 201, attempt: 2 },
+    { type: "request", stage: "sign", method: "POST", status: 200, bytes: 0, attempt: 1 },
+  ]);
+  assert.ok(events.every(({ ms, waitMs }) => Number.isInteger(ms ?? waitMs)));
+  assert.doesNotMatch(JSON.stringify(events), /eyJ|test-key|fox|lighthouse|http/);
+});
+
+test("a relay tells of the Worker", async (t) => {
+  const landed = { status: 201, body: { storagePath: `${OWNER}/${PATH}`, imageId: ID } };
+  const server = await scripted(t, { "POST /api/sync": [landed] });
+  const events = [];
+  const relay = await createRelay({
+    url: server.url,
+    accessToken: () => TOKEN,
+    onEvent: (event) => events.push(event),
+  });
+  t.after(() => relay.free());
+  await relay.sync(aRequest({ imageId: ID }));
+  assert.deepEqual(events.map(timeless), [
+    { type: "request", stage: "upload", method: "POST", status: 201, bytes: PNG.length, attempt: 1, imageId: ID },
+  ]);
+});
+
+test("who is told does no harm", async (t) => {
+  const server = await scripted(t);
+  const throws = () => {
+    throw new Error("mine");
+  };
+  const sink = await sinkFor(t, server, { onEvent: throws });
+  assert.equal((await sink.sync(aRequest())).storagePath, PATH);
+  const freed = await sinkFor(t, server, { onEvent: () => freed.free() });
+  assert.equal((await freed.sync(aRequest())).storagePath, PATH);
+  await rejection(() => sinkFor(t, server, { onEvent: "log" }), { code: "invalid_config", field: "onEvent" });
+});
