@@ -158,7 +158,7 @@ test("a run that Supabase does not answer removes nothing, says so, and queues s
   await bench.worker.runCron();
   bench.front.down = false;
   assert.equal(lastRun().event, "not_cleared");
-  assert.ok(bench.logs.some((line) => line.includes('"requeued"')));
+  await until(() => bench.logs.some((line) => line.includes('"requeued"')), "the log");
   assert.deepEqual(await objects(abandoned.ticket.path), [abandoned.ticket.path]);
   await bench.worker.runCron();
   assert.deepEqual(await objects(".incoming/%"), []);
