@@ -282,10 +282,15 @@ first() {
   for name; do users "$name"; done | head -n 1
 }
 
+# given PROGRAM: what a variable names, unless that is a link of ours, which would lead to itself.
+given() { [[ $1 == "$bin"/* || $1 == .tools/bin/* ]] || echo "$1"; }
+
 need_chromium() {
-  local chrome=${CHROME:-$(first chromium chromium-browser google-chrome google-chrome-stable)}
-  local driver=${CHROMEDRIVER:-$(first chromedriver)}
-  local shell missing=()
+  local chrome driver shell missing=()
+  chrome=$(given "${CHROME:-}")
+  chrome=${chrome:-$(first chromium chromium-browser google-chrome google-chrome-stable)}
+  driver=$(given "${CHROMEDRIVER:-}")
+  driver=${driver:-$(first chromedriver)}
   if [[ -z $chrome ]]; then
     missing+=(chromium)
     # Not every Debian's relative has it.
@@ -315,7 +320,9 @@ new_firefox() {
 }
 
 need_firefox() {
-  local firefox=${FIREFOX:-$(first firefox firefox-esr)}
+  local firefox
+  firefox=$(given "${FIREFOX:-}")
+  firefox=${firefox:-$(first firefox firefox-esr)}
   if [[ -z $firefox ]] || ! new_firefox "$firefox"; then
     apt_install "Firefox $firefox_oldest or newer" firefox-esr
     firefox=$(first firefox-esr)
