@@ -348,6 +348,69 @@ export interface ListedImage<Columns = Record<never, never>> {
   signedUrl?: string | null;
 }
 
+/**
+ * A row of `imagen.images` as PostgREST gives it. A `type`, since supabase-js takes no interface for a row. Its seed is a number of
+ * JSON, exact up to 2^53: {@link Sink.list} gives all of its 64 bits.
+ */
+export type ImageRow = {
+  /** A UUID. */
+  id: string;
+  /** `auth.users.id`. */
+  owner_user_id: string;
+  /** The words that the image was made from. */
+  prompt: string;
+  /** SHA-256 of the prompt in hex. */
+  prompt_hash: string;
+  /** What made the image. */
+  backend: string;
+  /** The object's name in the bucket. */
+  storage_path: string;
+  /** `null` where it was left out, as all that follow. */
+  model: string | null;
+  /** Exact up to 2^53. */
+  seed: number | null;
+  /** Of the sampler. */
+  steps: number | null;
+  /** Pixels. */
+  width: number | null;
+  /** Pixels. */
+  height: number | null;
+  /** Milliseconds. */
+  latency_ms: number | null;
+  /** In US dollars. */
+  cost_usd_estimate: number | null;
+  /** As it was given. */
+  sidecar: { [key: string]: JsonValue } | null;
+  /** When the row arrived. */
+  created_at: string;
+};
+
+/** The schema for supabase-js: `createClient<Database, "imagen">(url, key, { db: { schema: "imagen" } })`. */
+export type Database = {
+  /** What the migrations make. */
+  imagen: {
+    /** One table. */
+    Tables: {
+      /** Rows are written by this package: by hand, `prompt_hash` and `storage_path` have to fit. */
+      images: {
+        /** As it is read. */
+        Row: ImageRow;
+        /** As it is written. */
+        Insert: Pick<ImageRow, "owner_user_id" | "prompt" | "prompt_hash" | "backend" | "storage_path"> &
+          Partial<ImageRow>;
+        /** As it is changed: by the service only. */
+        Update: Partial<ImageRow>;
+        /** None that PostgREST follows. */
+        Relationships: [];
+      };
+    };
+    /** None. */
+    Views: Record<never, never>;
+    /** None that a page may call. */
+    Functions: Record<never, never>;
+  };
+};
+
 /** A page of images, the newest first. */
 export interface ListedImages<Columns = Record<never, never>> {
   /** As many as were asked for, if there are. */

@@ -8,12 +8,14 @@ import {
   createRelay,
   createSink,
   createSinkFromEnv,
+  type Database,
   type Drained,
   drainInBackground,
   type ErrorCode,
   ImagenCloudError,
   type ImagenCloudErrorData,
   type ImageRef,
+  type ImageRow,
   type ImageSource,
   init,
   isImagenCloudError,
@@ -363,3 +365,20 @@ export async function described(file: File): Promise<Pick<SyncRequest, "prompt" 
   const where = place && `${place.latitude}, ${place.longitude}`;
   return { prompt: prompt ?? where ?? file.name, seed: seed ?? 0n };
 }
+
+// What supabase-js asks of a schema; its own declarations do not compile without skipLibCheck.
+type Rows = Record<string, unknown>;
+interface Schema {
+  Tables: Record<string, { Row: Rows; Insert: Rows; Update: Rows; Relationships: unknown[] }>;
+  Views: Record<string, unknown>;
+  Functions: Record<string, unknown>;
+}
+export const schema = (given: Database): Record<string, Schema> => given;
+export const written: Database["imagen"]["Tables"]["images"]["Insert"] = {
+  owner_user_id: "x",
+  prompt: "a fox",
+  prompt_hash: "0",
+  backend: "b",
+  storage_path: "x/y.png",
+};
+export const promptOf = ({ prompt, seed }: ImageRow): [string, number | null] => [prompt, seed];
