@@ -40,7 +40,7 @@ impl Relay {
     }
 }
 
-#[wasm_bindgen(module = "/src/api/page.js")]
+#[wasm_bindgen(module = "/src/api/read.js")]
 extern "C" {
     /// The images of a page's text, or `undefined` if it is none. `links` are of its rows; so many rows are the page's.
     #[wasm_bindgen(js_name = imagesOf)]

@@ -1,6 +1,6 @@
 // Takes what callers pass, each field once: a getter may throw, or give something else the next time. What only JavaScript sees
 // of a value is checked here, all else by serde on the other side.
-import { messageOf, value } from "../host/safe.js";
+import { attempt, messageOf, value } from "../host/safe.js";
 
 /** What a request has that stays JSON, and how deep it may be nested; a cycle is deeper. */
 const OBJECTS = ["sidecar", "columns"];
@@ -123,3 +123,34 @@ function isPlainObject(given) {
 
 /** A name for a message or a `field`. */
 const cut = (name) => (name.length > MAX_NAME ? `${name.slice(0, MAX_NAME - 1)}…` : name);
+
+// ---- what callers are given: a page of rows, out of the answer's own text, so that a sidecar may be of any depth --------
+
+/** The images of a page's text, or `undefined` if it is none. `links` are of its rows; so many rows are the page's. */
+export const imagesOf = (text, count, links, columns) =>
+  attempt(() => {
+    const page = JSON.parse(text);
+    if (!Array.isArray(page)) return page.images.map(exact);
+    const own = columns ? columns.split(",") : [];
+    return page.slice(0, count).map((row, index) => {
+      const image = exact(imageOf(row, own));
+      return links ? { ...image, signedUrl: links[index] ?? null } : image;
+    });
+  });
+
+function imageOf(row, own) {
+  const entries = Object.entries(row);
+  const ours = entries.filter(([column]) => !own.includes(column)).map(([column, value]) => [fieldOf(column), value]);
+  const columns = entries.filter(([column]) => own.includes(column));
+  return Object.fromEntries([...ours, ["columns", Object.fromEntries(columns)]]);
+}
+
+const fieldOf = (column) =>
+  column === "id" ? "imageId" : column.replaceAll(/_(.)/g, (_, letter) => letter.toUpperCase());
+
+/** JSON has no int64: a seed comes as text. */
+const exact = (image) => ({
+  ...image,
+  columns: image.columns ?? {},
+  seed: typeof image.seed === "string" ? BigInt(image.seed) : (image.seed ?? null),
+});

@@ -60,7 +60,6 @@ test("the tarball holds these files and no other", async (t) => {
     "wasm/imagen_cloud_outbox_bg.wasm",
     "wasm/inline.js",
     "wasm/inline_outbox.js",
-    "wasm/snippets/HASH/src/api/page.js",
     "wasm/snippets/HASH/src/api/read.js",
     "wasm/snippets/HASH/src/host/host.js",
     "wasm/snippets/HASH/src/host/image.js",
