@@ -301,10 +301,17 @@ export class Outbox {
       () => {
         this.#timerDue = Number.POSITIVE_INFINITY;
         this.#look(false);
+        this.#lookForNext().catch(() => undefined);
       },
       Math.min(ms, LONGEST_TIMER_MS),
     );
     this.#timer.unref?.();
+  }
+
+  /** The next wait to end: while an earlier look was planned none was noted, and a drain that goes on tells of none. */
+  async #lookForNext() {
+    const [next] = await this.#store.page("due", [Date.now(), Number.POSITIVE_INFINITY], Number.POSITIVE_INFINITY, 1);
+    if (next) this.#schedule({ nextDue: next[2] });
   }
 
   /** Drains as soon as this tab has the outbox's lock. A wish that comes while one waits for it joins that one. */
