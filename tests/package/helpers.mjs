@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { inspect } from "node:util";
 import { createSink, ImagenCloudError, isImagenCloudError } from "imagen-cloud";
+import { createFakeProject } from "imagen-cloud/testing";
 import { startScripted } from "../support/scripted.mjs";
 
 export const OWNER = "7d6f2b8e-1111-4222-8333-444455556666";
@@ -12,6 +13,9 @@ export const PUT = "PUT /storage/v1/object/";
 export const POST = "POST /rest/v1/";
 export const GET = "GET /rest/v1/";
 export const SIGN = "POST /storage/v1/object/sign/";
+
+/** Waits that a test need not wait for. */
+export const FAST = { initialBackoffMs: 1, maxBackoffMs: 60_000 };
 
 /** Storage's answer to an upload. */
 export const uploaded = { body: { Key: `imagen-generated/${PATH}`, Id: "0ce4b621-b37b-4057-a96f-40d837b0a8d7" } };
@@ -41,14 +45,21 @@ export async function scripted(t, script = {}) {
   return server;
 }
 
+/** A sink of a project in memory, that does not wait long between attempts; freed when the test ends. */
+export async function fakeSink(t, options = {}) {
+  const project = createFakeProject();
+  const sink = await createSink({ ...project.options, ...FAST, ...options });
+  t.after(() => sink.free());
+  return { project, sink };
+}
+
 /** A sink for the server that does not wait long between attempts; freed when the test ends. */
 export async function sinkFor(t, server, options = {}) {
   const defaults = {
     url: server.url,
     apiKey: "test-key",
     ownerUserId: OWNER,
-    initialBackoffMs: 1,
-    maxBackoffMs: 60_000,
+    ...FAST,
   };
   const sink = await createSink({ ...defaults, ...options });
   t.after(() => sink.free());

@@ -1,16 +1,7 @@
 // The link that comes with an image, in a project in memory.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createSink } from "imagen-cloud";
-import { createFakeProject } from "imagen-cloud/testing";
-import { aRequest, PNG, rejection } from "./helpers.mjs";
-
-async function fakeSink(t) {
-  const project = createFakeProject();
-  const sink = await createSink({ ...project.options, initialBackoffMs: 1, maxBackoffMs: 60_000 });
-  t.after(() => sink.free());
-  return { project, sink };
-}
+import { aRequest, fakeSink, PNG, rejection } from "./helpers.mjs";
 
 test("a_link_comes_with_the_image_by_three_requests_two_of_them_at_once", async (t) => {
   const { project, sink } = await fakeSink(t);

@@ -1,18 +1,8 @@
 // Pages of images with their links, in a project in memory.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createRelay, createSink } from "imagen-cloud";
-import { createFakeProject } from "imagen-cloud/testing";
-import { aRequest, OWNER, PNG, rejection, scripted } from "./helpers.mjs";
-
-const fast = { initialBackoffMs: 1, maxBackoffMs: 60_000 };
-
-async function fakeSink(t, options = {}) {
-  const project = createFakeProject();
-  const sink = await createSink({ ...project.options, ...fast, ...options });
-  t.after(() => sink.free());
-  return { project, sink };
-}
+import { createRelay } from "imagen-cloud";
+import { aRequest, FAST, fakeSink, OWNER, PNG, rejection, scripted } from "./helpers.mjs";
 
 test("an_image_is_listed_with_all_that_was_said_of_it_and_its_link", async (t) => {
   const { project, sink } = await fakeSink(t);
@@ -122,7 +112,7 @@ test("a_relay_lists_by_one_request_with_its_links", async (t) => {
   };
   const bodies = [{ body: { images: [image, { ...image, seed: null }], before: "abc" } }];
   const server = await scripted(t, { "GET /api/": bodies });
-  const relay = await createRelay({ url: server.url, accessToken: () => "eyJ.a.b", ownerUserId: OWNER, ...fast });
+  const relay = await createRelay({ url: server.url, accessToken: () => "eyJ.a.b", ownerUserId: OWNER, ...FAST });
   t.after(() => relay.free());
   const transform = { width: 256, resize: "cover" };
   const page = await relay.list({ limit: 7, columns: ["project_id"], signedUrl: { expiresIn: 60, transform } });

@@ -2,17 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createRelay, createSink } from "imagen-cloud";
-import { createFakeProject } from "imagen-cloud/testing";
-import { aRequest, OWNER, rejection, scripted } from "./helpers.mjs";
-
-const fast = { initialBackoffMs: 1, maxBackoffMs: 60_000 };
-
-async function fakeSink(t, options = {}) {
-  const project = createFakeProject();
-  const sink = await createSink({ ...project.options, ...fast, ...options });
-  t.after(() => sink.free());
-  return { project, sink };
-}
+import { aRequest, FAST, fakeSink, OWNER, rejection, scripted } from "./helpers.mjs";
 
 test("what_sync_gives_can_be_removed_and_again", async (t) => {
   const { project, sink } = await fakeSink(t);
@@ -51,7 +41,7 @@ test("many_are_removed_with_an_outcome_each", async (t) => {
 
 test("what_the_server_wrote_outside_of_the_users_folder_is_forbidden", async (t) => {
   const { project, sink } = await fakeSink(t);
-  const server = await createSink({ ...project.serverOptions, ...fast, pathPrefix: "" });
+  const server = await createSink({ ...project.serverOptions, ...FAST, pathPrefix: "" });
   t.after(() => server.free());
   const { imageId } = await server.sync(aRequest());
   await rejection(() => sink.remove({ imageId }), { code: "forbidden", stage: "remove", retryable: false, imageId });
@@ -97,7 +87,7 @@ test("a_relay_has_the_worker_remove_by_id_or_path", async (t) => {
   const imageId = "11111111-2222-4333-8444-555555555555";
   const storagePath = `${OWNER}/a b.png`;
   const server = await scripted(t, { "DELETE /api/images": [{ body: { imageId, storagePath } }] });
-  const relay = await createRelay({ url: server.url, accessToken: () => "eyJ.a.b", ownerUserId: OWNER, ...fast });
+  const relay = await createRelay({ url: server.url, accessToken: () => "eyJ.a.b", ownerUserId: OWNER, ...FAST });
   t.after(() => relay.free());
   for (const image of [{ imageId }, { imageId, storagePath }, { storagePath }]) {
     assert.deepEqual(await relay.remove(image), { imageId, storagePath });

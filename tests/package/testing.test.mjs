@@ -7,16 +7,7 @@ import { promisify } from "node:util";
 import { createSink } from "imagen-cloud";
 import { createOutbox, createSink as createSinkOfOutboxes } from "imagen-cloud/outbox";
 import { createFakeProject } from "imagen-cloud/testing";
-import { aRequest, PNG, rejection } from "./helpers.mjs";
-
-const fast = { initialBackoffMs: 1, maxBackoffMs: 60_000 };
-
-async function fakeSink(t, options = {}) {
-  const project = createFakeProject();
-  const sink = await createSink({ ...project.options, ...fast, ...options });
-  t.after(() => sink.free());
-  return { project, sink };
-}
+import { aRequest, FAST, fakeSink, PNG, rejection } from "./helpers.mjs";
 
 test("a_fake_project_keeps_the_object_and_the_row", async (t) => {
   const { project, sink } = await fakeSink(t);
@@ -100,10 +91,10 @@ test("a_fault_called_off_does_not_happen", async (t) => {
 test("users_reach_only_what_is_theirs", async (t) => {
   const { project, sink } = await fakeSink(t);
   const { storagePath } = await sink.sync(aRequest());
-  const stranger = await createSink({ ...project.optionsOf(project.createUser()), ...fast });
+  const stranger = await createSink({ ...project.optionsOf(project.createUser()), ...FAST });
   t.after(() => stranger.free());
   await rejection(() => stranger.signedUrl(storagePath), { code: "object_missing" });
-  const server = await createSink({ ...project.serverOptions, ...fast });
+  const server = await createSink({ ...project.serverOptions, ...FAST });
   t.after(() => server.free());
   await server.sync(aRequest({ slug: "by-the-server" }));
   assert.equal(project.rows.length, 2);
@@ -116,7 +107,7 @@ test("an_expired_token_is_refreshed_once", async (t) => {
   const old = project.options.accessToken();
   project.user.expire();
   await sink.sync(aRequest());
-  const stale = await createSink({ ...project.options, accessToken: () => old, ...fast });
+  const stale = await createSink({ ...project.options, accessToken: () => old, ...FAST });
   t.after(() => stale.free());
   await rejection(() => stale.sync(aRequest()), { code: "unauthorized" });
 });
