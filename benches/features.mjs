@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { transform } from "esbuild";
+import { reader } from "../scripts/leb128.mjs";
 import { brotli, bundle } from "./host.mjs";
 import { figure } from "./support.mjs";
 
@@ -17,9 +18,11 @@ export const notes = [
 /** By the first pattern that a function's name matches; what the library is built of comes last. */
 const FEATURES = {
   "the outbox": /imagen_cloud::(outbox|api::outbox|host::store)\b/,
-  "many images (syncMany)": /imagen_cloud::(sync::many|sync::group|api::many|race::all_of)\b/,
+  "many images (syncMany)": /imagen_cloud::(sync::(many|batch|group)|api::many|race::all_of)\b/,
   "resumable uploads (TUS)": /imagen_cloud::(wire::tus|base64::encode)\b/,
-  "signed URLs": /imagen_cloud::(wire::sign|api::start_signed_urls?|api::Sink::signed_urls?)\b|signed_?url/i,
+  "lists and removals": /imagen_cloud::(sync::(list|remove)|wire::(list|remove)|api::gallery|api::read::gallery)\b/,
+  "signed URLs":
+    /imagen_cloud::(sync::sign|wire::(sign|link)|api::start_signed_urls?|api::Sink::signed_urls?)\b|signed_?url/i,
   "image headers": /imagen_cloud::image::header\b/,
   "options and their checks": /imagen_cloud::(config|api::read|api::connect|api::Sink::(new|from_env))\b/,
   "refusals, retries, errors": /imagen_cloud::(wire::(classify|retry|sqlstate)|error|api::error|text)\b/,
@@ -120,27 +123,4 @@ function namesIn(parts) {
     for (let left = part.number(); left > 0; left--) names.set(part.number(), part.some().toString());
   }
   return names;
-}
-
-function reader(bytes) {
-  let at = 0;
-  const number = () => {
-    let value = 0;
-    for (let scale = 1; ; scale *= 128) {
-      const byte = bytes[at++];
-      value += (byte & 0x7f) * scale;
-      if (byte < 0x80) return value;
-    }
-  };
-  return {
-    more: () => at < bytes.length,
-    byte: () => bytes[at++],
-    number,
-    /** As many bytes as the number before them says. */
-    some() {
-      const length = number();
-      at += length;
-      return bytes.subarray(at - length, at);
-    },
-  };
 }

@@ -3,6 +3,7 @@
 // module once. Usage: node scripts/glue.mjs FOLDER NAME
 import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { reader } from "./leb128.mjs";
 
 /** WebAssembly's binary format, 5.5: the sections that are written anew. */
 const [IMPORTS, EXPORTS] = [2, 7];
@@ -89,25 +90,6 @@ function sections(wasm) {
   const found = [];
   while (bytes.more()) found.push({ id: bytes.number(), body: bytes.some() });
   return found;
-}
-
-/** Reads numbers (LEB128) and what has its length before it. */
-function reader(bytes) {
-  let at = 0;
-  const number = () => {
-    let value = 0;
-    for (let scale = 1; ; scale *= 128) {
-      const byte = bytes[at++];
-      value += (byte & 0x7f) * scale;
-      if (byte < 0x80) return value;
-    }
-  };
-  const some = () => {
-    const length = number();
-    at += length;
-    return bytes.subarray(at - length, at);
-  };
-  return { more: () => at < bytes.length, number, some, text: () => some().toString() };
 }
 
 function number(value) {
