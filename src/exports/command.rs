@@ -7,14 +7,13 @@ use std::process::ExitCode;
 use std::rc::Rc;
 
 use super::folder::{self, Named};
-use super::members::Nobody;
 use crate::config::{Config, Options};
 use crate::error::Error;
 use crate::host::Platform;
 use crate::host::wasi::run::block_on;
 use crate::host::wasi::{Wasi, WasiBytes};
 use crate::image::meta::SyncRequest;
-use crate::sync::call::Call;
+use crate::sync::call::{Call, Nobody};
 use crate::sync::client::Client;
 
 /// Files of one call.
@@ -84,7 +83,7 @@ async fn send(client: &Client<Wasi>, folder: &Path, images: &[Named], count: &mu
             Err(error) => count.fail(image, &error),
         }
     }
-    let known = match client.arrived(&shipments, &call).await {
+    let known = match client.arrived(&shipments.iter().collect::<Vec<_>>(), &call).await {
         Ok(known) => known,
         Err(error) => return named.into_iter().for_each(|image| count.fail(image, &error)),
     };

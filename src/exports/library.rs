@@ -12,7 +12,6 @@ use super::bindings::{
     exports::imagen::cloud::sinks::{self, CallOptions, Guest, GuestSending, GuestSink, SignOptions},
 };
 use super::list;
-use super::members::Nobody;
 use super::values::{self, checked_list, read_link, read_options, read_path, read_request};
 use crate::config::Config;
 use crate::error::{Code, Error};
@@ -21,7 +20,7 @@ use crate::host::wasi::Wasi;
 use crate::host::wasi::run::{block_on, step};
 use crate::image::path::StoragePath;
 use crate::race::Racer;
-use crate::sync::call::{Call, Synced, Work};
+use crate::sync::call::{Call, Nobody, Synced, Work};
 use crate::sync::client::Client;
 use crate::wire::link::Link;
 

@@ -7,7 +7,6 @@ use crate::error::Error;
 use crate::host::Platform;
 use crate::host::wasi::Wasi;
 use crate::json::{Fault, Json};
-use crate::sync::call::{Observer, Progress, Retrying};
 
 /// How long a text may be, in bytes.
 const MAX_TEXT: usize = 1 << 22;
@@ -145,18 +144,5 @@ fn check_json(value: &Json, depth: u32) -> Result<(), &'static str> {
             members.iter().try_for_each(|(name, value)| text(name).and_then(|()| check_json(value, deeper)))
         }
         _ => Ok(()),
-    }
-}
-
-/// A component has no way to be told before a call ends.
-pub(super) struct Nobody;
-
-impl Observer for Nobody {
-    fn progress(&self, _: Progress) {}
-
-    fn retrying(&self, _: Retrying) {}
-
-    fn watches(&self) -> bool {
-        false
     }
 }

@@ -69,7 +69,7 @@ pub trait Observer {
 }
 
 /// Nobody is told.
-struct Nobody;
+pub struct Nobody;
 
 impl Observer for Nobody {
     fn progress(&self, _: Progress) {}

@@ -4,7 +4,6 @@ use core::future::poll_fn;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use super::arrived::IDS_AT_ONCE;
 use super::batch::{Batch, Kept, Part, Task};
 use super::call::{Call, Reached, Synced, Unkept};
 use super::client::Client;
@@ -137,11 +136,7 @@ impl<P: Platform> Client<P> {
         // Left out of the answer is a row whose id was there before: an earlier attempt's, or another one's.
         let missing: Vec<&Shipment<B>> =
             group.iter().copied().filter(|shipment| !confirmed.contains(&shipment.image_id)).collect();
-        for some in missing.chunks(IDS_AT_ONCE) {
-            let build = || rows::read_back_many(&self.config, some);
-            let read = |response: &_| rows::read_holders(some, response);
-            confirmed.extend(self.ask(call, Stage::Insert, &build, read).await?);
-        }
+        confirmed.extend(self.arrived(&missing, call).await?);
         Ok(confirmed)
     }
 

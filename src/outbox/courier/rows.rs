@@ -9,7 +9,7 @@ use crate::host::{Platform, Store};
 use crate::image::meta::Shipment;
 use crate::image::path::StoragePath;
 use crate::outbox::job::Job;
-use crate::sync::call::{Call, Observer, Progress, Retrying};
+use crate::sync::call::{Call, Nobody};
 use crate::sync::group::Group;
 use crate::sync::many::may_be_one_rows_fault;
 use crate::wire::rows;
@@ -46,7 +46,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
         let Settled { confirmed, refused, left } = settled;
         for path in left {
             // One that stays is an object without a row, as others are that a sweep finds.
-            drop(self.client.remove_object(path, &Call::for_owner(Rc::new(Unseen))).await);
+            drop(self.client.remove_object(path, &Call::for_owner(Rc::new(Nobody))).await);
         }
         self.keep(&refused.iter().collect::<Vec<&Job>>(), &confirmed).await?;
         refused.iter().for_each(|job| round.put_down(&job.id));
@@ -75,7 +75,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
         settled: &mut Settled,
         round: &Round,
     ) {
-        let call = Call::for_owner(Rc::new(Unseen));
+        let call = Call::for_owner(Rc::new(Nobody));
         match self.client.insert_group(&shipments.iter().collect::<Vec<_>>(), &call).await {
             Ok(ids) => {
                 group.note(false);
@@ -99,18 +99,5 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
                 settled.refused.append(&mut group.rows);
             }
         }
-    }
-}
-
-/// Of rows and questions there are no bytes to be told of.
-pub(super) struct Unseen;
-
-impl Observer for Unseen {
-    fn progress(&self, _: Progress) {}
-
-    fn retrying(&self, _: Retrying) {}
-
-    fn watches(&self) -> bool {
-        false
     }
 }

@@ -5,13 +5,12 @@ use core::future::poll_fn;
 use std::rc::Rc;
 
 use super::round::{Done, Round};
-use super::rows::Unseen;
 use super::{Courier, Witness};
 use crate::error::{Code, Error, Stage};
 use crate::host::{Platform, Store};
 use crate::outbox::job::Job;
 use crate::race::first_of;
-use crate::sync::call::{Call, Observer, Progress, Resumption, Retrying, Work};
+use crate::sync::call::{Call, Nobody, Observer, Progress, Resumption, Retrying, Work};
 use crate::sync::client::is_swept_after;
 use crate::wire::Landed;
 
@@ -65,7 +64,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
             return Ok(true);
         }
         let shipment = self.client.shipment(job.settled()?, ());
-        self.client.is_stored(&shipment, &Call::for_owner(Rc::new(Unseen))).await
+        self.client.is_stored(&shipment, &Call::for_owner(Rc::new(Nobody))).await
     }
 
     /// Whether a job that was put right had arrived before, at the place where it was to go then.
@@ -73,7 +72,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
         if !self.client.target().is_project() {
             return Ok(false); // only the Worker knows, and it answers the upload with that
         }
-        let call = Call::for_owner(Rc::new(Unseen));
+        let call = Call::for_owner(Rc::new(Nobody));
         for earlier in job.earlier()? {
             if self.client.has_row(&self.client.shipment(earlier, ()), &call).await? {
                 return Ok(true);
