@@ -43,6 +43,9 @@ function remedyOf(cause, entry) {
   return `init(url), called first, says where the .wasm of ${entry} is served`;
 }
 
+const notLoaded = (problem, details) =>
+  failed("config", "load_failed", `the WebAssembly could not be loaded: ${problem}`, details);
+
 /**
  * An entry's functions over its WebAssembly, which `source` finds: read once and only when it is needed.
  * @param {import("./index.d.ts").Entry} entry @param {typeof import("./wasm/imagen_cloud.js")} build wasm-bindgen's glue
@@ -53,20 +56,25 @@ export function load(entry, build, source, draw = async (...args) => (await impo
 
   let loading;
   let loaded = false;
+
+  // Asked first: to read a host's Response is enough to load its fetch, and Node's dies without WebAssembly.
+  const instantiate = async (own) => {
+    if (typeof WebAssembly !== "object") throw notLoaded("this host has no WebAssembly", { retryable: false });
+    try {
+      await build.default({ module_or_path: await (own ?? source()) });
+    } catch (cause) {
+      throw notLoaded(`${cause?.message ?? cause}. ${remedyOf(cause, entry)}`, { retryable: true, cause });
+    }
+  };
   const init = (own) => {
-    loading ??= (async () => build.default({ module_or_path: await (own ?? source()) }))().then(
+    loading ??= instantiate(own).then(
       () => {
         loaded = true;
         slugifyOfLoaded ??= build.slugify;
       },
-      (cause) => {
+      (error) => {
         loading = undefined; // the next call tries again
-        const retryable = typeof WebAssembly === "object"; // a browser may have it switched off
-        const problem = retryable
-          ? `${cause?.message ?? cause}. ${remedyOf(cause, entry)}`
-          : "this host has no WebAssembly";
-        const message = `the WebAssembly could not be loaded: ${problem}`;
-        throw failed("config", "load_failed", message, { retryable, cause });
+        throw error;
       },
     );
     return loading;

@@ -108,7 +108,7 @@ test("where there is no WebAssembly, trying again is no use", async () => {
       parentPort.postMessage((await init().catch((error) => error)).toJSON());
     });`;
   const worker = new Worker(script, { eval: true });
-  const [{ code, retryable }] = await once(worker, "message");
-  await worker.terminate();
+  const ended = once(worker, "exit"); // rejects if anything of the host died on the way
+  const [[{ code, retryable }]] = await Promise.all([once(worker, "message"), ended]);
   assert.deepEqual([code, retryable], ["load_failed", false]);
 });
