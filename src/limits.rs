@@ -1,4 +1,4 @@
-//! How many bytes of UTF-8 a text may have: one table, `limits.json`, which the Worker (`www/worker`) reads too.
+//! How many bytes a text may have in UTF-8, and what else is small: one table, `limits.json`, which the Worker (`www/worker`) reads too.
 //!
 //! The path's limit holds everywhere. The others hold for what goes through the Worker or is kept in an outbox: the
 //! Worker pays for every byte with memory that all its users share, and a job that it would refuse must not be kept.
@@ -21,6 +21,8 @@ pub const PROMPT: usize = bytes_of("prompt");
 pub const SIDECAR: usize = bytes_of("sidecar");
 /// A request without its image, as the JSON that the Worker takes.
 pub const REQUEST: usize = bytes_of("request");
+/// The small picture that goes with an image.
+pub const THUMBNAIL: usize = bytes_of("thumbnail");
 
 /// The number behind a name in the table, read when this is compiled; 0 if the name is not there.
 const fn bytes_of(name: &str) -> usize {
@@ -70,6 +72,7 @@ mod tests {
             ("prompt", PROMPT),
             ("sidecar", SIDECAR),
             ("request", REQUEST),
+            ("thumbnail", THUMBNAIL),
         ];
         for (name, bytes) in read {
             assert_eq!(table[name], bytes, "{name}");

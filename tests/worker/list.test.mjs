@@ -33,6 +33,14 @@ const send = async (request, query = "", token = user.accessToken) => {
   });
   return { ...(await response.json()), status: response.status };
 };
+/** Sends a pixel by ticket, with its link. */
+async function commitOf(asked) {
+  const wish = { ...asked, size: PIXEL.length, mimeType: "image/png" };
+  const ticket = await (await bench.send("/api/tickets", user.accessToken, wish)).json();
+  assert.equal((await putUpload(ticket, PIXEL)).status, 200);
+  const response = await bench.send(`/api/tickets/${ticket.ticket}/commit?ttl=60`, user.accessToken, asked);
+  return { ...(await response.json()), status: response.status };
+}
 const isLink = async (url) => assert.deepEqual(Buffer.from(await (await fetch(url)).arrayBuffer()), PNG);
 
 test("a user's images are listed by pages, the newest first, all of them once, and nobody else's", async () => {
@@ -86,13 +94,29 @@ test("links come where their time is asked for, by each route that has images", 
   await isLink(done.signedUrl);
   await isLink((await get(`/api/images/${asked.imageId}?ttl=60`)).signedUrl);
   await isLink((await get("/api/images?ttl=60&limit=1")).images[0].signedUrl);
-  const wish = request({ size: PIXEL.length, mimeType: "image/png" });
-  const ticket = await (await bench.send("/api/tickets", user.accessToken, wish)).json();
-  assert.equal((await putUpload(ticket, PIXEL)).status, 200);
-  const { size, ...rest } = wish;
-  const committed = await bench.send(`/api/tickets/${ticket.ticket}/commit?ttl=60`, user.accessToken, rest);
+  const committed = await commitOf(request());
   assert.equal(committed.status, 201);
-  assert.equal((await fetch((await committed.json()).signedUrl)).status, 200);
+  assert.equal((await fetch(committed.signedUrl)).status, 200);
+});
+
+test("the link is signed while the row is inserted, and no image waits for it", async () => {
+  for (const isTicket of [false, true]) {
+    const held = { insert: Promise.withResolvers(), sign: Promise.withResolvers() };
+    // Each goes on only when the other has come too.
+    bench.front.before = async ({ method, path }) => {
+      if (method !== "POST") return;
+      const isInsert = path.startsWith("/rest/v1/images");
+      if (!isInsert && !path.includes("/object/sign/")) return;
+      (isInsert ? held.insert : held.sign).resolve();
+      await Promise.all([held.insert.promise, held.sign.promise]);
+    };
+    try {
+      const done = isTicket ? await commitOf(request()) : await send(request(), "?ttl=60");
+      assert.deepEqual([done.status, typeof done.signedUrl], [201, "string"]);
+    } finally {
+      bench.front.before = undefined;
+    }
+  }
 });
 
 test("a link that can't be had fails no image", async () => {

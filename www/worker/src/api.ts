@@ -1,4 +1,3 @@
-import type { LinkOptions, SyncResult } from "imagen-cloud";
 import { authenticate, type User } from "./auth";
 import { discardBody } from "./body";
 import { corsHeaders, PREFLIGHT_HEADERS, SECURITY_HEADERS } from "./cors";
@@ -6,7 +5,7 @@ import { findImage, listImages, removeImage } from "./images";
 import { logOutcome } from "./log";
 import { Problem, toProblem } from "./problem";
 import { type Env, readAllowedOrigins, readSettings, type Settings } from "./settings";
-import { linkOf, once, readLink, signUrl } from "./signed-url";
+import { once, readLink, signUrl } from "./signed-url";
 import type { Staging } from "./staging";
 import { isReachable } from "./supabase";
 import { syncImage } from "./sync";
@@ -66,12 +65,11 @@ const ROUTES = Object.entries<Record<string, Handler>>({
   "/api/sync": {
     POST: asUser(async ({ request, url, settings, staging, env, context }, user) => {
       const link = readLink(url.searchParams);
-      const work = syncImage(request, user, settings, staging, env);
+      const work = syncImage(request, link, user, settings, staging, env);
       // What has begun is ended, also when the client does not wait for it.
       context?.waitUntil(work.catch(() => {}));
       const done = await work;
-      if (done.queued) return { status: 202, body: done };
-      return { status: 201, body: await withLink(done, link, user, settings) };
+      return { status: done.queued ? 202 : 201, body: done };
     }),
   },
   "/api/tickets": {
@@ -86,8 +84,7 @@ const ROUTES = Object.entries<Record<string, Handler>>({
   "/api/tickets/:id/commit": {
     POST: asUser(async ({ id, request, url, settings, staging }, user) => {
       const link = readLink(url.searchParams);
-      const done = await commitTicket(id, request, user, settings, staging);
-      return { status: 201, body: await withLink(done, link, user, settings) };
+      return { status: 201, body: await commitTicket(id, request, link, user, settings, staging) };
     }),
   },
   "/api/images": {
@@ -123,11 +120,6 @@ const ROUTES = Object.entries<Record<string, Handler>>({
     },
   },
 }).map(([name, methods]) => ({ name, methods, path: new RegExp(`^${name.replace(":id", "([^/]+)")}$`) }));
-
-/** What has arrived, with its link where one is asked for. */
-async function withLink(done: SyncResult, link: LinkOptions | undefined, user: User, settings: Settings) {
-  return link === undefined ? done : { ...done, signedUrl: await linkOf(done.storagePath, link, user, settings) };
-}
 
 /**
  * The API, for any host that has the web's `Request` and `Response`: a Worker, Deno, Node. What its requests share is the

@@ -204,8 +204,8 @@ function grown(buffer: ArrayBuffer, most: number): ArrayBuffer {
   return larger.buffer;
 }
 
-export function tooLarge(limit: number, what = "A request"): Problem {
-  return new Problem("too_large", { detail: `${what} may have ${limit} bytes.` });
+export function tooLarge(limit: number, what = "A request", field?: string): Problem {
+  return new Problem("too_large", { detail: `${what} may have ${limit} bytes.`, field });
 }
 
 /** A JSON object. */

@@ -6,7 +6,8 @@ import { Problem, toProblem } from "./problem";
 import type { Env, Settings } from "./settings";
 import { deliveries } from "./slots";
 import type { Stored } from "./staging";
-import { deliver, toImage } from "./sync";
+import { dayIn, deliver, toImage } from "./sync";
+import { checkThumbnail } from "./thumbnail";
 
 /** The longest wait between two tries. */
 const MAX_DELAY_SECONDS = 900;
@@ -49,10 +50,14 @@ async function tryDelivery(imageId: string, staging: Stored, settings: Settings)
     const staged = await staging.open(imageId);
     if (staged === undefined) return "gone";
     const form = parseForm(staged);
-    const image = toImage({ ...form, request: { ...form.request, imageId } });
+    const date = form.request.date ?? dayIn(found.storagePath);
+    const image = toImage({ ...form, request: { ...form.request, date, imageId } });
+    // It was looked at when it came: whatever is wrong with it now fails no image.
+    const looked = checkThumbnail(form.thumbnail, image, owner, settings, found.storagePath);
+    const cargo = { image, thumbnail: await looked.catch(() => undefined), isKnown: true };
     const isRemoved = async () => (await staging.findRemover(imageId)) === owner.id;
     const wasRemoved = await isRemoved();
-    if (!wasRemoved) await deliver(image, true, owner, settings, settings.deliveryDeadlineMs);
+    if (!wasRemoved) await deliver(cargo, owner, settings, settings.deliveryDeadlineMs);
     // The same is done where an earlier delivery came too late to know of it.
     const isGone = wasRemoved || (await isRemoved());
     if (isGone) await remove({ imageId, storagePath: found.storagePath }, owner, settings);

@@ -3,6 +3,7 @@
 import { Problem } from "./problem";
 import type { Settings } from "./settings";
 import { askSupabase, BUCKET, keyHeaders } from "./supabase";
+import type { Thumbnail } from "./thumbnail";
 import { wait } from "./timer";
 
 /** How much of an image is read first: as much as the package looks at. */
@@ -144,6 +145,21 @@ async function takePiece(answer: Response, skipped: number, wanted: number): Pro
   }
   await reader?.cancel().catch(() => {});
   return new Blob(chunks).slice(0, wanted);
+}
+
+/** Stores a small picture over what is there. What Storage refuses is let be; `signal` says that nobody waits any more. */
+export async function putThumbnail(
+  { path, bytes, mimeType }: Thumbnail,
+  settings: Settings,
+  signal: AbortSignal,
+): Promise<void> {
+  const headers = { ...keyHeaders(settings), "content-type": mimeType };
+  await untilAnswered(settings, async () => {
+    if (signal.aborted) throw refused("nobody waits for it");
+    const url = `${storage(settings)}/object/${inBucket(path)}`;
+    const { status } = await read(await askSupabase(url, { method: "PUT", body: bytes, headers, signal }));
+    if (isTransient(status)) throw new Error(`Storage answered ${status}`);
+  });
 }
 
 /** Copies what is there now. Resolves to false where nothing is. */

@@ -33,6 +33,11 @@ export async function withSink<T>(
   }
 }
 
+/** Says to the package that nobody else changes these bytes, so that they are sent from where they lie. */
+export function unshared(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  return Object.assign(bytes, { [Symbol.for("imagen-cloud.copied")]: true });
+}
+
 /** Where the image would go, and its row, once the package has found nothing wrong with the request. Sends nothing. */
 export function plan(request: Parameters<Sink["prepare"]>[0], user: User, settings: Settings): Promise<PreparedImage> {
   return withSink(user, settings, (sink) => sink.prepare(request));

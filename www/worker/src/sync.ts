@@ -1,4 +1,4 @@
-import { isImagenCloudError, type SyncRequest, type SyncResult } from "imagen-cloud";
+import { isImagenCloudError, type LinkOptions, type SyncRequest, type SyncResult } from "imagen-cloud";
 import type { User } from "./auth";
 import { expectForm, readForm, type SyncForm } from "./form";
 import { refuseRemoved, wasRemoved } from "./images";
@@ -9,7 +9,8 @@ import type { Env, Settings } from "./settings";
 import { RequestShape, read, refuseColumns } from "./shapes";
 import { uploads } from "./slots";
 import { refuseOther, type Staged, type Staging, stage } from "./staging";
-import { plan, refuseAnothersId, withSink } from "./supabase";
+import { plan, refuseAnothersId, unshared, withSink } from "./supabase";
+import { checkThumbnail, type Thumbnail, withThumbnail } from "./thumbnail";
 
 /** Where an image landed, or will land. */
 export interface Accepted extends SyncResult {
@@ -17,8 +18,15 @@ export interface Accepted extends SyncResult {
   queued?: true;
 }
 
-/** Says to the package that nobody else changes these bytes, so that they are sent from where they lie. */
-const UNSHARED = Symbol.for("imagen-cloud.copied");
+/** An image, and what goes with it. */
+export interface Cargo {
+  image: SyncRequest;
+  thumbnail: Thumbnail | undefined;
+  /** Whether its id came from the caller, and so may have been used before. */
+  isKnown: boolean;
+  /** The link that is wanted with it. */
+  link?: LinkOptions | undefined;
+}
 
 /**
  * Takes the image of a `POST /api/sync` to Supabase, or stages it where Supabase does not take it in time. The same
@@ -26,6 +34,7 @@ const UNSHARED = Symbol.for("imagen-cloud.copied");
  */
 export async function syncImage(
   request: Request,
+  link: LinkOptions | undefined,
   user: User,
   settings: Settings,
   staging: Staging | undefined,
@@ -34,21 +43,22 @@ export async function syncImage(
   const size = expectForm(request, settings.body);
   return uploads.with(size, user.id, settings.bodyWaitMs, async (isInTheWay) => {
     const form = await readForm(request, settings.body, isInTheWay);
-    return accept(form, user, settings, staging, env);
+    return accept(form, link, user, settings, staging, env);
   });
 }
 
 async function accept(
   form: SyncForm,
+  link: LinkOptions | undefined,
   user: User,
   settings: Settings,
   staging: Staging | undefined,
   env: Env,
 ): Promise<Accepted> {
-  // An id that came from the caller may have been used before.
   const isKnown = typeof form.request.imageId === "string";
   const image = toImage(form);
   refuseColumns(Object.keys(form.request.columns ?? {}), settings);
+  const cargo = { image, thumbnail: await checkThumbnail(form.thumbnail, image, user, settings), isKnown, link };
   const imageId = String(image.imageId);
   const isRemoved = async () => isKnown && (await wasRemoved(imageId, user, staging));
   const [earlier, isGone] = await Promise.all([isKnown ? findStaged(imageId, staging) : undefined, isRemoved()]);
@@ -58,7 +68,7 @@ async function accept(
   try {
     if (advice === "stage") throw new Hanging(await plan(image, user, settings));
     const withinMs = advice === "probe" ? Math.min(PROBE_MS, settings.syncDeadlineMs) : settings.syncDeadlineMs;
-    const done = await deliver(image, isKnown, user, settings, withinMs);
+    const done = await deliver(cargo, user, settings, withinMs);
     // The queue's message will find nothing to do.
     if (earlier?.storagePath === done.storagePath) await staging?.release(done.imageId).catch(() => {});
     if (await isRemoved()) await refuseRemoved(done, user, settings);
@@ -80,16 +90,22 @@ class Hanging extends Error {
   }
 }
 
-/** The package's request of what came, its image among it. */
-export function toImage({ image, request }: SyncForm): SyncRequest {
-  const known = { ...request, ...read(RequestShape, request) };
-  return { ...known, image: Object.assign(image, { [UNSHARED]: true }) } as unknown as SyncRequest;
+/**
+ * The package's request of what came, its image among it. Its day is fixed: at another one it would go to another place.
+ */
+export function toImage({ image, request }: Pick<SyncForm, "image" | "request">): SyncRequest {
+  const date = request.date ?? new Date().toISOString().slice(0, 10);
+  return { ...request, date, ...read(RequestShape, request), image: unshared(image) } as unknown as SyncRequest;
 }
 
-/** Object and row, unless another user has the id. */
+/** The day of an image whose request named none, and which is to come to this place. */
+export function dayIn(storagePath: string): string {
+  return storagePath.split("/")[1] ?? "";
+}
+
+/** Object and row, small picture and link, unless another user has the id. */
 export async function deliver(
-  image: SyncRequest,
-  isKnown: boolean,
+  { image, thumbnail, isKnown, link }: Cargo,
   user: User,
   settings: Settings,
   withinMs: number,
@@ -97,8 +113,9 @@ export async function deliver(
   const until = Date.now() + withinMs;
   try {
     if (isKnown) await refuseAnothersId(String(image.imageId), user, settings, withinMs / 3);
-    const sync = { deadlineMs: Math.max(1, until - Date.now()) };
-    const done = await withSink(user, settings, (sink) => sink.sync(image, sync));
+    const sync = { deadlineMs: Math.max(1, until - Date.now()), ...(link && { signedUrl: link }) };
+    const bring = () => withSink(user, settings, (sink) => sink.sync(image, sync));
+    const done = await withThumbnail(thumbnail, settings, bring);
     outage.answered();
     return done;
   } catch (error) {

@@ -1,14 +1,18 @@
-import type { ImageSource, PreparedImage, SyncRequest, SyncResult } from "imagen-cloud";
+import type { ImageSource, LinkOptions, PreparedImage, SyncRequest, SyncResult } from "imagen-cloud";
 import type { User } from "./auth";
-import { MAX_JSON_BYTES, readJson } from "./body";
+import { readJson } from "./body";
+import { JSON_LIMITS, readDescription } from "./form";
 import { refuseRemoved, wasRemoved } from "./images";
 import { heldPath, incomingPath, openUpload } from "./incoming";
 import { Problem, type ProblemCode, toProblem } from "./problem";
 import type { Settings } from "./settings";
 import { RequestShape, read, refuseColumns, WishShape } from "./shapes";
+import { linkOf } from "./signed-url";
 import type { Staging } from "./staging";
 import { copyObject, findObject, removeObject, resumableUrl, StoredImage, signUpload } from "./storage";
 import { BUCKET, findRow, plan, refuseAnothersId, withSink } from "./supabase";
+import { dayIn } from "./sync";
+import { checkThumbnail, withThumbnail } from "./thumbnail";
 import { issueTicket, now, type Ticket, verifyRenewable, verifyTicket } from "./ticket";
 
 /** What a page needs to upload an image itself. */
@@ -27,8 +31,6 @@ export interface IssuedTicket extends SyncResult {
   /** Takes the image by one PUT. */
   uploadUrl: string;
 }
-
-const JSON_LIMITS = { bytes: MAX_JSON_BYTES, ms: 10_000 };
 
 /** For what no commit takes an upload, whatever else it says. Another upload may come by the same ticket. */
 const UPLOADS_FAULT: ReadonlySet<ProblemCode> = new Set(["upload_mismatch", "invalid_image", "too_large"]);
@@ -83,34 +85,45 @@ async function issue(ticket: Ticket, user: User, settings: Settings): Promise<Is
 export async function commitTicket(
   id: string,
   request: Request,
+  link: LinkOptions | undefined,
   user: User,
   settings: Settings,
   staging: Staging | undefined,
 ): Promise<SyncResult> {
   const ticket = await verifyTicket(id, user, settings);
-  const { size, ...json } = await readJson(request, JSON_LIMITS);
-  const known = { ...json, imageId: json.imageId ?? ticket.imageId, mimeType: ticket.mimeType };
+  const { imageId, storagePath } = ticket;
+  const came = await readDescription(request);
+  const { size, ...json } = came.request;
+  const fixed = { date: json.date ?? dayIn(storagePath), imageId: json.imageId ?? imageId, mimeType: ticket.mimeType };
+  const known = { ...json, ...fixed };
   const fields = { ...known, ...read(RequestShape, known) };
   refuseColumns(Object.keys(fields.columns ?? {}), settings);
-  const incoming = incomingPath(ticket.imageId, user);
-  const isGone = await wasRemoved(ticket.imageId, user, staging);
-  if (!isGone && !(await isDone(ticket, user, settings))) await takeIn(incoming, fields, ticket, user, settings);
+  const thumbnail = await checkThumbnail(came.thumbnail, toRequest(fields), user, settings, storagePath);
+  const incoming = incomingPath(imageId, user);
+  const isGone = await wasRemoved(imageId, user, staging);
+  let signed: string | null | undefined;
+  if (!isGone && !(await isDone(ticket, user, settings))) {
+    const take = () => takeIn(incoming, fields, link, ticket, user, settings);
+    signed = await withThumbnail(thumbnail, settings, take);
+  }
   await removeObject(incoming, settings);
-  if (isGone || (await wasRemoved(ticket.imageId, user, staging))) await refuseRemoved(ticket, user, settings);
-  return { storagePath: ticket.storagePath, imageId: ticket.imageId };
+  if (isGone || (await wasRemoved(imageId, user, staging))) await refuseRemoved(ticket, user, settings);
+  if (link !== undefined && signed === undefined) signed = await linkOf(storagePath, link, user, settings);
+  return { storagePath, imageId, ...(signed !== undefined && { signedUrl: signed }) };
 }
 
 /**
- * Makes the upload an image. The upload token may write another one at any time: so what is looked at, and then becomes
+ * Makes the upload an image, and resolves to its link where one is wanted. The upload token may write another one at any time: so what is looked at, and then becomes
  * the image, is a copy that it can't reach. What is certain to be refused is not copied first.
  */
 async function takeIn(
   incoming: string,
   fields: Record<string, unknown>,
+  link: LinkOptions | undefined,
   ticket: Ticket,
   user: User,
   settings: Settings,
-): Promise<void> {
+): Promise<string | null | undefined> {
   const { imageId } = ticket;
   const held = heldPath(imageId, user);
   try {
@@ -118,11 +131,11 @@ async function takeIn(
     if (seen !== undefined && (await copyObject(incoming, held, settings))) {
       const planned = await inspect(held, "all of it", fields, ticket, user, settings);
       if (planned === undefined) throw new Problem("not_uploaded", { imageId });
-      await finish(held, planned, user, settings);
-    } else if (!(await isDone(ticket, user, settings))) {
-      // If it is, another commit was faster, and has taken it away.
-      throw new Problem("not_uploaded", { imageId });
+      return await finish(held, planned, link, user, settings);
     }
+    // If it is done, another commit was faster, and has taken it away.
+    if (!(await isDone(ticket, user, settings))) throw new Problem("not_uploaded", { imageId });
+    return undefined;
   } catch (error) {
     if (UPLOADS_FAULT.has(toProblem(error).code)) await removeObject(incoming, settings);
     throw error;
@@ -166,17 +179,25 @@ async function inspect(
 }
 
 /** Whatever it lacks, the package refuses by name. */
-function toRequest(fields: object, image?: ImageSource): Omit<SyncRequest, "image"> {
+function toRequest(fields: object, image?: ImageSource): SyncRequest {
   return { ...fields, ...(image && { image }) } as unknown as SyncRequest;
 }
 
-/** The copy becomes the image, and gets its row. */
-async function finish(held: string, planned: PreparedImage, user: User, settings: Settings): Promise<void> {
+/** The copy becomes the image, and gets its row, and meanwhile its link. */
+async function finish(
+  held: string,
+  planned: PreparedImage,
+  link: LinkOptions | undefined,
+  user: User,
+  settings: Settings,
+): Promise<string | null | undefined> {
   const until = Date.now() + settings.syncDeadlineMs;
   const { imageId, storagePath } = planned;
   if (!(await copyObject(held, storagePath, settings))) throw new Problem("not_uploaded", { imageId });
   const deadlineMs = Math.max(1, until - Date.now());
+  const signing = link && linkOf(storagePath, link, user, settings);
   await withSink(user, settings, (sink) => sink.insert(planned, { deadlineMs }));
+  return signing;
 }
 
 /** Whether an earlier commit brought the row. */
