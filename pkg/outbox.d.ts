@@ -96,7 +96,10 @@ export interface OutboxJob {
   readonly request?: Omit<SyncRequest, "image">;
 }
 
-/** What happened to one image, in this tab or in another one. `done` jobs are gone from the outbox. */
+/**
+ * What happened to one image, in this tab or in another one. `done` and `discarded` jobs are gone from the outbox; the latter also
+ * where the Worker says that the image was removed.
+ */
 export type OutboxChange =
   | { readonly id: string; readonly state: OutboxJob["state"]; readonly job: OutboxJob }
   | { readonly id: string; readonly state: "progress"; readonly sent: number; readonly total: number }

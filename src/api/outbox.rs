@@ -151,4 +151,8 @@ impl Witness for Changes {
     fn done(&self, id: &str) {
         js::tell_change(&self.0, id, &"done".into(), None);
     }
+
+    fn discarded(&self, id: &str) {
+        js::tell_change(&self.0, id, &"discarded".into(), None);
+    }
 }

@@ -37,6 +37,8 @@ pub trait Witness {
     fn progress(&self, id: &str, sent: f64, total: f64);
     /// The job's row is confirmed; nothing of it is kept.
     fn done(&self, id: &str);
+    /// Nothing is kept of the job, and its image won't be there.
+    fn discarded(&self, id: &str);
 }
 
 /// What a drain did.
@@ -293,7 +295,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
         let mut jobs = Vec::new();
         for step in &done {
             match step {
-                Done::Confirmed(id) => gone.push(id.clone()),
+                Done::Confirmed(id) | Done::Removed(id) => gone.push(id.clone()),
                 Done::InBucket(job) | Done::PutDown(job) | Done::HandedOver(job) => jobs.push(job),
             }
         }
@@ -302,6 +304,10 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
         for step in done {
             match step {
                 Done::Confirmed(id) => self.tell_done(&id, round),
+                Done::Removed(id) => {
+                    round.put_down(&id);
+                    self.witness.discarded(&id);
+                }
                 Done::InBucket(job) if kept.next() == Some(true) => round.add_row(job, now_ms),
                 Done::InBucket(job) => round.put_down(&job.id),
                 Done::PutDown(job) => {

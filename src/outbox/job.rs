@@ -5,7 +5,7 @@
 //!      \________\____________\-> failed -> (retry) queued or uploaded
 //! ```
 //!
-//! Through the Worker a job is never `uploaded`: it is gone, or `handed-over` until the same image is answered as done.
+//! Through the Worker a job is never `uploaded`: it is gone, or `handed-over` until the Worker says what became of it.
 
 use serde::{Deserialize, Serialize};
 
@@ -191,11 +191,9 @@ impl Job {
         self.state != State::Failed
     }
 
-    /// The stage begins.
+    /// Its bytes are sent now, to the Worker once more where that knows nothing of it.
     pub fn begin(&mut self) {
-        if self.state != State::HandedOver {
-            self.state = if self.uploaded { State::Uploaded } else { State::Uploading };
-        }
+        self.state = if self.uploaded { State::Uploaded } else { State::Uploading };
     }
 
     /// The Worker has the image and will bring it to Supabase. It is asked again later.
@@ -292,6 +290,15 @@ impl Job {
         let settled = self.settled()?;
         let at = |path: &String| Ok(Settled { storage_path: StoragePath::parse(path)?, ..settled.clone() });
         self.earlier_paths.iter().map(at).collect()
+    }
+
+    /// Whether an image at this path is this job's: where it goes or was to go, or in the folder that the Worker has for its
+    /// user, whatever folder the job was made for.
+    pub fn goes_to(&self, path: &str) -> bool {
+        let date = format!("/{}/", self.request.date.as_deref().unwrap_or_default());
+        let in_folder = |path: &str| path.rsplit_once(&date).map(|(_, name)| name.to_owned());
+        let is_known = core::iter::once(&self.storage_path).chain(&self.earlier_paths).any(|known| known == path);
+        is_known || in_folder(path).is_some_and(|name| in_folder(&self.storage_path) == Some(name))
     }
 
     fn waiting_state(&self) -> State {

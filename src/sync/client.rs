@@ -10,6 +10,8 @@ use crate::race::beside;
 use crate::wire::Landed;
 use crate::wire::http::Response;
 use crate::wire::retry::Policy;
+#[cfg(feature = "outbox")]
+use crate::wire::worker::{self, Standing};
 use crate::wire::{object, rows};
 
 /// How long an object without a row is sure to stay where somebody sweeps such objects, in ms: the Worker waits much longer.
@@ -189,6 +191,13 @@ impl<P: Platform> Client<P> {
         let read_back = || rows::read_back(&self.config, &shipment.image_id);
         let read = |response: &Response| rows::read_holders(&[shipment], response).map(|held| !held.is_empty());
         self.ask(call, Stage::Insert, &read_back, read).await
+    }
+
+    /// What became of an image that the Worker was given.
+    #[cfg(feature = "outbox")]
+    pub async fn standing(&self, image_id: &str, call: &Call) -> Result<Standing, Error> {
+        let ask = || worker::ask_standing(&self.config, image_id);
+        self.ask(call, Stage::Upload, &ask, |response| worker::read_standing(image_id, response)).await
     }
 
     /// Inserts the row. A duplicate id is no failure when the row that holds it is the one an earlier attempt brought.

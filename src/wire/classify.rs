@@ -217,19 +217,28 @@ impl Told {
     }
 }
 
+/// What the Worker's word for what it refuses for good means, where its status does not say it.
+pub fn of_problem(code: &str) -> Option<Code> {
+    Some(match code {
+        "invalid_request" => Code::InvalidRequest,
+        "invalid_image" => Code::InvalidImage,
+        "too_large" => Code::TooLarge,
+        "id_taken" => Code::IdTaken,
+        "image_removed" => Code::ObjectMissing,
+        "not_found" => Code::Rejected,
+        _ => return None,
+    })
+}
+
 /// One table for all services: their codes don't overlap.
 fn judge(stage: Stage, http_status: u16, told: &Told) -> (Code, Remedy) {
     let status = if http_status == 400 { told.status.unwrap_or(400) } else { http_status };
     let code = told.code.as_str();
     if told.is_problem {
-        match code {
-            "invalid_request" => return (Code::InvalidRequest, Remedy::None),
-            "invalid_image" => return (Code::InvalidImage, Remedy::None),
-            "id_taken" => return (Code::IdTaken, Remedy::None),
-            "image_removed" => return (Code::ObjectMissing, Remedy::None),
-            "not_found" => return (Code::Rejected, Remedy::None),
-            _ if status == 403 => return (Code::Forbidden, Remedy::None),
-            _ => {}
+        match of_problem(code) {
+            Some(code) => return (code, Remedy::None),
+            None if status == 403 => return (Code::Forbidden, Remedy::None),
+            None => {}
         }
     }
     if told.is_circular_policy() {

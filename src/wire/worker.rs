@@ -4,10 +4,10 @@
 //! reads, and a commit makes an image of it. `storage::tus` carries it there.
 
 use crate::config::{Config, check_url};
-use crate::error::Stage;
+use crate::error::{Code, Error, Stage};
 use crate::image::meta::Shipment;
 use crate::image::path::{self, StoragePath, escape_query, is_plain_name};
-use crate::text::{contains, is_header_safe};
+use crate::text::{contains, is_header_safe, quote};
 use crate::wire::Landed;
 use crate::wire::classify::{self, Refusal};
 use crate::wire::http::{Method, Request, Response};
@@ -101,6 +101,63 @@ pub fn wants_ticket(response: &Response, signed: bool) -> bool {
         true => matches!(response.status, 400 | 401 | 403) && !contains(&response.body, "lock acquired"),
         false => matches!(code_of(response), Some("ticket_expired" | "ticket_invalid")),
     }
+}
+
+/// What became of an image that the Worker was given.
+#[derive(Clone, Debug)]
+pub enum Standing {
+    /// It is in Supabase.
+    There {
+        /// Its object's.
+        path: String,
+    },
+    /// The Worker has it, and will bring it there.
+    OnItsWay {
+        /// Where its object will be.
+        path: String,
+    },
+    /// It was taken, and then refused for good.
+    Refused(Error),
+    /// The Worker knows of none that is the user's.
+    Unknown,
+}
+
+/// Asks what became of one of the user's images. An image that was removed is an error, see [`is_removed`].
+pub fn ask_standing<B>(config: &Config, image_id: &str) -> Request<B> {
+    Request::new(Method::Get, format!("{}/api/images/{image_id}", config.url)).fresh()
+}
+
+/// What became of it.
+pub fn read_standing(image_id: &str, response: &Response) -> Result<Standing, Refusal> {
+    if code_of(response) == Some("not_found") {
+        return Ok(Standing::Unknown);
+    }
+    let path = read_text(Stage::Upload, response, STORAGE_PATH)?;
+    let told = response.json.as_ref();
+    let text = |name| told.and_then(|image| image.text(name));
+    if !text("imageId").is_some_and(|told| told.eq_ignore_ascii_case(image_id)) {
+        return Err(Refusal::garbled(Stage::Upload, response, "storage upload: another image was told of"));
+    }
+    Ok(match text("refused") {
+        Some(code) => Standing::Refused(refused(code)),
+        None if told.is_some_and(|image| image.get("queued").is_some()) => Standing::OnItsWay { path },
+        None => Standing::There { path },
+    })
+}
+
+/// Why the Worker could not bring an image that it had taken.
+fn refused(told: &str) -> Error {
+    let code = classify::of_problem(told).unwrap_or(Code::Rejected);
+    let told = quote(told);
+    let message = format!("storage upload: the image was taken, and refused later: {told}");
+    let mut error = Error::new(Stage::Upload, code, message);
+    error.server_code = Some(told);
+    error
+}
+
+/// Whether an image was refused because its user has removed it.
+pub fn is_removed(error: &Error) -> bool {
+    error.code == Code::ObjectMissing && error.server_code.as_deref() == Some("image_removed")
 }
 
 /// Asks for a URL of one of the user's images.

@@ -18,8 +18,7 @@ before(async () => {
       SUPABASE_JWT_SECRET: world.supabase.jwtSecret,
       ALLOWED_ORIGINS: world.site.url,
       SYNC_BACKOFF_MS: "5",
-      // What is staged here is for the outbox to bring there.
-      RETRY_DELAY_SECONDS: "600",
+      RETRY_DELAY_SECONDS: "1",
     },
     log: () => {},
     rateLimit: { limit: 1_000_000, period: 60 },
@@ -54,25 +53,46 @@ test("small and large images arrive, without the key and with their progress", a
   await world.arrived(user, [0, 1]);
 });
 
-test("an image that the Worker keeps is kept here too, and is done when Supabase has it", async (t) => {
+test("an image that the Worker keeps is kept here too, asked for, and sent again only where the Worker has none", async (t) => {
   const user = await world.user();
   const tab = await openTab(t, user);
-  await tab.enqueueAll([1, 2]);
+  const asked = [];
+  tab.page.on("request", (request) => {
+    const { origin, pathname } = new URL(request.url());
+    if (origin === new URL(worker.url).origin && request.method() !== "OPTIONS")
+      asked.push([request.method(), pathname]);
+  });
+  await tab.enqueueAll([1, 2, 3]);
   world.recorder.offline(true);
-  assert.deepEqual(await tab.drain(), { done: 0, failed: 0, waiting: 2 });
+  assert.deepEqual(await tab.drain(), { done: 0, failed: 0, waiting: 3 });
   await tab.reload();
   await tab.open();
   const jobs = await tab.list();
   assert.deepEqual(
     jobs.map(({ state }) => state),
-    ["handed-over", "handed-over"],
+    ["handed-over", "handed-over", "handed-over"],
   );
   assert.deepEqual((await tab.image(jobs[0].id)).bytes, imageBytes(1));
-  // Still down: nothing changes, however often it is tried.
-  assert.equal((await tab.drain()).waiting, 2);
+  const [, lost, removed] = jobs.map(({ id }) => id);
+  asked.length = 0;
+  // Still down: nothing changes, however often it is tried, and nothing is sent again.
+  assert.equal((await tab.drain()).waiting, 3);
+  assert.deepEqual(
+    asked.map(([method]) => method),
+    ["GET", "GET", "GET"],
+  );
+
+  await (await worker.staged()).delete(`staged/${lost}`);
+  const headers = { authorization: `Bearer ${user.accessToken}`, origin: world.site.url };
+  await fetch(`${worker.url}/api/images/${removed}`, { method: "DELETE", headers });
   world.recorder.offline(false);
-  assert.deepEqual(await tab.drain(), { done: 2, failed: 0, waiting: 0 });
-  assert.deepEqual(await statesOf(tab), ["handed-over", "done"]);
+  asked.length = 0;
+  await until(async () => (await tab.drain()).waiting === 0, "the Worker's delivery", 60_000);
+  assert.equal(asked.filter(([method]) => method !== "GET").length, 1, JSON.stringify(asked));
+  const ends = (await tab.changes()).filter(({ state }) => ["done", "discarded"].includes(state));
+  assert.deepEqual(new Map(ends.map(({ id, state }) => [id, state])).get(removed), "discarded");
+  assert.equal(ends.length, 3);
+  assert.deepEqual(await tab.list(), []);
   await world.arrived(user, [1, 2]);
   const { objects } = await (await worker.staged()).list({ prefix: "staged/" });
   assert.deepEqual(objects, []);

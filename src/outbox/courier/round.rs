@@ -89,6 +89,8 @@ pub(super) enum Done {
     HandedOver(Job),
     /// Its row is there.
     Confirmed(String),
+    /// Its user has removed the image elsewhere.
+    Removed(String),
 }
 
 impl Round {

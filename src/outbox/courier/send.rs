@@ -8,11 +8,12 @@ use super::round::{Done, Round};
 use super::{Courier, Witness};
 use crate::error::{Code, Error, Stage};
 use crate::host::{Platform, Store};
-use crate::outbox::job::Job;
+use crate::outbox::job::{Job, State};
 use crate::race::first_of;
 use crate::sync::call::{Call, Nobody, Observer, Progress, Resumption, Retrying, Work};
 use crate::sync::client::is_swept_after;
 use crate::wire::Landed;
+use crate::wire::worker::{Standing, is_removed};
 
 impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
     /// Takes one job as far as it goes without its row. The error is the store's.
@@ -49,6 +50,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
                 return Ok(());
             }
             Err(Trouble::Store(error)) => return Err(error),
+            Err(Trouble::Job(error)) if is_removed(&error) => Done::Removed(job.id),
             Err(Trouble::Job(error)) => {
                 self.refuse(&mut job, &error, round);
                 Done::PutDown(job)
@@ -67,21 +69,45 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
         self.client.is_stored(&shipment, &Call::for_owner(Rc::new(Nobody))).await
     }
 
-    /// Whether a job that was put right had arrived before, at the place where it was to go then.
-    async fn has_arrived_before(&self, job: &Job) -> Result<bool, Error> {
+    /// What a job that was sent before has come to meanwhile, where that may have ended it: one that was put right may have
+    /// arrived at the place where it was to go then, one that was handed over at its own.
+    async fn become_of(&self, job: &Job) -> Result<Option<Sent>, Error> {
         if !self.client.target().is_project() {
-            return Ok(false); // only the Worker knows, and it answers the upload with that
+            return self.become_of_handed_over(job).await;
         }
         let call = Call::for_owner(Rc::new(Nobody));
         for earlier in job.earlier()? {
             if self.client.has_row(&self.client.shipment(earlier, ()), &call).await? {
-                return Ok(true);
+                return Ok(Some(Sent::Confirmed));
             }
         }
-        Ok(false)
+        Ok(None)
+    }
+
+    /// The Worker is asked, and given the image again only where it knows of none.
+    async fn become_of_handed_over(&self, job: &Job) -> Result<Option<Sent>, Error> {
+        let is_handed_over = job.state == State::HandedOver;
+        if !is_handed_over && job.earlier_paths.is_empty() {
+            return Ok(None);
+        }
+        let standing = self.client.standing(&job.settled()?.image_id, &Call::for_owner(Rc::new(Nobody))).await?;
+        match standing {
+            Standing::There { path } | Standing::OnItsWay { path } if !job.goes_to(&path) => {
+                let why = "storage upload: another image of this user has this imageId";
+                Err(Error::new(Stage::Upload, Code::IdTaken, why))
+            }
+            Standing::There { .. } => Ok(Some(Sent::Confirmed)),
+            Standing::OnItsWay { .. } => Ok(Some(Sent::HandedOver)),
+            Standing::Refused(error) if is_handed_over => Err(error),
+            // What was refused before the job was put right, or nothing.
+            Standing::Refused(_) | Standing::Unknown => Ok(None),
+        }
     }
 
     async fn send(&self, job: &mut Job, round: &Round) -> Result<Sent, Trouble> {
+        if let Some(sent) = self.become_of(job).await.map_err(Trouble::Job)? {
+            return Ok(sent);
+        }
         job.begin();
         let call = Call::for_owner(Rc::new(Bytes { id: job.id.clone(), witness: self.witness.clone() }));
         let image = self.store.image(&job.id).await.map_err(Trouble::Store)?;
@@ -94,9 +120,6 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
             return Err(Trouble::Job(Error::new(Stage::Outbox, Code::JobUnreadable, message)));
         };
         self.witness.changed(job);
-        if self.has_arrived_before(job).await.map_err(Trouble::Job)? {
-            return Ok(Sent::Confirmed);
-        }
         let shipment = self.client.shipment(job.settled().map_err(Trouble::Job)?, image);
         let kept = Kept { courier: self, job: RefCell::new(job.clone()) };
         let upload = async { Some(self.client.upload(&shipment, &call, &kept).await) };

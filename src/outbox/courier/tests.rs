@@ -1,6 +1,7 @@
 //! The outbox's driver over a store in memory, with a fake clock: killed at every moment, and on every bad day.
 
 mod bulk;
+mod handed_over;
 mod mended;
 mod relay;
 mod swept;
@@ -271,6 +272,10 @@ impl Witness for Diary {
 
     fn done(&self, id: &str) {
         self.changes.borrow_mut().push((id.to_owned(), "done".to_owned()));
+    }
+
+    fn discarded(&self, id: &str) {
+        self.changes.borrow_mut().push((id.to_owned(), "discarded".to_owned()));
     }
 }
 

@@ -2,10 +2,10 @@
 
 use super::*;
 
-const RELAY: Setup = Setup { target: Target::Worker, ..SETUP };
+pub(super) const RELAY: Setup = Setup { target: Target::Worker, ..SETUP };
 
 /// As [`super::request`], but of an image: the Worker takes nothing else.
-fn png(number: usize, size: usize) -> SyncRequest<Image> {
+pub(super) fn png(number: usize, size: usize) -> SyncRequest<Image> {
     SyncRequest { image: Rc::new(png_bytes(number, size)), ..request(number, size) }
 }
 
@@ -15,14 +15,14 @@ fn png_bytes(number: usize, size: usize) -> Vec<u8> {
     bytes
 }
 
-fn enqueue_all(world: &World, outbox: &Outbox, sizes: &[usize]) {
+pub(super) fn enqueue_all(world: &World, outbox: &Outbox, sizes: &[usize]) {
     for (number, size) in sizes.iter().enumerate() {
         let synced = world.run(outbox.enqueue(png(number, *size))).unwrap();
         assert_eq!((synced.storage_path, synced.image_id), (path_of(USER, number), id_of(number)));
     }
 }
 
-fn assert_there(world: &World, shelf: &Shelf, sizes: &[usize], context: &dyn core::fmt::Debug) {
+pub(super) fn assert_there(world: &World, shelf: &Shelf, sizes: &[usize], context: &dyn core::fmt::Debug) {
     assert!(shelf.is_empty(), "a job is left after {context:?}");
     assert_eq!((world.rows.borrow().len(), world.objects.borrow().len()), (sizes.len(), sizes.len()), "{context:?}");
     for (number, size) in sizes.iter().enumerate() {
@@ -44,55 +44,6 @@ fn what_is_enqueued_arrives_small_and_large() {
     use Step::*;
     assert_eq!(world.steps(), [Hand, Ticket, Create, Piece, Piece, Piece, Piece, Commit]);
     assert_there(&world, &shelf, &[50, 450], &"no fault");
-}
-
-#[test]
-fn a_queued_image_is_kept_and_handed_over_again_until_it_is_there() {
-    let (world, shelf) = world();
-    let (outbox, diary) = RELAY.open(&world, &shelf);
-    world.worker.is_cut_off.set(true);
-    enqueue_all(&world, &outbox, &[50]);
-    // 15 s, 30 s, … of the Worker's 15 min at most, with the dice in the middle; by its policy of 1 s to 30 s.
-    for wait_s in [15.0, 30.0, 60.0, 120.0, 240.0, 480.0, 900.0, 900.0] {
-        let drained = drain(&world, &outbox).unwrap();
-        assert_eq!((drained.done, drained.failed, drained.waiting), (0, 0, 1));
-        assert_eq!(shelf.job(&id_of(0)).unwrap().state, State::HandedOver);
-        assert_eq!(shelf.images.borrow().len(), 1);
-        let due = drained.next_due_ms.unwrap();
-        assert_eq!(due, now(&world) + 750.0 * wait_s);
-        let before = world.sent.borrow().len();
-        drain(&world, &outbox).unwrap();
-        assert_eq!(world.sent.borrow().len(), before, "not before it is due");
-        world.set_clock(due);
-    }
-    world.worker.is_cut_off.set(false);
-    assert_eq!(drain(&world, &outbox).unwrap(), Drained { done: 1, ..Drained::default() });
-    assert_there(&world, &shelf, &[50], &"an outage");
-    let mut told: Vec<String> = diary.changes.borrow().iter().map(|(_, state)| state.clone()).collect();
-    told.dedup();
-    assert_eq!(told, ["queued", "uploading", "handed-over", "done"]);
-}
-
-#[test]
-fn a_handed_over_image_stays_so_through_faults_and_may_be_refused_at_last() {
-    let (world, shelf) = world();
-    let outbox = RELAY.open(&world, &shelf).0;
-    world.worker.is_cut_off.set(true);
-    enqueue_all(&world, &outbox, &[50]);
-    let force = || world.run(outbox.drain(true, Box::pin(pending()))).unwrap();
-    force();
-    world.plan(Step::Hand, &[fault("502")]);
-    force();
-    let job = shelf.job(&id_of(0)).unwrap();
-    assert_eq!((job.state, job.error.is_some()), (State::HandedOver, true));
-    world.plan(Step::Hand, &[fault("413")]);
-    assert_eq!(force().failed, 1);
-    assert_eq!(shelf.images.borrow().len(), 1, "its user may try again");
-    world.run(outbox.retry(&id_of(0))).unwrap();
-    assert_eq!(shelf.job(&id_of(0)).unwrap().state, State::Queued);
-    world.worker.is_cut_off.set(false);
-    assert_eq!(force().done, 1);
-    assert_there(&world, &shelf, &[50], &"a refusal");
 }
 
 #[test]

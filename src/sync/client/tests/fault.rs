@@ -107,7 +107,10 @@ impl Case {
     fn is_for(&self, step: Step) -> bool {
         match self.at {
             At::Anywhere => true,
-            At::Supabase => !matches!(step, Step::Hand | Step::Ticket | Step::Commit | Step::Link | Step::HandRemoval),
+            At::Supabase => {
+                let workers = [Step::Hand, Step::Ticket, Step::Commit, Step::Link, Step::HandRemoval, Step::Standing];
+                !workers.contains(&step)
+            }
             At::Storage => {
                 let steps = [Step::Upload, Step::Sign, Step::SignMany, Step::Info, Step::RemoveObjects];
                 steps.contains(&step) || is_resumable(step)

@@ -1,7 +1,7 @@
 //! A model of the Worker: images in forms, tickets, commits, and what it keeps while Supabase is down.
 
 use core::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -17,6 +17,10 @@ pub(crate) struct Worker {
     pub(crate) is_cut_off: Cell<bool>,
     /// Images that it keeps meanwhile.
     pub(crate) staged: RefCell<BTreeMap<String, (Value, Bytes)>>,
+    /// Images that it had taken and could not bring, and why.
+    pub(crate) refused: RefCell<BTreeMap<String, &'static str>>,
+    /// Images that were removed.
+    pub(crate) removed: RefCell<BTreeSet<String>>,
     pub(crate) tickets_issued: Cell<u32>,
     /// Tickets and their tokens up to this one have ended.
     pub(crate) tickets_ended: Cell<u32>,
@@ -42,6 +46,12 @@ pub(crate) fn problem(status: u16, code: &str) -> Response {
     Response { headers, ..answer_of(status, &body.to_string()) }
 }
 
+/// Where an image goes.
+fn path_of(asked: &Value, user: &str) -> String {
+    let text = |name: &str| asked[name].as_str().unwrap_or_else(|| panic!("no {name}"));
+    format!("{user}/{}/{}-{}.{}", text("date"), text("slug"), text("seed"), text("ext"))
+}
+
 /// The number in `….7.…`.
 fn number_in(token: &str) -> u32 {
     token.split('.').nth(1).unwrap().parse().unwrap()
@@ -64,11 +74,16 @@ impl World {
             self.worker.requests.borrow_mut().push(asked.clone());
         }
         let text = |name: &str| asked[name].as_str().unwrap_or_else(|| panic!("no {name}")).to_owned();
-        if step == Step::Link {
-            return self.link(request, user);
+        match step {
+            Step::Link => return self.link(request, user),
+            Step::Standing => return self.tell_standing(request, user),
+            _ => {}
         }
         let image_id = text("imageId");
-        let path = format!("{user}/{}/{}-{}.{}", text("date"), text("slug"), text("seed"), text("ext"));
+        if self.worker.removed.borrow().contains(&image_id) {
+            return problem(410, "image_removed");
+        }
+        let path = path_of(&asked, user);
         let incoming = format!("{user}/.incoming/{image_id}");
         let landed = json!({ "storagePath": path, "imageId": image_id });
         let row = self.rows_of(&image_id).pop();
@@ -113,6 +128,36 @@ impl World {
                 answer_of(201, &landed.to_string())
             }
             _ => panic!("{step:?} with another payload"),
+        }
+    }
+
+    fn tell_standing(&self, request: &Request<Bytes>, user: &str) -> Response {
+        let image_id = request.url.split("/api/images/").nth(1).unwrap();
+        let told = |mut more: Value, path: &Value| {
+            (more["imageId"], more["storagePath"]) = (image_id.into(), path.clone());
+            answer_of(200, &more.to_string())
+        };
+        let row = self.rows_of(image_id).pop().filter(|row| row["owner_user_id"] == user);
+        if let Some(row) = row {
+            return told(json!({ "prompt": "a picture" }), &row["storage_path"]);
+        }
+        if self.worker.removed.borrow().contains(image_id) {
+            return problem(410, "image_removed");
+        }
+        if let Some((asked, _)) = self.worker.staged.borrow().get(image_id) {
+            return told(json!({ "queued": true }), &path_of(asked, user).into());
+        }
+        match self.worker.refused.borrow().get(image_id) {
+            Some(code) => told(json!({ "refused": code }), &"u/somewhere.png".into()),
+            None => problem(404, "not_found"),
+        }
+    }
+
+    /// What the Worker keeps arrives.
+    pub(crate) fn deliver_staged(&self, user: &str) {
+        for (image_id, (asked, bytes)) in self.worker.staged.take() {
+            let mime_type = asked["mimeType"].as_str().unwrap();
+            self.bring(&path_of(&asked, user), &image_id, user, bytes, mime_type);
         }
     }
 

@@ -56,8 +56,9 @@ pub(crate) enum Step {
     List,
     RemoveObjects,
     RemoveRows,
-    /// The Worker's.
+    /// The Worker's, and its word on what became of an image.
     HandRemoval,
+    Standing,
 }
 
 /// What happens to one request, whatever it asks for.
@@ -471,7 +472,9 @@ impl World {
                 let selected = |row: &Value| json!({ "id": row["id"], "owner_user_id": row["owner_user_id"], "storage_path": row["storage_path"] });
                 answer_of(200, &self.rows.borrow().iter().filter(is_seen).map(selected).collect::<Value>().to_string())
             }
-            (Step::Hand | Step::Ticket | Step::Commit | Step::Link, _) => self.serve_worker(step, request, user),
+            (Step::Hand | Step::Ticket | Step::Commit | Step::Link | Step::Standing, _) => {
+                self.serve_worker(step, request, user)
+            }
             (Step::Create, Payload::Image(bytes)) => self.create_upload(request, bytes, user, None),
             (Step::Piece, Payload::Image(bytes)) => self.take_piece(request, bytes, None),
             (Step::Offset, Payload::Empty) => self.tell_offset(request),
@@ -543,6 +546,7 @@ fn step_of(request: &Request<Bytes>) -> Step {
             Method::Post if path.starts_with("/api/tickets/") && path.ends_with("/commit") => Step::Commit,
             Method::Get if path.starts_with("/api/signed-url?path=") => Step::Link,
             Method::Delete if path.starts_with("/api/images") => Step::HandRemoval,
+            Method::Get if path.starts_with("/api/images/") => Step::Standing,
             _ => panic!("no such route: {:?} {path}", request.method),
         };
     }
