@@ -3,6 +3,9 @@ import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
+import { mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -16,6 +19,7 @@ import { denoProgram } from "./environments.mjs";
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const FOLDER = `${ROOT}supabase/functions/imagen/`;
 const PAGE = "https://app.example";
+const run = promisify(execFile);
 
 let backend;
 let front;
@@ -28,41 +32,59 @@ before(async () => {
   backend = await startEmbedded();
   front = await startFront(backend.url);
   user = await backend.createUser();
-  await promisify(execFile)(process.execPath, [`${ROOT}scripts/edge-function.mjs`], { cwd: ROOT });
-  const port = await freePort();
-  // What the platform sets, and what its owner may set: nothing of one's own begins with SUPABASE_.
+  await run(process.execPath, [`${ROOT}scripts/edge-function.mjs`], { cwd: ROOT });
+  // What its owner may set, besides: nothing of one's own begins with SUPABASE_.
   const env = {
-    DENO_SERVE_ADDRESS: `tcp:127.0.0.1:${port}`,
-    SUPABASE_URL: front.url,
-    SUPABASE_SECRET_KEYS: JSON.stringify({ default: backend.secretKey }),
     SUPABASE_SERVICE_ROLE_KEY: "an old key that is off",
     IMAGEN_JWT_SECRET: backend.jwtSecret,
     ALLOWED_ORIGINS: PAGE,
     SYNC_BACKOFF_MS: "1",
     SYNC_DEADLINE_MS: "3000",
-    DENO_NO_UPDATE_CHECK: "1",
   };
-  const args = ["run", "--no-check", "--allow-net", "--allow-env", `--allow-read=${FOLDER}`, `${FOLDER}index.ts`];
-  deno = spawn(denoProgram(), args, { env, cwd: FOLDER, stdio: ["ignore", "pipe", "pipe"] });
-  for (const stream of [deno.stdout, deno.stderr]) stream.setEncoding("utf8").on("data", (text) => (log += text));
-  url = `http://127.0.0.1:${port}/imagen`;
-  await until(() => {
-    assert.equal(deno.exitCode, null, log);
-    return fetch(`${url}/api/health`).then(
-      ({ ok }) => ok,
-      () => false,
-    );
-  }, "the function to answer");
+  deno = await startFunction(FOLDER, "index.ts", env, (text) => (log += text));
+  url = `${deno.url}/imagen`;
 });
 
 after(async () => {
-  if (deno?.exitCode === null) {
-    deno.kill();
-    await once(deno, "exit");
-  }
+  await deno?.stop();
   await front?.close();
   await backend?.close();
 });
+
+/** A function in Deno, with what the platform sets, once it answers. */
+async function startFunction(folder, entry, env, listen) {
+  const port = await freePort();
+  const platform = {
+    DENO_SERVE_ADDRESS: `tcp:127.0.0.1:${port}`,
+    SUPABASE_URL: front.url,
+    SUPABASE_SECRET_KEYS: JSON.stringify({ default: backend.secretKey }),
+    DENO_NO_UPDATE_CHECK: "1",
+  };
+  const args = ["run", "--no-check", "--allow-net", "--allow-env", `--allow-read=${folder}`, path.join(folder, entry)];
+  const stdio = ["ignore", "pipe", "pipe"];
+  const child = spawn(denoProgram(), args, { env: { ...platform, ...env }, cwd: folder, stdio });
+  let said = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (text) => {
+      said += text;
+      listen?.(text);
+    });
+  }
+  const stop = async () => {
+    if (child.exitCode !== null) return;
+    child.kill();
+    await once(child, "exit");
+  };
+  const address = `http://127.0.0.1:${port}`;
+  await until(() => {
+    assert.equal(child.exitCode, null, said);
+    return fetch(address).then(
+      () => true,
+      () => false,
+    );
+  }, "the function to answer");
+  return { url: address, stop };
+}
 
 const relay = (options) => createRelay({ url, ownerUserId: user.id, accessToken: () => user.accessToken, ...options });
 const about = (changes) => ({ ...fields(changes), image: PNG });
@@ -133,4 +155,33 @@ test("while_supabase_is_down_the_sender_is_told_to_keep_the_image_and_to_come_ag
 test("its_log_holds_no_key_and_no_token", () => {
   for (const secret of [backend.secretKey, backend.jwtSecret, user.accessToken]) assert.ok(!log.includes(secret));
   assert.match(log, /"route":"\/api\/sync"/);
+});
+
+test("a_function_of_ones_own_sends_lists_and_removes_as_the_docs_have_it", async (t) => {
+  const folder = await mkdtemp(path.join(os.tmpdir(), "imagen-function-"));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const [deploy, recipes] = await Promise.all(
+    ["deploy", "recipes"].map((page) => readFile(`${ROOT}docs/${page}.md`, "utf8")),
+  );
+  const named = (page, name) => page.match(new RegExp(`^\`\`\`ts ${name}\n(.*?)^\`\`\``, "ms"))[1];
+  await writeFile(path.join(folder, "pictures.ts"), named(deploy, "pictures.ts"));
+  await writeFile(path.join(folder, "worker.ts"), named(recipes, "worker.ts"));
+  await symlink(path.join(ROOT, "node_modules"), path.join(folder, "node_modules"));
+  const [, commands] = deploy.match(/^npm install --save-dev esbuild\n(.*?)^```/ms); // that one is here
+  await run("bash", ["-ec", commands], { cwd: folder });
+  const made = path.join(folder, "supabase/functions/pictures");
+  const own = await startFunction(made, "index.js", {});
+  t.after(own.stop);
+
+  const ask = (method, at = "", body = undefined, token = user.accessToken) =>
+    fetch(`${own.url}/pictures${at}`, { method, body, headers: { authorization: `Bearer ${token}` } });
+  assert.equal((await ask("GET", "", undefined, "none")).status, 401);
+  const { url: link } = await (await ask("POST", "", PNG)).json();
+  assert.equal(sha256(Buffer.from(await (await fetch(link)).arrayBuffer())), sha256(PNG));
+  const [newest, ...others] = await (await ask("GET")).json();
+  assert.equal((await ask("DELETE", `/${newest.imageId}`)).status, 200);
+  assert.deepEqual(
+    await (await ask("GET")).json().then((left) => left.map(({ imageId }) => imageId)),
+    others.map(({ imageId }) => imageId),
+  );
 });

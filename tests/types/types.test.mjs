@@ -14,6 +14,13 @@ const RESOLUTIONS = {
   Node: "--module nodenext --moduleResolution nodenext",
 };
 
+/** As much of it as the examples use; they are run in it by tests/packaging. */
+const DENO = `declare const Deno: {
+  env: { toObject(): Record<string, string> };
+  readFile(file: URL): Promise<Uint8Array<ArrayBuffer>>;
+  serve(answer: (request: Request) => Response | Promise<Response>): void;
+};\n`;
+
 /** What tsc says about some files; nothing if they are right. */
 async function compile(files, flags) {
   const tsc = fileURLToPath(new URL("../../node_modules/typescript/bin/tsc", import.meta.url));
@@ -62,6 +69,7 @@ test("every TypeScript and JavaScript example of the READMEs and docs/ compiles"
   assert.ok(files.size > 15, `${files.size} examples`);
   // An example without an import is a module all the same, so that it may await.
   for (const [name, code] of files) await writeFile(new URL(name, folder), `${code}\nexport {};\n`);
-  const paths = [...files.keys()].map((name) => fileURLToPath(new URL(name, folder)));
+  await writeFile(new URL("deno.d.ts", folder), DENO);
+  const paths = ["deno.d.ts", ...files.keys()].map((name) => fileURLToPath(new URL(name, folder)));
   assert.equal(await compile(paths, `${RESOLUTIONS["a bundler"]} --skipLibCheck`), "");
 });
