@@ -20,20 +20,32 @@ async function open(form, way) {
   sink = await createSink({ url, apiKey, accessToken: () => token, ownerUserId: user.id, pathPrefix: user.id });
   signIn.hidden = true;
   send.hidden = false;
+  await show();
 }
 
 async function sendImage(form) {
   const image = form.get("image");
   const seed = crypto.getRandomValues(new Uint32Array(1))[0];
-  const about = { date: new Date().toISOString().slice(0, 10), slug: "picture", seed, backend: "upload" };
-  const { storagePath } = await sink.sync(
-    { ...about, image, prompt: form.get("prompt") },
+  await sink.sync(
+    { seed, image, prompt: form.get("prompt"), backend: "upload" },
     { onProgress: ({ sent, total }) => Object.assign(progress, { value: sent, max: total }) },
   );
-  const picture = new Image(320);
-  picture.alt = form.get("prompt");
-  picture.src = await sink.signedUrl(storagePath);
-  document.querySelector("#sent").prepend(picture);
+  await show();
+}
+
+/** The newest images of the user who is signed in. */
+async function show() {
+  const { images } = await sink.list();
+  document.querySelector("#sent").replaceChildren(...images.map(pictureOf));
+}
+
+function pictureOf(image) {
+  const picture = Object.assign(new Image(320), { alt: image.prompt, src: image.signedUrl ?? "" });
+  const remove = Object.assign(document.createElement("button"), { textContent: `Remove ${image.prompt}` });
+  remove.addEventListener("click", (event) => attempt(event, () => sink.remove(image).then(show)));
+  const entry = document.createElement("p");
+  entry.append(picture, remove);
+  return entry;
 }
 
 async function attempt(event, work) {

@@ -192,11 +192,12 @@ async function withNext(given, command) {
   const { folder, backend, user } = given;
   const env = await configureNext(given);
   const args = (port) => [command, "--port", String(port), "--hostname", "127.0.0.1"];
-  await served({ folder, program: nextOf(folder), args, env, ready: "Ready in" }, (url) =>
+  await served({ folder, program: nextOf(folder), args, env, ready: "Ready in" }, (url, said) =>
     sendInPage(url, given, async (page) => {
       await fillIn(page, "sent by the server", "By the server");
       await page.getByRole("img", { name: "sent by the server" }).waitFor();
       assert.equal((await rowsOf(backend, user)).length, 2);
+      assert.doesNotMatch(said(), /eyJ/, "the dev server prints the arguments of actions: no token may be among them");
     }),
   );
 }
@@ -243,9 +244,23 @@ async function askWorker({ folder, backend, user }) {
     assert.equal((await post(image)).status, 401);
     assert.equal((await post("no image", { authorization })).status, 400);
     const answer = await post(image, { authorization });
-    const { url: link } = await answer.json();
+    const { imageId, url: link } = await answer.json();
     assert.equal(answer.status, 201);
     assert.deepEqual(Buffer.from(await (await fetch(link)).arrayBuffer()), image);
+
+    await (await post(image, { authorization })).arrayBuffer();
+    const listed = async () => (await (await fetch(`${url}/images`, { headers: { authorization } })).json()).images;
+    const [removed, kept, ...others] = await listed();
+    assert.deepEqual([kept.imageId, kept.prompt, others], [imageId, "a lighthouse", []]);
+    const remove = (by) =>
+      fetch(`${url}/images/${removed.imageId}`, { method: "DELETE", headers: { authorization: by } });
+    const { accessToken } = await backend.createUser();
+    assert.equal((await remove(`Bearer ${accessToken}`)).status, 403);
+    assert.equal((await remove(authorization)).status, 200);
+    assert.deepEqual(
+      (await listed()).map((image) => image.imageId),
+      [imageId],
+    );
   });
   await verify(backend, user);
 }
@@ -253,7 +268,7 @@ async function askWorker({ folder, backend, user }) {
 const configOf = ({ url, publishableKey }) =>
   `export const url = ${JSON.stringify(url)};\nexport const apiKey = ${JSON.stringify(publishableKey)};\n`;
 
-/** Signs in, sends an image by the page's forms, and sees it. */
+/** Signs in, sends an image by the page's forms and sees it, and sends another, which it removes. */
 async function sendInPage(url, { browser, backend, user }, act = async () => {}) {
   const context = await browser.newContext();
   try {
@@ -269,6 +284,13 @@ async function sendInPage(url, { browser, backend, user }, act = async () => {})
     await fillIn(page, "a lighthouse at dusk");
     await page.getByRole("img", { name: "a lighthouse at dusk" }).waitFor();
     await page.waitForFunction(() => document.querySelector("img").naturalWidth > 0);
+    await fillIn(page, "removed again");
+    await page.getByRole("button", { name: "Remove removed again" }).click();
+    await page.getByRole("img", { name: "removed again" }).waitFor({ state: "detached" });
+    assert.deepEqual(
+      (await rowsOf(backend, user)).map(({ prompt }) => prompt),
+      ["a lighthouse at dusk"],
+    );
     await act(page, context);
     assert.deepEqual(complaints, []);
   } finally {

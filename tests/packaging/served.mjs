@@ -23,7 +23,7 @@ export function usualEnv() {
  * @param {(port: number) => string[]} what.args
  * @param {NodeJS.ProcessEnv | ((port: number) => NodeJS.ProcessEnv)} [what.env]
  * @param {string} what.ready what it says then
- * @param {(url: string) => Promise<T>} use
+ * @param {(url: string, said: () => string) => Promise<T>} use what it has said so far is its second argument
  * @returns {Promise<T>} what that gives
  */
 export async function served({ folder, program, args, env = usualEnv(), ready }, use) {
@@ -45,7 +45,7 @@ export async function served({ folder, program, args, env = usualEnv(), ready },
     await until(() => said.includes(ready), `"${ready}" of ${path.basename(program)}`, LIMIT_MS).catch((cause) => {
       throw new Error(said, { cause });
     });
-    return await use(`http://127.0.0.1:${port}`);
+    return await use(`http://127.0.0.1:${port}`, () => said);
   } finally {
     process.kill(-child.pid, "SIGKILL");
     await ended;

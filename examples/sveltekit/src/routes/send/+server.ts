@@ -14,8 +14,7 @@ export const POST: RequestHandler = async ({ request, url: { searchParams } }) =
   const { id } = data.user;
   try {
     const sink = await createSink({ url, apiKey, ownerUserId: id, pathPrefix: id, requireImage: true });
-    const { storagePath } = await sink.sync(requestOf(await request.blob(), searchParams.get("prompt") ?? ""));
-    return json({ src: await sink.signedUrl(storagePath) }, { status: 201 });
+    return json(await sink.sync(requestOf(await request.blob(), searchParams.get("prompt") ?? "")), { status: 201 });
   } catch (error) {
     // The package's messages hold no keys.
     if (isImagenCloudError(error)) return json({ error: error.message }, { status: 400 });
