@@ -549,8 +549,8 @@ export type RequestEvent =
       bytes: number;
       /** Which request of its stage, from 1. */
       attempt: number;
-      /** The image that it was about, once that is known. */
-      imageId?: string;
+      /** The images that it was about, once that is known: several for rows in bulk. */
+      imageIds: string[];
     }
   | {
       /** It is tried again, after a wait. */
@@ -565,8 +565,8 @@ export type RequestEvent =
       attempt: number;
       /** How long it waits. */
       waitMs: number;
-      /** The image that it is about, once that is known. */
-      imageId?: string;
+      /** The images that it is about, once that is known. */
+      imageIds: string[];
     };
 
 /** What was being done when a call failed. */

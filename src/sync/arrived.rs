@@ -16,6 +16,7 @@ impl<P: Platform> Client<P> {
     pub async fn arrived<B>(&self, shipments: &[&Shipment<B>], call: &Call) -> Result<Vec<String>, Error> {
         let mut arrived = Vec::new();
         for some in shipments.chunks(IDS_AT_ONCE) {
+            call.gather(some);
             let build = || rows::read_back_many(&self.config, some);
             let read = |response: &Response| rows::read_holders(some, response);
             arrived.extend(self.ask(call, Stage::Insert, &build, read).await?);

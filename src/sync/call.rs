@@ -131,6 +131,8 @@ pub struct Call {
     /// Where the image landed, while its link is still waited for.
     pub(super) arrived: RefCell<Option<Synced>>,
     image: RefCell<Option<Place>>,
+    /// The images of its request, where that is about several.
+    group: RefCell<Vec<String>>,
 }
 
 /// Where a call's image is to be.
@@ -154,6 +156,7 @@ impl Call {
             signed_url: RefCell::new(None),
             arrived: RefCell::new(None),
             image: RefCell::new(None),
+            group: RefCell::default(),
         }
     }
 
@@ -192,9 +195,22 @@ impl Call {
         self.image.replace(Some(Place { storage_path, image_id: image_id.to_owned() }));
     }
 
-    /// The image that it is about, once that is known.
-    pub(super) fn image_id(&self) -> Option<String> {
-        self.image.borrow().as_ref().map(|image| image.image_id.clone()).filter(|id| !id.is_empty())
+    /// Whether it is known which image it is about.
+    pub(super) fn is_located(&self) -> bool {
+        self.image.borrow().as_ref().is_some_and(|image| !image.image_id.is_empty())
+    }
+
+    /// Notes which images the next request is about, for who is told of it.
+    pub(super) fn gather<B>(&self, shipments: &[&Shipment<B>]) {
+        self.group.replace(shipments.iter().map(|shipment| shipment.image_id.clone()).collect());
+    }
+
+    /// The images that its request is about, once that is known.
+    pub(super) fn image_ids(&self) -> Vec<String> {
+        match &*self.image.borrow() {
+            Some(image) if !image.image_id.is_empty() => vec![image.image_id.clone()],
+            _ => self.group.borrow().clone(),
+        }
     }
 
     pub(super) fn located(&self, mut error: Error) -> Error {

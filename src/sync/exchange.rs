@@ -93,8 +93,8 @@ impl<P: Platform> Client<P> {
             Decision::Wait(wait_ms) => {
                 let (code, status, attempt) = (refusal.error.code, refusal.error.status, call.attempts.get());
                 call.meter.observer.retrying(Retrying { stage, code, status, attempt, wait_ms });
-                let image_id = call.image_id();
-                self.platform.tell(&Event::Retry { stage, code, status, attempt, wait_ms, image_id });
+                let image_ids = call.image_ids();
+                self.platform.tell(&Event::Retry { stage, code, status, attempt, wait_ms, image_ids });
                 self.platform.sleep(wait_ms).await;
             }
         }
@@ -151,7 +151,7 @@ impl<P: Platform> Client<P> {
             ms: (self.platform.now_ms() - began_ms).max(0.0) as u32,
             bytes,
             attempt: call.attempts.get(),
-            image_id: call.image_id(),
+            image_ids: call.image_ids(),
         });
         answered
     }

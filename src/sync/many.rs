@@ -130,6 +130,7 @@ impl<P: Platform> Client<P> {
         let rows: Vec<&str> = group.iter().map(|shipment| shipment.row.as_str()).collect();
         let columns = self.columns(&rows);
         let build = || rows::insert_many(&self.config, &rows, &columns);
+        call.gather(group);
         // One by one: to collect them would sort them first, by code that nothing else needs.
         let mut confirmed = BTreeSet::new();
         confirmed.extend(self.ask(call, Stage::Insert, &build, rows::read_ids).await?);

@@ -29,7 +29,7 @@ impl<P: Platform> Client<P> {
         call: &Call,
         resumption: &dyn Resumption,
     ) -> Result<Landed, Error> {
-        if call.image_id().is_none() {
+        if !call.is_located() {
             call.locate(self.known_path(shipment), &shipment.image_id);
         }
         let mut thumbnail = self.thumbnail_of(shipment, call);

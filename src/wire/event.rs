@@ -26,9 +26,8 @@ pub enum Event {
         bytes: f64,
         /// Which one of its stage, from 1.
         attempt: u32,
-        /// The image that it was about, once that is known.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        image_id: Option<String>,
+        /// The images that it was about, once that is known: several for rows in bulk.
+        image_ids: Vec<String>,
     },
     /// It is tried again, after a wait.
     Retry {
@@ -43,8 +42,7 @@ pub enum Event {
         attempt: u32,
         /// How long it waits.
         wait_ms: u32,
-        /// The image that it is about, once that is known.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        image_id: Option<String>,
+        /// The images that it is about, once that is known.
+        image_ids: Vec<String>,
     },
 }

@@ -36,20 +36,48 @@ test("every request and every wait is told, and nothing that is secret", async (
   });
   await sink.sync(aRequest({ imageId: ID, prompt: "a secret fox" }));
   await sink.signedUrl(PATH, 60);
-  const request = { type: "request", imageId: ID };
+  const request = { type: "request", imageIds: [ID] };
   const upload = { ...request, stage: "upload", method: "PUT", bytes: PNG.length };
   const insert = { ...request, stage: "insert", method: "POST", bytes: 0 };
   assert.deepEqual(events.map(timeless), [
     { ...upload, status: 503, attempt: 1 },
-    { type: "retry", stage: "upload", code: "unavailable", status: 503, attempt: 1, imageId: ID },
+    { type: "retry", stage: "upload", code: "unavailable", status: 503, attempt: 1, imageIds: [ID] },
     { ...upload, status: 200, attempt: 2 },
     { ...insert, code: "network", attempt: 1 },
-    { type: "retry", stage: "insert", code: "network", attempt: 1, imageId: ID },
+    { type: "retry", stage: "insert", code: "network", attempt: 1, imageIds: [ID] },
     { ...insert, status: 201, attempt: 2 },
-    { type: "request", stage: "sign", method: "POST", status: 200, bytes: 0, attempt: 1 },
+    { type: "request", stage: "sign", method: "POST", status: 200, bytes: 0, attempt: 1, imageIds: [] },
   ]);
   assert.ok(events.every(({ ms, waitMs }) => Number.isInteger(ms ?? waitMs)));
   assert.doesNotMatch(JSON.stringify(events), /eyJ|test-key|fox|lighthouse|http/);
+});
+
+test("a request for several rows names their images, and the look for those that were there names them alone", async (t) => {
+  const other = ID.replace("1111", "2222");
+  const rows = [{ id: other, owner_user_id: OWNER, storage_path: "" }];
+  const server = await scripted(t, {
+    [PUT]: [uploaded, uploaded],
+    [POST]: [{ status: 0 }, { status: 201, body: [{ id: ID }] }],
+    "GET /rest/v1/images": [{ body: rows }],
+  });
+  const events = [];
+  const sink = await sinkFor(t, server, { onEvent: (event) => events.push(event) });
+  const requests = [ID, other].map((imageId, i) => aRequest({ imageId, slug: `rows-${i}` }));
+  rows[0].storage_path = (await sink.prepare(requests[1])).storagePath;
+  const outcomes = await sink.syncMany(requests);
+  assert.deepEqual(
+    outcomes.map(({ ok }) => ok),
+    [true, true],
+  );
+  const told = events
+    .filter(({ stage }) => stage === "insert")
+    .map(({ type, method, imageIds }) => [method ?? type, imageIds]);
+  assert.deepEqual(told, [
+    ["POST", [ID, other]],
+    ["retry", [ID, other]],
+    ["POST", [ID, other]],
+    ["GET", [other]],
+  ]);
 });
 
 test("a relay tells of the Worker", async (t) => {
@@ -64,7 +92,7 @@ test("a relay tells of the Worker", async (t) => {
   t.after(() => relay.free());
   await relay.sync(aRequest({ imageId: ID }));
   assert.deepEqual(events.map(timeless), [
-    { type: "request", stage: "upload", method: "POST", status: 201, bytes: PNG.length, attempt: 1, imageId: ID },
+    { type: "request", stage: "upload", method: "POST", status: 201, bytes: PNG.length, attempt: 1, imageIds: [ID] },
   ]);
 });
 
