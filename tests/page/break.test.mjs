@@ -77,13 +77,15 @@ test("ten pictures outlive lost answers, a server that is down and a page that w
     [user.id],
   );
   assert.equal(rows, 10);
+  // What was noted before the page was left is told, too.
   const story = page.locator(".track", { hasText: "the answer was lost" }).first();
   await story.getByText(/^Arrived once, after \d+ tries and \d+ s$/).click();
-  await story
-    .getByText(/first try: the server was down$/)
+  await story.getByText(/^Upload, first (to \w+ )?try: the server was down \(503\)$/).waitFor();
+  await story.getByText(/^Row, \w+ try: the row was there already$/).waitFor();
+  await page
+    .locator(".track", { hasText: /Upload, \w+ try: no answer came/ })
     .first()
     .waitFor();
-  await story.getByText(/try: done, but the answer was lost$/).waitFor();
 });
 
 test("a switch stays as it was set when an older answer comes in after it", async () => {

@@ -92,6 +92,12 @@ test("while the server can't be reached it says when it tries again, and a retry
   const retry = item.getByRole("button", { name: "Retry" });
   await retry.click().catch(() => undefined); // unless its time has come
   await page.locator("#grid li", { hasText: "cut off" }).waitFor();
+  await page.getByText(/^Arrived once, after \d+ tries and \d+ s/).waitFor();
+  await page.locator("#arrival summary", { hasText: "Details" }).click();
+  await page
+    .locator("#arrival-log")
+    .getByText(/^Upload, first (to \w+ )?try: no answer came$/)
+    .waitFor();
 });
 
 test("rows stay where they are when Retry appears above them", async () => {

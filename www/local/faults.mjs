@@ -4,7 +4,7 @@
  *
  *   PUT /faults           { offline, lose, down, slow, begin }: from now on, for the visitor whose token it is; `begin`
  *                         counts from 0 again
- *   GET /faults?run=NAME  { faults, list, log, score }: what was broken, and what database and bucket hold of a run
+ *   GET /faults?run=NAME  { faults, list, score }: how much was broken, and what database and bucket hold of a run
  *
  * | fault   | the server     | who sent it                                                          |
  * | ------- | -------------- | -------------------------------------------------------------------- |
@@ -27,7 +27,6 @@ const BUCKET = "imagen-generated";
 /** The end of a small picture's path. It meets what befalls the whole line, but it is no picture of its own. */
 const THUMB = ".thumb";
 const SLOW_MS = 2000;
-const LOG_LENGTH = 1000;
 const NO_FAULTS = { offline: false, lose: false, down: false, slow: false };
 
 /**
@@ -48,12 +47,11 @@ export async function startFaults({ url: target, anonKey }) {
     const about = recognise(incoming, body);
     // A preflight carries no token, and a browser that is refused one tells nobody why.
     const isHarmed = about.visitor !== undefined && !about.isPreflight;
-    const { fault, entry } = isHarmed ? faultOf(visitorOf(about.visitor), about) : {};
+    const fault = isHarmed ? faultOf(visitorOf(about.visitor), about) : undefined;
     if (fault === "offline") return void outgoing.destroy();
     if (fault === "down" || fault === "refused") return refuse(incoming, outgoing);
     if (fault === "slow") await new Promise((resolve) => setTimeout(resolve, SLOW_MS));
     const answer = await forward(body).catch(() => undefined);
-    if (entry) entry.status = answer?.status;
     if (!answer || fault === "lost") return void outgoing.destroy();
     outgoing.writeHead(answer.status, answer.headers).end(incoming.method === "HEAD" ? undefined : answer.body);
   }
@@ -67,7 +65,7 @@ export async function startFaults({ url: target, anonKey }) {
     else if (incoming.method !== "GET") return void outgoing.writeHead(405).end();
     const run = new URL(incoming.url, "http://x").searchParams.get("run") ?? "";
     const score = /^[a-z0-9]+$/.test(run) ? await scoreOf(visitor, run, { target, anonKey, token, id }) : undefined;
-    const told = { faults: visitor.faults, list: LIST, log: visitor.log, score };
+    const told = { faults: visitor.faults, list: LIST, score };
     outgoing.writeHead(200, { "content-type": "application/json", "cache-control": "no-store" });
     outgoing.end(JSON.stringify(told));
   }
@@ -93,42 +91,48 @@ export async function startFaults({ url: target, anonKey }) {
 }
 
 function known(visitors, id) {
-  if (!visitors.has(id)) visitors.set(id, { faults: { ...NO_FAULTS }, log: [], pictures: new Map() });
+  if (!visitors.has(id)) visitors.set(id, { faults: { ...NO_FAULTS }, counts: noCounts(), pictures: new Map() });
   return visitors.get(id);
 }
 
+const noCounts = () => ({ library: { requests: 0, broken: 0 }, plain: { requests: 0, broken: 0 } });
+
 /** Switches known faults on or off; at the begin of a run nothing has been counted. */
-function change({ faults, log, pictures }, sent) {
+function change(visitor, sent) {
+  const { faults, pictures } = visitor;
   for (const name of Object.keys(NO_FAULTS)) if (name in Object(sent)) faults[name] = sent[name] === true;
   if (sent?.begin !== true) return;
-  log.length = 0;
+  visitor.counts = noCounts();
   pictures.clear();
 }
 
-/** Which fault a request meets, and its entry in the log where it is a picture's. */
-function faultOf({ faults, log, pictures }, about) {
-  const { isWorker, kind, way, picture, image } = about;
+/** Which fault a request meets; a picture's is counted. */
+function faultOf({ faults, counts, pictures }, about) {
+  const { isWorker, kind, way } = about;
   const isPictures = kind !== undefined && !isWorker;
   const main = mainFault(faults, about);
   const listed = isPictures ? listedFault(pictures, about, faults.lose && main === undefined) : undefined;
   const fault = main ?? listed ?? (faults.slow && !isWorker ? "slow" : undefined);
-  if (!isPictures) return { fault };
-  const entry = { at: Date.now(), kind, way, image, picture, fault };
-  log.push(entry);
-  log.splice(0, log.length - LOG_LENGTH);
-  return { fault, entry };
+  if (isPictures) {
+    counts[way].requests += 1;
+    if (fault !== undefined && fault !== "slow") counts[way].broken += 1;
+  }
+  return fault;
 }
 
-/** What the list says of a picture, once; its number is its place among those that were sent. */
-function listedFault(pictures, { kind, way, picture }, isOn) {
+/** What the list says of a request's pictures, once for each; a picture's number is its place among those that were sent. */
+function listedFault(pictures, { kind, way, about }, isOn) {
   const key = `${way} ${kind}`;
   if (!pictures.has(key)) pictures.set(key, new Map());
   const seen = pictures.get(key);
-  if (!seen.has(picture)) seen.set(picture, { number: (seen.size % 10) + 1, isSpent: false });
-  const one = seen.get(picture);
-  const fault = isOn && !one.isSpent ? LIST[kind][one.number] : undefined;
-  if (fault !== undefined) one.isSpent = true;
-  return fault;
+  for (const picture of about) {
+    if (!seen.has(picture)) seen.set(picture, { number: (seen.size % 10) + 1, isSpent: false });
+  }
+  // Rows go many at once: their request meets one fault at a time.
+  const due = about.map((picture) => seen.get(picture)).find((one) => !one.isSpent && LIST[kind][one.number]);
+  if (!isOn || !due) return undefined;
+  due.isSpent = true;
+  return LIST[kind][due.number];
 }
 
 function mainFault({ offline, down }, { isWorker, kind }) {
@@ -137,32 +141,34 @@ function mainFault({ offline, down }, { isWorker, kind }) {
   return down && kind !== "sync" ? "down" : undefined;
 }
 
-/** Whose request it is, and what it is about. `image`: a storage path, or an id where there is no path. */
+/** Whose request it is, and which pictures it is about. */
 function recognise({ method, url, headers }, body) {
   const { pathname } = new URL(url, "http://x");
   const { sub, role } = claimsOf(tokenOf({ headers }));
   const isPreflight = method === "OPTIONS" && "access-control-request-method" in headers;
-  const about = { isPreflight, isWorker: role === "service_role", ...subjectOf(method, pathname, body) };
-  const owner = /[0-9a-f-]{36}/.exec(about.image ?? decodeURIComponent(pathname).split(`${BUCKET}/`)[1] ?? "")?.[0];
-  const folders = about.image?.split("/") ?? [];
-  const isPlain = folders[1] === "plain";
+  const { kind, images = [] } = subjectOf(method, pathname, body);
+  const owner = /[0-9a-f-]{36}/.exec(images[0] ?? decodeURIComponent(pathname).split(`${BUCKET}/`)[1] ?? "")?.[0];
+  const isPlain = images[0]?.split("/")[1] === "plain";
   return {
-    ...about,
+    ...{ isPreflight, kind },
+    isWorker: role === "service_role",
     visitor: sub ?? owner,
     way: isPlain ? "plain" : "library",
     // The plain way has another path at each try.
-    picture: isPlain ? folders[2] : about.image,
+    about: images.map((image) => (isPlain ? image.split("/")[2] : image)),
   };
 }
 
+/** `images`: their storage paths; an id where there is no path. */
 function subjectOf(method, pathname, body) {
-  const text = () => body.toString("latin1");
+  const all = (field) =>
+    [...body.toString("latin1").matchAll(new RegExp(`"${field}":\\s*"([^"]+)"`, "g"))].map(([, value]) => value);
   const [, path] = /^\/storage\/v1\/object\/imagen-generated\/(.+)$/.exec(pathname) ?? [];
   if (path && !path.endsWith(THUMB) && (method === "PUT" || method === "POST"))
-    return { kind: "upload", image: decodeURIComponent(path) };
+    return { kind: "upload", images: [decodeURIComponent(path)] };
   if (method !== "POST") return {};
-  if (pathname === "/rest/v1/images") return { kind: "insert", image: /"storage_path":\s*"([^"]+)"/.exec(text())?.[1] };
-  if (pathname === "/api/sync") return { kind: "sync", image: /"imageId":\s*"([^"]+)"/.exec(text())?.[1] };
+  if (pathname === "/rest/v1/images") return { kind: "insert", images: all("storage_path") };
+  if (pathname === "/api/sync") return { kind: "sync", images: all("imageId").slice(0, 1) };
   return {};
 }
 
@@ -209,7 +215,7 @@ function passOn(target, { method, url, headers }, body) {
 }
 
 /** What database and bucket hold of a run's pictures, read as the visitor and past all faults. */
-async function scoreOf({ log }, run, { target, anonKey, token, id }) {
+async function scoreOf({ counts }, run, { target, anonKey, token, id }) {
   const headers = { apikey: anonKey, authorization: `Bearer ${token}`, "content-type": "application/json" };
   const read = async (path, init) => (await fetch(target + path, { headers, ...init })).json();
   const list = async (prefix) =>
@@ -233,11 +239,9 @@ async function scoreOf({ log }, run, { target, anonKey, token, id }) {
     const kept = rows.filter(({ storage_path: path }) => ours(path));
     const stored = objects.filter((path) => ours(path) && !path.endsWith(THUMB));
     const paths = new Set(kept.map(({ storage_path: path }) => path));
-    const seen = log.filter((entry) => entry.way === way);
     const pictures = new Set(kept.map(({ prompt }) => prompt));
     return {
-      requests: seen.length,
-      broken: seen.filter(({ fault }) => fault !== undefined && fault !== "slow").length,
+      ...counts[way],
       objects: stored.length,
       rows: kept.length,
       pictures: pictures.size,

@@ -1,6 +1,7 @@
 import type { OutboxJob } from "imagen-cloud/outbox";
 import { adviceFor } from "./advice";
 import { megabytes } from "./name";
+import { duration } from "./tries";
 
 /** How things stand around a job. */
 export interface Situation {
@@ -66,11 +67,6 @@ export function tell(job: OutboxJob, { online, paused, now, since, sent }: Situa
   }
   if (job.state === "uploaded") return { look: "sending", state: "Uploaded, saving its details", canRetry: false };
   return { look: "waiting", state: "Waits its turn", canRetry: false };
-}
-
-function duration(ms: number): string {
-  const seconds = Math.ceil(ms / 1000);
-  return seconds < 90 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;
 }
 
 /** Without the fields that are undefined. */

@@ -17,9 +17,10 @@ import { Welcome } from "./control/welcome";
 import { focusOn, keepFocus } from "./focus";
 import { readRowsOf } from "./gallery";
 import { registerWorker, watchForNewVersion, watchInstallOffer } from "./install";
+import { Journal } from "./journal";
 import { Painter } from "./painter";
 import { type Account, Session } from "./session";
-import { state } from "./state";
+import { edit, state } from "./state";
 import { keepRoute, openRelay, openSink, openTransport, type Route, readRoute, type Transport } from "./transport";
 import { App, Fatal } from "./view/app";
 import type { Controls } from "./view/controls";
@@ -43,6 +44,7 @@ async function start(): Promise<void> {
   state.route.value = await readRoute();
   let sink: Promise<Sink> | undefined;
   let transport: Transport | undefined;
+  let journal: Journal | undefined;
 
   const gallery = new Gallery();
   const details = new Details(gallery, () => sink);
@@ -66,6 +68,7 @@ async function start(): Promise<void> {
       delivery.noteArrival(id);
       batch.noteArrival(id);
     },
+    onExpected: (id) => journal?.begin(id),
     tell: (brought) => delivery.arrivedByOutbox(brought),
     rowsOf: async (ids) => (sink ? readRowsOf(await sink, ids) : []),
   });
@@ -73,10 +76,10 @@ async function start(): Promise<void> {
   /** Goes by the chosen way from now on, with what waits in the outbox too. */
   function travel(account: Account): void {
     const route = state.route.value;
-    if (!sink || transport?.route === route) return;
+    if (!sink || !journal || transport?.route === route) return;
     transport?.close();
     const isRelay = route === "worker";
-    transport = openTransport(route, isRelay ? openRelay(config, session, account) : sink, isRelay, worker);
+    transport = openTransport(route, isRelay ? openRelay(config, session, account, journal) : sink, isRelay, worker);
     openOutboxList(transport, account);
   }
 
@@ -90,6 +93,24 @@ async function start(): Promise<void> {
       const { title, hint } = adviceFor(error);
       state.outbox.problem.value = `${title}. ${hint}`;
     }
+  }
+
+  function openJournal({ id }: Account): Journal {
+    const opened = new Journal(id);
+    opened.read((histories) => {
+      edit(state.histories, (copy) => {
+        for (const history of histories) copy.set(history.id, history);
+      });
+    });
+    return opened;
+  }
+
+  /** What is written down for one user is not there for the next. */
+  function closeJournal(): void {
+    journal?.forget(new Set(state.outbox.items.value.keys())).catch(() => {});
+    journal?.close();
+    journal = undefined;
+    state.histories.value = new Map();
   }
 
   /** The sink is freed when nothing uses it any more. */
@@ -112,6 +133,7 @@ async function start(): Promise<void> {
   }
 
   await session.onChange((account) => {
+    closeJournal();
     delivery.reset();
     details.close();
     removal.close();
@@ -128,7 +150,8 @@ async function start(): Promise<void> {
       stage.close();
       return;
     }
-    sink = openSink(config, session, account);
+    journal = openJournal(account);
+    sink = openSink(config, session, account, journal);
     sink.catch(() => {});
     stage.open(account.id);
     gallery.open(sink);

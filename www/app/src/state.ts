@@ -4,6 +4,7 @@ import type { ComponentType } from "preact";
 import type { Advice } from "./advice";
 import type { Drawing } from "./drawing";
 import type { Link, Row } from "./gallery";
+import type { History } from "./journal";
 import type { Account } from "./session";
 import type { Route } from "./transport";
 
@@ -155,6 +156,8 @@ export const state = {
     /** Milliseconds since 1970; goes on while somebody counts the seconds. */
     now: signal(Date.now()),
   },
+  /** What the requests for the pictures of the last hours came to, by their ids. */
+  histories: signal<ReadonlyMap<string, History>>(new Map()),
   gallery: {
     status: signal<GalleryStatus>("shown"),
     tiles: signal<readonly Tile[]>([]),

@@ -2,7 +2,8 @@
 // is open. What Supabase or the Worker answers never enters its cache.
 import { createOutbox, drainInBackground } from "imagen-cloud/outbox";
 import { CONFIG_PATH, type Config } from "./config";
-import { Session } from "./session";
+import { Journal } from "./journal";
+import { type Account, Session } from "./session";
 import { openRelay, openSink, readRoute } from "./transport";
 
 /** The files of this build, and a name that no other build has; the build appends it to this script. */
@@ -36,6 +37,7 @@ scope.addEventListener("fetch", (event) => {
 });
 
 let session: Session | undefined;
+let journal: Journal | undefined;
 
 // Asked for at every drain: meanwhile somebody may have chosen another way, or another user may have signed in.
 drainInBackground(async () => {
@@ -43,9 +45,18 @@ drainInBackground(async () => {
   session ??= new Session(config);
   const [account, route] = await Promise.all([session.account(), readRoute()]);
   if (!account) throw new Error("Nobody is signed in.");
-  const target = await (route === "worker" ? openRelay : openSink)(config, session, account);
+  const target = await (route === "worker" ? openRelay : openSink)(config, session, account, journalOf(account));
   return createOutbox(target, { automatic: false });
 });
+
+/** One for each user, also over many drains: pages hear by it what became of each request. */
+function journalOf({ id }: Account): Journal {
+  if (journal?.owner !== id) {
+    journal?.close();
+    journal = new Journal(id);
+  }
+  return journal;
+}
 
 async function keepShell(): Promise<void> {
   const cache = await caches.open(cacheName());

@@ -1,5 +1,6 @@
 import { createOutbox, createRelay, createSink, type Outbox, type Relay, type Sink } from "imagen-cloud/outbox";
 import type { Config } from "./config";
+import type { Journal } from "./journal";
 import type { Account, Session } from "./session";
 import { sessionStore } from "./session-store";
 
@@ -20,7 +21,7 @@ export async function keepRoute(route: Route): Promise<void> {
 }
 
 /** As the user, under row-level security. */
-export function openSink(config: Config, session: Session, account: Account): Promise<Sink> {
+export function openSink(config: Config, session: Session, account: Account, journal: Journal): Promise<Sink> {
   return createSink({
     url: config.supabaseUrl,
     apiKey: config.publishableKey,
@@ -30,15 +31,17 @@ export function openSink(config: Config, session: Session, account: Account): Pr
     requireImage: true,
     // Twice what a tile is wide, for screens of many pixels.
     thumbnail: { side: 640 },
+    onEvent: (event) => journal.note("direct", event),
     initialBackoffMs: 500,
   });
 }
 
-export function openRelay(config: Config, session: Session, account: Account): Promise<Relay> {
+export function openRelay(config: Config, session: Session, account: Account, journal: Journal): Promise<Relay> {
   return createRelay({
     url: config.workerUrl || location.origin,
     accessToken: () => session.accessToken(),
     ownerUserId: account.id,
+    onEvent: (event) => journal.note("worker", event),
     initialBackoffMs: 500,
   });
 }

@@ -19,19 +19,6 @@ export interface Tools {
 export type Fault = "offline" | "lose" | "down" | "slow";
 export type Way = "library" | "plain";
 
-/** A request about a picture, as the demo's proxy saw it. */
-export interface Seen {
-  /** Milliseconds since 1970. */
-  at: number;
-  kind: "upload" | "insert" | "sync";
-  way: Way;
-  /** Its storage path; its id for what went to the Worker. */
-  image?: string;
-  fault?: "offline" | "down" | "lost" | "refused" | "slow";
-  /** The server's answer, where it was asked. */
-  status?: number;
-}
-
 /** What was counted on the way, and what database and bucket hold. */
 export interface Score {
   requests: number;
@@ -47,7 +34,6 @@ export interface Score {
 
 export interface Told {
   faults: Record<Fault, boolean>;
-  log: Seen[];
   score?: Record<Way, Score>;
 }
 

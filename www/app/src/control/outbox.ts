@@ -17,6 +17,8 @@ const SURE_MS = 5000;
 export const discardId = (id: string) => `discard-${id}`;
 
 export interface Ears {
+  /** Hears of each that this tab is about to put in. */
+  onExpected: (imageId: string) => void;
   /** Hears of every arrival. */
   onArrived: (imageId: string) => void;
   /** Hears of those that no other tab tells of, and has the `local` picture from then on. */
@@ -71,6 +73,7 @@ export class OutboxList {
   /** This tab is about to put it in. */
   expect(id: string): void {
     this.#own.add(id);
+    this.ears.onExpected(id);
   }
 
   /** It is in; unless it has arrived already, somebody has to tell of it when it does. */

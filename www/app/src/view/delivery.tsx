@@ -1,5 +1,6 @@
 import { type Delivery, KEPT, titleOf } from "../control/delivery";
 import { type Arrival, type Delivered, state } from "../state";
+import { taleOf } from "../tries";
 import { Code } from "./code";
 
 /** How the picture fares that was sent last: one card, or none. */
@@ -73,6 +74,8 @@ function Arrived(arrival: Arrival) {
   const tile = state.gallery.tiles.value.find(({ row }) => row.id === imageId);
   const link = tile?.link.url;
   const picture = link ?? local;
+  const history = state.histories.value.get(imageId);
+  const tale = history && (tile || !isKept) ? taleOf(history) : undefined;
   return (
     <article className="card arrival" id="arrival" aria-labelledby="arrival-title">
       <div className="arrival-frame">
@@ -96,8 +99,20 @@ function Arrived(arrival: Arrival) {
             !tile && "Its link is being signed …"
           )}
         </p>
+        {tale && (
+          <p className="hint" id="arrival-tale">
+            {tale.summary}
+          </p>
+        )}
         <details className="codes">
           <summary>Details</summary>
+          {tale && (
+            <ol className="tale" id="arrival-log" aria-label="How it went">
+              {tale.lines.map((line, i) => (
+                <li key={i}>{line}</li>
+              ))}
+            </ol>
+          )}
           <dl>
             <Code id="arrival-path" name="Storage path" value={storagePath} />
             <Code id="arrival-id" name="Image id" value={imageId} />
