@@ -70,6 +70,22 @@ test("Send answers in itself, until something else is on the stage", async () =>
   await button.getByText("Arrived ✓").waitFor();
 });
 
+test("every picture that Send is clicked for goes out, also while another one is being drawn; a double click is one", async () => {
+  await page.evaluate(() => {
+    const prompt = document.querySelector("#prompt");
+    for (const words of ["First of three", "Second of three", "Third of three"]) {
+      prompt.value = words;
+      prompt.dispatchEvent(new Event("input", { bubbles: true }));
+      for (const _ of ["one click", "and another"]) document.querySelector("#send").click();
+    }
+  });
+  for (const words of ["First of three", "Second of three", "Third of three"]) {
+    await page.locator("#grid li", { hasText: words }).waitFor();
+  }
+  const sent = (await site.rowsOf(page)).map(({ prompt }) => prompt).filter((prompt) => prompt.endsWith("of three"));
+  assert.deepEqual(sent.sort(), ["First of three", "Second of three", "Third of three"]);
+});
+
 test("on a phone Send is in reach without scrolling", async () => {
   for (const [width, height] of [
     [390, 844],

@@ -32,12 +32,13 @@ export interface Brought {
  * while one waits.
  */
 export class Delivery {
-  /** On its way, with a name and an id that every attempt keeps. */
-  #request: SyncRequest | undefined;
-  /** What was on the stage when it was sent. */
+  /** On its way, with a name and an id that every attempt keeps, and what was on the stage when it was asked for. */
+  #sent: { request: SyncRequest; what: string } | undefined;
+  /** What was on the stage at the last click. */
   #what = "";
   #abort: AbortController | undefined;
-  #isTaking = false;
+  /** Ends with what was asked for last; none while nobody waits. */
+  #turn: Promise<void> | undefined;
   /** How many have arrived since something was sent that had waited. */
   #waited = 0;
   /** Another one for another user. */
@@ -45,44 +46,36 @@ export class Delivery {
 
   constructor(private readonly around: Surroundings) {}
 
-  get #isAtWork(): boolean {
-    return this.#abort !== undefined || this.#isTaking;
-  }
-
-  /** Sends what `take` gives, if it gives anything. */
+  /**
+   * Sends what `take` gives, if it gives anything, after what was asked for before it. One more click for the very same
+   * picture asks for nothing, and none does while the page waits.
+   */
   async send(take: () => Promise<Picture | undefined>): Promise<void> {
-    if (this.#isAtWork) return;
-    this.#waited = 0;
-    // At once: what arrived before is not what is asked for now.
-    this.#show({ kind: "nothing" });
-    this.#isTaking = true;
+    const before = this.#turn;
+    const what = onStage.value;
+    if (before && (isBusy.value || what === this.#what)) return;
+    this.#what = what;
+    if (!before) {
+      this.#waited = 0;
+      // At once: what arrived before is not what is asked for now.
+      this.#show({ kind: "nothing" });
+    }
     const visit = this.#visit;
-    this.#what = onStage.value;
-    const picture = await take().finally(() => {
-      this.#isTaking = false;
+    const taken = take(); // at once, too: something else may be on the stage when it is its turn
+    taken.catch(() => {}); // its turn tells
+    await this.#takeTurn(async () => {
+      await before?.catch(() => {});
+      const picture = await taken;
+      const hasFailed = shown.value.kind === "failed"; // what is to be tried again is not forgotten for it
+      if (!picture || hasFailed || visit !== this.#visit) return;
+      this.#sent = { request: toRequest(picture), what };
+      await this.#deliver();
     });
-    if (!picture || visit !== this.#visit) return;
-    this.#request = toRequest(picture);
-    await this.retry();
   }
 
   /** Sends what failed once more. */
   async retry(): Promise<void> {
-    const request = this.#request;
-    const way = this.around.way();
-    if (!request || !way || this.#isAtWork) return;
-    const abort = new AbortController();
-    this.#abort = abort;
-    last.value = { what: this.#what, imageId: request.imageId ?? "", state: "leaving" };
-    try {
-      await this.#by(way, request, abort.signal);
-      this.#request = undefined;
-    } catch (error) {
-      this.#ended(error);
-    } finally {
-      this.#abort = undefined;
-      isBusy.value = false;
-    }
+    if (!this.#turn) await this.#takeTurn(() => this.#deliver());
   }
 
   cancel(): void {
@@ -93,7 +86,8 @@ export class Delivery {
   reset(): void {
     this.cancel();
     this.#visit = {};
-    this.#request = undefined;
+    this.#turn = undefined;
+    this.#sent = undefined;
     last.value = undefined;
     this.#waited = 0;
     this.#show({ kind: "nothing" });
@@ -101,7 +95,7 @@ export class Delivery {
 
   /** For another picture: what failed is not to be sent again in its place. */
   forgetFailure(): void {
-    if (!this.#isAtWork && shown.value.kind === "failed") this.#show({ kind: "nothing" });
+    if (!this.#turn && shown.value.kind === "failed") this.#show({ kind: "nothing" });
   }
 
   /** Hears of every picture that has come to its place. */
@@ -116,11 +110,39 @@ export class Delivery {
     const arrival = { ...landed, isKept: false, waited: hasWaited ? this.#waited : 0 };
     // Its picture and its words come at the same moment.
     if (landed.local !== undefined) await loaded(landed.local).catch(() => {});
-    if (visit === this.#visit && !this.#isAtWork && shown.value.kind !== "failed") {
+    if (visit === this.#visit && !this.#turn && shown.value.kind !== "failed") {
       this.#show({ kind: "arrived", arrival });
       if (hasWaited && underWay.value === 0) announce(`${titleOf(arrival)}.`);
     } else if (landed.local !== undefined) {
       URL.revokeObjectURL(landed.local);
+    }
+  }
+
+  async #takeTurn(work: () => Promise<void>): Promise<void> {
+    const turn = work();
+    this.#turn = turn;
+    try {
+      await turn;
+    } finally {
+      if (this.#turn === turn) this.#turn = undefined;
+    }
+  }
+
+  async #deliver(): Promise<void> {
+    const way = this.around.way();
+    if (!this.#sent || !way) return;
+    const { request, what } = this.#sent;
+    const abort = new AbortController();
+    this.#abort = abort;
+    last.value = { what, imageId: request.imageId ?? "", state: "leaving" };
+    try {
+      await this.#by(way, request, abort.signal);
+      this.#sent = undefined;
+    } catch (error) {
+      this.#ended(error);
+    } finally {
+      this.#abort = undefined;
+      isBusy.value = false;
     }
   }
 
@@ -174,14 +196,14 @@ export class Delivery {
     await loaded(local).catch(() => {});
     this.#show({ kind: "arrived", arrival: { ...accepted, prompt, local, isKept, waited: 0 } });
     announce(isKept ? KEPT : `${quoted(prompt)} arrived.`);
-    last.value = { what: this.#what, imageId: accepted.imageId, state: isKept ? "kept" : "arrived" };
+    last.value = { what: this.#sent?.what ?? "", imageId: accepted.imageId, state: isKept ? "kept" : "arrived" };
     focusOn("arrival-title");
     queueMicrotask(() => document.getElementById("arrival")?.scrollIntoView({ block: "nearest" }));
     this.around.onArrived();
   }
 
   #ended(error: unknown): void {
-    if (this.#request === undefined || isAborted(error)) {
+    if (this.#sent === undefined || isAborted(error)) {
       this.#show({ kind: "nothing" });
       announce("Cancelled.");
       return;
