@@ -1,8 +1,12 @@
 // The tests' own time limits: what hangs has to end, and to say what it waited for.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 
 const SUPPORT = new URL("../support/", import.meta.url);
 
@@ -16,8 +20,12 @@ async function run(file) {
     const never = new Promise(() => {});
     setInterval(() => {}, 60_000).unref();
     ${file}`;
+  return saidBy(["--input-type=module", "-e", script]);
+}
+
+async function saidBy(args, settings) {
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
-  const child = spawn(process.execPath, ["--test-reporter=spec", "--input-type=module", "-e", script], { env });
+  const child = spawn(process.execPath, ["--test-reporter=spec", ...args], { env: { ...env, ...settings } });
   const [said] = await Promise.all([text(child.stdout), text(child.stderr)]);
   return said;
 }
@@ -44,4 +52,14 @@ test("what_a_test_leaves_to_be_done_has_a_limit_too", async () => {
 test("a_wait_with_a_limit_of_its_own_is_named", async () => {
   const said = await run(`test("a", () => waitFor("the end of days", never, 5));`);
   assert.match(said, /waited 5 ms in vain for the end of days/);
+});
+
+test("a_file_of_a_suite_that_imports_the_runner_as_all_do_has_the_limits", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "imagen-limits-"));
+  t.after(() => rm(folder, { recursive: true }));
+  const file = join(folder, "hanging.test.mjs");
+  await writeFile(file, `import { test } from "node:test";\ntest("a", () => new Promise(() => {}));\n`);
+  const suite = fileURLToPath(new URL("../suite.mjs", SUPPORT));
+  const said = await saidBy([suite, file], { TEST_LIMITS_MS: JSON.stringify({ test: 50 }) });
+  assert.match(said, /waited 50 ms in vain for the test "a"/);
 });
