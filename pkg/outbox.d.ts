@@ -62,11 +62,13 @@ export interface OutboxOptions {
 
 /** What an outbox knows of one image. Never holds a key, a token or a signed URL. */
 export interface OutboxJob {
-  /** The row's id, a UUID. */
+  /** The row's id, a UUID; of a removal its own. */
   readonly id: string;
+  /** Of a removal, see `remove`: the id of the image that goes. It has no prompt, no size and no image. */
+  readonly removes?: string;
   /** Its place in the outbox: the later it was enqueued, the larger. */
   readonly position: number;
-  /** Where its bytes go in the bucket. */
+  /** Where its bytes go in the bucket; of a removal where they are, or empty while that is not known. */
   readonly storagePath: string;
   /** The request's; empty where the job is damaged. */
   readonly prompt: string;
@@ -108,7 +110,7 @@ export type OutboxChange =
 
 /** What a `drain` did. */
 export interface Drained {
-  /** Images that arrived. */
+  /** Images that arrived, or were removed. */
   done: number;
   /** Images that were refused for good; they are kept as `failed`. */
   failed: number;
@@ -158,6 +160,14 @@ export interface Outbox {
    * with `job_missing`, and for changes with `invalid_state` (it has not failed), `path_taken` or as `enqueue` does.
    */
   retry(id: string, changes?: Partial<Omit<SyncRequest, "image" | "imageId">>): Promise<void>;
+  /**
+   * Has an image removed by its `imageId`, wherever it is, also while offline: resolves once that is durably stored here. What
+   * the outbox has of it is forgotten at once and `discarded`, its upload ends; object, thumbnail and row go with the next drain, as by
+   * `sink.remove` or `relay.remove`. Till then the removal is a job of its own, with `removes`; one that is refused is `failed`, and may be
+   * tried again by `retry` or `remove`. Its path and its id take no other image before it is done (`path_taken`, `id_taken`).
+   * Rejects with `invalid_request` for what is no UUID.
+   */
+  remove(imageId: string): Promise<void>;
   /**
    * Forgets a job and its image, and ends its upload. An unfinished upload in pieces is deleted at the server, an object
    * stays in the bucket. A job whose row is on its way may still arrive.

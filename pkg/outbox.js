@@ -2,7 +2,7 @@
 // (BroadcastChannel), and it wakes when there is reason to. What happens to a job is decided in the WebAssembly.
 import { failed } from "./errors.js";
 import { disposable, Handle, targetOf } from "./handle.js";
-import { Store } from "./store.js";
+import { pathOf, Store } from "./store.js";
 import { Outbox as Courier, Relay } from "./wasm/imagen_cloud_outbox.js";
 
 /** Of whose build the sinks and relays must be. */
@@ -34,6 +34,7 @@ const METHODS = [
   "job",
   "image",
   "retry",
+  "remove",
   "discard",
   "clear",
   "pause",
@@ -156,6 +157,7 @@ export class Outbox {
     const record = await this.#store.record(id);
     if (!record) throw missing(id);
     const job = this.#tellOf(record);
+    if (job.removes !== undefined) throw failed("outbox", "invalid_state", "outbox: a removal has no image");
     const image = await this.#store.image(id);
     // Of a damaged job the image may be all that is left.
     const isWhole = image instanceof ArrayBuffer && (job.mimeType === "" || image.byteLength === job.size);
@@ -183,6 +185,12 @@ export class Outbox {
     }
     const image = await this.image(id);
     await this.#open().mend({ ...request, ...changes, imageId: id, image });
+  }
+
+  async remove(imageId) {
+    await this.#open().remove(idOf(imageId));
+    this.#askForSync();
+    if (this.#options.automatic) this.#wake(false);
   }
 
   async discard(given) {
@@ -433,21 +441,24 @@ export async function createOutbox(target, options) {
 }
 
 /** What is told of a job; one that is damaged can only be discarded. */
-function tellOf(job, { id, seq = job?.position, storagePath = "", size = 0 }, isWhole) {
+function tellOf(job, record, isWhole) {
+  const { id, seq = job?.position, size = 0 } = record;
   if (job) {
+    const isRemoval = job.removes !== undefined;
     return {
       ...pick(TOLD, job),
       position: seq,
       mimeType: job.request.mimeType,
       prompt: job.request.prompt,
-      ...(isWhole && { request: requestOf(job) }),
+      ...(isRemoval && { removes: job.removes }),
+      ...(isWhole && !isRemoval && { request: requestOf(job) }),
       ...(job.error && { error: readError(job) }),
     };
   }
   const message = "outbox: this job can't be read any more";
   const error = failed("outbox", "job_unreadable", message).toJSON();
   const blank = { prompt: "", mimeType: "", createdAt: 0, attempts: 0, notBefore: 0, waitAsked: false };
-  return { id, position: seq, storagePath, state: "failed", size, ...blank, error };
+  return { id, position: seq, storagePath: pathOf(record), state: "failed", size, ...blank, error };
 }
 
 /** What was enqueued, without the image, with the path's parts as they were fixed. Zeros and empty texts count as left out. */

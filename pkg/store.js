@@ -7,6 +7,8 @@ import { openDB } from "./wasm/idb.js";
 const VERSION = 2;
 const DURABLE = { durability: "strict" };
 const ALL = ["jobs", "images", "settings"];
+/** How the id of an image's removal begins. */
+const REMOVAL = "remove-";
 /** The setting with the ids of removed jobs whose copies may still be there. */
 const FORGOTTEN = "forgotten";
 
@@ -21,7 +23,8 @@ const TRANSACTION_MS = 60_000;
 /**
  * A job as it is stored: what the store itself looks at, and the job's JSON text. One that waits says until when, since when
  * if it was told to, and whether a gateway turned it away; `due` is that time with its place, for the index.
- * @typedef {{ seq?: number, id: string, storagePath: string, size: number, text: string, revision?: number,
+ * Its path is a list where it holds several, or none.
+ * @typedef {{ seq?: number, id: string, storagePath: string | string[], size: number, text: string, revision?: number,
  *   notBefore?: number, waitSetAt?: number, suspect?: 1, due?: [number, number] }} JobRecord
  */
 /** How many jobs there are, their bytes, how many wait, and the last place. */
@@ -66,17 +69,39 @@ export class Store {
   async add(record, image, maxJobs, maxBytes) {
     const added = await this.#transact(ALL, "readwrite", async (transaction) => {
       const jobs = transaction.objectStore("jobs");
-      const [known, holder, totals] = await Promise.all([
+      const [known, removal, holders, totals] = await Promise.all([
         jobs.index("id").get(record.id),
-        jobs.index("storagePath").getKey(record.storagePath),
+        jobs.index("id").getKey(REMOVAL + record.id),
+        holdersOf(transaction, record),
         totalsOf(transaction),
       ]);
-      if (known) return known.storagePath === record.storagePath ? "known" : "id_taken";
-      if (holder !== undefined) return "path_taken";
+      if (known) return pathOf(known) === pathOf(record) ? "known" : "id_taken";
+      if (removal !== undefined) return "id_taken";
+      if (holders.length > 0) return "path_taken";
       if (totals.count >= maxJobs || totals.bytes + record.size > maxBytes) return "full";
       return put(transaction, totals, record, image);
     });
     if (typeof added === "number") await this.#copies.keep(record, image);
+    return added;
+  }
+
+  /**
+   * Puts a removal in the place of its image's job, if that is of this revision still, or there is none still.
+   * @param {JobRecord} record @param {string} id @param {number | undefined} revision
+   * @returns {Promise<number | "known" | "outdated">}
+   */
+  async supersede(record, id, revision) {
+    await this.#copies.forget([id]);
+    const nothing = new ArrayBuffer(0);
+    const added = await this.#transact(ALL, "readwrite", async (transaction) => {
+      const [[job, known], totals] = await Promise.all([found(transaction, [id, record.id]), totalsOf(transaction)]);
+      if ((job && (job.revision ?? 0)) !== revision) return "outdated";
+      await this.#remove(transaction, totals, [id], [job]);
+      if (!known) return put(transaction, totals, record, nothing);
+      await setTotals(transaction, totals);
+      return "known";
+    });
+    if (typeof added === "number") await this.#copies.keep(record, nothing);
     return added;
   }
 
@@ -169,13 +194,13 @@ export class Store {
     });
   }
 
-  /** Stores what a job has become if its record is still of this revision, and no other goes to its path. @param {JobRecord} record @param {number} revision */
+  /** Stores what a job has become if its record is still of this revision, and no other has one of its paths. @param {JobRecord} record @param {number} revision */
   amend(record, revision) {
     return this.#transact(["jobs", "settings"], "readwrite", async (transaction) => {
       const [[known], totals] = await Promise.all([found(transaction, [record.id]), totalsOf(transaction)]);
       if (!known || (known.revision ?? 0) !== revision) return "outdated";
-      const holder = await transaction.objectStore("jobs").index("storagePath").getKey(record.storagePath);
-      if (record.storagePath !== known.storagePath && holder !== undefined) return "path_taken";
+      const holders = await holdersOf(transaction, record);
+      if (holders.some((seq) => seq !== known.seq)) return "path_taken";
       await rewrite(transaction, totals, known, record);
       await setTotals(transaction, totals);
       return "stored";
@@ -373,11 +398,23 @@ export function parse(text) {
 
 /** Whether a job's text is about the job whose record holds it, and what it has as JSON is that. */
 function agrees(job, record) {
-  if (typeof job?.id !== "string" || !["id", "storagePath", "size"].every((name) => job[name] === record[name]))
-    return false;
+  const isSame = job?.id === record.id && job.size === record.size && job.storagePath === pathOf(record);
+  if (typeof job?.id !== "string" || !isSame) return false;
   const { sidecar = "{}", columns = "{}", costUsdEstimate = "0" } = job.request ?? {};
   const areObjects = [sidecar, columns].every((text) => typeof parse(text) === "object");
   return areObjects && typeof parse(costUsdEstimate) === "number";
+}
+
+/** Where a record's job goes, which is the first of its paths; an empty text where that is not known. @param {JobRecord} record */
+export function pathOf(record) {
+  return [record.storagePath].flat()[0] ?? "";
+}
+
+/** The places of the jobs that have one of a record's paths. */
+async function holdersOf(transaction, record) {
+  const index = transaction.objectStore("jobs").index("storagePath");
+  const holders = await Promise.all([record.storagePath].flat().map((path) => index.getAllKeys(path)));
+  return holders.flat();
 }
 
 /** The records of these jobs; nothing of those that are gone. */
@@ -459,6 +496,8 @@ async function upgrade(database, oldVersion, transaction, ownerUserId) {
   }
   if (oldVersion < 2) {
     const jobs = transaction.objectStore("jobs");
+    jobs.deleteIndex("storagePath");
+    jobs.createIndex("storagePath", "storagePath", { multiEntry: true });
     for (const index of ["due", "waitSetAt", "suspect"]) jobs.createIndex(index, index);
     for (let at = await jobs.openCursor(); at; at = await at.continue()) {
       await at.update(placed(renewed(at.value, ownerUserId), at.value.seq));

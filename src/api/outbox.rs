@@ -99,6 +99,12 @@ impl Outbox {
         promise(Box::pin(async move { courier.abandon(&upload_id).await.map(|()| JsValue::UNDEFINED) }))
     }
 
+    /// Has an image removed, wherever it is.
+    pub fn remove(&self, image_id: String) -> Promise {
+        let courier = self.courier.clone();
+        promise(Box::pin(async move { courier.remove(&image_id).await.map(|()| JsValue::UNDEFINED) }))
+    }
+
     /// Puts a failed job right. The request has its `imageId` and its image.
     pub fn mend(&self, request: JsValue) -> Promise {
         let request = read::sync_request(&request);

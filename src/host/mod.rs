@@ -189,6 +189,10 @@ pub trait Store {
     /// Checks and adds a job with its image.
     async fn add(&self, job: &Job, image: &Self::Bytes, limits: &Limits) -> Result<Added, Error>;
 
+    /// Puts a removal in the place of its image's job and bytes, if that is of this revision still; without one if there is none
+    /// still. `None` where somebody was quicker.
+    async fn supersede(&self, removal: &Job, id: &str, revision: Option<f64>) -> Result<Option<Added>, Error>;
+
     /// Jobs that wait, `most` at most.
     async fn waiting(&self, query: Query, most: usize) -> Result<Vec<Stored>, Error>;
 
@@ -207,7 +211,7 @@ pub trait Store {
     /// Stores what jobs have become, and removes others with their images: all or nothing. False of each that is gone.
     async fn commit(&self, changed: &[&Job], gone: &[String]) -> Result<Vec<bool>, Error>;
 
-    /// Stores what a job has become if nobody has written it since this revision, and no other goes to its path.
+    /// Stores what a job has become if nobody has written it since this revision, and no other has one of its paths.
     async fn amend(&self, job: &Job, revision: f64) -> Result<Amended, Error>;
 
     /// Has jobs that can't be read wait no more. They stay.

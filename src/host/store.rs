@@ -27,6 +27,13 @@ extern "C" {
         max_jobs: u32,
         max_bytes: f64,
     ) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(structural, method, catch, js_name = supersede)]
+    async fn supersede_record(
+        this: &HostStore,
+        record: JsValue,
+        id: &str,
+        revision: Option<f64>,
+    ) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(structural, method, catch)]
     async fn page(
         this: &HostStore,
@@ -56,7 +63,7 @@ extern "C" {
 #[serde(rename_all = "camelCase")]
 struct Record<'a> {
     id: &'a str,
-    storage_path: &'a str,
+    storage_path: Paths<'a>,
     size: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     not_before: Option<i64>,
@@ -67,11 +74,20 @@ struct Record<'a> {
     text: String,
 }
 
+/// Of most jobs one, as every version before had it.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Paths<'a> {
+    One(&'a str),
+    All(Vec<&'a str>),
+}
+
 fn record(job: &Job) -> JsValue {
+    let paths: Vec<&str> = job.paths().collect();
     let waits = job.is_waiting();
     js::json(&to_text(&Record {
         id: &job.id,
-        storage_path: &job.storage_path,
+        storage_path: if let [path] = *paths { Paths::One(path) } else { Paths::All(paths) },
         size: job.size as u64,
         not_before: waits.then_some(job.not_before_ms as i64),
         wait_set_at: (waits && job.wait_set_ms > 0.0).then_some(job.wait_set_ms as i64),
@@ -92,6 +108,17 @@ fn stored(record: &JsValue) -> Option<Stored> {
         revision: number(3),
         json: json.unwrap_or(Json::Null),
     })
+}
+
+/// A place, or a word on why there is none.
+fn read_added(added: &JsValue) -> Option<Added> {
+    match (added.as_f64(), added.as_string().as_deref()) {
+        (Some(position), _) => Some(Added::New(position)),
+        (_, Some("known")) => Some(Added::Known),
+        (_, Some("id_taken")) => Some(Added::IdTaken),
+        (_, Some("path_taken")) => Some(Added::PathTaken),
+        _ => None,
+    }
 }
 
 fn flags(list: JsValue) -> Vec<bool> {
@@ -117,15 +144,12 @@ impl Store for HostStore {
         let bytes = image.whole().await;
         let bytes = bytes.map_err(|thrown| Error::image("can't be read").with_cause(Some(Rc::new(thrown))))?;
         let added = self.add_record(record(job), bytes, limits.max_jobs, limits.max_bytes).await.map_err(to_error)?;
-        if let Some(position) = added.as_f64() {
-            return Ok(Added::New(position));
-        }
-        Ok(match added.as_string().as_deref() {
-            Some("known") => Added::Known,
-            Some("id_taken") => Added::IdTaken,
-            Some("path_taken") => Added::PathTaken,
-            _ => Added::Full,
-        })
+        Ok(read_added(&added).unwrap_or(Added::Full))
+    }
+
+    async fn supersede(&self, removal: &Job, id: &str, revision: Option<f64>) -> Result<Option<Added>, Error> {
+        let added = self.supersede_record(record(removal), id, revision).await.map_err(to_error)?;
+        Ok(read_added(&added))
     }
 
     async fn waiting(&self, query: Query, most: usize) -> Result<Vec<Stored>, Error> {

@@ -31,7 +31,7 @@ const QUERY: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').
 const SEGMENT_BYTES: usize = 255;
 
 /// The name of one object inside the bucket, such as `2026-05-11/lighthouse-42.png`. Every segment is a plain name.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoragePath(String);
 
 impl StoragePath {

@@ -6,6 +6,7 @@ use core::cell::RefCell;
 use core::future::poll_fn;
 use std::rc::Rc;
 
+mod remove;
 mod repair;
 mod round;
 mod rows;

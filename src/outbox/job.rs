@@ -61,6 +61,9 @@ pub struct Job {
     pub id: String,
     /// Fixed when the job was made.
     pub storage_path: String,
+    /// Of a removal the image's id; its own is another one. A removal has no bytes and no request.
+    #[serde(default, deserialize_with = "kept::lenient", skip_serializing_if = "Option::is_none")]
+    pub removes: Option<String>,
     /// Where it was to go before it was put right: there may be an object, and even its row.
     #[serde(default, deserialize_with = "kept::lenient", skip_serializing_if = "Vec::is_empty")]
     pub earlier_paths: Vec<String>,
@@ -141,6 +144,7 @@ impl Job {
             position: 0.0,
             id: settled.image_id,
             storage_path: settled.storage_path.as_str().to_owned(),
+            removes: None,
             earlier_paths: Vec::new(),
             size,
             request: settled.meta,
@@ -160,6 +164,41 @@ impl Job {
             is_suspect: false,
             error: None,
         }
+    }
+
+    /// The id of an image's removal.
+    pub fn removal_id(image_id: &str) -> String {
+        format!("remove-{image_id}")
+    }
+
+    /// The removal of an image, wherever it is by then, and of what its job may have left, if it had one here.
+    pub fn removal(image_id: &str, of: Option<&Self>, now_ms: f64) -> Self {
+        let mut paths = of.iter().flat_map(|job| job.paths());
+        let settled = Settled {
+            meta: ImageMeta::default(),
+            storage_path: StoragePath::default(),
+            image_id: Self::removal_id(image_id),
+            measured: (0, 0),
+        };
+        Self {
+            removes: Some(image_id.to_owned()),
+            storage_path: paths.next().unwrap_or_default().to_owned(),
+            earlier_paths: paths.map(str::to_owned).collect(),
+            upload_id: of.and_then(|job| job.upload_id.clone()),
+            ..Self::new(settled, 0.0, now_ms)
+        }
+    }
+
+    /// Where something of it is or may be, the latest first. No other job may go there.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        let known = core::iter::once(&self.storage_path).chain(&self.earlier_paths);
+        known.map(String::as_str).filter(|path| !path.is_empty())
+    }
+
+    /// The same removal of an image that was found at a path.
+    pub fn found_at(&self, path: &str) -> Self {
+        let earlier_paths = self.paths().filter(|known| *known != path).map(str::to_owned).collect();
+        Self { storage_path: path.to_owned(), earlier_paths, ..self.clone() }
     }
 
     /// What is to be sent, if it is what was stored: a damaged job must not lead its requests elsewhere, or be one that no
@@ -297,8 +336,8 @@ impl Job {
     pub fn goes_to(&self, path: &str) -> bool {
         let date = format!("/{}/", self.request.date.as_deref().unwrap_or_default());
         let in_folder = |path: &str| path.rsplit_once(&date).map(|(_, name)| name.to_owned());
-        let is_known = core::iter::once(&self.storage_path).chain(&self.earlier_paths).any(|known| known == path);
-        is_known || in_folder(path).is_some_and(|name| in_folder(&self.storage_path) == Some(name))
+        self.paths().any(|known| known == path)
+            || in_folder(path).is_some_and(|name| in_folder(&self.storage_path) == Some(name))
     }
 
     fn waiting_state(&self) -> State {

@@ -10,6 +10,11 @@ use crate::host::Platform;
 use crate::image::path::StoragePath;
 use crate::race::{Racer, all_of, first_of};
 use crate::wire::remove::{ImageRef, Removal};
+#[cfg(feature = "outbox")]
+use crate::wire::{
+    rows,
+    worker::{Standing, is_removed},
+};
 
 impl<P: Platform> Client<P> {
     /// Removes an image: object, thumbnail and row. What is not there counts as removed, so that it may be repeated.
@@ -21,6 +26,22 @@ impl<P: Platform> Client<P> {
     #[cfg(feature = "outbox")]
     pub async fn remove_object(&self, path: StoragePath, call: &Call) -> Result<(), Error> {
         self.carry_out(Removal::of_object(path), call).await.map(|_| ())
+    }
+
+    /// Where an image's object is, or will be, as far as the database or the Worker knows.
+    #[cfg(feature = "outbox")]
+    pub async fn whereabouts(&self, image_id: &str, call: &Call) -> Result<Option<String>, Error> {
+        if self.config.target.is_project() {
+            let read_back = || rows::read_back(&self.config, image_id);
+            return self.ask(call, Stage::Remove, &read_back, rows::read_path).await;
+        }
+        match self.standing(image_id, call).await {
+            Ok(Standing::There { path } | Standing::OnItsWay { path }) => Ok(Some(path)),
+            Ok(Standing::Refused(_) | Standing::Unknown) => Ok(None),
+            // It was to be removed before, which may not have come to its end.
+            Err(error) if is_removed(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     async fn carry_out(&self, removal: Removal, call: &Call) -> Result<ImageRef, Error> {

@@ -70,6 +70,11 @@ pub fn read_holder<B>(shipment: &Shipment<B>, response: &Response) -> Result<Str
     read_holders(&[shipment], response)?.pop().ok_or_else(|| Refusal::last(id_taken(shipment)))
 }
 
+/// The path in the row that was read back, if there is one.
+pub fn read_path(response: &Response) -> Result<Option<String>, Refusal> {
+    Ok(rows("read-back", response)?.first().and_then(|row| row.text("storage_path")).map(str::to_owned))
+}
+
 /// The row's id belongs to somebody else.
 pub fn id_taken<B>(shipment: &Shipment<B>) -> Error {
     let message = format!(

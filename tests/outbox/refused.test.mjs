@@ -122,6 +122,44 @@ test("a refused job is put right: it goes to a new path, and its old object goes
   );
 });
 
+test("an image that is removed offline goes when there is a line again, also after a crash", async (t) => {
+  const user = await world.user();
+  const context = await world.context(t);
+  const tab = await world.tab(t, user, { context });
+  const there = await tab.enqueue(1);
+  assert.equal((await tab.drain()).done, 1);
+  const [waits] = await tab.enqueueAll([2, 3]);
+  world.recorder.offline(true);
+  for (const { imageId } of [there, waits]) await tab.remove(imageId);
+  const jobs = await tab.list();
+  assert.deepEqual(
+    jobs.map(({ removes, storagePath, state, size }) => [removes, storagePath, state, size > 0]),
+    [
+      [undefined, pathOf(user, 3), "queued", true],
+      [there.imageId, "", "queued", false],
+      [waits.imageId, pathOf(user, 2), "queued", false],
+    ],
+  );
+  await assert.rejects(tab.job(waits.imageId), { code: "job_missing" });
+  await assert.rejects(tab.image(jobs[2].id), { code: "invalid_state" });
+  await assert.rejects(tab.enqueue(2), { code: "path_taken" });
+  await assert.rejects(tab.enqueue(4, { imageId: waits.imageId }), { code: "id_taken" });
+  await assert.rejects(tab.remove("2"), { code: "invalid_request", field: "imageId" });
+  assert.equal((await tab.drain()).waiting, 3);
+  await tab.kill();
+
+  world.recorder.offline(false);
+  const next = await world.tab(t, user, { context });
+  assert.deepEqual(await next.drain(), { done: 3, failed: 0, waiting: 0 });
+  await world.arrived(user, [3]);
+  const ends = (await next.changes()).filter(({ state }) => state === "done").map(({ id }) => id);
+  assert.deepEqual(ends.toSorted(), jobs.map(({ id }) => id).toSorted());
+  // What is done has freed its path and its id.
+  await next.enqueue(2, { imageId: waits.imageId });
+  assert.equal((await next.drain()).done, 1);
+  await world.arrived(user, [2, 3]);
+});
+
 test("a discarded job is forgotten and not sent", async (t) => {
   const user = await world.user();
   const tab = await world.tab(t, user);

@@ -181,7 +181,19 @@ function tabOf(page, { user, token = user.accessToken, options, worker, ...setti
       await waitFor("the page's crash", crashed);
     },
   };
-  const methods = ["drain", "list", "job", "retry", "discard", "clear", "pause", "resume", "isPaused", "close"];
+  const methods = [
+    "drain",
+    "list",
+    "job",
+    "retry",
+    "remove",
+    "discard",
+    "clear",
+    "pause",
+    "resume",
+    "isPaused",
+    "close",
+  ];
   return Object.assign(tab, Object.fromEntries(methods.map((method) => [method, call(method)])));
 }
 

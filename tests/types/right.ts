@@ -230,6 +230,7 @@ export async function keep(sink: Sink, image: ImageSource): Promise<number> {
   const kept: Blob = await outbox.image(imageId);
   await outbox.retry(imageId);
   await outbox.retry(imageId, { slug: "other", ext: "webp", mimeType: "image/webp" });
+  await outbox.remove(imageId);
   await outbox.discard(imageId);
   await outbox.pause();
   if (await outbox.isPaused()) await outbox.resume();

@@ -13,7 +13,7 @@ use crate::text::name;
 impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
     /// Makes a failed or waiting job ready to be tried again.
     pub async fn retry(&self, id: &str) -> Result<(), Error> {
-        self.amend(id, |job| {
+        self.amend(id, &|job| {
             let mut job = job.clone();
             job.retry();
             Ok(job)
@@ -27,7 +27,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
         let (settled, _) = self.client.settle(request).await?;
         check_length("request", &to_text(&settled.meta), limits::REQUEST)?;
         let id = settled.image_id.clone();
-        self.amend(&id, |job| match job.state {
+        self.amend(&id, &|job| match job.state {
             State::Failed => Ok(job.mended(settled.clone())),
             _ => {
                 let why = "outbox: only a job that has failed can be changed";
@@ -38,7 +38,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
     }
 
     /// Stores what `change` makes of a job. What a drain has made of it meanwhile is not undone.
-    async fn amend(&self, id: &str, change: impl Fn(&Job) -> Result<Job, Error>) -> Result<(), Error> {
+    pub(super) async fn amend(&self, id: &str, change: &dyn Fn(&Job) -> Result<Job, Error>) -> Result<(), Error> {
         loop {
             let stored = self.store.job(id).await?;
             let parsed = stored.as_ref().and_then(|stored| Some((parse(stored)?, stored.revision)));

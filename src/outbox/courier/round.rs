@@ -159,11 +159,16 @@ impl Round {
         Some(Next::Rest(left_ms.clamp(1.0, ROWS_WAIT_MS) as u32))
     }
 
-    /// The first that there is a lane for. Of several lanes one is kept for images that are not large.
+    /// The first that there is a lane for. Of several lanes one is kept for images that are not large. An image is not removed
+    /// while it is on its way.
     fn next_job(&self, is_large: &dyn Fn(&Job) -> bool) -> Option<Job> {
         let has_room = self.large.get() + 1 < self.lanes.max(2);
         let mut queue = self.queue.borrow_mut();
-        let next = queue.iter().position(|job| has_room || !is_large(job))?;
+        let may_go = |job: &Job| match &job.removes {
+            Some(image_id) => !holds(&self.in_hand, image_id),
+            None => has_room || !is_large(job),
+        };
+        let next = queue.iter().position(may_go)?;
         let job = queue.remove(next)?;
         self.uploading.set(self.uploading.get() + 1);
         self.large.set(self.large.get() + u32::from(is_large(&job)));

@@ -18,6 +18,9 @@ use crate::wire::worker::{Standing, is_removed};
 impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
     /// Takes one job as far as it goes without its row. The error is the store's.
     pub(super) async fn carry(&self, mut job: Job, round: &Round) -> Result<(), Error> {
+        if let Some(image_id) = job.removes.clone() {
+            return self.carry_removal(job, &image_id, round).await;
+        }
         let platform = self.client.platform();
         // Once the bytes are in the bucket, only the row is sent; the Worker is always sent both.
         if job.uploaded && self.client.target().is_project() {
@@ -176,7 +179,7 @@ enum Sent {
     Discarded,
 }
 
-enum Trouble {
+pub(super) enum Trouble {
     /// Sending failed: the job's affair.
     Job(Error),
     /// Keeping failed: everybody's.

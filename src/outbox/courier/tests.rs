@@ -4,6 +4,7 @@ mod bulk;
 mod handed_over;
 mod mended;
 mod relay;
+mod removal;
 mod swept;
 
 use core::cell::Cell;
@@ -51,7 +52,7 @@ struct Shelves {
 #[derive(Clone)]
 struct Record {
     id: String,
-    path: String,
+    paths: Vec<String>,
     size: f64,
     position: f64,
     revision: f64,
@@ -65,7 +66,7 @@ impl Record {
     fn new(job: &Job, position: f64, revision: f64) -> Self {
         Self {
             id: job.id.clone(),
-            path: job.storage_path.clone(),
+            paths: job.paths().map(str::to_owned).collect(),
             size: job.size,
             position,
             revision,
@@ -163,10 +164,13 @@ impl Store for Shelf {
     async fn add(&self, job: &Job, image: &Image, limits: &Limits) -> Result<Added, Error> {
         self.transact(|| {
             let mut jobs = self.jobs.borrow_mut();
-            if let Some(Record { path, .. }) = jobs.iter().find(|known| known.id == job.id) {
-                return if *path == job.storage_path { Added::Known } else { Added::IdTaken };
+            if let Some(Record { paths, .. }) = jobs.iter().find(|known| known.id == job.id) {
+                return if paths[0] == job.storage_path { Added::Known } else { Added::IdTaken };
             }
-            if jobs.iter().any(|known| known.path == job.storage_path) {
+            if jobs.iter().any(|known| known.id == Job::removal_id(&job.id)) {
+                return Added::IdTaken;
+            }
+            if jobs.iter().any(|known| known.paths.contains(&job.storage_path)) {
                 return Added::PathTaken;
             }
             let bytes = jobs.iter().map(|known| known.size).sum::<f64>() + job.size;
@@ -178,6 +182,24 @@ impl Store for Shelf {
             jobs.push(Record::new(job, position, 0.0));
             self.images.borrow_mut().insert(job.id.clone(), image.clone());
             Added::New(position)
+        })
+        .await
+    }
+
+    async fn supersede(&self, removal: &Job, id: &str, revision: Option<f64>) -> Result<Option<Added>, Error> {
+        self.transact(|| {
+            if self.place(id).map(|place| self.jobs.borrow()[place].revision) != revision {
+                return None;
+            }
+            self.discard(id);
+            if self.place(&removal.id).is_some() {
+                return Some(Added::Known);
+            }
+            self.written.borrow_mut().push_str(&removal.to_text());
+            self.added.set(self.added.get() + 1);
+            let position = f64::from(self.added.get());
+            self.jobs.borrow_mut().push(Record::new(removal, position, 0.0));
+            Some(Added::New(position))
         })
         .await
     }
@@ -233,7 +255,9 @@ impl Store for Shelf {
 
     async fn amend(&self, job: &Job, revision: f64) -> Result<Amended, Error> {
         self.transact(|| {
-            let is_other = |known: &Record| known.id != job.id && known.path == job.storage_path;
+            let is_other = |known: &Record| {
+                known.id != job.id && known.paths.iter().any(|path| job.paths().any(|own| own == path))
+            };
             if self.jobs.borrow().iter().any(is_other) {
                 return Amended::PathTaken;
             }

@@ -99,7 +99,7 @@ fn a_job_in_ten_thousand_costs_what_one_of_ten_does() {
             let text = first.text.replace(&id_of(0), &id).replace("picture-0", &format!("picture-{number}"));
             let path = path_of(USER, number);
             let position = 1.0 + number as f64;
-            shelf.jobs.borrow_mut().push(Record { id: id.clone(), path, position, text, ..first.clone() });
+            shelf.jobs.borrow_mut().push(Record { id: id.clone(), paths: vec![path], position, text, ..first.clone() });
             shelf.images.borrow_mut().insert(id, image.clone());
         }
         shelf.touched.set(0);

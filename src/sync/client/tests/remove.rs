@@ -68,10 +68,15 @@ impl World {
                 let path = match self.rows_of(&id).pop() {
                     Some(row) if row["owner_user_id"] != user => return problem(403, "not_yours"),
                     Some(row) => row["storage_path"].clone(),
+                    None if request.url.contains("?storagePath=") => query("storagePath=").into(),
                     None => Value::Null,
                 };
-                self.objects.borrow_mut().retain(|name, _| path != *name);
+                self.worker.removed.borrow_mut().insert(id.clone());
+                self.worker.staged.borrow_mut().remove(&id);
                 self.rows.borrow_mut().retain(|row| row["id"] != *id);
+                let is_named = self.rows.borrow().iter().any(|row| row["storage_path"] == path);
+                let incoming = format!("{user}/.incoming/{id}");
+                self.objects.borrow_mut().retain(|name, _| *name != incoming && (is_named || path != *name));
                 answer_of(200, &json!({ "imageId": id, "storagePath": path }).to_string())
             }
             _ => panic!("{step:?} with another payload: {:?}", Method::as_str(request.method)),

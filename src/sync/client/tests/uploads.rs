@@ -50,6 +50,19 @@ impl World {
         }
     }
 
+    /// The upload won't be gone on with.
+    pub(super) fn drop_upload(&self, request: &Request<Bytes>) -> Response {
+        let mut uploads = self.uploads.borrow_mut();
+        match uploads.get(id_of(request)).map(|upload| upload.finished) {
+            None => answer_of(404, "The file for this url was not found"),
+            Some(true) => answer_of(409, "Cannot terminate an already completed upload"),
+            Some(false) => {
+                uploads.remove(id_of(request));
+                answer_of(204, "")
+            }
+        }
+    }
+
     /// The upload expires, or is cleared away; `None` for a request that is about none.
     pub(super) fn forget(&self, step: Step, request: &Request<Bytes>, status: u16) -> Option<Response> {
         let is_about_one = matches!(step, Step::Piece | Step::Offset);

@@ -478,6 +478,7 @@ impl World {
             (Step::Create, Payload::Image(bytes)) => self.create_upload(request, bytes, user, None),
             (Step::Piece, Payload::Image(bytes)) => self.take_piece(request, bytes, None),
             (Step::Offset, Payload::Empty) => self.tell_offset(request),
+            (Step::Abandon, Payload::Empty) => self.drop_upload(request),
             (Step::Info, Payload::Empty) => self.tell_info(&key("object/info")),
             (Step::List, Payload::Empty) => self.serve_list(request),
             (Step::Namers | Step::RemoveObjects | Step::RemoveRows | Step::HandRemoval, _) => {
