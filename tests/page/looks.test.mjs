@@ -37,9 +37,26 @@ async function look(name, options) {
   await page.setViewportSize({ width, height });
 }
 
-test("the welcome", async () => {
+test("the welcome, whose loop moves only for who wants that", async () => {
   await page.getByRole("heading", { level: 1, name: /arrive/ }).waitFor();
   await look("welcome");
+  const loop = page.getByRole("img", { name: /An answer is lost on the way; it is tried again, and arrives once/ });
+  const moves = () => loop.evaluate((element) => element.getAnimations({ subtree: true }).length);
+  assert.equal(await moves(), 0);
+  await loop.getByText("Arrived once, after 2 tries.").waitFor();
+  await page.emulateMedia({ reducedMotion: "no-preference" });
+  assert.ok((await moves()) > 0);
+  // The loss is shown, in the middle of it.
+  await page.evaluate(() => {
+    for (const one of document.getAnimations()) {
+      one.pause();
+      one.currentTime = 3400;
+    }
+  });
+  const shown = await loop.locator("p").evaluateAll((all) => all.map((one) => getComputedStyle(one).opacity));
+  assert.deepEqual(shown, ["0", "1", "0", "0"]);
+  await screenshot(page, "welcome-loss", { fullPage: false });
+  await page.emulateMedia({ reducedMotion: "reduce" });
 });
 
 test("everything can be reached and used by keyboard alone", async () => {

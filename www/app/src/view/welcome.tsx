@@ -2,6 +2,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { focusOn } from "../focus";
 import { state } from "../state";
 import type { Controls } from "./controls";
+import { Loop } from "./loop";
 
 const { hasDemo, isBusy, message } = state.welcome;
 
@@ -23,6 +24,7 @@ export function WelcomePage({ controls: { welcome, painter } }: { controls: Cont
           Draw one from a few words, or bring your own. Its bytes and its row reach your Supabase project together,
           once, even through a bad connection.
         </p>
+        <Loop />
         <div className="card sign-in">
           {hasDemo.value && (
             <>
