@@ -20,6 +20,8 @@ import { startWorker } from "./local/worker.mjs";
  * @param {number} [options.port] Default: any free one.
  * @param {boolean} [options.demo] Whether the page offers to sign up a demo user with one click. Default true.
  * @param {number} [options.pictureSide] Pixels of a drawn picture's side. Default: the page's own.
+ * @param {boolean} [options.realtime] Whether the page listens to Supabase Realtime, which the embedded one has not. Default
+ *   false.
  * @param {Record<string, string>} [options.worker] Bindings of the Worker beside, or instead of, the usual ones.
  * @param {Awaited<ReturnType<typeof import("./local/faults.mjs").startFaults>>} [options.faults] A proxy that stands before
  *   `supabase`; the page has a panel then that sets it. Default: none.
@@ -31,6 +33,7 @@ export async function startWeb({
   port = 0,
   demo = true,
   pictureSide,
+  realtime = false,
   worker: bindings = {},
   faults,
   log = () => {},
@@ -47,7 +50,14 @@ export async function startWeb({
       log,
     }),
   ]);
-  const config = { supabaseUrl: supabase.url, publishableKey: supabase.anonKey, workerUrl: "", demo, pictureSide };
+  const config = {
+    supabaseUrl: supabase.url,
+    publishableKey: supabase.anonKey,
+    workerUrl: "",
+    demo,
+    pictureSide,
+    realtime,
+  };
   if (faults) {
     config.faults = true;
     for (const name of ["away.html", "away.css"])

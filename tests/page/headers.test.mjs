@@ -53,7 +53,8 @@ test("a build for a static host has the headers in _headers, with connect-src fr
   const sent = parse(headers);
   const policy = sent["content-security-policy"].split("; ");
   assert.ok(policy.includes("frame-ancestors 'none'"));
-  assert.ok(policy.includes("connect-src 'self' https://abcd.supabase.co https://worker.example"), policy.join("\n"));
+  const connect = "connect-src 'self' https://abcd.supabase.co wss://abcd.supabase.co https://worker.example";
+  assert.ok(policy.includes(connect), policy.join("\n"));
   assert.ok(policy.includes("img-src 'self' blob: https://abcd.supabase.co"));
   assert.equal(sent["x-content-type-options"], "nosniff");
   assert.equal(sent["cross-origin-opener-policy"], "same-origin");
@@ -63,7 +64,7 @@ test("a build for a static host has the headers in _headers, with connect-src fr
 
 test("a build that knows no project yet lets requests out by HTTPS only", async () => {
   const { headers } = await buildWith(undefined);
-  assert.match(headers, /connect-src 'self' https:;/);
+  assert.match(headers, /connect-src 'self' https: wss:;/);
   assert.match(headers, /frame-ancestors 'none'/);
 });
 

@@ -88,6 +88,8 @@ export async function startRecorder({ target }) {
   return {
     url: `http://127.0.0.1:${server.address().port}`,
     requests,
+    /** For what is no request and answer, such as a WebSocket. */
+    server,
     /** Loses every connection from now on, or no longer. */
     offline(is) {
       isOffline = is;

@@ -15,7 +15,11 @@ export function securityHeaders(config) {
     "style-src": ["'self'"],
     "font-src": ["'self'"],
     "img-src": ["'self'", "blob:", supabase],
-    "connect-src": ["'self'", supabase, ...(worker === undefined || worker === supabase ? [] : [worker])],
+    // Realtime is a WebSocket.
+    "connect-src": [
+      ...["'self'", supabase, supabase.replace(/^http/, "ws")],
+      ...(worker === undefined || worker === supabase ? [] : [worker]),
+    ],
     "worker-src": ["'self'"],
     "manifest-src": ["'self'"],
     "base-uri": ["'none'"],

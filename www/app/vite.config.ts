@@ -19,7 +19,11 @@ export default defineConfig({
     rollupOptions: {
       input: { index: from("index.html"), sw: from("src/sw.ts") },
       // A service worker rules over the folder it lies in, and is found again by its name.
-      output: { entryFileNames: ({ name }) => (name === "sw" ? "sw.js" : "assets/[name]-[hash].js") },
+      output: {
+        entryFileNames: ({ name }) => (name === "sw" ? "sw.js" : "assets/[name]-[hash].js"),
+        // Supabase Realtime's client, by a name that tells it from what a first visit loads.
+        codeSplitting: { groups: [{ name: "realtime", test: /@supabase\/(realtime-js|phoenix)\// }] },
+      },
     },
   },
 });
@@ -66,6 +70,6 @@ function shell(): Plugin {
 
 /** Fonts beyond Latin, and what is loaded on demand, are kept once they are used; the configuration is asked for each time; `_headers` is the host's. */
 function isShell(path: string): boolean {
-  if (/\.map$|^\/(sw\.js|config\.json|_headers)$|^\/assets\/(metadata|panel|plain)-/.test(path)) return false;
+  if (/\.map$|^\/(sw\.js|config\.json|_headers)$|^\/assets\/(metadata|panel|plain|realtime)-/.test(path)) return false;
   return !/\.woff2?$/.test(path) || /-latin-(?!ext).*\.woff2$/.test(path);
 }

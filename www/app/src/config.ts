@@ -9,6 +9,8 @@ export interface Config {
   demo: boolean;
   /** Whether the server can lose this visitor's requests, in a demo: see `break/`. */
   faults?: boolean;
+  /** Whether the gallery listens to Supabase Realtime; true by default. */
+  realtime?: boolean;
   /** Pixels of a drawn picture's side; 1024 by default. */
   pictureSide?: number;
 }

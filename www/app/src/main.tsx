@@ -6,6 +6,7 @@ import { Batch } from "./control/batch";
 import { watchConnection } from "./control/connection";
 import { Delivery } from "./control/delivery";
 import { Details } from "./control/details";
+import { Elsewhere } from "./control/elsewhere";
 import { Facts } from "./control/facts";
 import { Gallery } from "./control/gallery";
 import { Leaving } from "./control/leaving";
@@ -49,6 +50,7 @@ async function start(): Promise<void> {
   const gallery = new Gallery();
   const details = new Details(gallery, () => sink);
   const removal = new Removal(gallery);
+  const elsewhere = new Elsewhere(gallery, details);
   const ways = {
     way: () => transport,
     onEnqueue: (id: string) => {
@@ -137,6 +139,7 @@ async function start(): Promise<void> {
     delivery.reset();
     details.close();
     removal.close();
+    elsewhere.close();
     gallery.close();
     outbox.close();
     leave();
@@ -154,7 +157,9 @@ async function start(): Promise<void> {
     sink = openSink(config, session, account, journal);
     sink.catch(() => {});
     stage.open(account.id);
-    gallery.open(sink);
+    gallery.open(sink).then(() => {
+      if (state.account.value === account) elsewhere.open(session, account.id);
+    });
     removal.open(sink, account.id);
     travel(account);
     details.follow();

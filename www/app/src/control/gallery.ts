@@ -43,11 +43,11 @@ export class Gallery {
   }
 
   /** Shows the pictures that this sink signs, from now on. */
-  open(sink: Promise<Sink>): void {
+  async open(sink: Promise<Sink>): Promise<void> {
     this.close();
     this.#sink = sink;
     status.value = "loading";
-    this.refresh();
+    await this.refresh();
   }
 
   close(): void {
@@ -69,6 +69,11 @@ export class Gallery {
   arrived(): void {
     clearTimeout(this.#gathering);
     this.#gathering = setTimeout(() => this.refresh(), GATHER_MS);
+  }
+
+  /** There is this row now: another device's, or one that is shown already. */
+  noteRow(id: string): void {
+    if (!this.#taken.has(id) && !tiles.value.some(({ row }) => row.id === id)) this.arrived();
   }
 
   /** Looks for newer pictures. */

@@ -1,0 +1,46 @@
+import type { Session } from "../session";
+import { openTile } from "../state";
+import type { Details } from "./details";
+import type { Gallery } from "./gallery";
+
+/** What another device or page of the user does with their pictures, where the project tells of it. */
+export class Elsewhere {
+  #stop: (() => void) | undefined;
+  /** Another one for another user. */
+  #visit = {};
+
+  constructor(
+    private readonly gallery: Gallery,
+    private readonly details: Details,
+  ) {}
+
+  async open(session: Session, owner: string): Promise<void> {
+    this.close();
+    if (session.config.realtime === false) return;
+    const visit = this.#visit;
+    try {
+      const { listen } = await import("../realtime");
+      // Nobody is let in without a token, and one that was let in is not asked again.
+      await session.accessToken();
+      if (visit !== this.#visit) return;
+      this.#stop = listen(session, owner, {
+        arrived: (id) => this.gallery.noteRow(id),
+        gone: (id) => this.#gone(id),
+        joined: () => this.gallery.refresh(),
+      });
+    } catch {
+      // Offline, for one: the gallery is read as it is without.
+    }
+  }
+
+  close(): void {
+    this.#visit = {};
+    this.#stop?.();
+    this.#stop = undefined;
+  }
+
+  #gone(id: string): void {
+    if (openTile.value?.row.id === id) this.details.close();
+    this.gallery.take(id);
+  }
+}
