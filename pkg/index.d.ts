@@ -465,7 +465,9 @@ export interface Sink {
   prepare(request: Omit<SyncRequest, "image"> & Partial<Pick<SyncRequest, "image">>): Promise<PreparedImage>;
   /**
    * Inserts the row of an image that is in its place already, brought there by somebody else. It may be repeated, as a
-   * `sync` may: a row that an earlier attempt brought is recognised. Whether the object is there is not asked.
+   * `sync` may: a row that an earlier attempt brought is recognised. Whether the object is there is asked where more than an
+   * hour has passed since `prepare`, as an object that has no row may have been swept by then: `object_missing` where it is not.
+   * Bring it there again, then insert.
    */
   insert(prepared: PreparedImage, options?: Omit<SyncOptions, "signedUrl">): Promise<SyncResult>;
   /**
@@ -497,6 +499,8 @@ export interface PreparedImage {
   mimeType: string;
   /** The row as JSON text: so a seed of 64 bits keeps all its digits. */
   row: string;
+  /** When it was prepared, in milliseconds since 1970. Without it `insert` never asks for the object. */
+  preparedAt?: number;
 }
 
 /** A configured connection to the Worker. Safe to use for any number of calls at once. */

@@ -94,9 +94,7 @@ impl Sink {
     pub fn prepare(&self, request: JsValue) -> Promise {
         let client = self.client.clone();
         let request = read::promised_request(&request);
-        promise(Box::pin(
-            async move { client.prepare(request?).await.map(|shipment| to_js(&Prepared::from(shipment))) },
-        ))
+        promise(Box::pin(async move { client.prepare(request?).await.map(|prepared| to_js(&prepared)) }))
     }
 
     /// Inserts the row of an image that is in its place already. Resolves to `{ storagePath, imageId }`.

@@ -73,16 +73,19 @@ pub struct Prepared {
     pub mime_type: String,
     /// A JSON object's text.
     pub row: String,
-}
-
-impl<B> From<Shipment<B>> for Prepared {
-    fn from(shipment: Shipment<B>) -> Self {
-        let Shipment { storage_path, image_id, mime_type, row, .. } = shipment;
-        Self { storage_path: storage_path.as_str().to_owned(), image_id, mime_type, row }
-    }
+    /// When it was prepared, before which nobody has brought the image, in ms since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prepared_at: Option<f64>,
 }
 
 impl Prepared {
+    /// What a shipment fixes.
+    pub fn new<B>(shipment: Shipment<B>, now_ms: f64) -> Self {
+        let Shipment { storage_path, image_id, mime_type, row, .. } = shipment;
+        let storage_path = storage_path.as_str().to_owned();
+        Self { storage_path, image_id, mime_type, row, prepared_at: Some(now_ms) }
+    }
+
     /// What is to be inserted, if the row, here as it was parsed, is this image's and of this configuration's owner.
     pub fn check(self, config: &Config, row: Option<&Json>) -> Result<Shipment<()>, Error> {
         if !is_uuid(&self.image_id) {

@@ -110,23 +110,33 @@ impl<P: Platform> Client<P> {
     }
 
     /// The same for an image that somebody else will bring, or has brought. Without it, its MIME type has to be given.
-    pub async fn prepare(&self, request: SyncRequest<Option<P::Bytes>>) -> Result<Shipment<Option<P::Bytes>>, Error> {
+    pub async fn prepare(&self, request: SyncRequest<Option<P::Bytes>>) -> Result<Prepared, Error> {
         let request = request.dated(self.platform.now_ms());
         request.check(&self.config)?;
         let found = match &request.image {
             Some(image) => self.look_at(image).await?,
             None => Found::promised(&request.mime_type),
         };
-        request.ship(&self.config, &found, self.platform.random_bytes())
+        let shipment = request.ship(&self.config, &found, self.platform.random_bytes())?;
+        Ok(Prepared::new(shipment, self.platform.now_ms()))
     }
 
-    /// Inserts the row of an image that is in its place already.
+    /// Inserts the row of an image that is in its place already. Long after it was prepared Storage is asked whether it is: by
+    /// then an object without a row may have been swept.
     pub async fn insert_prepared(&self, prepared: Prepared, call: &Call) -> Result<Synced, Error> {
+        let is_old = prepared.prepared_at.is_some_and(|at_ms| is_swept_after(at_ms, self.platform.now_ms()));
         let row = self.platform.parse_json(&prepared.row);
         let shipment = prepared.check(&self.config, row.as_ref())?;
         let storage_path = shipment.storage_path.as_str().to_owned();
         call.locate(Some(storage_path.clone()), &shipment.image_id);
-        let work = async { self.insert(&shipment, call).await.map_err(|error| call.located(error)) };
+        let work = async {
+            if is_old && !self.is_stored(&shipment, call).await? {
+                let why = "db insert: there is no object at the image's path: it never came, or was swept since. Bring it there \
+                           again, then insert";
+                return Err(call.located(Error::new(Stage::Insert, Code::ObjectMissing, why)));
+            }
+            self.insert(&shipment, call).await.map_err(|error| call.located(error))
+        };
         let image_id = self.within_deadline(call, Box::pin(work)).await?;
         Ok(Synced { storage_path, image_id, queued: false, signed_url: None })
     }
