@@ -40,10 +40,10 @@ audit: ## licences, sources and known weaknesses of what this is built on, and a
 	@scripts/bootstrap.sh audit
 	@scripts/audit.sh
 
-acceptance: ## try the promises against any running project (URL=… KEY=… JWT_SECRET=…, or TOKENS=token,token of two users)
+acceptance: ## try the promises against any running project (URL=… KEY=… JWT_SECRET=…, or TOKENS=token,token of two users; SECRET_KEY=… for the Worker)
 	@scripts/bootstrap.sh test
 	@scripts/build.sh
-	@CHROME=.tools/bin/chromium URL=$(URL) KEY=$(KEY) JWT_SECRET=$(JWT_SECRET) TOKENS=$(TOKENS) node tests/acceptance/run.mjs
+	@CHROME=.tools/bin/chromium URL=$(URL) KEY=$(KEY) JWT_SECRET=$(JWT_SECRET) SECRET_KEY=$(SECRET_KEY) TOKENS=$(TOKENS) node tests/acceptance/run.mjs
 
 release-check: build docs audit ## whether this commit could be released (RELEASE=1: and is tagged and dated as one)
 	@RELEASE=$(RELEASE) node scripts/release-check.mjs

@@ -20,6 +20,7 @@ Keys and tokens are better given by the environment: other programs see a comman
 It ends with 0 if nothing is wrong, with 1 if something is. What it tries out it removes.
 
 imagen-cloud migration  print the SQL that makes schema, table, bucket and policies
+  --update              only what came later, for a project that has the table; it may run twice
   --bucket, --schema, --table NAME   names of your own
 `;
 
@@ -59,7 +60,7 @@ const commands = {
   },
 
   async migration(args) {
-    const { values } = parse(args, NAMES);
+    const { values } = parse(args, { ...NAMES, update: { type: "boolean" } });
     print(values.help ? HELP : await migration(values));
   },
 };

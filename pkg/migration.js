@@ -8,8 +8,11 @@ const NAME = /^[a-z_][a-z0-9_]{0,39}$/;
 const TAKEN = /^(?:public|auth|storage|realtime|vault|extensions|graphql|graphql_public|information_schema|pg_.*)$/;
 const BUCKET = /^[\w!.*'() &$@=;:+,?-]{1,100}$/;
 
-/** @param {{ schema?: string, table?: string, bucket?: string }} names */
-export async function migration({ schema = "imagen", table = "images", bucket = "imagen-generated" } = {}) {
+/**
+ * @param {{ schema?: string, table?: string, bucket?: string, update?: boolean }} options with `update` without the first one,
+ *   for a project that has the table: the others may run twice
+ */
+export async function migration({ schema = "imagen", table = "images", bucket = "imagen-generated", update } = {}) {
   const wrong = (field, problem) => failed("config", "invalid_config", `${field} ${problem}`, { field });
   for (const [field, name] of Object.entries({ schema, table })) {
     if (!NAME.test(name))
@@ -17,7 +20,8 @@ export async function migration({ schema = "imagen", table = "images", bucket = 
   }
   if (TAKEN.test(schema)) throw wrong("schema", `must be one of its own: ${schema} has others' tables in it`);
   if (!BUCKET.test(bucket)) throw wrong("bucket", "must be a bucket's name: letters, digits and _!-.*'() &$@=;:+,?");
-  const files = (await readdir(FOLDER)).filter((file) => file.endsWith(".sql")).sort();
+  const all = (await readdir(FOLDER)).filter((file) => file.endsWith(".sql")).sort();
+  const files = update ? all.slice(1) : all;
   const texts = files.map(
     async (file) =>
       `-- ${file}\n\n${renamed(await readFile(new URL(file, FOLDER), "utf8"), { schema, table, bucket })}`,

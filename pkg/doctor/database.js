@@ -9,6 +9,9 @@ export const COLUMNS = [
 
 const MIGRATE =
   "Run the migrations: `npx --no-install imagen-cloud migration` prints them, the dashboard's SQL editor runs them.";
+/** Where there is a table, and something of a later version of the migrations is missing. */
+export const NEWER =
+  "The migrations are older than this package: `npx --no-install imagen-cloud migration --update` prints the newer ones, the dashboard's SQL editor runs them.";
 /** The SHA-256 of "imagen-cloud doctor", which is the prompt of the rows that are tried. */
 const PROMPT_HASH = "6198619fe8a1cef494229cf6bf091d99ea71f1dadea1c831d92756e73943c954";
 
@@ -188,4 +191,17 @@ export async function addAsServer(project, settings, report, user, path) {
 export async function seesRow(project, settings, { id }) {
   const found = await read(project, settings, "user", `id=eq.${id}`);
   return found.ok && found.json?.length === 1;
+}
+
+/** Whether a server can list what was left alone, and users can't: it tells of everybody's objects. */
+export async function checkOrphans(project, settings, report, who) {
+  const route = "/rest/v1/rpc/orphaned_objects?older_than=100%20years&limit=1";
+  const answer = await project.ask(who, "GET", route, { headers: profile(settings) });
+  const name = `${settings.schema}.orphaned_objects`;
+  if (answer.code === "PGRST202" || answer.code === "42883") {
+    return report.wrong("orphans", `there is no function ${name}`, NEWER);
+  }
+  if (who === "user" && answer.ok) return report.wrong("orphans", `users may call ${name}`, NEWER);
+  if (answer.ok || (who === "user" && isForbidden(answer))) return report.ok("orphans", `${name} is there`);
+  report.refused("orphans", answer, `${name} can't be called`, NEWER);
 }

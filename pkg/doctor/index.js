@@ -1,7 +1,15 @@
 // Looks whether a project is set up for this package, from outside, as its users come to it. What it tries out it removes.
 import { failed } from "../errors.js";
 import { checkCors } from "./cors.js";
-import { askForTable, checkColumns, checkOthersRows, checkOwnRows, isRefused, judgeTable } from "./database.js";
+import {
+  askForTable,
+  checkColumns,
+  checkOrphans,
+  checkOthersRows,
+  checkOwnRows,
+  isRefused,
+  judgeTable,
+} from "./database.js";
 import { claimsOf, faultOf, kindOf, since, span } from "./keys.js";
 import { checkPage, checkThisPage } from "./page.js";
 import { NoAnswer, Project } from "./project.js";
@@ -192,7 +200,9 @@ class Visit {
       return report.unchecked("columns", "not checked: needs a user's token or the secret key");
     }
     await checkColumns(project, settings, report, who);
-    if (!user || report.isWrong("table") || report.isWrong("columns")) return;
+    if (report.isWrong("table")) return;
+    await checkOrphans(project, settings, report, user ? "user" : "server");
+    if (!user || report.isWrong("columns")) return;
     await checkOwnRows(project, settings, report, user);
     await checkOthersRows(project, settings, report, user);
   }

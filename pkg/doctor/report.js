@@ -4,7 +4,7 @@ export const NAMES = [
   ...["address", "key-kind", "key", "clock", "cors", "schema", "table", "columns", "token"],
   ...["bucket", "bucket-private", "bucket-types", "bucket-size"],
   ...["objects-add", "objects-read", "objects-overwrite", "objects-remove", "objects-others"],
-  ...["rows-add", "rows-read", "rows-remove", "rows-others", "server-images"],
+  ...["rows-add", "rows-read", "rows-remove", "rows-others", "server-images", "orphans"],
   ...["page-policy", "page-wasm"],
 ];
 

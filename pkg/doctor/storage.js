@@ -2,7 +2,7 @@
 // object that is tried out is found without storing anything.
 
 import { checkExposed } from "./cors.js";
-import { addAsServer, seesRow } from "./database.js";
+import { addAsServer, NEWER, seesRow } from "./database.js";
 import { escaped } from "./project.js";
 
 const TYPES = ["image/png", "image/jpeg", "image/webp", "image/avif", "image/gif"];
@@ -142,13 +142,19 @@ export async function checkServersObject(project, settings, report, user) {
     await checkForeign(project, settings, report, path);
     const made = await addAsServer(project, settings, report, user, path);
     if (!made) return;
-    const seesIt = [await seesRow(project, settings, made.row), (await look(project, settings, "user", path)).ok];
+    const thumbnail = `${path}.thumb`;
+    await put(project, settings, "server", thumbnail);
+    const seesIt = {
+      row: await seesRow(project, settings, made.row),
+      image: (await look(project, settings, "user", path)).ok,
+      thumbnail: (await look(project, settings, "user", thumbnail)).ok,
+    };
+    await remove(project, settings, "server", thumbnail);
     await made.remove();
-    const lacking = ["row", "image"].filter((_, index) => !seesIt[index]);
-    const remedy = `The migrations are older than this package: run the newer ones. ${POLICIES}`;
+    const lacking = Object.keys(seesIt).filter((what) => !seesIt[what]);
     if (lacking.length > 0) {
       const message = `the user may not read the ${lacking.join(" and the ")} that a server made for them, outside of their folder`;
-      report.wrong("server-images", message, remedy);
+      report.wrong("server-images", message, `${NEWER} Drop policies of your own that say otherwise.`);
     } else report.ok("server-images", "the user may read what a server made for them");
   } finally {
     await remove(project, settings, "server", path);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { createHash, randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { createSink } from "imagen-cloud";
+import { createRelay, createSink } from "imagen-cloud";
 import { LEGAL_NAMES } from "../support/legal-names.mjs";
 
 const PNG = await readFile(new URL("../data/lighthouse.png", import.meta.url));
@@ -109,13 +109,12 @@ export const PROMISES = {
     assert.equal(code, "type_not_allowed");
   },
 
-  async an_expired_token_is_asked_for_anew(world) {
-    const [{ expired, token }] = world.users;
-    if (!expired) return world.skip("needs JWT_SECRET");
-    const given = [expired];
+  async a_refused_token_is_asked_for_anew(world) {
+    const [{ refused, token }] = world.users;
+    const given = [refused];
     const sink = await world.open(world.users[0], { accessToken: () => given.pop() ?? token });
     await sink.sync(world.request({ seed: 8 }));
-    const stale = await world.open(world.users[0], { accessToken: () => expired });
+    const stale = await world.open(world.users[0], { accessToken: () => refused });
     assert.equal(await stale.sync(world.request({ seed: 9 })).catch(({ code }) => code), "unauthorized");
   },
 
@@ -177,6 +176,35 @@ export const PROMISES = {
     assert.equal(await own.signedUrl(image.storagePath).catch(({ code }) => code), "object_missing");
     await own.remove(image);
     assert.ok((await world.read(other.storagePath)).bytes.equals(PNG), "another object went, too");
+  },
+
+  async the_worker_sends_lists_and_removes_for_its_user_alone(world) {
+    if (!world.worker) return world.skip("needs SECRET_KEY=sb_secret_…");
+    const { url, close } = await world.worker();
+    const [own, stranger] = await Promise.all(
+      world.users.map(({ id, token }) =>
+        createRelay({ url, ownerUserId: id, accessToken: () => token, resumableFrom: PIECE, initialBackoffMs: 50 }),
+      ),
+    );
+    try {
+      const small = await own.sync(world.request({ seed: 15 }));
+      const large = await own.sync(world.request({ seed: 16, image: LARGE }));
+      assert.equal((await world.rows(`id=in.(${small.imageId},${large.imageId})`)).length, 2, "their rows");
+      assert.ok((await world.read(large.storagePath)).bytes.equals(LARGE), "the large one's bytes, by a ticket");
+      const { images } = await own.list({ limit: 100 });
+      const { signedUrl } = images.find(({ imageId }) => imageId === small.imageId);
+      assert.ok(Buffer.from(await (await fetch(signedUrl)).arrayBuffer()).equals(PNG), "the small one's, by its link");
+      assert.deepEqual((await stranger.list({ limit: 100 })).images, [], "a stranger lists them");
+      await stranger.remove(small).catch(() => {});
+      assert.ok((await world.read(small.storagePath)).bytes.equals(PNG), "a stranger removed one");
+      await own.remove(small);
+      assert.deepEqual(await world.rows(`id=eq.${small.imageId}`), []);
+      assert.equal(await own.signedUrl(small.storagePath).catch(({ code }) => code), "object_missing");
+    } finally {
+      own.free();
+      stranger.free();
+      await close();
+    }
   },
 
   async an_outbox_in_a_browser_sends_when_the_network_is_back(world) {

@@ -7,12 +7,12 @@ const claimsOf = (token) => JSON.parse(Buffer.from(token.split(".")[1], "base64u
 
 /**
  * @param {{ url: string, key: string, jwtSecret?: string, tokens?: string[] }} project
- * @returns {Promise<{ id: string, token: string, expired?: string, remove: () => Promise<void> }[]>}
+ * @returns {Promise<{ id: string, token: string, refused: string, remove: () => Promise<void> }[]>}
  */
 export async function twoUsers(project) {
   const { tokens } = project;
   if (tokens?.length === 2) {
-    return tokens.map((token) => ({ id: claimsOf(token).sub, token, remove: async () => {} }));
+    return tokens.map((token) => ({ id: claimsOf(token).sub, token, refused: forged(token), remove: async () => {} }));
   }
   return [await createUser(project), await createUser(project)];
 }
@@ -30,12 +30,19 @@ async function createUser({ url, key, jwtSecret }) {
   const remove = async () => {
     if (service) await ask(url, "DELETE", `admin/users/${id}`, service);
   };
-  return jwtSecret ? withToken(id, jwtSecret, remove) : { id, token: session.access_token, remove };
+  return jwtSecret
+    ? withToken(id, jwtSecret, remove)
+    : { id, token: session.access_token, refused: forged(session.access_token), remove };
 }
 
 function withToken(id, secret, remove) {
   const claims = { sub: id, role: "authenticated", aud: "authenticated" };
-  return { id, remove, token: sign(claims, secret), expired: sign(claims, secret, -3600) };
+  return { id, remove, token: sign(claims, secret), refused: sign(claims, secret, -3600) };
+}
+
+/** The token with the signature of no key: what is at hand for an expired one, where none can be made. */
+function forged(token) {
+  return `${token.slice(0, token.lastIndexOf("."))}.${Buffer.alloc(32, 1).toString("base64url")}`;
 }
 
 function sign(claims, secret, seconds = 3600) {

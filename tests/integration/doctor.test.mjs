@@ -19,6 +19,7 @@ const MIGRATIONS = new URL("supabase/migrations/", ROOT);
 const sql = (
   await Promise.all((await readdir(MIGRATIONS)).sort().map((file) => readFile(new URL(file, MIGRATIONS), "utf8")))
 ).join("\n");
+const orphans = await readFile(new URL("20260801000000_imagen_orphans.sql", MIGRATIONS), "utf8");
 
 let backend;
 let user;
@@ -72,9 +73,12 @@ async function startSite() {
 }
 
 /** The statement of the migrations that makes a policy. */
-function policy(name) {
-  const found = [...sql.matchAll(/create policy "([^"]+)"[^;]+;/g)].filter(([, own]) => own === name);
-  return found.at(-1)[0];
+const policy = (name) => policiesNamed(name).at(-1);
+/** The one that a later migration puts another in the place of. */
+const policyBefore = (name) => policiesNamed(name).at(-2);
+function policiesNamed(name) {
+  const found = [...sql.matchAll(/create policy "([^"]+)"[^;]+;/g)];
+  return found.filter(([, own]) => own === name).map(([statement]) => statement);
 }
 const dropped = (name, table) => ({
   plant: `drop policy "${name}" on ${table}`,
@@ -107,6 +111,7 @@ const everything = () =>
   );
 
 const NEW_MIGRATION = /npx --no-install imagen-cloud migration/;
+const UPDATE = /older than this package.*migration --update/;
 
 /**
  * What was planted: SQL and what undoes it, or options; which check finds it, with words of its message and of its remedy;
@@ -276,7 +281,22 @@ const MISTAKES = {
   "the second migration has not run": {
     plant: `drop policy "imagen: users read what their own rows name" on storage.objects`,
     undo: policy("imagen: users read what their own rows name"),
-    finds: ["server-images", /the image that a server made/, /older than this package/],
+    finds: ["server-images", /the image and the thumbnail that a server made/, UPDATE],
+  },
+  "the migration for thumbnails has not run": {
+    plant: `drop policy "imagen: users read what their own rows name" on storage.objects; ${policyBefore("imagen: users read what their own rows name")}`,
+    undo: `drop policy "imagen: users read what their own rows name" on storage.objects; ${policy("imagen: users read what their own rows name")}`,
+    finds: ["server-images", /not read the thumbnail that a server made/, UPDATE],
+  },
+  "the migration for what was left alone has not run": {
+    plant: "drop function imagen.orphaned_objects(interval); notify pgrst, 'reload schema'",
+    undo: orphans,
+    finds: ["orphans", /no function imagen\.orphaned_objects/, UPDATE],
+  },
+  "users may list what was left alone": {
+    plant: "grant execute on function imagen.orphaned_objects(interval) to authenticated",
+    undo: "revoke execute on function imagen.orphaned_objects(interval) from authenticated",
+    finds: ["orphans", /users may call/, UPDATE],
   },
   "the page's policy forbids WebAssembly": {
     site: { policy: "default-src 'self'; connect-src *" },
@@ -457,6 +477,16 @@ test("the_command_prints_migrations_that_make_the_same_under_other_names", async
   const [made] = await backend.sql("select public from storage.buckets where id = 'it''s mine'");
   assert.equal(made.public, false);
   assert.doesNotMatch(stdout.replaceAll("imagen-cloud", ""), /\bimagen\b/);
+});
+
+test("what_the_command_prints_for_an_update_runs_where_the_table_is_and_may_run_twice", async () => {
+  const { code, stdout } = await run(["migration", "--update"]);
+  assert.equal(code, 0);
+  assert.doesNotMatch(stdout, /create table/);
+  await backend.script("drop function imagen.orphaned_objects(interval); notify pgrst, 'reload schema'");
+  for (const _ of [1, 2]) await backend.script(stdout);
+  const { ok } = await checkProject(right);
+  assert.ok(ok);
 });
 
 test("the_command_refuses_names_that_would_do_harm", async () => {
