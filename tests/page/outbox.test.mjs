@@ -112,19 +112,26 @@ test("rows stay where they are when Retry appears above them", async () => {
   for (const prompt of ["Refused above", "Waits above", "Below"]) await press(page, { prompt });
   await Promise.all(holds.map(({ reached }) => reached));
   await job(page, "Below").getByRole("progressbar").waitFor();
-  /** Where the last row is below the first one. */
-  const distance = async () =>
-    page.evaluate(() => {
-      const [first, , last] = [...document.querySelectorAll("#jobs > li")].map(
-        (row) => row.getBoundingClientRect().top,
-      );
-      return last - first;
-    });
-  const before = await distance();
+  const top = () => job(page, "Below").evaluate((row) => row.getBoundingClientRect().top + scrollY);
+  const sizes = [
+    [1280, 900],
+    [390, 844],
+    [320, 568],
+  ];
+  const tops = async () => {
+    const all = [];
+    for (const [width, height] of sizes) {
+      await page.setViewportSize({ width, height });
+      all.push(await top());
+    }
+    return all;
+  };
+  const before = await tops();
   for (const { release } of holds.slice(0, 2)) release();
   await job(page, "Refused above").getByRole("button", { name: "Retry" }).waitFor();
   await job(page, "Waits above").getByRole("button", { name: "Retry" }).waitFor();
-  assert.equal(await distance(), before);
+  assert.deepEqual(await tops(), before);
+  await page.setViewportSize({ width: 1280, height: 900 });
   accept();
   recover();
   holds[2].release();
@@ -136,6 +143,29 @@ test("rows stay where they are when Retry appears above them", async () => {
     await page.locator("#grid li", { hasText: prompt }).waitFor();
   }
   await page.locator("#grid li", { hasText: "Below" }).waitFor();
+});
+
+test("a row under the hand stays there when one above it arrives, until the hand is gone", async () => {
+  await page.getByText("Nothing is waiting").waitFor();
+  const holds = ["arrives-first", "under-the-hand"].map((image) =>
+    site.recorder.hold({ method: "PUT", image, at: "request" }),
+  );
+  for (const prompt of ["Arrives first", "Under the hand"]) await press(page, { prompt });
+  await Promise.all(holds.map(({ reached }) => reached));
+  const row = job(page, "Under the hand");
+  await row.getByRole("button", { name: "Discard" }).hover();
+  const top = () => row.evaluate((element) => element.getBoundingClientRect().top);
+  const before = await top();
+  holds[0].release();
+  await page.locator("#grid li", { hasText: "Arrives first" }).waitFor();
+  await page.locator("#arrival").waitFor();
+  assert.equal(await top(), before);
+  assert.equal(await page.getByRole("list", { name: "Outbox" }).getByRole("listitem").count(), 1);
+  await page.mouse.move(0, 0);
+  await page.locator("#jobs > li").nth(1).waitFor({ state: "detached" });
+  assert.ok((await top()) < before);
+  holds[1].release();
+  await page.locator("#grid li", { hasText: "Under the hand" }).waitFor();
 });
 
 test("a server that hangs is told of after a while, and the other way is offered", async () => {

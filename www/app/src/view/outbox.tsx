@@ -1,3 +1,4 @@
+import { useRef, useState } from "preact/hooks";
 import { discardId, type OutboxList } from "../control/outbox";
 import { type Told, tell } from "../job";
 import { type Item, state } from "../state";
@@ -9,6 +10,7 @@ const { isOpen, isPaused, items, now, problem } = state.outbox;
 /** The pictures that are on their way. */
 export function OutboxCard({ control, onTravel }: { control: OutboxList; onTravel: Travel }) {
   const waiting = [...items.value.values()];
+  const { places, ...hand } = usePlaces([...items.value.keys()]);
   return (
     <section className="card outbox" aria-labelledby="outbox-title">
       <div className="outbox-head">
@@ -41,13 +43,27 @@ export function OutboxCard({ control, onTravel }: { control: OutboxList; onTrave
             : "Nothing is waiting. What you send passes through here, also while you're offline."}
         </p>
       )}
-      <ul className="jobs" id="jobs" aria-labelledby="outbox-title">
-        {waiting.map((item) => (
-          <Job key={item.job.id} item={item} control={control} onTravel={onTravel} />
-        ))}
+      <ul className="jobs" id="jobs" aria-labelledby="outbox-title" {...hand}>
+        {places.map((id) => {
+          const item = items.value.get(id);
+          if (!item) return <li key={id} className="job" aria-hidden="true" />;
+          return <Job key={id} item={item} control={control} onTravel={onTravel} />;
+        })}
       </ul>
     </section>
   );
+}
+
+/** While the pointer is over the rows, one that leaves keeps its place, or the next one would be pressed instead. */
+function usePlaces(ids: string[]) {
+  const [isHeld, hold] = useState(false);
+  const places = useRef<string[]>([]);
+  const there = new Set(ids);
+  const held = isHeld ? places.current : places.current.filter((id) => there.has(id));
+  const all = [...held, ...ids.filter((id) => !held.includes(id))];
+  // Below the last row there is nothing to press.
+  places.current = all.slice(0, Math.max(-1, ...ids.map((id) => all.indexOf(id))) + 1);
+  return { places: places.current, onPointerEnter: () => hold(true), onPointerLeave: () => hold(false) };
 }
 
 type Travel = (route: Route) => void;

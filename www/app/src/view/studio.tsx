@@ -15,8 +15,9 @@ export function Studio({ controls }: { controls: Controls }) {
         <StageSection control={controls.stage} />
         <section className="panel" aria-label="Send">
           <Compose controls={controls} />
-          <DeliveryCards control={controls.delivery} />
           <OutboxCard control={controls.outbox} onTravel={controls.travelBy} />
+          {/* Below the rows, which an arrival would push away from the hand. */}
+          <DeliveryCards control={controls.delivery} />
         </section>
       </div>
       {import.meta.env.MODE === "demo" && <BreakSection onOpen={controls.breakIt} />}
