@@ -246,6 +246,7 @@ export function testEnvironments(names) {
   for (const [index, name] of names.entries()) {
     test(`the packed package sends an image: ${name}`, async () => {
       const { fixture, install, entry, send } = environments[name];
+      const begun = Date.now();
       const project = await createProject(packed.tarball, fixture, install, entry);
       try {
         const { url, publishableKey: apiKey } = backend;
@@ -263,7 +264,7 @@ export function testEnvironments(names) {
         if (requests) assert.equal(requests.length, 1, `asked for ${requests}`);
         assert.equal(sent.answer.instances, 1, "instances of the WebAssembly");
         if (sent.files.length > 0) assert.equal(sent.files.filter((file) => file.endsWith(".wasm")).length, 1);
-        rows.push({ name, ...(await sizes(sent.files)), instances: sent.answer.instances });
+        rows.push({ name, ...(await sizes(sent.files)), instances: sent.answer.instances, ms: Date.now() - begun });
       } finally {
         await project.remove();
       }
@@ -565,10 +566,12 @@ async function sizes(files) {
 
 function table(rows) {
   const kb = (bytes) => (bytes ? `${(bytes / 1000).toFixed(1)} kB` : "");
-  const line = (name, raw, brotli, loads) =>
-    `${name.padEnd(34)} ${raw.padStart(9)} ${brotli.padStart(9)} ${loads.padStart(10)}`;
+  const seconds = (ms) => `${(ms / 1000).toFixed(1)} s`;
+  const line = (name, ...columns) => [name.padEnd(44), ...columns.map((text) => text.padStart(10))].join(" ");
   return [
-    line("environment", "raw", "brotli", "wasm loads"),
-    ...rows.map(({ name, raw, brotli, instances }) => line(name, kb(raw), kb(brotli), String(instances))),
+    line("environment", "raw", "brotli", "wasm loads", "time"),
+    ...rows.map(({ name, raw, brotli, instances, ms }) =>
+      line(name, kb(raw), kb(brotli), String(instances), seconds(ms)),
+    ),
   ].join("\n");
 }

@@ -150,6 +150,25 @@ test("every exported function is in the table of docs/reference.md", () => {
   assert.deepEqual(missing, []);
 });
 
+test("every hook, what it gives and its states are in the table of docs/reference.md", async () => {
+  const hooks = await source("pkg/react/index.d.ts");
+  const [, table] = reference.match(/^## Hooks\n(.*?)^## /ms);
+  const gives = { useOutbox: "UsedOutbox", useSync: "UsedSync", useImages: "UsedImages" };
+  const exported = [...hooks.matchAll(/^export function (\w+)/gm)].map(([, name]) => name);
+  assert.deepEqual(sorted(exported), sorted(Object.keys(gives)));
+  for (const [hook, given] of Object.entries(gives)) {
+    const row = table.split("\n").find((line) => line.startsWith(`| \`${hook}(`));
+    const [, body] = hooks.match(new RegExp(`^export interface ${given} \\{\\n(.*?)^\\}`, "ms"));
+    const [, states] = body.match(/readonly state: ([^;]+);/);
+    const names = [...readInterfaces(hooks)[given], ...states.match(/"[\w-]+"/g)];
+    assert.deepEqual(
+      names.filter((name) => !row.includes(`\`${name}`)),
+      [],
+      hook,
+    );
+  }
+});
+
 test("every exported name and every member of one has a comment", () => {
   // A parameter ends with a comma.
   const declares = /^export (?![{*])|^ {2}(?!private )(readonly )?\w+[?(:].*[^,]$|^ {2}\| "/;

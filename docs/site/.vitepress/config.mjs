@@ -22,6 +22,8 @@ export default defineConfig({
   outDir: `../../target/docs${base}`,
   cacheDir: "../../target/docs-cache",
   markdown: {
+    // A block that Rust's documentation tests leave out.
+    languageAlias: { "rust,ignore": "rust" },
     theme: { light: "github-light-high-contrast", dark: "github-dark-high-contrast" },
     // The pages' links to headings are GitHub's.
     anchor: { slugify: slug },
