@@ -25,19 +25,19 @@ trap 'rm -f "$started"' EXIT
 echo "component: cargo, wasm-opt"
 # The linker leaves the core module as it is, so that wasm-opt, which knows no components, can have it first.
 compile() {
-  cargo rustc --locked --quiet --release --target wasm32-wasip2 --no-default-features "$@" \
+  cargo rustc --locked --quiet --release --target wasm32-wasip2 --no-default-features --features "$1" --lib --crate-type cdylib \
     -- -C link-arg=--skip-wit-component -C strip=debuginfo "--remap-path-prefix=$PWD=." \
     "--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo"
 }
 optimize() {
   wasm-opt -Oz -Oz --strip-debug --strip-producers --enable-bulk-memory --enable-bulk-memory-opt \
     --enable-nontrapping-float-to-int --enable-sign-ext --enable-mutable-globals --enable-reference-types \
-    --enable-multivalue "$1" -o "$2"
+    --enable-multivalue "$built/imagen_cloud.wasm" -o "$out/$1.core.wasm"
 }
-compile --lib --crate-type cdylib --features library
-optimize "$built/imagen_cloud.wasm" $out/library.core.wasm
-compile --bin imagen-cloud-command --features command
-optimize "$built/imagen-cloud-command.wasm" $out/command.core.wasm
+for world in library command; do
+  compile $world
+  optimize $world
+done
 ln -sfn ../../tests/component/tools/node_modules $out/node_modules
 node scripts/component.mjs $out wrap
 touch -r "$started" $out/.built

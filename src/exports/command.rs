@@ -3,7 +3,6 @@
 use core::future::pending;
 use std::env;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::rc::Rc;
 
 use super::folder::{self, Named};
@@ -23,8 +22,23 @@ const CONCURRENCY: u32 = 6;
 
 type Request = SyncRequest<WasiBytes>;
 
+struct Command;
+
+#[allow(unsafe_code)]
+mod exported {
+    use super::Command;
+
+    wasip2::cli::command::export!(Command);
+}
+
+impl wasip2::exports::cli::run::Guest for Command {
+    fn run() -> Result<(), ()> {
+        run()
+    }
+}
+
 /// Sends the folder that is the first argument, or the current one.
-pub fn run() -> ExitCode {
+fn run() -> Result<(), ()> {
     let folder = env::args().nth(1).map_or_else(|| PathBuf::from("."), PathBuf::from);
     let client = match connect() {
         Ok(client) => client,
@@ -39,12 +53,12 @@ pub fn run() -> ExitCode {
         block_on(Box::pin(send(&client, &folder, some, &mut count)));
     }
     eprintln!("{} sent, {} were there, {} failed", count.sent, count.known, count.failed);
-    if count.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if count.failed == 0 { Ok(()) } else { Err(()) }
 }
 
-fn fail(problem: &str) -> ExitCode {
+fn fail(problem: &str) -> Result<(), ()> {
     eprintln!("{problem}");
-    ExitCode::FAILURE
+    Err(())
 }
 
 fn connect() -> Result<Client<Wasi>, Error> {

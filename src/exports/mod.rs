@@ -3,7 +3,7 @@
 #[cfg(feature = "library")]
 mod bindings;
 #[cfg(feature = "command")]
-pub mod command;
+mod command;
 #[cfg(feature = "command")]
 mod folder;
 #[cfg(feature = "library")]
