@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { mkdir, readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { SECTIONS } from "../../docs/site/pages.mjs";
 import { startBrowser } from "../support/browser.mjs";
 import { startSite } from "../support/site.mjs";
 
@@ -35,6 +36,20 @@ for (const name of ["index", "reference", "api/interfaces/SinkOptions"]) {
     }
   });
 }
+
+test("no page keeps readers out, or is wider than a phone", async (t) => {
+  const page = await open(t, "index.html", { reducedMotion: "reduce" });
+  const pages = SECTIONS.flatMap((section) => section.pages.map(({ path }) => path.replace(/\.md$/, ".html")));
+  assert.ok(pages.length > 20, `${pages}`);
+  for (const path of pages) {
+    await page.setViewportSize({ width: 390, height: 844 });
+    await page.goto(`${site.url}/${path}`);
+    await page.locator("h1").first().waitFor();
+    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    assert.ok(overflow <= 0, `${path}: ${overflow} px too wide`);
+    assert.deepEqual(await barriers(page), [], path);
+  }
+});
 
 test("the search finds a word of a page, without asking anybody", async (t) => {
   const page = await open(t, "index.html");
