@@ -3,19 +3,21 @@ import { after, before, test } from "node:test";
 import { travel } from "../page/journey.mjs";
 import { startServers } from "../page/support.mjs";
 import { startFirefox } from "../support/firefox.mjs";
+import { shared } from "../support/shared.mjs";
 
 let servers;
-let browser;
+let context;
 before(async () => {
-  [servers, browser] = await Promise.all([startServers(), startFirefox()]);
+  const [started, browser] = await Promise.all([startServers(), shared(startFirefox)]);
+  servers = started;
+  context = await browser.newContext();
 });
 after(async () => {
-  await browser?.close();
+  await context?.close();
   await servers?.close();
 });
 
 test("a user signs up, makes three pictures, one of 40 MB, and two more offline; all five are in the gallery", async () => {
-  const context = await browser.newContext();
   await travel({
     servers,
     openTab: async () => {

@@ -21,14 +21,16 @@ const MIB = 1024 * 1024;
 export function testTransport(start, pick) {
   const world = {};
   before(async () => {
-    [world.site, world.browser] = await Promise.all([startSite(), shared(start)]);
+    const [site, browser] = await Promise.all([startSite(), shared(start)]);
+    world.site = site;
+    // One for all: nothing is stored, and in WebKit each is a browser of its own.
+    world.context = await browser.newContext();
   });
-  after(() => world.site?.close());
+  after(() => Promise.all([world.context?.close(), world.site?.close()]));
 
   async function openPage(t) {
-    const context = await world.browser.newContext();
-    t.after(() => context.close());
-    const page = await context.newPage();
+    const page = await world.context.newPage();
+    t.after(() => page.close());
     await page.goto(world.site.url);
     return page;
   }
