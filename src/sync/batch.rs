@@ -1,9 +1,10 @@
 //! The images of one call and what has become of them: what each lane does next, and when rows are enough for an insert.
 
 use core::cell::{Cell, RefCell};
+use core::hash::Hash;
 use core::iter::Enumerate;
 use core::task::{Context, Poll, Waker};
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::rc::Rc;
 use std::vec::IntoIter;
 
@@ -58,7 +59,7 @@ pub(super) struct Batch<B> {
 }
 
 /// The paths and ids that images of one call have. A path has a slash and an id has none, so one set holds both.
-struct Taken<K>(RefCell<BTreeSet<K>>);
+struct Taken<K>(RefCell<HashSet<K>>);
 
 impl<K> Default for Taken<K> {
     fn default() -> Self {
@@ -66,7 +67,7 @@ impl<K> Default for Taken<K> {
     }
 }
 
-impl<K: Ord> Taken<K> {
+impl<K: Eq + Hash> Taken<K> {
     /// Whether nobody had it before.
     fn take(&self, key: K) -> bool {
         self.0.borrow_mut().insert(key)
@@ -263,7 +264,7 @@ impl<B> Batch<B> {
 
 #[cfg(test)]
 mod tests {
-    use core::cmp::Ordering;
+    use core::hash::Hasher;
 
     use super::*;
 
@@ -272,19 +273,19 @@ mod tests {
     }
 
     /// A path that counts how often it is compared.
-    #[derive(PartialEq, Eq)]
+    #[derive(Eq)]
     struct Counted(usize);
 
-    impl Ord for Counted {
-        fn cmp(&self, other: &Self) -> Ordering {
+    impl PartialEq for Counted {
+        fn eq(&self, other: &Self) -> bool {
             LOOKS.set(LOOKS.get() + 1);
-            self.0.cmp(&other.0)
+            self.0 == other.0
         }
     }
 
-    impl PartialOrd for Counted {
-        fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-            Some(self.cmp(other))
+    impl Hash for Counted {
+        fn hash<H: Hasher>(&self, to: &mut H) {
+            self.0.hash(to);
         }
     }
 

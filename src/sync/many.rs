@@ -1,7 +1,7 @@
 //! Many images in one call: uploads overlap, rows go in bulk, and nobody's failure is a neighbour's.
 
 use core::future::poll_fn;
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use super::batch::{Batch, Kept, Part, Task};
@@ -126,14 +126,13 @@ impl<P: Platform> Client<P> {
     }
 
     /// The ids whose rows are there now and are ours.
-    pub async fn insert_group<B>(&self, group: &[&Shipment<B>], call: &Call) -> Result<BTreeSet<String>, Error> {
+    pub async fn insert_group<B>(&self, group: &[&Shipment<B>], call: &Call) -> Result<HashSet<String>, Error> {
         let rows: Vec<&str> = group.iter().map(|shipment| shipment.row.as_str()).collect();
         let columns = self.columns(&rows);
         let build = || rows::insert_many(&self.config, &rows, &columns);
         call.gather(group);
-        // One by one: to collect them would sort them first, by code that nothing else needs.
-        let mut confirmed = BTreeSet::new();
-        confirmed.extend(self.ask(call, Stage::Insert, &build, rows::read_ids).await?);
+        let mut confirmed: HashSet<String> =
+            self.ask(call, Stage::Insert, &build, rows::read_ids).await?.into_iter().collect();
         // Left out of the answer is a row whose id was there before: an earlier attempt's, or another one's.
         let missing: Vec<&Shipment<B>> =
             group.iter().copied().filter(|shipment| !confirmed.contains(&shipment.image_id)).collect();

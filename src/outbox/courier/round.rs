@@ -2,7 +2,6 @@
 
 use core::cell::{Cell, RefCell};
 use core::task::{Context, Poll, Waker};
-use std::collections::VecDeque;
 
 use super::Stop;
 use crate::error::{Error, Stage};
@@ -34,7 +33,7 @@ pub(super) struct Round {
     /// Whether nothing was read yet.
     pub(super) is_new: Cell<bool>,
     reading: Cell<bool>,
-    pub(super) queue: RefCell<VecDeque<Job>>,
+    pub(super) queue: RefCell<Vec<Job>>,
     /// The jobs that this drain has taken from the queue and not put down.
     pub(super) in_hand: RefCell<Vec<String>>,
     /// Lanes that are taken, and those of them by large images.
@@ -169,7 +168,7 @@ impl Round {
             None => has_room || !is_large(job),
         };
         let next = queue.iter().position(may_go)?;
-        let job = queue.remove(next)?;
+        let job = queue.remove(next);
         self.uploading.set(self.uploading.get() + 1);
         self.large.set(self.large.get() + u32::from(is_large(&job)));
         // Its next answer is waited for.
