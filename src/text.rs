@@ -106,13 +106,17 @@ pub fn split_once<'a>(text: &'a str, needle: &str) -> Option<(&'a str, &'a str)>
 /// Texts with `separator` between them. As `slice::join`, which is 1 kB of code and wants a `Vec` first.
 pub fn join(parts: impl IntoIterator<Item = impl AsRef<str>>, separator: char) -> String {
     let mut joined = String::new();
-    for (index, part) in parts.into_iter().enumerate() {
-        if index > 0 {
-            joined.push(separator);
-        }
-        joined.push_str(part.as_ref());
+    for part in parts {
+        push(&mut joined, part.as_ref(), separator);
     }
+    joined.pop();
     joined
+}
+
+/// Not generic, so that there is one copy of it in the binary.
+fn push(joined: &mut String, part: &str, separator: char) {
+    joined.push_str(part);
+    joined.push(separator);
 }
 
 /// As `str::contains`, for the same reason.

@@ -167,6 +167,18 @@ impl<B> SyncRequest<B> {
         Self { meta: self.meta.dated(now_ms), ..self }
     }
 
+    /// Fixes path, id and row. `random` fills a new id.
+    pub fn ship(self, config: &Config, found: &Found, random: Option<[u8; 16]>) -> Result<Shipment<B>, Error> {
+        let shipment = self.meta.settle(config, found, random)?.shipment(config, self.image);
+        if !config.target.is_project() {
+            check_length("request", &shipment.request, limits::REQUEST)?;
+        }
+        Ok(shipment)
+    }
+}
+
+// Not generic over the bytes, so that there is one copy of each in the binary.
+impl ImageMeta {
     /// `image_id` is as the database writes it.
     fn path(&self, config: &Config, ext: &str, image_id: &str) -> Result<StoragePath, Error> {
         let date = self.date.as_deref().unwrap_or_default();
@@ -204,18 +216,8 @@ impl<B> SyncRequest<B> {
         Ok(())
     }
 
-    /// Fixes path, id and row. `random` fills a new id.
-    pub fn ship(self, config: &Config, found: &Found, random: Option<[u8; 16]>) -> Result<Shipment<B>, Error> {
-        let (settled, image) = self.settle(config, found, random)?;
-        let shipment = settled.shipment(config, image);
-        if !config.target.is_project() {
-            check_length("request", &shipment.request, limits::REQUEST)?;
-        }
-        Ok(shipment)
-    }
-
     /// Fixes path, id, MIME type and ending. `random` fills a new id.
-    pub fn settle(self, config: &Config, found: &Found, random: Option<[u8; 16]>) -> Result<(Settled, B), Error> {
+    pub fn settle(self, config: &Config, found: &Found, random: Option<[u8; 16]>) -> Result<Settled, Error> {
         if found.size <= 0.0 {
             return Err(Error::image("is empty"));
         }
@@ -237,8 +239,8 @@ impl<B> SyncRequest<B> {
         };
         let storage_path = self.path(config, ext, &image_id)?;
         let measured = header.and_then(|header| header.size).unwrap_or_default();
-        let meta = ImageMeta { image_id: Some(image_id.clone()), ext: ext.to_owned(), mime_type, ..self.meta };
-        Ok((Settled { meta, storage_path, image_id, measured }, self.image))
+        let meta = ImageMeta { image_id: Some(image_id.clone()), ext: ext.to_owned(), mime_type, ..self };
+        Ok(Settled { meta, storage_path, image_id, measured })
     }
 
     fn mime_type(&self, config: &Config, found: &Found) -> Result<String, Error> {

@@ -101,7 +101,8 @@ impl<P: Platform> Client<P> {
         let request = request.dated(self.platform.now_ms());
         request.check(&self.config)?;
         let found = self.look_at(&request.image).await?;
-        request.settle(&self.config, &found, self.platform.random_bytes())
+        let SyncRequest { meta, image } = request;
+        Ok((meta.settle(&self.config, &found, self.platform.random_bytes())?, image))
     }
 
     /// The shipment of a request that was settled.
