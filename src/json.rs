@@ -5,13 +5,15 @@ mod hint;
 mod read;
 mod write;
 
-use serde::Serializer;
+use serde::{Serialize, Serializer};
 
 pub use read::{Fault, from_one, names_of, number_text};
 pub use write::to_text;
 
 /// What [`raw`] writes is known by this name.
 const RAW: &str = "JSON text";
+/// What [`as_texts`] writes is known by this name.
+const AS_TEXTS: &str = "JSON texts as texts";
 
 /// Writes a field whose text is JSON already, by `serialize_with`.
 pub fn raw<S: Serializer>(text: &Option<impl AsRef<str>>, to: S) -> Result<S::Ok, S::Error> {
@@ -19,6 +21,11 @@ pub fn raw<S: Serializer>(text: &Option<impl AsRef<str>>, to: S) -> Result<S::Ok
         Some(text) => to.serialize_newtype_struct(RAW, text.as_ref()),
         None => to.serialize_none(),
     }
+}
+
+/// Writes a field in which what [`raw`] takes for JSON is a text like others, by `serialize_with`: who reads it gets that text back.
+pub fn as_texts<T: Serialize, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_newtype_struct(AS_TEXTS, value)
 }
 
 /// A value of the host's: JSON that it has parsed, or what a caller passed.

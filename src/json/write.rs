@@ -6,12 +6,12 @@ use core::fmt::{self, Display};
 use serde::Serialize;
 use serde::ser::{Error, Impossible, SerializeMap, SerializeSeq, SerializeStruct, Serializer};
 
-use super::{RAW, quote_into};
+use super::{AS_TEXTS, RAW, quote_into};
 
 /// A value as JSON text; empty for what JSON has no text for, which nothing here is made of.
 pub fn to_text(value: &(impl Serialize + ?Sized)) -> String {
     let mut text = String::new();
-    match value.serialize(Writer::new(&mut text)) {
+    match value.serialize(Writer::new(&mut text, false)) {
         Ok(()) => text,
         Err(_) => String::new(),
     }
@@ -39,11 +39,18 @@ struct Writer<'a> {
     text: &'a mut String,
     /// Whether a text is JSON already.
     is_raw: bool,
+    /// Whether what is JSON already is a text all the same.
+    keeps_texts: bool,
 }
 
 impl<'a> Writer<'a> {
-    fn new(text: &'a mut String) -> Self {
-        Self { text, is_raw: false }
+    fn new(text: &'a mut String, keeps_texts: bool) -> Self {
+        Self { text, is_raw: false, keeps_texts }
+    }
+
+    fn members(self, start: char, end: char) -> Members<'a> {
+        self.text.push(start);
+        Members { text: self.text, keeps_texts: self.keeps_texts, end, is_first: true }
     }
 
     fn raw(self, text: &str) -> Result<(), Unwritable> {
@@ -55,21 +62,17 @@ impl<'a> Writer<'a> {
 /// Members of a list or an object, with commas between them.
 struct Members<'a> {
     text: &'a mut String,
+    keeps_texts: bool,
     end: char,
     is_first: bool,
 }
 
-impl<'a> Members<'a> {
-    fn new(text: &'a mut String, start: char, end: char) -> Self {
-        text.push(start);
-        Self { text, end, is_first: true }
-    }
-
+impl Members<'_> {
     fn next(&mut self) -> Writer<'_> {
         if !core::mem::take(&mut self.is_first) {
             self.text.push(',');
         }
-        Writer::new(self.text)
+        Writer::new(self.text, self.keeps_texts)
     }
 
     fn finish(self) -> Result<(), Unwritable> {
@@ -101,7 +104,7 @@ impl SerializeMap for Members<'_> {
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unwritable> {
         self.text.push(':');
-        value.serialize(Writer::new(self.text))
+        value.serialize(Writer::new(self.text, self.keeps_texts))
     }
 
     fn end(self) -> Result<(), Unwritable> {
@@ -216,7 +219,8 @@ impl<'a> Serializer for Writer<'a> {
 
     /// What is JSON already stands as it is.
     fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Result<(), Unwritable> {
-        value.serialize(Self { is_raw: name == RAW, ..self })
+        let is_raw = name == RAW && !self.keeps_texts;
+        value.serialize(Self { is_raw, keeps_texts: self.keeps_texts || name == AS_TEXTS, ..self })
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
@@ -230,7 +234,7 @@ impl<'a> Serializer for Writer<'a> {
     }
 
     fn serialize_seq(self, _: Option<usize>) -> Result<Members<'a>, Unwritable> {
-        Ok(Members::new(self.text, '[', ']'))
+        Ok(self.members('[', ']'))
     }
 
     fn serialize_tuple(self, _: usize) -> Result<Self::SerializeTuple, Unwritable> {
@@ -252,11 +256,11 @@ impl<'a> Serializer for Writer<'a> {
     }
 
     fn serialize_map(self, _: Option<usize>) -> Result<Members<'a>, Unwritable> {
-        Ok(Members::new(self.text, '{', '}'))
+        Ok(self.members('{', '}'))
     }
 
     fn serialize_struct(self, _: &'static str, _: usize) -> Result<Members<'a>, Unwritable> {
-        Ok(Members::new(self.text, '{', '}'))
+        Ok(self.members('{', '}'))
     }
 
     fn serialize_struct_variant(

@@ -70,7 +70,7 @@ pub struct Job {
     /// Bytes of the image.
     pub size: f64,
     /// What the row and the Worker's request are made of.
-    #[serde(with = "kept::Request")]
+    #[serde(skip_deserializing, serialize_with = "json::as_texts")]
     pub request: ImageMeta,
     /// As the image has it; 0 where it is not known.
     #[serde(default, deserialize_with = "kept::lenient")]
@@ -354,7 +354,8 @@ impl Job {
 
     /// Reads what [`Job::to_text`] wrote; `None` for anything else. The position is the store's to say.
     pub fn parse(position: f64, json: &Json) -> Option<Self> {
-        Some(Self { position, ..Self::deserialize(json).ok()? })
+        let request = kept::request(json.get("request")?)?;
+        Some(Self { position, request, ..Self::deserialize(json).ok()? })
     }
 }
 

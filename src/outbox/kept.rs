@@ -1,47 +1,25 @@
 //! The forms of a job's fields in its JSON text that are others than elsewhere.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::image::path::is_plain_name;
 use crate::image::row::ImageMeta;
-use crate::json;
+use crate::json::{self, Json};
 
-/// A request as a job keeps it: what is JSON text in it is a text here, and so is the seed, so that no number is read and written
-/// anew. The compiler tells of a field that is missing here.
-#[derive(Deserialize, Serialize)]
-#[serde(remote = "ImageMeta", rename_all = "camelCase")]
-pub(super) struct Request {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    image_id: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    date: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    slug: Option<String>,
-    #[serde(deserialize_with = "from_text", serialize_with = "as_text")]
-    seed: i64,
-    ext: String,
-    mime_type: String,
-    prompt: String,
-    backend: String,
-    model: String,
-    steps: u32,
-    width: u32,
-    height: u32,
-    latency_ms: u32,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    cost_usd_estimate: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    sidecar: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    columns: Option<String>,
-}
-
-fn as_text<S: Serializer>(seed: &i64, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(&seed.to_string())
-}
-
-fn from_text<'de, D: Deserializer<'de>>(from: D) -> Result<i64, D::Error> {
-    String::deserialize(from)?.parse().map_err(|_| de::Error::custom("is no seed"))
+/// The request that a job keeps: as a caller gives it, but for these numbers, which are texts there, so that none is read and
+/// written anew.
+pub(super) fn request(kept: &Json) -> Option<ImageMeta> {
+    let Json::Object(members) = kept else { return None };
+    let given = |(name, value): &(String, Json)| {
+        let value = match (name.as_str(), value) {
+            ("seed", Json::Text(digits)) => Json::Integer(digits.parse::<i64>().ok()?.into()),
+            ("costUsdEstimate", Json::Text(text)) => Json::Decimal(0.0, text.clone()),
+            _ => value.clone(),
+        };
+        Some((name.clone(), value))
+    };
+    let given = members.iter().map(given).collect::<Option<_>>()?;
+    ImageMeta::deserialize(&Json::Object(given)).ok()
 }
 
 /// What a job can be sent without must not keep it from being sent.
