@@ -334,8 +334,11 @@ impl Job {
     /// Whether an image at this path is this job's: where it goes or was to go, or in the folder that the Worker has for its
     /// user, whatever folder the job was made for.
     pub fn goes_to(&self, path: &str) -> bool {
-        let date = format!("/{}/", self.request.date.as_deref().unwrap_or_default());
-        let in_folder = |path: &str| path.rsplit_once(&date).map(|(_, name)| name.to_owned());
+        let date = format!("/{}", self.request.date.as_deref().unwrap_or_default());
+        // By single characters: to search for a text from its end is 3 kB of code.
+        let in_folder = |path: &str| {
+            path.rsplit_once(['/']).filter(|(folder, _)| folder.ends_with(&date)).map(|(_, name)| name.to_owned())
+        };
         self.paths().any(|known| known == path)
             || in_folder(path).is_some_and(|name| in_folder(&self.storage_path) == Some(name))
     }
