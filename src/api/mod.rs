@@ -24,7 +24,7 @@ use crate::error::{Code, Error};
 use crate::host::Platform;
 use crate::host::web::{Host, HostBytes, in_browser};
 use crate::host::{js, time};
-use crate::image::meta::{Prepared, SyncRequest};
+use crate::image::meta::SyncRequest;
 use crate::image::path::StoragePath;
 use crate::image::slug;
 #[cfg(any(feature = "gallery", feature = "many"))]
