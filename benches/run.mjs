@@ -7,6 +7,7 @@ import * as cold from "./cold.mjs";
 import * as component from "./component.mjs";
 import * as features from "./features.mjs";
 import { machine, versions } from "./host.mjs";
+import * as links from "./links.mjs";
 import * as many from "./many.mjs";
 import * as memory from "./memory.mjs";
 import * as size from "./size.mjs";
@@ -16,7 +17,7 @@ import * as tus from "./tus.mjs";
 import * as worker from "./worker.mjs";
 
 /** A part has `title`, `notes` (how it measures, one text a line) and `run()`, which resolves to its figures. */
-const parts = { size, features, calls, many, thousands, tus, cold, worker, memory, component };
+const parts = { size, features, calls, links, many, thousands, tus, cold, worker, memory, component };
 
 const chosen = process.argv.slice(2);
 const unknown = chosen.filter((name) => !Object.hasOwn(parts, name));

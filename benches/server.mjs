@@ -1,7 +1,7 @@
 // The benches' server, a process of its own: answers as Storage and PostgREST do, as soon as it has the request, and
 // serves the bench's page from the same origin. Its settings, JSON: `answerAfterMs`, how much later it answers each of
 // those requests; `http2`, a key and a certificate; `cutEvery`, after how many bytes of an upload in pieces it loses the
-// connection and what the request brought.
+// connection and what the request brought; `rows`, how many a list has.
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { createSecureServer } from "node:http2";
@@ -9,7 +9,7 @@ import { extname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { bundle } from "./host.mjs";
 
-const { answerAfterMs = 0, http2, cutEvery = Number.POSITIVE_INFINITY } = JSON.parse(process.argv[2]);
+const { answerAfterMs = 0, http2, cutEvery = Number.POSITIVE_INFINITY, rows = 1 } = JSON.parse(process.argv[2]);
 const root = new URL("../", import.meta.url);
 const types = {
   ".js": "text/javascript",
@@ -43,6 +43,17 @@ const peersBundle = () => {
   bundled ??= bundle(peers);
   return bundled;
 };
+const listed = JSON.stringify(
+  Array.from({ length: rows }, (_, index) => ({
+    id: `00000000-0000-4000-8000-${String(index).padStart(12, "0")}`,
+    created_at: "2026-05-11T08:00:00.123456+00:00",
+    owner_user_id: "7d6f2b8e-1111-4222-8333-444455556666",
+    storage_path: `2026-05-11/lighthouse-${index}.png`,
+    ...{ prompt: "a lighthouse in a storm, oil on canvas", prompt_hash: "8b0d6f", backend: "bench", model: "none" },
+    ...{ seed: String(index), steps: 30, width: 1024, height: 1024, latency_ms: null, cost_usd_estimate: null },
+    sidecar: null,
+  })),
+);
 const asked = new Map();
 const uploads = [];
 
@@ -78,7 +89,9 @@ async function answer(request) {
     };
   }
   if (pathname.startsWith("/storage/v1/object/sign/")) {
-    await drained(request);
+    const { paths } = JSON.parse(await text(request));
+    const sign = (path) => ({ path, error: null, signedURL: `/object/sign/imagen-generated/${path}?token=none` });
+    if (paths) return { body: JSON.stringify(paths.map(sign)) };
     return { body: JSON.stringify({ signedURL: `${pathname.slice("/storage/v1".length)}?token=none` }) };
   }
   if (pathname.startsWith("/storage/v1/object/")) {
@@ -87,8 +100,9 @@ async function answer(request) {
     return { body: JSON.stringify({ Key, Id: "0ce4b621-b37b-4057-a96f-40d837b0a8d7" }) };
   }
   if (pathname.startsWith("/rest/v1/")) {
-    const rows = await text(request);
-    return { status: 201, body: rows.startsWith("[") ? rows : `[${rows}]` };
+    if (request.method === "GET") return { body: listed };
+    const brought = await text(request);
+    return { status: 201, body: brought.startsWith("[") ? brought : `[${brought}]` };
   }
   // What the last upload in pieces took.
   if (pathname === "/received") return { body: JSON.stringify(uploads.at(-1)?.received ?? 0) };

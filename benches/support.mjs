@@ -56,12 +56,13 @@ function quantile(samples, share) {
   return below + (above - below) * (at - Math.floor(at));
 }
 
-/** How each unit is written: from bytes, ms and plain ratios. */
+/** How each unit is written: from bytes, ms, counts and plain ratios. */
 const units = {
   kB: (bytes) => `${(bytes / 1e3).toFixed(1)} kB`,
   MB: (bytes) => `${(bytes / 1e6).toFixed(1)} MB`,
   MiB: (bytes) => `${(bytes / 2 ** 20).toFixed(2)} MiB`,
   ms: (ms) => `${ms.toFixed(2)} ms`,
+  requests: (count) => `${count} requests`,
   "×": (ratio) => `${ratio.toFixed(3)} ×`,
 };
 

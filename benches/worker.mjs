@@ -230,7 +230,8 @@ async function besideSlowSenders(ours) {
   }
 }
 
-async function someUser() {
+/** Whose token the benches' Workers take. */
+export async function someUser() {
   const id = randomUUID();
   const token = await new SignJWT({ aud: "authenticated", role: "authenticated" })
     .setProtectedHeader({ alg: "HS256" })
