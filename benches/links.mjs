@@ -1,8 +1,9 @@
 // What a link costs beside its image, and a page of images with theirs, on a line that takes 40 ms.
-import { createRelay, createSink } from "imagen-cloud";
+
 import { createClient } from "@supabase/supabase-js";
+import { createRelay, createSink } from "imagen-cloud";
 import { bundleWorker } from "../www/local/worker.mjs";
-import { BUCKET, fakePng, pathOf, requestOf, SEED, sinkOptions, supabaseClient, byClients } from "./contenders.mjs";
+import { BUCKET, byClients, fakePng, pathOf, requestOf, SEED, sinkOptions, supabaseClient } from "./contenders.mjs";
 import { startServer } from "./host.mjs";
 import { figure, interleave } from "./support.mjs";
 import { someUser } from "./worker.mjs";
@@ -30,7 +31,13 @@ export async function run() {
     const samples = await interleave(calls, plan);
     const [one, names] = ["one request", Object.keys(LIMITS)];
     const timed = names.map((what) =>
-      figure({ what, unit: "ms", samples: samples[what], beside: { name: one, samples: samples[one] }, limit: LIMITS[what] }),
+      figure({
+        what,
+        unit: "ms",
+        samples: samples[what],
+        beside: { name: one, samples: samples[one] },
+        limit: LIMITS[what],
+      }),
     );
     return [figure({ what: one, unit: "ms", samples: samples[one] }), ...timed, ...(await counted())];
   } finally {
@@ -40,7 +47,11 @@ export async function run() {
   }
 }
 
-const [SYNC, RELAYED, LIST] = ["sync with its link: ours", "sync with its link: ours, by the Worker", "list of 24 with links: ours"];
+const [SYNC, RELAYED, LIST] = [
+  "sync with its link: ours",
+  "sync with its link: ours, by the Worker",
+  "list of 24 with links: ours",
+];
 const LIMITS = {
   [SYNC]: 2.15,
   [RELAYED]: undefined,

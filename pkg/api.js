@@ -92,7 +92,7 @@ export function load(entry, build, source, draw = async (...args) => (await impo
     },
     createRelay: async (options) => {
       await init();
-      return freeable({ entry, kind: "relay", names: CALLS }, new build.Relay(options));
+      return freeable({ entry, kind: "relay", names: CALLS }, new build.Relay(options, draw));
     },
     sync: async (sink, request, options) => {
       if (loaded) return build.sync(sink, request, options, draw);

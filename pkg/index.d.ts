@@ -103,6 +103,11 @@ export interface RelayOptions {
   ownerUserId?: string;
   /** As {@link SinkOptions.onEvent}. */
   onEvent?: (event: RequestEvent) => void;
+  /**
+   * As {@link SinkOptions.thumbnail}. It goes along with the image, which waits for its drawing for two seconds at most; one of more
+   * than 256 KiB is left out.
+   */
+  thumbnail?: ThumbnailOptions;
   /** As {@link SinkOptions.maxRetries}. */
   maxRetries?: number;
   /** As {@link SinkOptions.initialBackoffMs}. */
@@ -259,7 +264,7 @@ export interface LinkOptions {
 export interface SignOptions extends CallOptions {
   /**
    * The URLs of the small pictures beside the images, see {@link SinkOptions.thumbnail}; `null` from `signedUrls` for an image
-   * that has none. Default false. A relay knows none.
+   * that has none. Default false.
    */
   thumbnail?: boolean;
   /**
@@ -308,6 +313,8 @@ export interface ListOptions<Column extends string = never> extends CallOptions 
   columns?: Column[];
   /** Links: seconds, or what they shall be; `false` for none. Default 3600. */
   signedUrl?: number | false | LinkOptions;
+  /** Links to the small pictures beside the images as well, see {@link SinkOptions.thumbnail}. Default false. */
+  thumbnail?: boolean;
 }
 
 /** A row of `imagen.images`, and a link to its image. */
@@ -346,6 +353,8 @@ export interface ListedImage<Columns = Record<never, never>> {
   columns: Columns;
   /** `null` where the object is gone; left out with `signedUrl: false`. */
   signedUrl?: string | null;
+  /** With `thumbnail: true`: of the small picture, `null` where there is none. */
+  thumbnailUrl?: string | null;
 }
 
 /**
@@ -471,8 +480,8 @@ export interface Sink {
    */
   insert(prepared: PreparedImage, options?: Omit<SyncOptions, "signedUrl">): Promise<SyncResult>;
   /**
-   * A page of images with their links, the newest first, by two requests. The next one begins behind it, to the microsecond,
-   * whatever arrives meanwhile.
+   * A page of images with their links, the newest first, by two requests; with the last page goes a third, which looks whether
+   * the server has more than it gives at once. The next one begins behind it, to the microsecond, whatever arrives meanwhile.
    */
   list<Column extends string = never>(options?: ListOptions<Column>): Promise<ListedImages<Record<Column, JsonValue>>>;
   /**

@@ -4,7 +4,7 @@ use imagen_cloud::config::check_url;
 use imagen_cloud::error::{Code, Stage};
 use imagen_cloud::wire::Landed;
 use imagen_cloud::wire::tus::Upload;
-use imagen_cloud::wire::worker;
+use imagen_cloud::wire::worker::{self, Beside};
 
 use super::answer::{check_read, check_refusal};
 
@@ -43,7 +43,8 @@ pub fn holds(input: &[u8]) {
     assert_eq!(check_url(&ticket.resumable_url), Ok(()));
     let storage = super::Config { url: ticket.resumable_url.clone(), ..super::config() };
     let upload = Upload::new(10.0, 4.0, None, true);
-    let created = upload.next(&config, Some(&ticket), &shipment, |from, to| (from, to));
+    let created = upload.next(&config, Some(&ticket), &shipment, Beside::default(), |from, to| (from, to));
     super::check_request(&created, &storage, "");
-    super::check_request(&worker::commit(&config, &ticket, &shipment, 10.0), &config, "/api/tickets/");
+    let commit = worker::commit(&config, &ticket, &shipment, Beside::default(), 10.0);
+    super::check_request(&commit, &config, "/api/tickets/");
 }

@@ -8,6 +8,7 @@ use imagen_cloud::image::row::ImageMeta;
 use imagen_cloud::wire::http::Payload;
 use imagen_cloud::wire::object;
 use imagen_cloud::wire::tus::Upload;
+use imagen_cloud::wire::worker::Beside;
 use serde_json::{Value, json};
 
 /// A request that is accepted becomes a row that is JSON with just what was given, and uploads that can be sent.
@@ -75,6 +76,7 @@ pub fn holds(input: &[u8]) {
     let upload = object::upload(&config, &shipment);
     assert!(matches!(upload.payload, Payload::Image(())));
     super::check_request(&upload, &config, "/storage/v1/object/imagen-generated/");
-    let resumable = Upload::new(image_bytes.len() as f64, 4.0, None, false).next(&config, None, &shipment, |_, _| ());
+    let resumable = Upload::new(image_bytes.len() as f64, 4.0, None, false);
+    let resumable = resumable.next(&config, None, &shipment, Beside::default(), |_, _| ());
     super::check_request(&resumable, &config, "/storage/v1/upload/resumable");
 }

@@ -4,7 +4,7 @@ use imagen_cloud::error::Stage;
 use imagen_cloud::image::path::is_plain_name;
 use imagen_cloud::wire::http::{Method, Payload};
 use imagen_cloud::wire::tus::{Outcome, Upload};
-use imagen_cloud::wire::worker::Ticket;
+use imagen_cloud::wire::worker::{Beside, Ticket};
 
 /// However the server answers, every request goes to its upload, and carries a piece that is there; what is said to be
 /// complete is.
@@ -19,7 +19,7 @@ pub fn holds(input: &[u8]) {
     let ticket = (!by_ticket.is_empty()).then(ticket);
     let mut upload = Upload::new(total, chunk, Some(id).filter(|id| is_plain_name(id)), ticket.is_some());
     for step in steps.take(100) {
-        let request = upload.next(&config, ticket.as_ref(), &shipment, |from, to| (from, to));
+        let request = upload.next(&config, ticket.as_ref(), &shipment, Beside::default(), |from, to| (from, to));
         let route = match request.method {
             Method::Post if !matches!(request.payload, Payload::Image(_)) => "/api/tickets/ticket-1/commit",
             Method::Get => "/storage/v1/object/info/imagen-generated/u/a%20b.png",

@@ -42,7 +42,8 @@ impl Relay {
 
 #[wasm_bindgen(module = "/src/api/read.js")]
 extern "C" {
-    /// The images of a page's text, or `undefined` if it is none. `links` are of its rows; so many rows are the page's.
+    /// The images of a page's text, or `undefined` if it is none. `links` are of its rows, and then of their small pictures, if those
+    /// are wanted; so many rows are the page's.
     #[wasm_bindgen(js_name = imagesOf)]
     fn images_of(text: &str, count: u32, links: &JsValue, columns: &str) -> JsValue;
 }

@@ -221,9 +221,9 @@ fn start_signed_urls(client: Rc<Client<Host>>, paths: &JsValue, ttl_seconds: &Js
     }
 }
 
-/// The path of the small picture, if that is meant. Where an image's is too long for one, it has none but itself.
+/// The path of the small picture, if that is meant.
 fn meant(path: StoragePath, is_thumbnail: bool) -> StoragePath {
-    path.thumbnail().filter(|_| is_thumbnail).unwrap_or(path)
+    if is_thumbnail { path.small() } else { path }
 }
 
 fn call(options: &CallOptions, pace_ms: f64) -> Rc<Call> {

@@ -126,7 +126,10 @@ const cut = (name) => (name.length > MAX_NAME ? `${name.slice(0, MAX_NAME - 1)}â
 
 // ---- what callers are given: a page of rows, out of the answer's own text, so that a sidecar may be of any depth --------
 
-/** The images of a page's text, or `undefined` if it is none. `links` are of its rows; so many rows are the page's. */
+/**
+ * The images of a page's text, or `undefined` if it is none. `links` are of its rows, and then of their small pictures, if those
+ * are wanted; so many rows are the page's.
+ */
 export const imagesOf = (text, count, links, columns) =>
   attempt(() => {
     const page = JSON.parse(text);
@@ -134,7 +137,9 @@ export const imagesOf = (text, count, links, columns) =>
     const own = columns ? columns.split(",") : [];
     return page.slice(0, count).map((row, index) => {
       const image = exact(imageOf(row, own));
-      return links ? { ...image, signedUrl: links[index] ?? null } : image;
+      if (!links) return image;
+      const small = links.length > count && { thumbnailUrl: links[count + index] ?? null };
+      return { ...image, signedUrl: links[index] ?? null, ...small };
     });
   });
 

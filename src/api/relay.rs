@@ -18,10 +18,10 @@ pub struct Relay {
 
 #[wasm_bindgen]
 impl Relay {
-    /// Checks the options; throws an `ImagenCloudError`.
+    /// Checks the options; throws an `ImagenCloudError`. `draw` makes small pictures.
     #[wasm_bindgen(constructor)]
-    pub fn new(options: JsValue) -> Result<Relay, JsValue> {
-        connect(&options, &JsValue::UNDEFINED, Target::Worker).map(|client| Self { client }).map_err(error::to_js)
+    pub fn new(options: JsValue, draw: JsValue) -> Result<Relay, JsValue> {
+        connect(&options, &draw, Target::Worker).map(|client| Self { client }).map_err(error::to_js)
     }
 
     /// The owner of all rows; empty if none is set.

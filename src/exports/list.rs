@@ -32,7 +32,7 @@ struct Row {
 pub(super) fn read_query(given: ListOptions) -> Result<Query, Error> {
     let ListOptions { limit, before, owner, ids, links, .. } = given;
     let link = links.then(|| read_link(given.ttl_seconds));
-    let query = Query { limit, before, owner, ids, columns: Vec::new(), link };
+    let query = Query { limit, before, owner, ids, columns: Vec::new(), link, thumbnails: false };
     query.check().map(|()| query)
 }
 

@@ -283,29 +283,25 @@ pub(super) struct Body {
     pub(super) content_type: Option<String>,
 }
 
-/// The Blob of a request.
-fn blob_of(payload: &Payload<HostBytes>) -> Option<&Whole> {
-    match payload {
-        Payload::Image(HostBytes(Image::Part(part))) | Payload::Form(_, HostBytes(Image::Part(part))) => {
-            Some(&part.whole)
-        }
-        _ => None,
-    }
+/// The Blobs of a request.
+fn blobs_of(payload: &Payload<HostBytes>) -> impl Iterator<Item = &Whole> {
+    payload.files().filter_map(|HostBytes(file)| match file {
+        Image::Part(part) => Some(&*part.whole),
+        Image::Copy(_) => None,
+    })
 }
 
-/// Fails when the image of a request is no more what it was.
+/// Fails when an image of a request is no more what it was.
 pub(super) async fn check(payload: &Payload<HostBytes>) -> Result<(), Failure> {
-    match blob_of(payload) {
-        Some(whole) => whole.check().await.map_err(Failure::from),
-        None => Ok(()),
+    for whole in blobs_of(payload) {
+        whole.check().await?;
     }
+    Ok(())
 }
 
-/// Has the image of a request looked at from now on: it may be why the request has failed.
+/// Has the images of a request looked at from now on: they may be why the request has failed.
 pub(super) fn doubt(payload: &Payload<HostBytes>) {
-    if let Some(whole) = blob_of(payload) {
-        whole.is_doubtful.set(true);
-    }
+    blobs_of(payload).for_each(|whole| whole.is_doubtful.set(true));
 }
 
 /// The body of a request; `bytes_only` for who may know no Blobs.
@@ -314,27 +310,41 @@ pub(super) async fn body_of(payload: &Payload<HostBytes>, bytes_only: bool) -> R
         Payload::Empty => JsValue::UNDEFINED,
         Payload::Json(text) => text.into(),
         Payload::Image(image) => image.content(bytes_only).await?,
-        Payload::Form(request, image) => return form(request, image.content(bytes_only).await?).map_err(failure_of),
+        Payload::Form(request, files) => {
+            let mut contents = Vec::with_capacity(files.len());
+            for (name, file) in files {
+                contents.push((*name, file.content(bytes_only).await?));
+            }
+            return form(request, &contents).map_err(failure_of);
+        }
     };
     Ok(Body { content, content_type: None })
 }
 
-/// A form's two parts (RFC 7578). Not by FormData, of which one that is not the host's own is sent as "[object FormData]",
-/// as is any by a `fetch` that knows none.
-fn form(request: &str, content: JsValue) -> Result<Body, JsValue> {
+/// A form's parts (RFC 7578). Not by FormData, of which one that is not the host's own is sent as "[object FormData]", as is
+/// any by a `fetch` that knows none.
+fn form(request: &str, files: &[(&str, JsValue)]) -> Result<Body, JsValue> {
     let letters = random_bytes::<24>().unwrap_or_default().map(|byte| char::from(b'a' + byte % 16));
     let boundary = format!("imagen-{}", String::from_iter(letters));
     let part = |head: &str| format!("--{boundary}\r\nContent-Disposition: form-data; name={head}\r\n\r\n");
-    let file = part("\"image\"; filename=\"image\"\r\nContent-Type: application/octet-stream");
-    let (before, after) = (part("\"request\"") + request + "\r\n" + &file, format!("\r\n--{boundary}--\r\n"));
-    let content = match content.dyn_into::<Uint8Array>() {
-        Err(blob) => Blob::new_with_str_sequence(&Array::of3(&before.into(), &blob, &after.into()))?.into(),
-        Ok(image) => {
-            let (from, to) = (before.len() as u32, before.len() as u32 + image.length());
-            let whole = Bytes::new(&(f64::from(to) + after.len() as f64).into())?;
-            whole.subarray(0, from).copy_from(before.as_bytes());
-            whole.set(&image, from);
-            whole.subarray(to, whole.length()).copy_from(after.as_bytes());
+    let mut text = part("\"request\"") + request;
+    let pieces = Array::new();
+    for (name, content) in files {
+        let file = format!("\"{name}\"; filename=\"{name}\"\r\nContent-Type: application/octet-stream");
+        pieces.push(&Uint8Array::from((text + "\r\n" + &part(&file)).as_bytes()));
+        pieces.push(content);
+        text = String::new();
+    }
+    pieces.push(&Uint8Array::from(format!("{text}\r\n--{boundary}--\r\n").as_bytes()));
+    let bytes: Option<Vec<Uint8Array>> = pieces.iter().map(|piece| piece.dyn_into().ok()).collect();
+    let content = match bytes {
+        None => Blob::new_with_blob_sequence(&pieces)?.into(),
+        Some(bytes) => {
+            let whole = Bytes::new(&bytes.iter().map(|piece| f64::from(piece.length())).sum::<f64>().into())?;
+            bytes.iter().fold(0, |from, piece| {
+                whole.set(piece, from);
+                from + piece.length()
+            });
             whole.into()
         }
     };

@@ -97,6 +97,11 @@ impl StoragePath {
         check(&path).is_ok().then_some(Self(path))
     }
 
+    /// The same, and itself where there is none.
+    pub fn small(&self) -> Self {
+        self.thumbnail().unwrap_or_else(|| self.clone())
+    }
+
     /// The path for a URL: every segment escaped, the slashes kept.
     pub fn escaped(&self) -> String {
         join(self.0.split(['/']).map(escape_segment), '/')

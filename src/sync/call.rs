@@ -242,6 +242,14 @@ pub struct Synced {
     pub signed_url: Option<Option<String>>,
 }
 
+impl Synced {
+    /// The link that was wanted can't be had, unless it came.
+    #[cfg(feature = "many")]
+    pub(super) fn without_link(&mut self) {
+        self.signed_url.get_or_insert(None);
+    }
+}
+
 impl Landed {
     /// What the caller hears of it.
     pub(super) fn synced<B>(self, shipment: &Shipment<B>) -> Synced {

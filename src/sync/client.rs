@@ -150,7 +150,7 @@ impl<P: Platform> Client<P> {
     }
 
     /// Looks into an image as far as its header needs; one piece of it is here at a time.
-    async fn header(&self, image: &P::Bytes, size: f64) -> Result<Option<Header>, Error> {
+    pub(super) async fn header(&self, image: &P::Bytes, size: f64) -> Result<Option<Header>, Error> {
         let mut walk = Walk::new(size);
         while let Some(piece) = walk.wants() {
             let read = self.platform.read(image, piece).await;

@@ -11,7 +11,7 @@ use crate::text::{jwt_claims, redact};
 use crate::wire::auth::Auth;
 use crate::wire::classify::{self, Refusal};
 use crate::wire::event::Event;
-use crate::wire::http::{Failure, Payload, Request, Response};
+use crate::wire::http::{Failure, Request, Response};
 use crate::wire::retry::{Attempts, Decision, retry_after_ms};
 
 /// The slowest line an upload is given time for, where its progress can't be seen.
@@ -114,13 +114,11 @@ impl<P: Platform> Client<P> {
             None => self.own_authority(call, stage).await?,
         };
         let request = auth.add_to(request, &self.config);
-        let bytes = match &request.payload {
-            Payload::Image(image) | Payload::Form(_, image) => self.platform.size(image),
-            _ => 0.0,
-        };
+        let bytes: f64 = request.payload.files().map(|file| self.platform.size(file)).sum();
         let line_ms = (bytes / SLOWEST_BYTES_PER_SECOND * 1000.0) as u32;
         let patience = Patience { idle_ms: self.config.timeout_ms, line_ms };
-        let on_sent = (bytes > 0.0 && call.meter.observer.watches()).then(|| {
+        let is_image = bytes > 0.0 && stage == Stage::Upload;
+        let on_sent = (is_image && call.meter.observer.watches()).then(|| {
             let meter = call.meter.clone();
             Rc::new(move |sent| meter.reach(Reached::Upload, sent_before + sent)) as OnSent
         });

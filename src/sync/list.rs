@@ -6,9 +6,12 @@ use super::call::Call;
 use super::client::Client;
 use crate::error::{Error, Stage};
 use crate::host::Platform;
+use crate::image::path::StoragePath;
+use crate::race::{Racer, beside};
 use crate::wire::list::{Page, Query};
 
-/// Links of a page's rows, in their order; `None` for one whose object is gone.
+/// Links of a page's rows, in their order, and then of their small pictures, if those are wanted; `None` for one that is not
+/// there.
 pub type Links = Vec<Option<String>>;
 
 impl<P: Platform> Client<P> {
@@ -16,15 +19,37 @@ impl<P: Platform> Client<P> {
     pub async fn list(&self, query: &Query, call: &Call) -> Result<(Page, Links), Error> {
         query.check()?;
         let work = async {
-            let read = |response: &_| query.read(&self.config, response);
-            let page = self.ask(call, Stage::List, &|| query.request(&self.config), read).await?;
-            let links = RefCell::new(Links::new());
-            if let Some(link) = query.link.as_ref().filter(|_| !page.paths.is_empty()) {
-                let each = |url| links.borrow_mut().push(url);
-                self.sign_all(&mut page.paths.iter().cloned(), link, call, &each).await?;
+            let mut page = self.page(query, call).await?;
+            let more = RefCell::new(Ok(Page::default()));
+            // Some servers give so many rows at once and no more, and don't say so.
+            let mut probe = page.doubt.clone().map(|end| {
+                let (own, query, more) = (call.unwatched(), query.probe(end), &more);
+                Box::pin(async move { drop(more.replace(self.page(&query, &own).await)) }) as Racer<'_, ()>
+            });
+            let links = beside(Box::pin(self.links_of(&page, query, call)), &mut probe).await?;
+            if let Some(rest) = probe {
+                rest.await;
             }
-            Ok((page, links.into_inner()))
+            if more.replace(Ok(Page::default()))?.before.is_some() {
+                page.before = page.doubt.take();
+            }
+            Ok((page, links))
         };
         self.within_deadline(call, Box::pin(work)).await
+    }
+
+    async fn page(&self, query: &Query, call: &Call) -> Result<Page, Error> {
+        let read = |response: &_| query.read(&self.config, response);
+        self.ask(call, Stage::List, &|| query.request(&self.config), read).await
+    }
+
+    async fn links_of(&self, page: &Page, query: &Query, call: &Call) -> Result<Links, Error> {
+        let links = RefCell::new(Links::new());
+        if let Some(link) = query.link.as_ref().filter(|_| !page.paths.is_empty()) {
+            let each = |url| links.borrow_mut().push(url);
+            let small = page.paths.iter().filter(|_| query.thumbnails).map(StoragePath::small);
+            self.sign_all(&mut page.paths.iter().cloned().chain(small), link, call, &each).await?;
+        }
+        Ok(links.into_inner())
     }
 }

@@ -49,7 +49,7 @@ impl<P: Platform> Client<P> {
         if is_whole {
             self.link_all(&mut outcomes, call).await;
         } else if call.link.is_some() {
-            outcomes.iter_mut().flatten().for_each(|synced| synced.signed_url = Some(None));
+            outcomes.iter_mut().flatten().for_each(Synced::without_link);
         }
         outcomes
     }
@@ -84,14 +84,21 @@ impl<P: Platform> Client<P> {
             let shipment = self.ship(request?).await?;
             batch.claim(index, &shipment)?;
             let part = Rc::new(Part::new(call.meter.clone(), batch.sent.clone()));
-            let own = Call::new(part.clone(), None);
+            // The Worker's answer brings the link. All others are signed together.
+            let link = call.link.clone().filter(|_| !self.config.target.is_project());
+            let own = Call::new(part.clone(), None).with_link(link);
             let uploaded = self.upload(&shipment, &own, &Unkept).await;
             part.reach(self.platform.size(&shipment.image));
-            uploaded.map(|landed| (shipment, landed))
+            let landed = uploaded?;
+            let url = own.link.as_ref().and_then(|link| Some(link.saved(own.signed_url.take()?)));
+            Ok((shipment, landed, url))
         };
         match outcome.await {
-            Ok((shipment, Landed::InBucket)) => batch.keep((index, shipment, self.platform.now_ms())),
-            Ok((shipment, landed)) => batch.land(index, landed.synced(&shipment)),
+            Ok((shipment, Landed::InBucket, _)) => batch.keep((index, shipment, self.platform.now_ms())),
+            Ok((shipment, landed, url)) => {
+                let signed_url = url.map(Some);
+                batch.land(index, Synced { signed_url, ..landed.synced(&shipment) });
+            }
             Err(error) => batch.settle(index, Err(error)),
         }
     }

@@ -139,8 +139,8 @@ impl<P: Platform> Client<P> {
     #[cfg(feature = "many")]
     pub(super) async fn link_all(&self, outcomes: &mut [Result<Synced, Error>], call: &Call) {
         let Some(link) = &call.link else { return };
-        outcomes.iter_mut().flatten().for_each(|synced| synced.signed_url = Some(None));
-        let there = |synced: &Synced| StoragePath::parse(&synced.storage_path).ok().filter(|_| !synced.queued);
+        let is_waited_for = |synced: &Synced| !synced.queued && synced.signed_url.is_none();
+        let there = |synced: &Synced| StoragePath::parse(&synced.storage_path).ok().filter(|_| is_waited_for(synced));
         let paths: Vec<_> = outcomes.iter().flatten().filter_map(there).collect();
         let signed = RefCell::new(Vec::new());
         let own = call.unwatched();
@@ -153,5 +153,6 @@ impl<P: Platform> Client<P> {
         for synced in outcomes.iter_mut().flatten().filter(|synced| there(synced).is_some()) {
             synced.signed_url = Some(urls.next().flatten().map(|url| link.saved(url)));
         }
+        outcomes.iter_mut().flatten().for_each(Synced::without_link);
     }
 }

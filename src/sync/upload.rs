@@ -1,11 +1,14 @@
 //! The driver of one image's bytes: in one request, or in pieces that go on after every fault.
 
+use core::cell::RefCell;
+
 use super::call::{Call, Reached, Resumption};
 use super::client::Client;
 use crate::error::{Error, Stage};
 use crate::host::Platform;
 use crate::image::meta::Shipment;
 use crate::image::path::is_plain_name;
+use crate::limits;
 use crate::race::{Racer, beside, first_of};
 use crate::wire::Landed;
 use crate::wire::classify::Refusal;
@@ -13,13 +16,18 @@ use crate::wire::http::Response;
 use crate::wire::object;
 use crate::wire::retry::Attempts;
 use crate::wire::tus::{self, Outcome, Upload};
-use crate::wire::worker::{self, Ticket};
+use crate::wire::worker::{self, Beside, Ticket};
 
 /// How often in a row an upload's state may be asked for without a byte getting further.
 const MAX_IDLE: u32 = 4;
 
 /// How much longer than its image a small picture may take.
 const THUMBNAIL_GRACE_MS: u32 = 2000;
+
+/// What the Worker is asked to take, and to give, with an image.
+fn beside_of<'a, B: Clone>(call: &'a Call, drawn: &RefCell<Option<B>>) -> Beside<'a, B> {
+    Beside { thumbnail: drawn.borrow().clone(), link: call.link.as_ref() }
+}
 
 impl<P: Platform> Client<P> {
     /// Brings the bytes to their target: in one request, or from `resumableFrom` on in pieces.
@@ -32,32 +40,61 @@ impl<P: Platform> Client<P> {
         if !call.is_located() {
             call.locate(self.known_path(shipment), &shipment.image_id);
         }
-        let mut thumbnail = self.thumbnail_of(shipment, call);
-        let landed = beside(Box::pin(self.upload_image(shipment, call, resumption)), &mut thumbnail).await;
-        if let (Ok(_), Some(rest)) = (&landed, thumbnail) {
-            first_of(rest, Box::pin(self.platform.sleep(THUMBNAIL_GRACE_MS))).await;
+        let drawn = RefCell::new(None);
+        let mut thumbnail = self.thumbnail_of(shipment, call, &drawn);
+        let is_handed_over = !self.config.target.is_project();
+        if is_handed_over && !self.is_large(self.platform.size(&shipment.image)) {
+            // It goes in the image's own request. With a large image it goes in the last one, if it is there by then.
+            self.end_soon(thumbnail.take()).await;
+        }
+        let landed = beside(Box::pin(self.upload_image(shipment, &drawn, call, resumption)), &mut thumbnail).await;
+        if landed.is_ok() && !is_handed_over {
+            self.end_soon(thumbnail).await;
         }
         landed
     }
 
-    /// Draws and sends the small picture that goes beside the image. Whatever becomes of it, the image is not asked.
-    fn thumbnail_of<'a>(&'a self, shipment: &'a Shipment<P::Bytes>, call: &'a Call) -> Option<Racer<'a, ()>> {
+    async fn end_soon(&self, thumbnail: Option<Racer<'_, ()>>) {
+        if let Some(rest) = thumbnail {
+            first_of(rest, Box::pin(self.platform.sleep(THUMBNAIL_GRACE_MS))).await;
+        }
+    }
+
+    /// Draws the small picture that goes beside the image, and sends it, or leaves it in `drawn` for the Worker. Whatever becomes
+    /// of it, the image is not asked.
+    fn thumbnail_of<'a>(
+        &'a self,
+        shipment: &'a Shipment<P::Bytes>,
+        call: &'a Call,
+        drawn: &'a RefCell<Option<P::Bytes>>,
+    ) -> Option<Racer<'a, ()>> {
         let wanted = self.config.thumbnail.as_ref()?;
         let path = shipment.storage_path.thumbnail()?;
         let call = call.unwatched();
         Some(Box::pin(async move {
-            if let Some(drawn) = self.platform.thumbnail(&shipment.image, wanted).await {
-                let mime_type = self.platform.own_type(&drawn).unwrap_or_else(|| wanted.mime_type.clone());
-                let build = || object::put(&self.config, &path, drawn.clone(), &mime_type);
-                let sent = self.ask(&call, Stage::Upload, &build, object::read_upload).await;
-                drop(sent);
+            let Some(picture) = self.platform.thumbnail(&shipment.image, wanted).await else { return };
+            if !self.config.target.is_project() {
+                drawn.replace(self.taken_by_the_worker(picture).await);
+                return;
             }
+            let mime_type = self.platform.own_type(&picture).unwrap_or_else(|| wanted.mime_type.clone());
+            let build = || object::put(&self.config, &path, picture.clone(), &mime_type);
+            let sent = self.ask(&call, Stage::Upload, &build, object::read_upload).await;
+            drop(sent);
         }))
+    }
+
+    /// A small picture, unless the Worker would refuse the image for its sake.
+    async fn taken_by_the_worker(&self, picture: P::Bytes) -> Option<P::Bytes> {
+        let size = self.platform.size(&picture);
+        let is_taken = size <= limits::THUMBNAIL as f64 && self.header(&picture, size).await.ok()?.is_some();
+        is_taken.then_some(picture)
     }
 
     async fn upload_image(
         &self,
         shipment: &Shipment<P::Bytes>,
+        drawn: &RefCell<Option<P::Bytes>>,
         call: &Call,
         resumption: &dyn Resumption,
     ) -> Result<Landed, Error> {
@@ -65,10 +102,10 @@ impl<P: Platform> Client<P> {
         call.meter.total.set(total);
         call.meter.reach(Reached::Upload, 0.0);
         if self.is_large(total) {
-            return self.upload_in_pieces(shipment, call, resumption).await;
+            return self.upload_in_pieces(shipment, drawn, call, resumption).await;
         }
         let target = self.config.target;
-        let build = || target.upload(&self.config, shipment, call.link.as_ref());
+        let build = || target.upload(&self.config, shipment, beside_of(call, drawn));
         let read = |response: &Response| {
             let landed = target.read_upload(response)?;
             call.signed_url.replace(target.read_link(response));
@@ -81,6 +118,7 @@ impl<P: Platform> Client<P> {
     async fn upload_in_pieces(
         &self,
         shipment: &Shipment<P::Bytes>,
+        drawn: &RefCell<Option<P::Bytes>>,
         call: &Call,
         resumption: &dyn Resumption,
     ) -> Result<Landed, Error> {
@@ -97,7 +135,9 @@ impl<P: Platform> Client<P> {
             }
             // Once a step: another ticket won't mend what a fresh one does not.
             let may_renew = by_ticket && !renewed;
-            let Some(answered) = self.send_next(&mut upload, ticket.as_ref(), may_renew, shipment, call).await else {
+            let beside = beside_of(call, drawn);
+            let sent = self.send_next(&mut upload, ticket.as_ref(), may_renew, shipment, beside, call);
+            let Some(answered) = sent.await else {
                 (wants_ticket, renewed) = (true, true);
                 continue;
             };
@@ -142,6 +182,7 @@ impl<P: Platform> Client<P> {
         ticket: Option<&Ticket>,
         may_renew: bool,
         shipment: &Shipment<P::Bytes>,
+        beside: Beside<'_, P::Bytes>,
         call: &Call,
     ) -> Option<Result<Outcome, Refusal>> {
         let (stage, reached) = match upload.awaits_commit() {
@@ -153,14 +194,19 @@ impl<P: Platform> Client<P> {
             call.meter.reach(reached, upload.offset());
         }
         let slice = |from, to| self.platform.slice(&shipment.image, from, to);
-        let request = upload.next(&self.config, ticket, shipment, slice);
+        let request = upload.next(&self.config, ticket, shipment, beside, slice);
         let is_signed = request.signature.is_some();
         match self.exchange(call, stage, request, upload.offset()).await {
             Ok(response) if may_renew && worker::wants_ticket(&response, is_signed) => {
                 upload.interrupted();
                 None
             }
-            Ok(response) => Some(upload.read(&response)),
+            Ok(response) => {
+                if stage == Stage::Insert {
+                    call.signed_url.replace(self.config.target.read_link(&response));
+                }
+                Some(upload.read(&response))
+            }
             Err(refusal) => {
                 upload.interrupted();
                 Some(Err(refusal))

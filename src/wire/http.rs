@@ -43,8 +43,20 @@ pub enum Payload<B> {
     Json(String),
     /// An image.
     Image(B),
-    /// A form of two parts: JSON text, `request`, and an image, `image`.
-    Form(String, B),
+    /// A form: JSON text, `request`, and files by their parts' names.
+    Form(String, Vec<(&'static str, B)>),
+}
+
+impl<B> Payload<B> {
+    /// What it carries of images.
+    pub fn files(&self) -> impl Iterator<Item = &B> {
+        let (image, files) = match self {
+            Self::Image(image) => (Some(image), Default::default()),
+            Self::Form(_, files) => (None, files.as_slice()),
+            _ => (None, Default::default()),
+        };
+        image.into_iter().chain(files.iter().map(|(_, file)| file))
+    }
 }
 
 /// One request, complete but for the keys.
@@ -107,8 +119,8 @@ impl<B> Request<B> {
     }
 
     /// Adds a form; its `Content-Type` is the platform's.
-    pub fn form(mut self, request: String, image: B) -> Self {
-        self.payload = Payload::Form(request, image);
+    pub fn form(mut self, request: String, files: Vec<(&'static str, B)>) -> Self {
+        self.payload = Payload::Form(request, files);
         self
     }
 }

@@ -36,6 +36,8 @@ pub struct Query {
     pub columns: Vec<String>,
     /// Without it there are no links.
     pub link: Option<Link>,
+    /// Whether links to the small pictures are wanted as well.
+    pub thumbnails: bool,
 }
 
 /// A page as it came.
@@ -48,6 +50,8 @@ pub struct Page {
     pub paths: Vec<StoragePath>,
     /// Where the next page begins.
     pub before: Option<String>,
+    /// Where it would begin after fewer rows than were asked for: the end, unless the server gives no more at once.
+    pub doubt: Option<String>,
 }
 
 /// Where a page ended.
@@ -92,7 +96,15 @@ impl Query {
         if ids.len() > MAX_IDS || ids.iter().any(|id| canonical_id(id).is_none()) {
             return Err(Error::field("ids", &format!("must be UUIDs, {MAX_IDS} at most")));
         }
+        if self.thumbnails && self.link.is_none() {
+            return Err(Error::field("thumbnail", "asks for links, and signedUrl for none"));
+        }
         self.columns.iter().try_for_each(|column| columns::check_name(column))
+    }
+
+    /// The same from another place on, and no row of it: its page says only whether there are any.
+    pub fn probe(&self, before: String) -> Self {
+        Self { before: Some(before), limit: Some(0), ..self.clone() }
     }
 
     fn limit(&self) -> u32 {
@@ -136,6 +148,9 @@ impl Query {
         if let Some(link) = &self.link {
             url.push_str(&format!("&{}", link.query()));
         }
+        if self.thumbnails {
+            url.push_str("&thumbnail=true");
+        }
         Request::new(Method::Get, url).fresh()
     }
 
@@ -151,7 +166,7 @@ impl Query {
             return match answer.and_then(|answer| answer.get("images")) {
                 Some(Json::Array(_)) => {
                     let before = answer.and_then(|answer| answer.text("before")).map(str::to_owned);
-                    Ok(Page { text, paths: Vec::new(), before })
+                    Ok(Page { text, before, ..Page::default() })
                 }
                 _ => Err(garbled("no images")),
             };
@@ -166,13 +181,21 @@ impl Query {
         let path = |row: &Json| StoragePath::parse(row.text("storage_path").unwrap_or_default());
         let paths: Result<Vec<_>, _> = rows.iter().take(limit).map(path).collect();
         let paths = paths.map_err(|_| garbled("a row without its path"))?;
-        let last = rows.get(limit.saturating_sub(1)).filter(|_| rows.len() > limit);
+        let has_more = rows.len() > limit;
+        let last = if has_more { rows.get(limit.saturating_sub(1)) } else { rows.last() };
         let cursor = |row: &Json| {
             let (created_at, id) = (row.text("created_at")?.to_owned(), row.text("id")?.to_owned());
             Some(Cursor { created_at, id }.to_text())
         };
-        let before = last.map(|row| cursor(row).ok_or_else(|| garbled("a row without its time"))).transpose()?;
-        Ok(Page { text, paths, before })
+        let end = last.map(|row| cursor(row).ok_or_else(|| garbled("a row without its time"))).transpose()?;
+        let (before, doubt) =
+            if has_more { (end, None) } else { (None, end.filter(|_| !self.is_answered(rows.len()))) };
+        Ok(Page { text, paths, before, doubt })
+    }
+
+    /// Whether so many rows are all that there can be.
+    fn is_answered(&self, rows: usize) -> bool {
+        self.ids.as_ref().is_some_and(|ids| rows >= ids.len())
     }
 }
 
@@ -214,7 +237,11 @@ mod tests {
              &order=created_at.desc,id.asc&limit=3"
         );
         assert!(url.ends_with(&wanted), "{url}");
-        assert_eq!(query.read(&config(""), &answer(2)).unwrap().before, None, "there are no more");
+        let last = query.read(&config(""), &answer(2)).unwrap();
+        assert!(last.before.is_none() && last.doubt.is_some(), "perhaps there are no more");
+        assert_eq!(query.read(&config(""), &answer(0)).unwrap().doubt, None, "behind nothing there is nothing");
+        let ids = Some(vec![ID.to_owned()]);
+        assert_eq!(Query { ids, ..query }.read(&config(""), &answer(1)).unwrap().doubt, None, "no more were asked for");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::wire::http::{Request, Response};
 use crate::wire::link::Link;
 #[cfg(feature = "relay")]
 use crate::wire::worker;
+use crate::wire::worker::Beside;
 use crate::wire::{object, sign};
 
 impl Target {
@@ -17,15 +18,15 @@ impl Target {
         !self.is_project()
     }
 
-    /// Brings an image in one request, which may be repeated. The Worker gives a link at once.
-    pub fn upload<B: Clone>(self, config: &Config, shipment: &Shipment<B>, link: Option<&Link>) -> Request<B> {
+    /// Brings an image in one request, which may be repeated. The Worker takes a small picture along, and gives a link.
+    pub fn upload<B: Clone>(self, config: &Config, shipment: &Shipment<B>, beside: Beside<'_, B>) -> Request<B> {
         match self {
             Self::Project => {
-                let _ = link;
+                drop(beside);
                 object::upload(config, shipment)
             }
             #[cfg(feature = "relay")]
-            Self::Worker => worker::sync(config, shipment, link),
+            Self::Worker => worker::sync(config, shipment, beside),
         }
     }
 

@@ -18,7 +18,7 @@ use crate::json::Json;
 use crate::text::{contains, join, split_once};
 use crate::wire::classify::{self, Refusal, Remedy};
 use crate::wire::http::{Method, Request, Response};
-use crate::wire::worker::{self, Ticket};
+use crate::wire::worker::{self, Beside, Ticket};
 
 /// The version of the protocol, on every request.
 const TUS: (&str, &str) = ("Tus-Resumable", "1.0.0");
@@ -92,6 +92,7 @@ impl Upload {
         config: &Config,
         ticket: Option<&Ticket>,
         shipment: &Shipment<B>,
+        beside: Beside<'_, B>,
         slice: impl Fn(f64, f64) -> B,
     ) -> Request<B> {
         let end = (self.offset + self.chunk).min(self.total);
@@ -125,7 +126,7 @@ impl Upload {
                 start(Method::Head, format!("{endpoint}/{id}")).fresh().header("x-upsert", "true")
             }
             (Some(_), Doubt::End) => match ticket {
-                Some(ticket) => worker::commit(config, ticket, shipment, self.total),
+                Some(ticket) => worker::commit(config, ticket, shipment, beside, self.total),
                 None => object::info(config, &shipment.storage_path),
             },
         }
@@ -392,7 +393,7 @@ mod tests {
             row: String::new(),
             request: String::new(),
         };
-        let request = upload.next(&config(), None, &shipment, |start, end| (start, end));
+        let request = upload.next(&config(), None, &shipment, Beside::default(), |start, end| (start, end));
         let header =
             |name: &str| request.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
         if request.method != Method::Get {

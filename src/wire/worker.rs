@@ -37,10 +37,35 @@ fn post<B>(config: &Config, route: &str) -> Request<B> {
     Request::new(Method::Post, format!("{}/api/{route}", config.url))
 }
 
+/// What goes beside an image in the Worker's hands.
+#[derive(Clone, Debug)]
+pub struct Beside<'a, B> {
+    /// Its small picture.
+    pub thumbnail: Option<B>,
+    /// The link that the answer is to bring.
+    pub link: Option<&'a Link>,
+}
+
+impl<B> Default for Beside<'_, B> {
+    fn default() -> Self {
+        Self { thumbnail: None, link: None }
+    }
+}
+
+impl<B> Beside<'_, B> {
+    fn query(&self) -> String {
+        self.link.map(|link| format!("?{}", link.query())).unwrap_or_default()
+    }
+}
+
+const THUMBNAIL: &str = "thumbnail";
+
 /// Hands the image in whole. The same id again is answered alike, so it may be repeated.
-pub fn sync<B: Clone>(config: &Config, shipment: &Shipment<B>, link: Option<&Link>) -> Request<B> {
-    let query = link.map(|link| format!("?{}", link.query())).unwrap_or_default();
-    post(config, &format!("sync{query}")).form(shipment.request.clone(), shipment.image.clone())
+pub fn sync<B: Clone>(config: &Config, shipment: &Shipment<B>, beside: Beside<'_, B>) -> Request<B> {
+    let route = format!("sync{}", beside.query());
+    let thumbnail = beside.thumbnail.map(|thumbnail| (THUMBNAIL, thumbnail));
+    let files = [("image", shipment.image.clone())].into_iter().chain(thumbnail);
+    post(config, &route).form(shipment.request.clone(), files.collect())
 }
 
 /// Where the image is, or will be.
@@ -82,8 +107,18 @@ pub fn read_ticket(response: &Response) -> Result<Ticket, Refusal> {
 }
 
 /// Has the upload made an image. Answered alike for an image that is one already.
-pub fn commit<B>(config: &Config, ticket: &Ticket, shipment: &Shipment<B>, size: f64) -> Request<B> {
-    post(config, &format!("tickets/{}/commit", ticket.ticket)).json(with_size(shipment, size)).fresh()
+pub fn commit<B>(
+    config: &Config,
+    ticket: &Ticket,
+    shipment: &Shipment<B>,
+    beside: Beside<'_, B>,
+    size: f64,
+) -> Request<B> {
+    let request = post(config, &format!("tickets/{}/commit{}", ticket.ticket, beside.query())).fresh();
+    match beside.thumbnail {
+        Some(thumbnail) => request.form(with_size(shipment, size), vec![(THUMBNAIL, thumbnail)]),
+        None => request.json(with_size(shipment, size)),
+    }
 }
 
 /// Whether the upload is an image now; false if it is not complete.

@@ -317,7 +317,12 @@ export function describeIntegration(name, startDatabase) {
       const seen = [];
       let before;
       do {
-        const page = await sink.list({ limit: 120, before, signedUrl: seen.length === 0 ? 60 : false });
+        const page = await sink.list({
+          limit: 120,
+          before,
+          signedUrl: seen.length === 0 ? 60 : false,
+          thumbnail: seen.length === 0,
+        });
         seen.push(...page.images);
         before = page.before;
       } while (before !== null);
@@ -327,6 +332,7 @@ export function describeIntegration(name, startDatabase) {
       assert.deepEqual([newest.storagePath, newest.seed], [storagePath, 2n ** 63n - 1n]);
       assert.deepEqual(Buffer.from(await (await fetch(newest.signedUrl)).arrayBuffer()), PNG);
       assert.equal(others[0].signedUrl, null, "no object is there");
+      assert.equal(newest.thumbnailUrl, null, "no small picture is there");
       assert.match(newest.createdAt, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d/);
       assert.deepEqual((await (await userSink(other)).list({ owner: user.id })).images, [], "another user sees none");
     });

@@ -1,7 +1,7 @@
 // Pages of images with their links, in a project in memory.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createRelay } from "imagen-cloud";
+import { createRelay, createSink } from "imagen-cloud";
 import { aRequest, FAST, fakeSink, OWNER, PNG, rejection, scripted } from "./helpers.mjs";
 
 test("an_image_is_listed_with_all_that_was_said_of_it_and_its_link", async (t) => {
@@ -13,7 +13,10 @@ test("an_image_is_listed_with_all_that_was_said_of_it_and_its_link", async (t) =
   const { imageId, storagePath } = await sink.sync(request);
   project.requests.length = 0;
   const { images, before } = await sink.list();
-  assert.deepEqual([images.length, before, project.requests.map(({ kind }) => kind)], [1, null, ["read", "sign"]]);
+  assert.deepEqual(
+    [images.length, before, project.requests.map(({ kind }) => kind)],
+    [1, null, ["read", "read", "sign"]],
+  );
   const { signedUrl, createdAt, promptHash, ...image } = images[0];
   assert.deepEqual(image, {
     ...{ imageId, storagePath, ownerUserId: project.user.id, prompt: request.prompt, backend: "flux", model: "m" },
@@ -45,6 +48,39 @@ test("pages_follow_each_other_without_a_gap_also_while_images_arrive", async (t)
     images.map(({ imageId }) => imageId),
     [some],
   );
+});
+
+test("a_server_that_gives_fewer_rows_than_are_asked_for_hides_none", async (t) => {
+  const { project, sink } = await fakeSink(t);
+  await sink.syncMany(Array.from({ length: 25 }, (_, seed) => aRequest({ seed: seed + 1 })));
+  // As PostgREST does with `max-rows`: it cuts, and says nothing of it.
+  const most = (url) => url.replace(/([?&]limit=)(\d+)/, (_, name, limit) => name + Math.min(limit, 10));
+  const cut = await createSink({ ...project.options, fetch: (url, init) => project.fetch(most(url), init) });
+  t.after(() => cut.free());
+  const pages = [];
+  let before;
+  do {
+    const page = await cut.list({ before, signedUrl: false });
+    pages.push(page.images.map(({ imageId }) => imageId));
+    before = page.before;
+  } while (before !== null);
+  assert.deepEqual([pages.map(({ length }) => length), new Set(pages.flat()).size], [[10, 10, 5], 25]);
+});
+
+test("small_pictures_have_links_of_their_own_and_null_where_there_is_none", async (t) => {
+  const { project, sink } = await fakeSink(t);
+  const [one, other] = [await sink.sync(aRequest()), await sink.sync(aRequest({ seed: 7 }))];
+  project.objects.set(`${one.storagePath}.thumb`, { ...project.objects.get(one.storagePath) });
+  project.requests.length = 0;
+  const { images } = await sink.list({ limit: 1, signedUrl: 60, thumbnail: true });
+  assert.deepEqual([images[0].imageId, images[0].thumbnailUrl], [other.imageId, null]);
+  assert.deepEqual(
+    project.requests.map(({ kind }) => kind),
+    ["read", "sign"],
+  );
+  const [, first] = (await sink.list({ thumbnail: true })).images;
+  assert.match(first.thumbnailUrl, /\.png\.thumb\?/);
+  assert.notEqual(first.thumbnailUrl, first.signedUrl);
 });
 
 test("a_link_may_be_saved_made_small_or_missing", async (t) => {
@@ -83,6 +119,8 @@ test("what_no_list_takes_is_refused_with_its_field_before_anything_is_sent", asy
     [{ signedUrl: { expiresIn: 0 } }, "signedUrl.expiresIn"],
     [{ signedUrl: { transform: { width: 2501 } } }, "transform.width"],
     [{ download: true }, "download"],
+    [{ thumbnail: true, signedUrl: false }, "thumbnail"],
+    [{ thumbnail: 1 }, "thumbnail"],
     [{ lim: 7 }, "lim"],
   ]) {
     await rejection(() => sink.list(options), { code: "invalid_request", field });
@@ -115,7 +153,8 @@ test("a_relay_lists_by_one_request_with_its_links", async (t) => {
   const relay = await createRelay({ url: server.url, accessToken: () => "eyJ.a.b", ownerUserId: OWNER, ...FAST });
   t.after(() => relay.free());
   const transform = { width: 256, resize: "cover" };
-  const page = await relay.list({ limit: 7, columns: ["project_id"], signedUrl: { expiresIn: 60, transform } });
+  const signedUrl = { expiresIn: 60, transform };
+  const page = await relay.list({ limit: 7, columns: ["project_id"], thumbnail: true, signedUrl });
   assert.deepEqual(page, {
     images: [
       { ...image, seed: 9223372036854775807n, columns: {} },
@@ -124,7 +163,7 @@ test("a_relay_lists_by_one_request_with_its_links", async (t) => {
     before: "abc",
   });
   const [{ target }] = server.requests;
-  assert.equal(target, "/api/images?limit=7&columns=project_id&ttl=60&width=256&resize=cover");
+  assert.equal(target, "/api/images?limit=7&columns=project_id&ttl=60&width=256&resize=cover&thumbnail=true");
   for (const field of ["owner", "ids"]) {
     await rejection(() => relay.list({ [field]: field === "ids" ? [OWNER] : OWNER }), {
       code: "invalid_request",

@@ -185,12 +185,14 @@ export async function gallery(sink: Sink, relay: Relay): Promise<string[]> {
     before: null,
     columns: ["project_id"],
     signedUrl: link,
+    thumbnail: true,
   };
   const page: ListedImages<{ project_id: JsonValue }> = await sink.list(options);
   const next = await sink.list({ before: page.before, owner: "a", ids: ["b"], signedUrl: false });
   const relayed = await relay.list({ columns: ["project_id"], signedUrl: 60 });
   const names = relayed.images.map(({ columns, seed }) => String(columns.project_id) + String(seed === 7n));
   const plain: ListedImage[] = next.images;
+  names.push(String(page.images[0]?.thumbnailUrl));
   const small = await sink.signedUrls(
     plain.map(({ storagePath }) => storagePath),
     60,
@@ -254,6 +256,7 @@ const relayOptions: RelayOptions = {
   resumableFrom: 1e6,
   chunkSize: 6 * 1024 * 1024,
   fetch: globalThis.fetch,
+  thumbnail: { side: 512 },
 };
 
 export async function hand(request: SyncRequest): Promise<Outbox> {

@@ -194,6 +194,9 @@ test("a query that no list or link takes is refused by its field, before anythin
     ["ttl=60&quality=19", "quality"],
     ["ttl=60&resize=none", "resize"],
     ["ttl=60&format=webp", "format"],
+    ["ttl=60&thumbnail=1", "thumbnail"],
+    ["ttl=60&thumbnail=true&thumbnail=true", "thumbnail"],
+    ["thumbnail=true", "ttl"],
   ]) {
     assert.deepEqual(await get(`/api/images?${query}`), { status: 400, code: "invalid_request", field }, query);
   }

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, test } from "node:test";
+import { createRelay } from "imagen-cloud";
 import { until } from "../support/until.mjs";
 import { BUCKET, encode, fields, file, PIXEL, PNG, putUpload, startBench } from "./support.mjs";
 
@@ -196,4 +197,64 @@ test("removed while it comes, an image leaves no small picture behind", async ()
   };
   assert.equal((await meeting(meet, () => post(asked))).status, 410);
   assert.deepEqual([await stored(thumbOf(asked)), await stored(placeOf(asked))], [null, null]);
+});
+
+/** A canvas, as a page has one: it draws a pixel of whatever it is given, and counts. */
+function withCanvas(t) {
+  const drawn = { count: 0 };
+  globalThis.createImageBitmap = async () => ({ width: 640, height: 480, close() {} });
+  globalThis.OffscreenCanvas = class {
+    getContext = () => ({ drawImage() {} });
+    convertToBlob = async ({ type }) => {
+      drawn.count += 1;
+      return new Blob([PIXEL], { type });
+    };
+  };
+  t.after(() => {
+    delete globalThis.createImageBitmap;
+    delete globalThis.OffscreenCanvas;
+  });
+  return drawn;
+}
+
+async function relayOf(t, options = {}) {
+  const sent = [];
+  const line = (url, init) => {
+    sent.push(`${init.method} ${new URL(url).pathname}`);
+    return fetch(url, init);
+  };
+  const accessToken = () => user.accessToken;
+  const relay = await createRelay({ url: bench.url, ownerUserId: user.id, accessToken, fetch: line, ...options });
+  t.after(() => relay.free());
+  return { relay, sent };
+}
+
+test("a relay draws a small picture and sends it along, and its gallery has the links of both", async (t) => {
+  const drawn = withCanvas(t);
+  const { relay, sent } = await relayOf(t, { thumbnail: { side: 256 } });
+  const { relay: byTicket } = await relayOf(t, { thumbnail: { side: 256 }, resumableFrom: 1 });
+  const { relay: plain } = await relayOf(t);
+  const wish = () => ({ ...request(), image: PNG });
+  const done = [await plain.sync(wish()), await byTicket.sync(wish())];
+  const [outcome, ...more] = await relay.syncMany([wish(), wish()], { signedUrl: 60 });
+  done.push(outcome, ...more);
+  assert.deepEqual(sent, ["POST /api/sync", "POST /api/sync"], "the answers bring the links");
+  assert.equal(drawn.count, 3);
+  assert.deepEqual(Buffer.from(await (await fetch(outcome.signedUrl)).arrayBuffer()), PNG);
+  const small = await Promise.all(done.map(({ storagePath }) => stored(`${storagePath}.thumb`)));
+  assert.deepEqual(small, [null, ...Array(3).fill({ type: "image/png", bytes: PIXEL })]);
+  sent.length = 0;
+  const { images } = await relay.list({ limit: 4, thumbnail: true });
+  assert.deepEqual(sent, ["GET /api/images"]);
+  const shown = new Map(images.map((image) => [image.imageId, image]));
+  for (const [index, { imageId }] of done.entries()) {
+    const { signedUrl, thumbnailUrl } = shown.get(imageId);
+    assert.equal((await fetch(signedUrl)).status, 200);
+    if (index === 0) assert.equal(thumbnailUrl, null);
+    else assert.deepEqual(Buffer.from(await (await fetch(thumbnailUrl)).arrayBuffer()), PIXEL);
+  }
+  const alone = await relay.signedUrl(outcome.storagePath, 60, { thumbnail: true });
+  assert.deepEqual(Buffer.from(await (await fetch(alone)).arrayBuffer()), PIXEL);
+  const { signedUrl, ...linkless } = (await relay.list({ limit: 1 })).images[0];
+  assert.equal("thumbnailUrl" in linkless, false);
 });

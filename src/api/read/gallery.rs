@@ -24,7 +24,7 @@ struct ListOptions {
 pub(in crate::api) fn list_options(given: &JsValue, is_relay: bool) -> Result<(Query, CallOptions), Error> {
     let names: [&[&str]; 3] =
         [names_of::<ListOptions>(), names_of::<CallOptions>(), &["signal", "onRetry", "ids", "columns", "signedUrl"]];
-    let without = ["download", "concurrency", "thumbnail"];
+    let without = ["download", "concurrency"];
     let taken = Taken::of(&or_none(given), "list options", names.concat(), &without, Error::field)?;
     let ListOptions { limit, before, owner } = taken.read()?;
     let texts = |name: &str| match taken.value(name) {
@@ -43,7 +43,8 @@ pub(in crate::api) fn list_options(given: &JsValue, is_relay: bool) -> Result<(Q
         call.link = Some(WantedLink::default());
     }
     let link = call.link.as_ref().map(WantedLink::link);
-    let query = Query { limit, before, owner, ids, columns, link };
+    let thumbnails = call.thumbnail;
+    let query = Query { limit, before, owner, ids, columns, link, thumbnails };
     query.check()?;
     Ok((query, call))
 }

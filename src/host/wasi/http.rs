@@ -87,13 +87,16 @@ fn parts_of(payload: Payload<WasiBytes>) -> (Vec<WasiBytes>, Option<String>) {
         Payload::Json(json) => (vec![text(json)], None),
         Payload::Image(image) => (vec![image], None),
         // RFC 7578.
-        Payload::Form(request, image) => {
+        Payload::Form(request, files) => {
             let boundary = format!("imagen-{:016x}{:016x}", random::get_random_u64(), random::get_random_u64());
             let part = |head: &str| format!("--{boundary}\r\nContent-Disposition: form-data; name={head}\r\n\r\n");
-            let file = part("\"image\"; filename=\"image\"\r\nContent-Type: application/octet-stream");
-            let before = part("\"request\"") + &request + "\r\n" + &file;
-            let after = format!("\r\n--{boundary}--\r\n");
-            (vec![text(before), image, text(after)], Some(format!("multipart/form-data; boundary={boundary}")))
+            let mut parts = vec![text(part("\"request\"") + &request)];
+            for (name, file) in files {
+                let head = format!("\"{name}\"; filename=\"{name}\"\r\nContent-Type: application/octet-stream");
+                parts.extend([text(format!("\r\n{}", part(&head))), file]);
+            }
+            parts.push(text(format!("\r\n--{boundary}--\r\n")));
+            (parts, Some(format!("multipart/form-data; boundary={boundary}")))
         }
     }
 }

@@ -10,6 +10,9 @@ export type Target = Sink | Relay;
 
 const ROUTE_KEY = "imagen-cloud-route";
 
+/** Twice what a tile is wide, for screens of many pixels. */
+const THUMBNAIL = { side: 640 };
+
 /** What was chosen last on this device, for the page and its service worker. */
 export async function readRoute(): Promise<Route> {
   return (await sessionStore.getItem(ROUTE_KEY).catch(() => null)) === "worker" ? "worker" : "direct";
@@ -29,9 +32,8 @@ export function openSink(config: Config, session: Session, account: Account, jou
     ownerUserId: account.id,
     pathPrefix: account.id,
     requireImage: true,
-    // Twice what a tile is wide, for screens of many pixels.
-    thumbnail: { side: 640 },
     onEvent: (event) => journal.note("direct", event),
+    thumbnail: THUMBNAIL,
     initialBackoffMs: 500,
   });
 }
@@ -42,6 +44,7 @@ export function openRelay(config: Config, session: Session, account: Account, jo
     accessToken: () => session.accessToken(),
     ownerUserId: account.id,
     onEvent: (event) => journal.note("worker", event),
+    thumbnail: THUMBNAIL,
     initialBackoffMs: 500,
   });
 }

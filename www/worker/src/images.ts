@@ -33,12 +33,14 @@ export async function listImages(
   settings: Settings,
   ids?: string[],
 ): Promise<{ images: Listed[]; before: string | null }> {
-  const { limit, before, columns = [] } = read(ListShape, onceEach(query, Object.keys(ListShape.entries)));
+  const { limit, before, columns = [], thumbnail } = read(ListShape, onceEach(query, Object.keys(ListShape.entries)));
   refuseColumns(columns, settings);
+  const link = readLink(query, thumbnail !== undefined);
   const options: ListOptions<string> = {
     owner: user.id,
     columns,
-    signedUrl: readLink(query) ?? false,
+    signedUrl: link ?? false,
+    thumbnail: thumbnail !== undefined,
     deadlineMs: settings.syncDeadlineMs,
     ...(limit !== undefined && { limit }),
     ...(before !== undefined && { before }),

@@ -24,6 +24,7 @@ const QUALITY = "quality is 20 to 100.";
 const RESIZE = "resize is cover, contain or fill.";
 const FORMAT = "format is origin.";
 const LIMIT = "limit is a number of images, 1 to 500.";
+const THUMBNAIL = "thumbnail is true, or left out.";
 const COLUMNS = "columns is an object of the row's further columns.";
 
 /** What a refusal may say. */
@@ -42,6 +43,7 @@ const WORDS = [
   RESIZE,
   FORMAT,
   LIMIT,
+  THUMBNAIL,
   COLUMNS,
 ];
 /** What it says of a field that is not there. */
@@ -137,6 +139,7 @@ export const SignShape = v.object({
 export const ListShape = v.object({
   limit: v.optional(whole(1, 500, LIMIT)),
   before: v.optional(v.string()),
+  thumbnail: v.optional(v.picklist(["true"], THUMBNAIL)),
   columns: v.optional(
     v.pipe(
       v.string(),

@@ -12,11 +12,15 @@ export async function signUrl(query: URLSearchParams, user: User, settings: Sett
   return sign(path, toLink(ttl, transform), user, settings);
 }
 
-/** The link that a query asks for, by `ttl` in seconds and by what Storage is to make of the picture; or none. */
-export function readLink(query: URLSearchParams): LinkOptions | undefined {
+/**
+ * The link that a query asks for, by `ttl` in seconds and by what Storage is to make of the picture; or none, unless it is
+ * `needed`.
+ */
+export function readLink(query: URLSearchParams, needed = false): LinkOptions | undefined {
   const { ttl, ...transform } = read(LinkShape, onceEach(query, Object.keys(LinkShape.entries)));
   if (ttl !== undefined) return toLink(ttl, transform);
-  if (isGiven(transform)) throw new Problem("invalid_request", { detail: "A link needs its ttl.", field: "ttl" });
+  if (needed || isGiven(transform))
+    throw new Problem("invalid_request", { detail: "A link needs its ttl.", field: "ttl" });
   return undefined;
 }
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::fault::faults_at;
-use super::relay::{landed, relay};
+use super::relay::{landed, relay, relay_with};
 use super::world::answer_of;
 use super::*;
 use crate::wire::http::Response;
@@ -103,16 +103,7 @@ fn the_workers_answer_brings_the_link_and_an_older_worker_is_asked_for_it() {
     let synced = world.run(relay(&world).sync(request(), &linked(None))).unwrap();
     assert_eq!(world.steps(), [Step::Hand, Step::Link]);
     assert!(url_of(&synced).is_some() && world.sent.borrow()[0].url.ends_with("/api/sync?ttl=60"));
-    let world = super::relay::world();
-    let add = |step: Step, response: Response| {
-        if step != Step::Hand {
-            return response;
-        }
-        let mut body: Value = serde_json::from_str(&response.body).unwrap();
-        body["signedUrl"] = "https://x.co/signed?token=t".into();
-        answer_of(response.status, &body.to_string())
-    };
-    world.lie.replace(Some(Rc::new(add)));
+    let world = giving_links();
     let synced = world.run(relay(&world).sync(request(), &linked(None))).unwrap();
     assert_eq!(world.steps(), [Step::Hand]);
     assert_eq!((url_of(&synced), synced.queued), (Some("https://x.co/signed?token=t"), false));
@@ -120,4 +111,53 @@ fn the_workers_answer_brings_the_link_and_an_older_worker_is_asked_for_it() {
     world.worker.is_cut_off.set(true);
     let queued = world.run(relay(&world).sync(request(), &linked(None))).unwrap();
     assert_eq!(queued, Synced { queued: true, signed_url: Some(None), ..landed() });
+}
+
+/// A Worker that gives a link with an image, as today's do.
+fn giving_links() -> World {
+    let world = super::relay::world();
+    let add = |step: Step, response: Response| {
+        if ![Step::Hand, Step::Commit].contains(&step) || response.status != 201 {
+            return response;
+        }
+        let mut body: Value = serde_json::from_str(&response.body).unwrap();
+        body["signedUrl"] = "https://x.co/signed?token=t".into();
+        answer_of(response.status, &body.to_string())
+    };
+    world.lie.replace(Some(Rc::new(add)));
+    world
+}
+
+#[test]
+fn the_answer_to_a_commit_brings_the_link_too() {
+    let world = giving_links();
+    let client = relay_with(&world, Options { resumable_from: Some(300.0), ..options() });
+    let synced = world.run(client.sync(request(), &linked(None))).unwrap();
+    assert_eq!(url_of(&synced), Some("https://x.co/signed?token=t"));
+    let urls: Vec<_> = world.sent.borrow().iter().map(|sent| sent.url.clone()).collect();
+    assert!(urls.last().unwrap().ends_with("/commit?ttl=60"), "{urls:?}");
+}
+
+#[test]
+fn the_workers_answers_bring_the_links_of_many_and_only_what_lacks_one_is_asked_for() {
+    let number = |seed: i64| SyncRequest { meta: ImageMeta { seed, image_id: None, ..request().meta }, ..request() };
+    for is_older in [false, true] {
+        let world = giving_links();
+        if is_older {
+            world.lie.take();
+        }
+        let requests = vec![Ok(number(1)), Err(Error::field("seed", "is missing")), Ok(number(2))];
+        let saved = Link { download: Some(String::new()), ..Link::for_seconds(60) };
+        let call = call(None).0.with_link(Some(saved));
+        let never = Box::pin(core::future::pending());
+        let outcomes = world.run(relay(&world).sync_many(requests, 2, &call, never));
+        let mut steps = world.steps();
+        steps.sort();
+        let asked: &[Step] = if is_older { &[Step::Link, Step::Link] } else { &[] };
+        assert_eq!(steps, [&[Step::Hand; 2], asked].concat());
+        for synced in outcomes.iter().flatten() {
+            assert_eq!(url_of(synced).unwrap().matches("&download=").count(), 1, "{synced:?}");
+        }
+        assert!(outcomes[1].is_err());
+    }
 }

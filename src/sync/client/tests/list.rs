@@ -4,7 +4,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use super::fault::{Verdict, faults_at};
-use super::world::{Object, answer_of};
+use super::world::{Object, Trouble, answer_of};
 use super::*;
 use crate::wire::http::{Request, Response};
 use crate::wire::list::Query;
@@ -27,8 +27,11 @@ impl World {
         let mut rows: Vec<Value> =
             self.rows.borrow().iter().filter(|row| row["owner_user_id"] == *owner).cloned().collect();
         rows.retain(is_behind);
+        let only = query("&id=in.(");
+        rows.retain(|row| only.as_deref().is_none_or(|id| row["id"] == id));
         rows.sort_by_key(|row| (core::cmp::Reverse(row["created_at"].to_string()), row["id"].to_string()));
-        rows.truncate(query("limit=").unwrap().parse().unwrap());
+        let limit: usize = query("limit=").unwrap().parse().unwrap();
+        rows.truncate(limit.min(self.max_rows.get().unwrap_or(limit)));
         answer_of(200, &json!(rows).to_string())
     }
 }
@@ -69,8 +72,12 @@ fn a_page_comes_with_its_links_by_two_requests() {
 
 #[test]
 fn page_by_page_each_image_is_there_once_though_all_share_their_time() {
-    for limit in [1, 7, 25, 26, 500] {
+    let limits = [1, 7, 25, 26, 500].map(|limit| (limit, None));
+    // A server may give fewer than are asked for, and not say so.
+    let cut = [(24, Some(10)), (7, Some(7)), (7, Some(8)), (500, Some(13)), (2, Some(1))];
+    for (limit, max_rows) in limits.into_iter().chain(cut) {
         let world = world(25);
+        world.max_rows.set(max_rows);
         let client = client(&world, options());
         let (mut seen, mut before) = (Vec::new(), None);
         loop {
@@ -83,8 +90,55 @@ fn page_by_page_each_image_is_there_once_though_all_share_their_time() {
             }
         }
         let wanted: Vec<String> = (0..25).chain([9998]).map(|id| format!("{OWNER}/{id}.png")).collect();
-        assert_eq!(seen, wanted, "{limit}");
+        assert_eq!(seen, wanted, "{limit} {max_rows:?}");
     }
+}
+
+#[test]
+fn whether_there_are_more_is_asked_beside_the_links_and_only_where_it_is_not_plain() {
+    let world = world(3);
+    world.latency_ms.set(40);
+    let (client, began) = (client(&world, options()), world.now_ms());
+    let last = world.run(client.list(&query(24), &call(None).0)).unwrap().0;
+    assert_eq!((last.paths.len(), last.before, world.now_ms() - began), (4, None, 80.0));
+    assert_eq!(world.steps(), [Step::List, Step::List, Step::SignMany]);
+    for (ids, owner) in [(vec!["00000000-0000-4000-8000-000000000001"], OWNER), (vec![], "nobody")] {
+        world.sent.take();
+        let ids = Some(ids.into_iter().map(str::to_owned).collect()).filter(|ids: &Vec<_>| !ids.is_empty());
+        let few = Query { ids, owner: Some(owner.to_owned()), link: None, ..query(24) };
+        assert_eq!(world.run(client.list(&few, &call(None).0)).unwrap().0.before, None);
+        assert_eq!(world.steps(), [Step::List]);
+    }
+}
+
+#[test]
+fn who_cannot_be_told_whether_there_are_more_is_told_that() {
+    for fault in faults_at(Step::List) {
+        let world = world(3);
+        let client = client(&world, options());
+        world.troubles.borrow_mut().extend((1..10).map(|nth| (nth, Trouble::Fault(fault))));
+        match world.run(client.list(&Query { link: None, ..query(24) }, &call(None).0)) {
+            Ok((page, _)) => assert!(page.before.is_none(), "{fault:?}"),
+            Err(error) => assert_eq!((error.stage, error.code), (Stage::List, fault.code), "{fault:?}"),
+        }
+    }
+}
+
+#[test]
+fn links_to_small_pictures_are_signed_with_the_others() {
+    let world = world(3);
+    let put = |path: String| {
+        let object = Object { bytes: image(PNG), mime_type: "image/png".to_owned(), version: String::new() };
+        world.objects.borrow_mut().insert(path, object);
+    };
+    put(format!("{OWNER}/1.png.thumb"));
+    let small = Query { thumbnails: true, ..query(2) };
+    let (_, links) = world.run(client(&world, options()).list(&small, &call(None).0)).unwrap();
+    assert_eq!(links.iter().map(Option::is_some).collect::<Vec<_>>(), [true, true, false, true]);
+    assert!(links[3].as_deref().unwrap().contains("1.png.thumb?"), "{links:?}");
+    assert_eq!(world.steps(), [Step::List, Step::SignMany]);
+    let linkless = Query { link: None, ..small };
+    assert_eq!(linkless.check().unwrap_err().field.as_deref(), Some("thumbnail"));
 }
 
 #[test]

@@ -11,7 +11,7 @@ const HAND: Step = Step::Hand;
 const BY_TICKET: [Step; 6] = [Step::Ticket, Step::Create, Step::Piece, Step::Piece, Step::Piece, Step::Commit];
 const TOKEN: &str = "7e5c2b9a-6d1f-4c3e-8b0a-9f2d4e6a8c10.token.of-the-user";
 
-fn place() -> String {
+pub(super) fn place() -> String {
     format!("{OWNER}/{PATH}")
 }
 
@@ -19,7 +19,7 @@ pub(super) fn landed() -> Synced {
     Synced { storage_path: place(), image_id: IMAGE_ID.to_owned(), queued: false, signed_url: None }
 }
 
-fn relay_with(world: &World, options: Options) -> Client<World> {
+pub(super) fn relay_with(world: &World, options: Options) -> Client<World> {
     client(
         world,
         Options {
@@ -29,6 +29,7 @@ fn relay_with(world: &World, options: Options) -> Client<World> {
             max_retries: options.max_retries,
             resumable_from: options.resumable_from,
             chunk_size: Some(CHUNK as f64),
+            thumbnail: options.thumbnail,
             ..Options::default()
         },
     )
@@ -38,7 +39,7 @@ pub(super) fn relay(world: &World) -> Client<World> {
     relay_with(world, options())
 }
 
-fn large() -> Options {
+pub(super) fn large() -> Options {
     Options { resumable_from: Some(300.0), ..options() }
 }
 

@@ -1,9 +1,11 @@
 //! The small picture beside an image: there where it can be, and never in the way.
 
 use super::fault::faults_at;
+use super::relay::{self, landed, large, place, relay_with};
 use super::world::Trouble;
 use super::*;
 use crate::image::thumbnail::Thumbnail;
+use crate::limits;
 
 const SMALL: &[u8] = b"a small picture";
 const ITS_PATH: &str = "2026-05-11/lighthouse-42.png.thumb";
@@ -59,4 +61,48 @@ fn an_image_that_fails_takes_its_small_picture_along() {
     let (result, _) = sync_within(&world, &sink, request(), Some(50));
     assert_eq!(result.unwrap_err().code, Code::DeadlineExceeded);
     assert!(world.flying.borrow().values().all(|under_way| *under_way == 0), "nothing goes on behind the call");
+}
+
+/// A small picture that is one.
+const TINY: &[u8] = PNG.split_at(100).0;
+
+fn relay_drawing(options: Options, drawn: &[u8]) -> (World, Client<World>) {
+    let world = relay::world();
+    *world.drawn.borrow_mut() = Some(drawn.to_vec().into());
+    let client = relay_with(&world, Options { thumbnail: Some(Thumbnail::default()), ..options });
+    (world, client)
+}
+
+fn its_bytes(world: &World) -> Option<Vec<u8>> {
+    world.objects.borrow().get(&format!("{}.thumb", place())).map(|object| object.bytes.to_vec())
+}
+
+#[test]
+fn a_small_picture_goes_to_the_worker_with_its_image_and_by_ticket_with_the_commit() {
+    let (world, client) = relay_drawing(options(), TINY);
+    assert_eq!(sync(&world, &client, request()).unwrap(), landed());
+    assert_eq!((its_bytes(&world).as_deref(), world.steps()), (Some(TINY), vec![Step::Hand]));
+
+    let (world, client) = relay_drawing(large(), TINY);
+    let (result, events) = sync_within(&world, &client, request(), None);
+    assert_eq!((result.unwrap(), its_bytes(&world).as_deref()), (landed(), Some(TINY)));
+    let stages = events.iter().filter_map(|event| match event {
+        Event::Progress(progress) => Some(progress.stage),
+        Event::Retry(_) => None,
+    });
+    let of_bytes = stages.take_while(|stage| *stage == Reached::Upload).count();
+    assert_eq!(events.len() - of_bytes, 2, "after the commit has begun no bytes are told of: {events:?}");
+    assert_delivered(&world, IMAGE_ID, &place(), PNG, &"by ticket");
+}
+
+#[test]
+fn an_image_goes_without_what_the_worker_would_refuse_it_for() {
+    let longer = [PNG, &[0; limits::THUMBNAIL]].concat();
+    for drawn in [SMALL, &longer, b"unreadable"] {
+        for options in [options(), large()] {
+            let (world, client) = relay_drawing(options, drawn);
+            assert_eq!(sync(&world, &client, request()).unwrap(), landed());
+            assert_eq!(its_bytes(&world), None);
+        }
+    }
 }

@@ -91,13 +91,15 @@ impl World {
             return problem(409, "id_taken");
         }
         match (step, &request.payload) {
-            (Step::Hand, Payload::Form(_, bytes)) => {
+            (Step::Hand, Payload::Form(_, files)) => {
+                let [("image", bytes), rest @ ..] = files.as_slice() else { panic!("no image") };
                 if self.worker.is_cut_off.get() {
                     self.worker.staged.borrow_mut().insert(image_id.clone(), (asked.clone(), bytes.clone()));
                     let queued = json!({ "storagePath": path, "imageId": image_id, "queued": true });
                     return answer_of(202, &queued.to_string());
                 }
                 self.bring(&path, &image_id, user, bytes.clone(), &text("mimeType"));
+                self.bring_small(&path, rest);
                 self.worker.staged.borrow_mut().remove(&image_id);
                 answer_of(201, &landed.to_string())
             }
@@ -110,7 +112,10 @@ impl World {
                     "resumableUrl": format!("{URL}/storage/v1/upload/resumable/sign"), "uploadUrl": "https://x/?token=eyJ" });
                 answer_of(201, &ticket.to_string())
             }
-            (Step::Commit, Payload::Json(_)) => {
+            (Step::Commit, payload) => {
+                if let Payload::Form(_, files) = payload {
+                    self.bring_small(&path, files);
+                }
                 let ticket = request.url.split("/api/tickets/").nth(1).unwrap();
                 if number_in(ticket) <= self.worker.tickets_ended.get() {
                     return problem(410, "ticket_expired");
@@ -159,6 +164,12 @@ impl World {
             let mime_type = asked["mimeType"].as_str().unwrap();
             self.bring(&path_of(&asked, user), &image_id, user, bytes, mime_type);
         }
+    }
+
+    fn bring_small(&self, path: &str, files: &[(&'static str, Bytes)]) {
+        let [("thumbnail", bytes)] = files else { return assert!(files.is_empty(), "no other part") };
+        let object = Object { bytes: bytes.clone(), mime_type: "image/png".to_owned(), version: self.new_version() };
+        self.objects.borrow_mut().insert(format!("{path}.thumb"), object);
     }
 
     fn bring(&self, path: &str, image_id: &str, user: &str, bytes: Bytes, mime_type: &str) {

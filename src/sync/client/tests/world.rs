@@ -151,6 +151,8 @@ pub(crate) struct State {
     pub(crate) most_flying: Cell<u32>,
     /// What the host draws as the small picture of any image.
     pub(crate) drawn: RefCell<Option<Bytes>>,
+    /// How many rows the database gives at once, whatever is asked for.
+    pub(crate) max_rows: Cell<Option<usize>>,
     /// The pieces of images that were looked at.
     pub(crate) read: RefCell<Vec<Range<u32>>>,
 }
@@ -281,10 +283,7 @@ impl World {
         let bearer = bearer.map(str::to_owned).or(header("x-signature")).unwrap();
         let nth = self.sent.borrow().len();
         assert!(nth < 3000, "without an end: {:?}", self.steps().split_off(2960));
-        let bytes = match &request.payload {
-            Payload::Image(bytes) | Payload::Form(_, bytes) => bytes.len(),
-            _ => 0,
-        };
+        let bytes = request.payload.files().map(|file| file.len()).sum();
         let (at_ms, url) = (self.clock_ms.get(), request.url.clone());
         self.sent.borrow_mut().push(Sent { step, bearer: bearer.clone(), patience_ms, at_ms, bytes, url });
         let planned = self.faults.borrow_mut().get_mut(&step).and_then(VecDeque::pop_front);
@@ -544,7 +543,7 @@ fn step_of(request: &Request<Bytes>) -> Step {
         return match request.method {
             Method::Post if path == "/api/sync" || path.starts_with("/api/sync?ttl=") => Step::Hand,
             Method::Post if path == "/api/tickets" => Step::Ticket,
-            Method::Post if path.starts_with("/api/tickets/") && path.ends_with("/commit") => Step::Commit,
+            Method::Post if path.starts_with("/api/tickets/") && path.contains("/commit") => Step::Commit,
             Method::Get if path.starts_with("/api/signed-url?path=") => Step::Link,
             Method::Delete if path.starts_with("/api/images") => Step::HandRemoval,
             Method::Get if path.starts_with("/api/images/") => Step::Standing,
