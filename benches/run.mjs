@@ -2,6 +2,7 @@
 // Prints one table; a run of all parts also writes it to benches/RESULTS.md. What is over its limit is said, and is
 // no failure: this measures, tests judge.
 import { writeFile } from "node:fs/promises";
+import * as app from "./app.mjs";
 import * as calls from "./calls.mjs";
 import * as cold from "./cold.mjs";
 import * as component from "./component.mjs";
@@ -17,7 +18,7 @@ import * as tus from "./tus.mjs";
 import * as worker from "./worker.mjs";
 
 /** A part has `title`, `notes` (how it measures, one text a line) and `run()`, which resolves to its figures. */
-const parts = { size, features, calls, links, many, thousands, tus, cold, worker, memory, component };
+const parts = { size, features, calls, links, many, thousands, tus, cold, worker, memory, component, app };
 
 const chosen = process.argv.slice(2);
 const unknown = chosen.filter((name) => !Object.hasOwn(parts, name));

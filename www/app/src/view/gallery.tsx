@@ -5,6 +5,9 @@ import type { Controls } from "./controls";
 
 const { hasMore, hint, isReadingMore, status, tiles } = state.gallery;
 
+/** Pictures of the first row, on the widest screen. */
+const FIRST_ROW = 4;
+
 const BLANKS = [1, 2, 3, 4];
 
 /** The user's pictures, the newest first. */
@@ -21,8 +24,8 @@ export function GallerySection({ controls: { gallery, details } }: { controls: C
         </p>
       </div>
       <ul className="grid" id="grid" aria-labelledby="gallery-title" aria-busy={status.value === "loading"}>
-        {tiles.value.map((tile) => (
-          <Picture key={tile.row.id} tile={tile} onOpen={() => details.open(tile.row.id)} />
+        {tiles.value.map((tile, i) => (
+          <Picture key={tile.row.id} tile={tile} isFirst={i < FIRST_ROW} onOpen={() => details.open(tile.row.id)} />
         ))}
         {status.value === "loading" &&
           count === 0 &&
@@ -82,7 +85,14 @@ function Instead({ onRetry }: { onRetry: () => void }) {
   }
 }
 
-function Picture({ tile: { row, link }, onOpen }: { tile: Tile; onOpen: () => void }) {
+interface PictureOptions {
+  tile: Tile;
+  /** It is in sight without scrolling, or nearly. */
+  isFirst: boolean;
+  onOpen: () => void;
+}
+
+function Picture({ tile: { row, link }, isFirst, onOpen }: PictureOptions) {
   const made = row.backend === "upload" ? "Uploaded" : "Drawn";
   return (
     <li>
@@ -90,7 +100,7 @@ function Picture({ tile: { row, link }, onOpen }: { tile: Tile; onOpen: () => vo
         {link.url === undefined ? (
           <span className="tile-gap">Its file is gone</span>
         ) : (
-          <Small url={link.small ?? link.url} />
+          <Small url={link.small ?? link.url} isFirst={isFirst} />
         )}
         <span className="tile-text">
           <span className="tile-title" dir="auto">
@@ -106,11 +116,12 @@ function Picture({ tile: { row, link }, onOpen }: { tile: Tile; onOpen: () => vo
 }
 
 /** A picture that is there already stays: its old link has done its work. */
-function Small({ url }: { url: string }) {
+function Small({ url, isFirst }: { url: string; isFirst: boolean }) {
   const [isLoaded, setLoaded] = useState(false);
   const shown = useRef(url);
   if (!isLoaded) shown.current = url;
-  return <img src={shown.current} alt="" loading="lazy" decoding="async" onLoad={() => setLoaded(true)} />;
+  const loading = isFirst ? "eager" : "lazy";
+  return <img src={shown.current} alt="" loading={loading} decoding="async" onLoad={() => setLoaded(true)} />;
 }
 
 /** The time of today's, the day of older ones. */
