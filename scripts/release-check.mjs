@@ -57,16 +57,19 @@ async function publishes() {
 
 /** The last commit, built twice, each time from nothing and in another folder. */
 async function buildsAlike() {
-  const [first, second] = [await buildElsewhere(), await buildElsewhere()];
+  // Somebody may commit while this goes on, for minutes.
+  const commit = await git("rev-parse", "HEAD");
+  const [first, second] = [await buildElsewhere(commit), await buildElsewhere(commit)];
   const names = new Set([...first.keys(), ...second.keys()]);
   return [...names].filter((name) => first.get(name) !== second.get(name)).map((name) => `${name} differs`);
 }
 
-/** The SHA-256 of every file that a build of the last commit makes, by its name. */
-async function buildElsewhere() {
+/** The SHA-256 of every file that a build of a commit makes, by its name. */
+async function buildElsewhere(commit) {
   const folder = await mkdtemp(path.join(tmpdir(), "imagen-build-"));
   try {
-    await run("git", ["clone", "--quiet", "--shared", ROOT, folder]);
+    await run("git", ["clone", "--quiet", "--shared", "--no-checkout", ROOT, folder]);
+    await run("git", ["checkout", "--quiet", "--detach", commit], { cwd: folder });
     for (const tools of [".tools", "node_modules"]) await symlink(path.join(ROOT, tools), path.join(folder, tools));
     const { CARGO_TARGET_DIR: _, ...env } = process.env;
     await run("bash", ["scripts/build.sh"], { cwd: folder, env, maxBuffer: 2 ** 24 });
