@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { COLUMNS } from "../../pkg/doctor/database.js";
+import { NAMES as CHECKS } from "../../pkg/doctor/report.js";
 
 const source = (path) => readFile(new URL(`../../${path}`, import.meta.url), "utf8");
 const [
@@ -167,6 +168,11 @@ test("every hook, what it gives and its states are in the table of docs/referenc
       hook,
     );
   }
+});
+
+test("docs/doctor.md says of every check what is right", async () => {
+  const told = namesInTable((await source("docs/doctor.md")).replaceAll("-", "_"), "What it looks at");
+  assert.deepEqual(sorted(told), sorted(CHECKS.map((name) => name.replaceAll("-", "_"))));
 });
 
 test("every exported name and every member of one has a comment", () => {
