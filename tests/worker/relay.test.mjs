@@ -6,7 +6,7 @@ import { createRelay, isImagenCloudError } from "imagen-cloud";
 import { decodeJwt } from "jose";
 import { LEGAL_NAMES } from "../support/legal-names.mjs";
 import { until } from "../support/until.mjs";
-import { BUCKET, fields, PNG, pngOf, startBench } from "./support.mjs";
+import { BUCKET, fields, PIXEL, PNG, pngOf, startBench } from "./support.mjs";
 
 const MIB = 1024 * 1024;
 
@@ -187,4 +187,98 @@ test("many at once, each with its own outcome", async (t) => {
   for (const [index, bytes] of images.entries()) await assertThere(outcomes[index], user, bytes);
   const total = sizes.reduce((sum, size) => sum + size, PNG.length);
   assert.deepEqual(last, { stage: "done", sent: total, total });
+});
+
+test("two users list and remove their own images, and nobody else's", async (t) => {
+  const [alice, bob] = [await bench.supabase.createUser(), await bench.supabase.createUser()];
+  const [hers, his] = [await relayOf(t, alice), await relayOf(t, bob)];
+  const send = async (relay) =>
+    (await relay.syncMany([wish(PNG, { seed: 1n << 60n }), wish(PNG), wish(PNG)])).map(({ ok, ...image }) => image);
+  const [sent, theirs] = [await send(hers), await send(his)];
+  const before = await bench.snapshot();
+  const idsOf = async (relay) => (await relay.list({ signedUrl: false })).images.map(({ imageId }) => imageId).sort();
+  const ids = (images) => images.map(({ imageId }) => imageId).sort();
+  assert.deepEqual([await idsOf(hers), await idsOf(his)], [ids(sent), ids(theirs)]);
+  const { images } = await hers.list({ limit: 3 });
+  assert.ok(images.some(({ seed }) => seed === 1n << 60n));
+  assert.equal((await fetch(images[0].signedUrl)).status, 200);
+  // By id, by path, by both, one's own id beside another's path, and the other way round.
+  const [own, other] = [sent[0], theirs[0]];
+  const tries = [
+    { imageId: other.imageId },
+    { storagePath: other.storagePath },
+    other,
+    { imageId: own.imageId, storagePath: other.storagePath },
+    { imageId: other.imageId, storagePath: own.storagePath },
+  ];
+  const nobodys = await relayOf(t, { ...alice, id: undefined });
+  for (const image of tries) {
+    const error = await refusalOf(nobodys.remove(image));
+    assert.deepEqual([error.code, error.serverCode], ["forbidden", "not_yours"], JSON.stringify(image));
+    assert.ok(["forbidden", "invalid_request"].includes((await refusalOf(hers.remove(image))).code));
+  }
+  assert.equal(await bench.snapshot(), before);
+  const outcomes = await hers.remove([sent[0], theirs[0], { imageId: sent[1].imageId }]);
+  assert.deepEqual(
+    outcomes.map(({ ok }) => ok),
+    [true, false, true],
+  );
+  assert.deepEqual([await idsOf(hers), await idsOf(his)], [ids(sent.slice(2)), ids(theirs)]);
+  const { objects } = JSON.parse(await bench.snapshot());
+  const left = objects.map(({ name }) => name);
+  assert.deepEqual(
+    sent.map(({ storagePath }) => left.includes(storagePath)),
+    [false, false, true],
+  );
+  assert.ok(theirs.every(({ storagePath }) => left.includes(storagePath)));
+});
+
+test("20 removals by the Worker at a rate of 20 % leave nothing of them, and nothing of others is gone", async (t) => {
+  const [owner, bystander] = [await bench.supabase.createUser(), await bench.supabase.createUser()];
+  const requests = (count) => Array.from({ length: count }, () => wish(PIXEL));
+  const relay = await relayOf(t, owner, { maxRetries: 2, maxBackoffMs: 50 });
+  const sent = await relay.syncMany(requests(22));
+  const [theirs] = await (await relayOf(t, bystander)).syncMany(requests(1));
+  assert.ok([...sent, theirs].every(({ ok }) => ok));
+  let count = 0;
+  // Every fifth request to Supabase: in turn it never arrives, is refused, or its answer is lost.
+  bench.front.before = async (_, response) => {
+    count += 1;
+    if (count % 15 === 5) response.destroy();
+    if (count % 15 === 10) response.writeHead(503).end("down");
+  };
+  bench.front.lose = () => count % 15 === 14;
+  try {
+    let left = sent.slice(2);
+    // What the Worker says that it could not end, the same removal ends.
+    for (let round = 0; left.length > 0; round += 1) {
+      assert.ok(round < 20, `${left.length} are left`);
+      const outcomes = await relay.remove(left, { concurrency: 8 });
+      const failures = outcomes.filter(({ ok }) => !ok).map(({ error }) => error.code);
+      assert.deepEqual(failures, Array(failures.length).fill("unavailable"));
+      left = left.filter((_, index) => !outcomes[index].ok);
+    }
+  } finally {
+    bench.front.before = undefined;
+    bench.front.lose = undefined;
+  }
+  assert.ok(count > 60, `${count} requests`);
+  const { rows, objects } = JSON.parse(await bench.snapshot());
+  const kept = [...sent.slice(0, 2), theirs].map(({ storagePath }) => storagePath).sort();
+  const folders = [owner.id, bystander.id];
+  const ours = (path) => folders.includes(path.split("/")[0]);
+  assert.deepEqual(
+    rows
+      .map(({ storage_path: path }) => path)
+      .filter(ours)
+      .sort(),
+    kept,
+  );
+  assert.deepEqual(
+    objects
+      .map(({ name }) => name)
+      .filter(ours)
+      .sort(),
+    kept,
+  );
 });
