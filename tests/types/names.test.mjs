@@ -121,6 +121,32 @@ test("a job's states are those of the code", () => {
   assert.deepEqual(sorted(states.match(/[\w-]+/g)), sorted(literals(jobs, "State")));
 });
 
+/** Fields of a job that no page sees: the server's names of uploads, and what only a drain needs. */
+const NOT_TOLD = [
+  "earlierPaths",
+  "height",
+  "isSuspect",
+  "ticketUploadId",
+  "turnedAway",
+  "uploadId",
+  "uploaded",
+  "uploadedAt",
+  "waitSetAt",
+  "width",
+];
+
+test("a_page_sees_of_a_job_what_the_types_name_and_no_other_field_that_it_keeps", async () => {
+  const outbox = await source("pkg/outbox.js");
+  const told = quoted(outbox.match(/const TOLD = \[(.*?)\]/s)[1]);
+  const kept = fieldsOf(jobs, "Job");
+  assert.deepEqual(sorted(kept.filter((name) => !interfaces.OutboxJob.includes(name))), NOT_TOLD, "src/outbox/job.rs");
+  for (const name of told) assert.ok(kept.includes(name), `TOLD: ${name}`);
+  // Beside those: what is taken from within, and what not every job has.
+  const [, made] = outbox.match(/^ {4}return \{\n {6}\.\.\.pick\(TOLD, job\),\n(.*?)^ {4}\};/ms);
+  const others = [...made.matchAll(/^ {6}(?:\.\.\.\(.*? && \{ )?(\w+):/gm)].map(([, name]) => name);
+  assert.deepEqual(sorted([...told, ...others]), sorted(interfaces.OutboxJob), "pkg/outbox.js");
+});
+
 test("the reasons to stop a drain are explained in docs/outbox.md", () => {
   const [, reasons] = types.match(/^ {2}stopped\?: ([^;]+);/m);
   const [, table] = outboxPage.match(/^\| `stopped` \|(.*?)\n\n/ms);
