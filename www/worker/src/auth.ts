@@ -41,13 +41,25 @@ export async function authenticate(authorization: string | null, settings: Setti
 async function verify(token: string, settings: Settings): Promise<JWTPayload> {
   try {
     if (settings.jwtSecret !== undefined) {
-      const secret = new TextEncoder().encode(settings.jwtSecret);
+      const secret = await secretOf(settings.jwtSecret);
       return (await jwtVerify(token, secret, { ...CHECKS, algorithms: ["HS256"] })).payload;
     }
     return (await jwtVerify(token, jwksOf(settings), { ...CHECKS, algorithms: ["ES256", "RS256"] })).payload;
   } catch (error) {
     throw new Problem(isTokensFault(error) ? "unauthorized" : "unavailable", { cause: error });
   }
+}
+
+/** Imported once for the isolate's life. It is kept as the key, not as its promise, which is one request's. */
+const secrets = new Map<string, CryptoKey>();
+
+async function secretOf(text: string): Promise<CryptoKey> {
+  const known = secrets.get(text);
+  if (known !== undefined) return known;
+  const hmac = { name: "HMAC", hash: "SHA-256" };
+  const key = await crypto.subtle.importKey("raw", new TextEncoder().encode(text), hmac, false, ["verify"]);
+  secrets.set(text, key);
+  return key;
 }
 
 function userOf(claims: JWTPayload, settings: Settings): User {

@@ -3,13 +3,13 @@ import type { User } from "./auth";
 import { Problem } from "./problem";
 import type { Settings } from "./settings";
 import { LinkShape, read, SignShape } from "./shapes";
-import { withSink } from "./supabase";
+import { signingSink } from "./supabase";
 
 /** A URL of one of the user's own images, from the query `path` and what it says of the link. */
 export async function signUrl(query: URLSearchParams, user: User, settings: Settings): Promise<string> {
   const { path, ttl, ...transform } = read(SignShape, onceEach(query, Object.keys(SignShape.entries)));
   if (!isOwnPath(path, user)) throw new Problem("not_yours");
-  return sign(path, toLink(ttl, transform), user, settings);
+  return sign(path, toLink(ttl, transform), settings);
 }
 
 /**
@@ -33,14 +33,14 @@ function isGiven(transform: object): boolean {
 }
 
 /** The link that comes with an image that has arrived; `null` where it can't be had, which fails nothing. */
-export function linkOf(path: string, link: LinkOptions, user: User, settings: Settings): Promise<string | null> {
-  return sign(path, link, user, settings).catch(() => null);
+export function linkOf(path: string, link: LinkOptions, settings: Settings): Promise<string | null> {
+  return sign(path, link, settings).catch(() => null);
 }
 
-function sign(path: string, link: LinkOptions, user: User, settings: Settings): Promise<string> {
+async function sign(path: string, link: LinkOptions, settings: Settings): Promise<string> {
   const { expiresIn, transform } = link;
   const call = { deadlineMs: settings.syncDeadlineMs, ...(transform && { transform }) };
-  return withSink(user, settings, (sink) => sink.signedUrl(path, expiresIn, call));
+  return (await signingSink(settings)).signedUrl(path, expiresIn, call);
 }
 
 /**

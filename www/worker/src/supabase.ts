@@ -13,24 +13,35 @@ export async function withSink<T>(
   work: (sink: Sink) => Promise<T>,
   options: Partial<SinkOptions> = {},
 ): Promise<T> {
-  const sink = await createSink({
-    url: settings.supabaseUrl,
-    apiKey: settings.serviceKey,
-    bucket: BUCKET,
-    ownerUserId: user.id,
-    pathPrefix: user.id,
-    requireImage: true,
-    initialBackoffMs: settings.syncBackoffMs,
-    maxBackoffMs: 5_000,
-    timeoutMs: 10_000,
-    fetch: askSupabase,
-    ...options,
-  });
+  const own = { ownerUserId: user.id, pathPrefix: user.id, requireImage: true, ...options };
+  const sink = await createSink({ ...optionsOf(settings), ...own });
   try {
     return await work(sink);
   } finally {
     sink.free();
   }
+}
+
+/** Kept for the isolate's life, and as a handle: its promise would be one request's. */
+const signers = new WeakMap<Settings, Sink>();
+
+/** A sink that is nobody's, and signs: whose a path is has been looked at before. To make one for each request takes longer. */
+export async function signingSink(settings: Settings): Promise<Sink> {
+  const signer = signers.get(settings) ?? (await createSink(optionsOf(settings)));
+  signers.set(settings, signer);
+  return signer;
+}
+
+function optionsOf(settings: Settings): SinkOptions {
+  return {
+    url: settings.supabaseUrl,
+    apiKey: settings.serviceKey,
+    bucket: BUCKET,
+    initialBackoffMs: settings.syncBackoffMs,
+    maxBackoffMs: 5_000,
+    timeoutMs: 10_000,
+    fetch: askSupabase,
+  };
 }
 
 /** Says to the package that nobody else changes these bytes, so that they are sent from where they lie. */

@@ -108,7 +108,7 @@ export async function commitTicket(
   }
   await removeObject(incoming, settings);
   if (isGone || (await wasRemoved(imageId, user, staging))) await refuseRemoved(ticket, user, settings);
-  if (link !== undefined && signed === undefined) signed = await linkOf(storagePath, link, user, settings);
+  if (link !== undefined && signed === undefined) signed = await linkOf(storagePath, link, settings);
   return { storagePath, imageId, ...(signed !== undefined && { signedUrl: signed }) };
 }
 
@@ -195,7 +195,7 @@ async function finish(
   const { imageId, storagePath } = planned;
   if (!(await copyObject(held, storagePath, settings))) throw new Problem("not_uploaded", { imageId });
   const deadlineMs = Math.max(1, until - Date.now());
-  const signing = link && linkOf(storagePath, link, user, settings);
+  const signing = link && linkOf(storagePath, link, settings);
   await withSink(user, settings, (sink) => sink.insert(planned, { deadlineMs }));
   return signing;
 }
