@@ -30,7 +30,7 @@ compile() {
     "--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo"
 }
 optimize() {
-  wasm-opt -Oz -Oz --strip-debug --strip-producers --enable-bulk-memory --enable-bulk-memory-opt \
+  wasm-opt -Oz --strip-debug --strip-producers --enable-bulk-memory --enable-bulk-memory-opt \
     --enable-nontrapping-float-to-int --enable-sign-ext --enable-mutable-globals --enable-reference-types \
     --enable-multivalue "$built/imagen_cloud.wasm" -o "$out/$1.core.wasm"
 }
