@@ -89,10 +89,11 @@ async function startFunction(folder, entry, env, listen) {
 const relay = (options) => createRelay({ url, ownerUserId: user.id, accessToken: () => user.accessToken, ...options });
 const about = (changes) => ({ ...fields(changes), image: PNG });
 const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
-const post = async (headers) => {
+const post = async (headers, changes, thumbnail) => {
   const form = new FormData();
-  form.append("request", JSON.stringify(fields()));
+  form.append("request", JSON.stringify(fields(changes)));
   form.append("image", file(PIXEL));
+  if (thumbnail) form.append("thumbnail", file(thumbnail));
   return fetch(`${url}/api/sync`, { method: "POST", ...(await encode(form, headers)) });
 };
 
@@ -114,6 +115,24 @@ test("a_large_image_goes_by_ticket_straight_to_storage", async () => {
   const shown = await fetch(await sender.signedUrl(storagePath));
   assert.equal(sha256(Buffer.from(await shown.arrayBuffer())), sha256(PNG));
   sender.free();
+});
+
+test("images_are_listed_with_their_small_pictures_and_removed_by_their_own_user", async () => {
+  const [sender, other] = [await relay(), await backend.createUser()];
+  const stranger = await createRelay({ url, accessToken: () => other.accessToken });
+  const sent = await post({ authorization: `Bearer ${user.accessToken}` }, { slug: "small" }, PNG);
+  const { imageId, storagePath } = await sent.json();
+  const [newest] = (await sender.list({ limit: 1, thumbnail: true })).images;
+  assert.deepEqual([newest.imageId, newest.storagePath], [imageId, storagePath]);
+  const links = await Promise.all([newest.signedUrl, newest.thumbnailUrl].map((link) => fetch(link)));
+  const bytes = await Promise.all(links.map(async (shown) => Buffer.from(await shown.arrayBuffer())));
+  assert.deepEqual(bytes.map(sha256), [PIXEL, PNG].map(sha256));
+  assert.deepEqual((await stranger.list()).images, []);
+  await assert.rejects(stranger.remove({ imageId }), { code: "forbidden", serverCode: "not_yours" });
+  assert.deepEqual({ ...(await sender.remove({ imageId })) }, { imageId, storagePath });
+  const left = await backend.sql("select name from storage.objects where name like $1", [`${storagePath}%`]);
+  assert.deepEqual(left, []);
+  for (const handle of [sender, stranger]) handle.free();
 });
 
 test("a_page_may_ask_and_its_preflight_needs_no_token", async () => {
