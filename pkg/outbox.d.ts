@@ -42,7 +42,10 @@ export function createRelay(options: RelayOptions): Promise<Relay>;
 
 /** How an outbox behaves. */
 export interface OutboxOptions {
-  /** Jobs worked on at once, 1 to 16. Default 3. */
+  /**
+   * Jobs worked on at once, 1 to 16. By default 3, and up to 12 of small images: as long as those on their way have less than 2 MB
+   * together.
+   */
   concurrency?: number;
   /** Unfinished images kept at most. Default 1000. */
   maxJobs?: number;

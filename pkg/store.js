@@ -12,9 +12,14 @@ const REMOVAL = "remove-";
 /** The setting with the ids of removed jobs whose copies may still be there. */
 const FORGOTTEN = "forgotten";
 
+/** The setting of a database that is new, until the jobs of a lost one are back in it. */
+const NEW = "new";
+
 /** The setting with what is kept of all jobs together, so that nobody has to look at them all. */
 const TOTALS = "totals";
 
+/** So many copies are listed without holding the page's thread up for long. */
+const LISTED_AT_ONCE = 500;
 /** How long the opening of a database is waited for. */
 const OPEN_MS = 10_000;
 /** The same of a transaction, which may stand behind many others with large images. */
@@ -36,13 +41,16 @@ export class Store {
   #opening;
 
   #ownerUserId;
+  #onRestored;
 
   /**
    * @param {string} ownerUserId whose jobs it holds
    * @param {string} asGiven the same in the way of writing that names the database, as it did in 0.1.0
+   * @param {(records: JobRecord[]) => void} onRestored told of jobs that were found missing later than at the opening
    */
-  constructor(ownerUserId, asGiven) {
+  constructor(ownerUserId, asGiven, onRestored) {
     this.#ownerUserId = ownerUserId;
+    this.#onRestored = onRestored;
     this.#name = `imagen-cloud-outbox-${asGiven}`;
     this.#copies = new Copies(this.#name);
   }
@@ -304,7 +312,12 @@ export class Store {
     this.#opening ??= opened(open())
       .then(async (database) => {
         // What can't be put back now (a full disk) stays where it is, and is tried again at the next opening.
-        await this.#restore(database).catch(() => undefined);
+        const restore = () => this.#restore(database).catch(() => []);
+        const { wasLost, count } = await stateOf(database);
+        // A browser that finds a database damaged deletes it whole. That one has lost a part only is rare: nobody waits for
+        // that to be seen, and where there are very many it is when there are fewer, since the caches can't list theirs by parts.
+        if (wasLost) await restore();
+        else if (count <= LISTED_AT_ONCE) restore().then((records) => records.length > 0 && this.#onRestored(records));
         return database;
       })
       .catch((error) => {
@@ -314,36 +327,56 @@ export class Store {
     return this.#opening;
   }
 
-  /** Puts the jobs back that the database lost; those that had arrived since they were accepted are sent in vain. */
+  /**
+   * Puts the jobs back that the database lost, and gives their records; those that had arrived since they were accepted are
+   * sent in vain.
+   */
   async #restore(database) {
     // In this order: of a job that another tab removes meanwhile the copy is gone before the job is.
     const copied = await this.#copies.ids();
-    const [forgotten, ...known] = await transact(database, ["jobs", "settings"], "readonly", (transaction) =>
+    const [forgotten, known] = await transact(database, ["images", "settings"], "readonly", (transaction) =>
       Promise.all([
         transaction.objectStore("settings").get(FORGOTTEN),
-        ...copied.map((id) => transaction.objectStore("jobs").index("id").getKey(id)),
+        copied.length > 0 ? transaction.objectStore("images").getAllKeys() : [],
       ]),
     );
     const isForgotten = (id) => Array.isArray(forgotten) && forgotten.includes(id);
-    for (const id of copied.filter((_, at) => known[at] === undefined)) {
-      if (isForgotten(id)) {
-        await this.#copies.forget([id]);
-        continue;
-      }
-      const copy = await this.#copies.read(id);
-      const record = copy?.record?.id === id && renewed(copy.record, this.#ownerUserId);
-      if (!record || !this.read(record)) continue;
-      await transact(database, ALL, "readwrite", async (transaction) => {
-        // Another tab may be as quick.
-        if (await transaction.objectStore("jobs").index("id").getKey(id)) return;
-        await put(transaction, await totalsOf(transaction), record, copy.image);
+    const there = new Set(known);
+    const restored = [];
+    for (const id of copied.filter((id) => !there.has(id))) {
+      if (isForgotten(id)) await this.#copies.forget([id]);
+      else restored.push(await this.#putBack(database, id));
+    }
+    if (!this.#copies.isStuck) {
+      await transact(database, ["settings"], "readwrite", async (transaction) => {
+        const settings = transaction.objectStore("settings");
+        await Promise.all([forgotten && settings.delete(FORGOTTEN), settings.delete(NEW)]);
       });
     }
-    if (!forgotten || this.#copies.isStuck) return;
-    await transact(database, ["settings"], "readwrite", (transaction) =>
-      transaction.objectStore("settings").delete(FORGOTTEN),
-    );
+    return restored.filter(Boolean);
   }
+
+  /** The record of a job whose copy is all that is left, if that is so, and can be read. */
+  async #putBack(database, id) {
+    const copy = await this.#copies.read(id);
+    const record = copy?.record?.id === id && renewed(copy.record, this.#ownerUserId);
+    if (!record || !this.read(record)) return undefined;
+    return transact(database, ALL, "readwrite", async (transaction) => {
+      // Another tab may be as quick.
+      if (await transaction.objectStore("jobs").index("id").getKey(id)) return undefined;
+      // An image that was accepted since goes to its path; once that is there, it may come back.
+      if ((await holdersOf(transaction, record)).length > 0) return undefined;
+      return { ...record, seq: await put(transaction, await totalsOf(transaction), record, copy.image) };
+    });
+  }
+}
+
+/** Whether what a database before this one held may not be back in it yet, and how many jobs there are. */
+function stateOf(database) {
+  return transact(database, ["jobs", "settings"], "readonly", async (transaction) => {
+    const wasLost = await transaction.objectStore("settings").get(NEW);
+    return { wasLost: wasLost !== undefined, count: await transaction.objectStore("jobs").count() };
+  });
 }
 
 async function transact(database, stores, mode, work) {
@@ -492,7 +525,7 @@ async function upgrade(database, oldVersion, transaction, ownerUserId) {
     jobs.createIndex("id", "id", { unique: true });
     jobs.createIndex("storagePath", "storagePath");
     database.createObjectStore("images");
-    database.createObjectStore("settings");
+    await database.createObjectStore("settings").put(true, NEW);
   }
   if (oldVersion < 2) {
     const jobs = transaction.objectStore("jobs");

@@ -44,6 +44,11 @@ const MAX_UPLOADS: u32 = 100;
 /// More jobs at once than browsers open connections for.
 #[cfg(feature = "outbox")]
 const MAX_CONCURRENCY: u32 = 16;
+#[cfg(feature = "outbox")]
+const DEFAULT_CONCURRENCY: u32 = 12;
+/// What a slow line takes some seconds for, and a quick one as long as an answer: more at once makes neither quicker.
+#[cfg(feature = "outbox")]
+const LINE_BYTES: f64 = 2_000_000.0;
 /// What a signed URL is valid for when nothing else is said.
 const DEFAULT_TTL_SECONDS: u32 = 3600;
 /// Up to here a number is exact.
@@ -281,8 +286,10 @@ pub(super) fn outbox_options(given: &JsValue) -> Result<Limits, Error> {
     if max_bytes.is_nan() || max_bytes < 1.0 {
         return Err(Error::option("maxBytes", "must be a number, 1 or more"));
     }
+    let is_given = options.concurrency.is_some();
     Ok(Limits {
-        concurrency: options.concurrency.unwrap_or(3).min(MAX_CONCURRENCY),
+        concurrency: options.concurrency.unwrap_or(DEFAULT_CONCURRENCY).min(MAX_CONCURRENCY),
+        line_bytes: if is_given { f64::INFINITY } else { LINE_BYTES },
         max_jobs: options.max_jobs.unwrap_or(1000),
         max_bytes,
     })

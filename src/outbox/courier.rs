@@ -145,7 +145,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
     /// early, its uploads aborted, when `paused` does. The caller holds the outbox's lock.
     pub async fn drain(&self, forced: bool, paused: Racer<'_, ()>) -> Result<Drained, Error> {
         let forced_until_ms = if forced { self.client.platform().now_ms() } else { f64::MIN };
-        let round = Rc::new(Round::new(self.limits.concurrency, forced_until_ms));
+        let round = Rc::new(Round::new(&self.limits, forced_until_ms));
         self.round.replace(round.clone());
         let work = async {
             // As many uploads as there are lanes, as many inserts beside them, and who reads, writes, looks and waits.
@@ -196,7 +196,10 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
             let (kind, done) = match next {
                 Next::Read => (Kind::Read, self.read(round).await),
                 Next::Look(ids) => (Kind::Look, self.look(&ids, round).await),
-                Next::Carry(job) => (Kind::Carry { is_large: is_large(&job) }, self.carry(*job, round).await),
+                Next::Carry(job) => {
+                    let kind = Kind::Carry { size: job.size, is_large: is_large(&job) };
+                    (kind, self.carry(*job, round).await)
+                }
                 Next::Write(done) => (Kind::Write, self.write(done, round).await),
                 Next::Insert(group) => (Kind::Insert, self.insert(group, round).await),
                 Next::Rest(ms) => {

@@ -21,8 +21,11 @@ use crate::wire::retry::Policy;
 /// How much an outbox takes and does.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
-    /// Jobs worked on at once.
+    /// Jobs worked on at once, at most.
     pub concurrency: u32,
+    /// Bytes of images on their way at once, past which no more than a few jobs are worked on; infinite where the caller has
+    /// said how many.
+    pub line_bytes: f64,
     /// Jobs of one owner.
     pub max_jobs: u32,
     /// Bytes of all their images.

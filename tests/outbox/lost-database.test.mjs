@@ -56,6 +56,30 @@ test("a database that Chromium finds damaged and deletes costs no image", async 
   assert.deepEqual(await ids(after.tab), []);
 });
 
+test("an image that its database has lost alone comes back, and is told of", async (t) => {
+  const user = await world.user();
+  const tab = await world.tab(t, user);
+  const [kept, lost] = await tab.enqueueAll([1, 2]);
+  await tab.close();
+  await tab.page.evaluate(
+    async ([name, id]) => {
+      const database = await window.kit.settled(indexedDB.open(name));
+      const transaction = database.transaction(["jobs", "images"], "readwrite");
+      const jobs = transaction.objectStore("jobs");
+      jobs.delete(await window.kit.settled(jobs.index("id").getKey(id)));
+      await window.kit.settled(transaction.objectStore("images").delete(id));
+      database.close();
+    },
+    [databaseOf(user), lost.imageId],
+  );
+  await tab.open();
+  await until(async () => (await ids(tab)).length === 2, "the lost image");
+  const told = (await tab.changes()).filter(({ id }) => id === lost.imageId);
+  assert.deepEqual([told.at(-1).state, told.at(-1).job.storagePath], ["queued", lost.storagePath]);
+  assert.equal((await tab.drain()).done, 2);
+  await world.arrived(user, [1, 2], [kept, lost]);
+});
+
 test("what had arrived, was discarded or cleared does not come back with a new database", async (t) => {
   const user = await world.user();
   const tab = await world.tab(t, user);
@@ -86,16 +110,17 @@ test("caches that do not answer hold nothing up, and bring nothing back when the
   };
   const stuck = await world.tab(t, user, { context, init, open: false });
   await stuck.page.clock.install();
-  let isOpen = false;
-  const opening = stuck.open().then(() => {
-    isOpen = true;
-  });
+  let isKept = false;
+  const keeping = (async () => {
+    await stuck.open();
+    sent.push(await stuck.enqueue(3));
+    isKept = true;
+  })();
   await until(async () => {
     await stuck.page.clock.runFor(5_000);
-    return isOpen;
-  }, "the outbox to open without the caches");
-  await opening;
-  sent.push(await stuck.enqueue(3));
+    return isKept;
+  }, "an image to be kept without the caches");
+  await keeping;
   await stuck.discard(discarded);
   assert.deepEqual(await stuck.drain(), { done: 2, failed: 0, waiting: 0 });
   await stuck.enqueue(4);
@@ -106,11 +131,9 @@ test("caches that do not answer hold nothing up, and bring nothing back when the
   await tab.open();
   assert.deepEqual(await ids(tab), []);
   await world.arrived(user, [1, 3], sent);
-  const left = await tab.page.evaluate(
-    async (name) => (await (await caches.open(name)).keys()).length,
-    databaseOf(user),
-  );
-  assert.equal(left, 0, "their copies are gone too");
+  const copies = () =>
+    tab.page.evaluate(async (name) => (await (await caches.open(name)).keys()).length, databaseOf(user));
+  await until(async () => (await copies()) === 0, "their copies to be gone too");
 });
 
 test("an image whose bytes or row had arrived when its job was lost is there once", async (t) => {

@@ -5,11 +5,14 @@ use core::task::{Context, Poll, Waker};
 
 use super::Stop;
 use crate::error::{Error, Stage};
-use crate::outbox::job::Job;
+use crate::outbox::job::{Job, Limits};
 use crate::sync::group::Group;
 
 /// Jobs that a gateway turns away in a row before it counts as one that lets nobody through, such as a captive portal.
 const TURNED_AWAY_IN_A_ROW: usize = 3;
+
+/// Jobs that are worked on at once whatever their size, and inserts, where the caller has not said how many.
+const FEW: u32 = 3;
 
 /// Rows that are enough for an insert.
 const ROWS_AT_ONCE: usize = 50;
@@ -24,6 +27,9 @@ const ROWS_WAIT_MS: f64 = 1000.0;
 #[derive(Default)]
 pub(super) struct Round {
     lanes: u32,
+    /// So many of them whatever the size of their images; the others as long as all together stay below these bytes.
+    few: u32,
+    line_bytes: f64,
     /// Own waits that began by then, in ms since 1970, are disregarded.
     pub(super) forced_until_ms: f64,
     /// The store may hold what was not there when it was read.
@@ -36,9 +42,10 @@ pub(super) struct Round {
     pub(super) queue: RefCell<Vec<Job>>,
     /// The jobs that this drain has taken from the queue and not put down.
     pub(super) in_hand: RefCell<Vec<String>>,
-    /// Lanes that are taken, and those of them by large images.
+    /// Lanes that are taken, those of them by large images, and the bytes of the others.
     uploading: Cell<u32>,
     large: Cell<u32>,
+    bytes: Cell<f64>,
     /// What is done and not stored yet.
     pub(super) unwritten: RefCell<Vec<Done>>,
     writing: Cell<bool>,
@@ -94,9 +101,11 @@ pub(super) enum Done {
 
 impl Round {
     /// One that disregards own waits that began by then.
-    pub(super) fn new(lanes: u32, forced_until_ms: f64) -> Self {
+    pub(super) fn new(limits: &Limits, forced_until_ms: f64) -> Self {
         let (unread, is_new) = (Cell::new(true), Cell::new(true));
-        Self { lanes, forced_until_ms, unread, is_new, ..Self::default() }
+        let Limits { concurrency: lanes, line_bytes, .. } = *limits;
+        let few = if line_bytes.is_finite() { lanes.min(FEW) } else { lanes };
+        Self { lanes, few, line_bytes, forced_until_ms, unread, is_new, ..Self::default() }
     }
 
     /// Nothing is next when the round is over. While others are busy there may still be something.
@@ -141,13 +150,19 @@ impl Round {
             return Some(Next::Insert(group));
         }
         if !self.reading.get() && self.uploading.get() < self.lanes {
-            if let Some(job) = self.next_job(is_large) {
-                return Some(Next::Carry(Box::new(job)));
-            }
             let has_more = self.read_to.get().is_some() && self.queue.borrow().len() < QUEUED_AT_MOST;
-            if self.unread.get() || has_more {
-                self.reading.set(true);
-                return Some(Next::Read);
+            match self.next_place(is_large) {
+                // One that the line has no room for is not overtaken by smaller ones.
+                Some(place) => {
+                    if let Some(job) = self.take(place, is_large) {
+                        return Some(Next::Carry(Box::new(job)));
+                    }
+                }
+                None if self.unread.get() || has_more => {
+                    self.reading.set(true);
+                    return Some(Next::Read);
+                }
+                None => {}
             }
         }
         if self.resting.get() || self.rows.borrow().is_empty() {
@@ -160,17 +175,29 @@ impl Round {
 
     /// The first that there is a lane for. Of several lanes one is kept for images that are not large. An image is not removed
     /// while it is on its way.
-    fn next_job(&self, is_large: &dyn Fn(&Job) -> bool) -> Option<Job> {
-        let has_room = self.large.get() + 1 < self.lanes.max(2);
-        let mut queue = self.queue.borrow_mut();
+    fn next_place(&self, is_large: &dyn Fn(&Job) -> bool) -> Option<usize> {
+        let has_room = self.large.get() + 1 < self.few.max(2);
         let may_go = |job: &Job| match &job.removes {
             Some(image_id) => !holds(&self.in_hand, image_id),
             None => has_room || !is_large(job),
         };
-        let next = queue.iter().position(may_go)?;
-        let job = queue.remove(next);
+        self.queue.borrow().iter().position(may_go)
+    }
+
+    /// A job from the queue, unless the line has no room for it.
+    fn take(&self, place: usize, is_large: &dyn Fn(&Job) -> bool) -> Option<Job> {
+        let mut queue = self.queue.borrow_mut();
+        let bytes = self.bytes.get() + queue.get(place)?.size;
+        if self.uploading.get() >= self.few && bytes > self.line_bytes {
+            return None;
+        }
+        let job = queue.remove(place);
         self.uploading.set(self.uploading.get() + 1);
-        self.large.set(self.large.get() + u32::from(is_large(&job)));
+        if is_large(&job) {
+            self.large.set(self.large.get() + 1);
+        } else {
+            self.bytes.set(bytes);
+        }
         // Its next answer is waited for.
         forget(&self.suspects, &job.id);
         note(&self.in_hand, &job.id);
@@ -179,7 +206,7 @@ impl Round {
 
     /// Rows that are enough, or have waited long enough, or for which there is nothing to wait.
     fn next_group(&self, now_ms: f64) -> Option<Group<Job>> {
-        if self.inserting.get() >= self.lanes {
+        if self.inserting.get() >= self.few {
             return None;
         }
         if let Some(part) = self.groups.borrow_mut().pop() {
@@ -227,10 +254,12 @@ impl Round {
             Kind::Write => self.writing.set(false),
             Kind::Insert => less(&self.inserting),
             Kind::Rest => self.resting.set(false),
-            Kind::Carry { is_large } => {
+            Kind::Carry { size, is_large } => {
                 less(&self.uploading);
                 if is_large {
                     less(&self.large);
+                } else {
+                    self.bytes.set(self.bytes.get() - size);
                 }
             }
             Kind::Look => {}
@@ -319,7 +348,7 @@ fn forget(ids: &RefCell<Vec<String>>, id: &str) {
 pub(super) enum Kind {
     Read,
     Look,
-    Carry { is_large: bool },
+    Carry { size: f64, is_large: bool },
     Write,
     Insert,
     Rest,

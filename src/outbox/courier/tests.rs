@@ -24,7 +24,7 @@ use crate::sync::client::tests::world::{Bytes as Image, KEY, Step, Trouble as Wo
 
 const USER: &str = "7e5c2b9a-6d1f-4c3e-8b0a-9f2d4e6a8c10";
 const OTHER: &str = "11111111-6d1f-4c3e-8b0a-9f2d4e6a8c10";
-const LIMITS: Limits = Limits { concurrency: 1, max_jobs: 10, max_bytes: 10_000.0 };
+const LIMITS: Limits = Limits { concurrency: 1, line_bytes: f64::INFINITY, max_jobs: 10, max_bytes: 10_000.0 };
 const CHUNK: usize = 100;
 
 /// Jobs and images in memory. What is killed leaves it as its last whole transaction did.
@@ -1149,7 +1149,7 @@ fn the_oldest_goes_first_and_only_so_many_at_once() {
 #[test]
 fn what_the_outbox_cant_take_is_refused_and_said_why() {
     let (world, shelf) = world();
-    let limits = Limits { concurrency: 1, max_jobs: 2, max_bytes: 100.0 };
+    let limits = Limits { max_jobs: 2, max_bytes: 100.0, ..LIMITS };
     let (outbox, diary) = Setup { limits, ..SETUP }.open(&world, &shelf);
     enqueue(&world, &outbox, &[60]);
     let same_id = SyncRequest { meta: ImageMeta { seed: 9, ..request(0, 10).meta }, ..request(0, 10) };

@@ -2,8 +2,11 @@
 
 use super::*;
 
-const MANY: Setup =
-    Setup { limits: Limits { concurrency: 3, max_jobs: 10_000, max_bytes: 10_000_000.0 }, max_retries: 0, ..SETUP };
+const MANY: Setup = Setup {
+    limits: Limits { concurrency: 3, max_jobs: 10_000, max_bytes: 10_000_000.0, ..LIMITS },
+    max_retries: 0,
+    ..SETUP
+};
 
 fn with(number: usize, change: impl FnOnce(&mut ImageMeta)) -> SyncRequest<Image> {
     let mut request = request(number, 10);
@@ -126,4 +129,28 @@ fn large_images_leave_a_lane_to_the_others() {
     let small = world.sent.borrow().iter().find(|sent| sent.step == Step::Upload).unwrap().at_ms;
     assert_eq!(small, began, "it does not wait for the four before it");
     assert_all_arrived(&world, &shelf, &[950, 950, 950, 950, 50], &"lanes");
+}
+
+#[test]
+fn many_small_images_go_at_once_and_few_of_those_that_fill_the_line() {
+    // Of uploads that all take as long, so many begin together.
+    let begin_together = |sizes: &[usize]| {
+        let (world, shelf) = world();
+        world.latency_ms.set(1000);
+        let limits = Limits { concurrency: 6, line_bytes: 400.0, ..MANY.limits };
+        let outbox = Setup { limits, ..MANY }.open(&world, &shelf).0;
+        enqueue(&world, &outbox, sizes);
+        let began = now(&world);
+        drain(&world, &outbox).unwrap();
+        assert_all_arrived(&world, &shelf, sizes, &sizes);
+        let sent = world.sent.borrow();
+        let first = sent.iter().filter(|sent| sent.step == Step::Upload && sent.at_ms == began);
+        first.map(|sent| sent.bytes).collect::<Vec<usize>>()
+    };
+    assert_eq!(begin_together(&[50; 10]), [50; 6], "as many as there are lanes");
+    assert_eq!(begin_together(&[90; 10]), [90; 4], "as many as the line takes");
+    assert_eq!(begin_together(&[240; 10]), [240; 3], "some in any case");
+    assert_eq!(begin_together(&[240, 240, 240, 90, 240, 10]), [240; 3], "what comes later is not sent before");
+    // Large ones, which go in pieces, leave all lanes but two to the others, however many they are.
+    assert_eq!(begin_together(&[950, 950, 950, 950, 50, 60, 70, 80, 90]), [50, 60, 70, 80]);
 }
