@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { transform } from "esbuild";
 import { reader } from "../scripts/leb128.mjs";
-import { brotli, bundle } from "./host.mjs";
+import { brotli, bundle, first } from "./host.mjs";
 import { figure } from "./support.mjs";
 
 export const title = "features: what each adds to the size";
@@ -89,7 +89,7 @@ async function inputs() {
       });
     },
   };
-  await bundle(`export * from "./pkg/outbox-browser.js"`, { plugins: [note] });
+  await bundle(`export * from "./pkg/outbox-browser.js"`, { plugins: [first, note] });
   const minified = async (name) => (await transform(await readFile(name, "utf8"), { minify: true })).code;
   return Promise.all(files.map(async (name) => ({ name, code: Buffer.from(await minified(name)) })));
 }

@@ -32,6 +32,16 @@ export async function bundle(source, options) {
   return Buffer.from(outputFiles[0].contents);
 }
 
+/** For `bundle`: what is imported when it is called for is no part of what a page loads first. */
+export const first = {
+  name: "first",
+  setup(build) {
+    build.onResolve({ filter: /./ }, ({ kind, path }) =>
+      kind === "dynamic-import" ? { path, external: true } : undefined,
+    );
+  },
+};
+
 /** How many bytes are left at the highest quality, which is the default. */
 export const brotli = (bytes) => brotliCompressSync(bytes).length;
 
