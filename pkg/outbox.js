@@ -91,8 +91,7 @@ export class Outbox {
   }
 
   constructor(target, options) {
-    const restored = (records) => this.#restored(records);
-    this.#store = new Store(target.ownerUserId, target.ownerAsGiven, restored);
+    this.#store = new Store(target.ownerUserId, target.ownerAsGiven);
     this.#name = this.#store.name;
     const changed = (id, state, text) => this.#changed(id, state, text);
     this.#courier =
@@ -353,12 +352,6 @@ export class Outbox {
     } finally {
       this.#draining = undefined;
     }
-  }
-
-  /** Jobs that the database had lost are back. */
-  #restored(records) {
-    for (const job of records.map((record) => this.#tellOf(record))) this.#tell({ id: job.id, state: job.state, job });
-    if (this.#options.automatic) this.#wake(false);
   }
 
   #schedule({ stopped, nextDue }) {

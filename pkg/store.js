@@ -41,16 +41,13 @@ export class Store {
   #opening;
 
   #ownerUserId;
-  #onRestored;
 
   /**
    * @param {string} ownerUserId whose jobs it holds
    * @param {string} asGiven the same in the way of writing that names the database, as it did in 0.1.0
-   * @param {(records: JobRecord[]) => void} onRestored told of jobs that were found missing later than at the opening
    */
-  constructor(ownerUserId, asGiven, onRestored) {
+  constructor(ownerUserId, asGiven) {
     this.#ownerUserId = ownerUserId;
-    this.#onRestored = onRestored;
     this.#name = `imagen-cloud-outbox-${asGiven}`;
     this.#copies = new Copies(this.#name);
   }
@@ -312,12 +309,10 @@ export class Store {
     this.#opening ??= opened(open())
       .then(async (database) => {
         // What can't be put back now (a full disk) stays where it is, and is tried again at the next opening.
-        const restore = () => this.#restore(database).catch(() => []);
         const { wasLost, count } = await stateOf(database);
-        // A browser that finds a database damaged deletes it whole. That one has lost a part only is rare: nobody waits for
-        // that to be seen, and where there are very many it is when there are fewer, since the caches can't list theirs by parts.
-        if (wasLost) await restore();
-        else if (count <= LISTED_AT_ONCE) restore().then((records) => records.length > 0 && this.#onRestored(records));
+        // A browser that finds a database damaged deletes it whole. Where there are very many, that one has lost a part only is seen
+        // when there are fewer, since the caches can't list theirs by parts.
+        if (wasLost || count <= LISTED_AT_ONCE) await this.#restore(database).catch(() => undefined);
         return database;
       })
       .catch((error) => {
@@ -327,10 +322,7 @@ export class Store {
     return this.#opening;
   }
 
-  /**
-   * Puts the jobs back that the database lost, and gives their records; those that had arrived since they were accepted are
-   * sent in vain.
-   */
+  /** Puts the jobs back that the database lost; those that had arrived since they were accepted are sent in vain. */
   async #restore(database) {
     // In this order: of a job that another tab removes meanwhile the copy is gone before the job is.
     const copied = await this.#copies.ids();
@@ -342,10 +334,9 @@ export class Store {
     );
     const isForgotten = (id) => Array.isArray(forgotten) && forgotten.includes(id);
     const there = new Set(known);
-    const restored = [];
     for (const id of copied.filter((id) => !there.has(id))) {
       if (isForgotten(id)) await this.#copies.forget([id]);
-      else restored.push(await this.#putBack(database, id));
+      else await this.#putBack(database, id);
     }
     if (!this.#copies.isStuck) {
       await transact(database, ["settings"], "readwrite", async (transaction) => {
@@ -353,20 +344,19 @@ export class Store {
         await Promise.all([forgotten && settings.delete(FORGOTTEN), settings.delete(NEW)]);
       });
     }
-    return restored.filter(Boolean);
   }
 
-  /** The record of a job whose copy is all that is left, if that is so, and can be read. */
+  /** Puts a job back whose copy is all that is left, if that is so, and can be read. */
   async #putBack(database, id) {
     const copy = await this.#copies.read(id);
     const record = copy?.record?.id === id && renewed(copy.record, this.#ownerUserId);
-    if (!record || !this.read(record)) return undefined;
-    return transact(database, ALL, "readwrite", async (transaction) => {
+    if (!record || !this.read(record)) return;
+    await transact(database, ALL, "readwrite", async (transaction) => {
       // Another tab may be as quick.
-      if (await transaction.objectStore("jobs").index("id").getKey(id)) return undefined;
+      if (await transaction.objectStore("jobs").index("id").getKey(id)) return;
       // An image that was accepted since goes to its path; once that is there, it may come back.
-      if ((await holdersOf(transaction, record)).length > 0) return undefined;
-      return { ...record, seq: await put(transaction, await totalsOf(transaction), record, copy.image) };
+      if ((await holdersOf(transaction, record)).length > 0) return;
+      await put(transaction, await totalsOf(transaction), record, copy.image);
     });
   }
 }

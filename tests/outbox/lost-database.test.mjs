@@ -56,7 +56,7 @@ test("a database that Chromium finds damaged and deletes costs no image", async 
   assert.deepEqual(await ids(after.tab), []);
 });
 
-test("an image that its database has lost alone comes back, and is told of", async (t) => {
+test("an image that its database has lost alone comes back", async (t) => {
   const user = await world.user();
   const tab = await world.tab(t, user);
   const [kept, lost] = await tab.enqueueAll([1, 2]);
@@ -73,9 +73,7 @@ test("an image that its database has lost alone comes back, and is told of", asy
     [databaseOf(user), lost.imageId],
   );
   await tab.open();
-  await until(async () => (await ids(tab)).length === 2, "the lost image");
-  const told = (await tab.changes()).filter(({ id }) => id === lost.imageId);
-  assert.deepEqual([told.at(-1).state, told.at(-1).job.storagePath], ["queued", lost.storagePath]);
+  assert.deepEqual(await ids(tab), [kept.imageId, lost.imageId]);
   assert.equal((await tab.drain()).done, 2);
   await world.arrived(user, [1, 2], [kept, lost]);
 });
