@@ -4,6 +4,8 @@ import { readdir, readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { COLUMNS } from "../../pkg/doctor/database.js";
 import { NAMES as CHECKS } from "../../pkg/doctor/report.js";
+import { environments } from "../packaging/environments.mjs";
+import { examples } from "../packaging/examples.mjs";
 
 const source = (path) => readFile(new URL(`../../${path}`, import.meta.url), "utf8");
 const [
@@ -199,6 +201,18 @@ test("every hook, what it gives and its states are in the table of docs/referenc
 test("docs/doctor.md says of every check what is right", async () => {
   const told = namesInTable((await source("docs/doctor.md")).replaceAll("-", "_"), "What it looks at");
   assert.deepEqual(sorted(told), sorted(CHECKS.map((name) => name.replaceAll("-", "_"))));
+});
+
+test("docs/hosts.md has every host and every example that make package-test tries", async () => {
+  const [, section] = (await source("docs/hosts.md")).split("\n## What is tried\n");
+  const rows = section.match(/^\| (?!host|example|---).*$/gm).map((row) => row.split("|").map((cell) => cell.trim()));
+  const nameOf = (cell) => cell.replace(/^\[(.*)\]\(.*\)$/, "$1");
+  const told = rows.flatMap(([, name, , other]) => (other ? [nameOf(name), `outbox: ${name}`] : [nameOf(name)]));
+  assert.deepEqual(sorted(told), sorted([...Object.keys(environments), ...Object.keys(examples)]));
+  assert.ok(
+    rows.every(([, , time]) => /^\d+\.\d s$/.test(time)),
+    "a time for each",
+  );
 });
 
 test("every exported name and every member of one has a comment", () => {
