@@ -1,7 +1,7 @@
 // `make chaos`: what tests/chaos does in seconds, at length. Prints tables and ends with 1 when an image is missing, there
 // twice or refused.
 //
-//   node tests/chaos/long.mjs [--syncs 500] [--seeds 10] [--removals 300] [--kills 40] [--images 100]
+//   node tests/chaos/long.mjs [--syncs 500] [--seeds 10] [--removals 300] [--kills 40] [--images 100] [--bulk-kills 20]
 import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -19,6 +19,7 @@ const { values } = parseArgs({
     removals: { type: "string", default: "300" },
     kills: { type: "string", default: "40" },
     images: { type: "string", default: "100" },
+    "bulk-kills": { type: "string", default: "20" },
     mode: { type: "string" },
   },
 });
@@ -141,6 +142,12 @@ async function runOutboxes() {
           `${kills} kills, ${broken(killed.faults)} requests broken`,
       );
     }
+    // So many that their rows go in by fifty, whatever of a life's requests is its last.
+    const many = { kills: Number(values["bulk-kills"]), atOnce: 500, span: 120 };
+    const { kills, images, faults } = await runKills({ supabase, seed: 3, rate: RATE, limitMs, ...many });
+    console.log(
+      `killed browser, rows in bulk: ${images} images arrived once, ${kills} kills, ${broken(faults)} requests broken`,
+    );
     return true;
   } catch (error) {
     console.log(error.stack);

@@ -8,7 +8,6 @@ import { arrived, openTab, range } from "../support/outbox.mjs";
 import { startRecorder } from "../support/recorder.mjs";
 import { startSite } from "../support/site.mjs";
 
-const IMAGES_A_ROUND = 20;
 const SETTINGS = { sink: { maxBackoffMs: 100 }, options: { automatic: true } };
 
 /** A proxy that breaks requests and one that remembers them, between a page's server and a Supabase. */
@@ -53,12 +52,12 @@ export async function runOutbox({ supabase, seed, rate, count, limitMs }) {
 }
 
 /**
- * Enqueues 20 images offline, and another 20 whenever they have arrived, while the browser is killed that often at points
- * that the seed draws: while a request is on its way, after the server has done it, and just after its answer. Then lets
- * the outbox finish; fails unless all images arrived, each once and byte-equal, and no job is left.
+ * Enqueues `atOnce` images offline, and as many whenever they have arrived, while the browser is killed that often at points
+ * that the seed draws, of the first `span` requests of its life: while a request is on its way, after the server has done it, and
+ * just after its answer. Then lets the outbox finish; fails unless all images arrived, each once and byte-equal, and no job is left.
  * @returns {Promise<{ kills: number, images: number, faults: Record<string, number> }>}
  */
-export async function runKills({ supabase, seed, rate, kills: wanted, limitMs }) {
+export async function runKills({ supabase, seed, rate, kills: wanted, limitMs, atOnce = 20, span = 3 }) {
   const world = await startWorld({ supabase, seed, rate });
   const profile = await createProfile();
   const results = [];
@@ -74,13 +73,18 @@ export async function runKills({ supabase, seed, rate, kills: wanted, limitMs })
     await assertNoneLost(jobs);
     if (results.length === 0 || (!isLast && jobs.length === 0)) {
       world.recorder.offline(true);
-      for (const _ of range(IMAGES_A_ROUND)) results.push(await tab.enqueue(results.length));
+      const outcomes = await tab.enqueueMany(range(atOnce).map((number) => results.length + number));
+      assert.deepEqual(
+        outcomes.filter(({ ok }) => !ok),
+        [],
+      );
+      results.push(...outcomes);
     }
     if (isLast) {
       world.recorder.offline(false);
       return tab.empty(limitMs);
     }
-    const { at, skip, ms } = drawPoint(`${seed} ${kills}`);
+    const { at, skip, ms } = drawPoint(`${seed} ${kills}`, span);
     points.push(`${at} of request ${skip + 1}`);
     const hold = world.recorder.hold({ at: at === "after" ? "answer" : at, skip });
     world.recorder.offline(false);
@@ -120,7 +124,7 @@ export async function runKills({ supabase, seed, rate, kills: wanted, limitMs })
 }
 
 /** Where a life of the browser ends: at which of its requests, and when in that request's course. */
-function drawPoint(text) {
+function drawPoint(text, span) {
   const dice = createHash("sha256").update(text).digest();
-  return { at: ["request", "answer", "after"][dice[0] % 3], skip: dice[1] % 3, ms: dice[2] % 30 };
+  return { at: ["request", "answer", "after"][dice[0] % 3], skip: dice[1] % span, ms: dice[2] % 30 };
 }
