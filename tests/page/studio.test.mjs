@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { until } from "../support/until.mjs";
 import {
   BUCKET,
   barriers,
@@ -215,7 +216,23 @@ test("who comes next finds no words of the user before", async () => {
   assert.deepEqual(await page.getByRole("log").textContent(), "");
   assert.equal(await page.locator("#prompt").inputValue(), "a lighthouse at dusk");
   assert.equal(await page.evaluate(() => JSON.stringify({ ...sessionStorage, ...localStorage })), "{}");
+  await until(async () => (await page.evaluate(historiesKept)) === 0, "what became of their requests to be forgotten");
 });
+
+/** In the page: how many pictures' histories its journal has. */
+function historiesKept() {
+  return new Promise((resolve, reject) => {
+    const opening = indexedDB.open("imagen-cloud-journal");
+    opening.onerror = () => reject(opening.error);
+    opening.onsuccess = () => {
+      const counting = opening.result.transaction("pictures").objectStore("pictures").count();
+      counting.onsuccess = () => {
+        opening.result.close();
+        resolve(counting.result);
+      };
+    };
+  });
+}
 
 test("what arrived is shown before its link is there, and takes that when it is", async () => {
   const hold = site.recorder.hold({ method: "POST", target: `/object/sign/${BUCKET}`, at: "request" });

@@ -53,6 +53,8 @@ test("time without a connection is told by the browser's word, or by requests th
   const late = { begunAt: BEGUN + 12_000, endedAt: BEGUN + 12_300 };
   const waited = taleOf(history([put({ status: 200, ...late }), post({ status: 201, ...late })], false));
   assert.equal(waited.summary, "Arrived once, after 12 s offline");
+  const soon = taleOf(history([put({ status: 200, begunAt: BEGUN + 5 }), post({ status: 201 })], false));
+  assert.equal(soon.summary, "Arrived once, after 1 s offline");
   const cut = put({ code: "network", times: 2, begunAt: BEGUN, endedAt: BEGUN + 5000 });
   const tried = taleOf(history([cut, put({ status: 200, ...late }), post({ status: 201, ...late })]));
   assert.equal(tried.summary, "Arrived once, after 3 tries and 12 s offline");

@@ -66,7 +66,7 @@ export class Journal {
 
   /** A picture is about to be put into the outbox. */
   begin(id: string): Promise<void> {
-    return this.#change(id, (history) => history);
+    return this.#change(id, Date.now(), (history) => history);
   }
 
   /** A sink or a relay has told of a request. */
@@ -81,7 +81,7 @@ export class Journal {
       ...(status !== undefined && { status }),
       ...(code !== undefined && { code }),
     };
-    for (const id of imageIds) this.#change(id, (history) => withNote(history, note));
+    for (const id of imageIds) this.#change(id, note.begunAt, (history) => withNote(history, note));
   }
 
   /** Forgets the pictures of the user who leaves, but for those that still wait. */
@@ -99,11 +99,12 @@ export class Journal {
     this.#channel.close();
   }
 
-  async #change(id: string, change: (history: History) => History): Promise<void> {
+  /** `begunAt` is when it began, if nothing was known of it before. */
+  async #change(id: string, begunAt: number, change: (history: History) => History): Promise<void> {
+    const begin = { id, owner: this.owner, begunAt, wasOnline: navigator.onLine, notes: [] };
     try {
       const database = await this.#database;
       const { store, done } = database.transaction("pictures", "readwrite");
-      const begin = { id, owner: this.owner, begunAt: Date.now(), wasOnline: navigator.onLine, notes: [] };
       await store.put(change((await store.get(id)) ?? begin));
       await done;
       await this.#tell(id);

@@ -19,9 +19,9 @@ export function taleOf(history: History): Tale {
 function summaryOf(history: History, tries: number): string {
   const offline = offlineMs(history);
   const all = (history.notes.at(-1)?.endedAt ?? history.begunAt) - history.begunAt;
-  if (tries === 1 && offline < 1000) return "Arrived once, at the first try";
+  if (tries === 1 && offline === 0) return "Arrived once, at the first try";
   if (tries === 1) return `Arrived once, after ${duration(offline)} offline`;
-  return `Arrived once, after ${tries} tries and ${offline >= 1000 ? `${duration(offline)} offline` : duration(all)}`;
+  return `Arrived once, after ${tries} tries and ${offline > 0 ? `${duration(offline)} offline` : duration(all)}`;
 }
 
 export function duration(ms: number): string {
