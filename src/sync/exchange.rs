@@ -114,7 +114,8 @@ impl<P: Platform> Client<P> {
             None => self.own_authority(call, stage).await?,
         };
         let request = auth.add_to(request, &self.config);
-        let bytes: f64 = request.payload.files().map(|file| self.platform.size(file)).sum();
+        // Not by `sum`: of nothing that is -0.
+        let bytes = request.payload.files().fold(0.0, |sum, file| sum + self.platform.size(file));
         let line_ms = (bytes / SLOWEST_BYTES_PER_SECOND * 1000.0) as u32;
         let patience = Patience { idle_ms: self.config.timeout_ms, line_ms };
         let is_image = bytes > 0.0 && stage == Stage::Upload;
