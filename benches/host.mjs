@@ -11,7 +11,7 @@ import { build } from "esbuild";
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /** A page that takes longer than this hangs. */
-const PAGE_LIMIT_MS = 5 * 60_000;
+const PAGE_LIMIT_MS = 10 * 60_000;
 
 /**
  * The text of a module, bundled for a browser and minified, in bytes; `options` are esbuild's. Imports are looked up from

@@ -11,6 +11,7 @@ import { machine, versions } from "./host.mjs";
 import * as links from "./links.mjs";
 import * as many from "./many.mjs";
 import * as memory from "./memory.mjs";
+import * as outbox from "./outbox.mjs";
 import * as size from "./size.mjs";
 import { table } from "./support.mjs";
 import * as thousands from "./thousands.mjs";
@@ -18,7 +19,7 @@ import * as tus from "./tus.mjs";
 import * as worker from "./worker.mjs";
 
 /** A part has `title`, `notes` (how it measures, one text a line) and `run()`, which resolves to its figures. */
-const parts = { size, features, calls, links, many, thousands, tus, cold, worker, memory, component, app };
+const parts = { size, features, calls, links, many, thousands, tus, cold, worker, memory, outbox, component, app };
 
 const chosen = process.argv.slice(2);
 const unknown = chosen.filter((name) => !Object.hasOwn(parts, name));

@@ -110,7 +110,7 @@ async function answer(request) {
   if (pathname.startsWith("/tell/")) return { body: await told(pathname.slice("/tell/".length), await text(request)) };
   if (pathname === "/page") return { type: types[".html"], body: page };
   if (pathname === "/peers.js") return { type: types[".js"], body: await peersBundle() };
-  if (/^\/(pkg|benches)\//.test(pathname)) {
+  if (/^\/(pkg|benches|tests\/support)\//.test(pathname)) {
     return { type: types[extname(pathname)], body: await readFile(new URL(`.${pathname}`, root)) };
   }
   return { status: 404, type: "text/plain", body: `nothing at ${pathname}` };

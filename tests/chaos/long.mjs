@@ -1,12 +1,13 @@
 // `make chaos`: what tests/chaos does in seconds, at length. Prints tables and ends with 1 when an image is missing, there
 // twice or refused.
 //
-//   node tests/chaos/long.mjs [--syncs 500] [--seeds 10] [--removals 300] [--kills 40] [--images 100] [--bulk-kills 20]
+//   node tests/chaos/long.mjs [--syncs 500] [--seeds 10] [--removals 300] [--kills 40] [--images 100] [--bulk-kills 20] [--jobs 10000]
 import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { FAULTS } from "../support/chaos.mjs";
 import { startEmbedded } from "../support/embedded.mjs";
+import { runBadDays } from "./bad-days.mjs";
 import { runKills, runOutbox } from "./outbox.mjs";
 import { runRemovals } from "./removals.mjs";
 import { MODES, runSyncs } from "./syncs.mjs";
@@ -20,6 +21,7 @@ const { values } = parseArgs({
     kills: { type: "string", default: "40" },
     images: { type: "string", default: "100" },
     "bulk-kills": { type: "string", default: "20" },
+    jobs: { type: "string", default: "10000" },
     mode: { type: "string" },
   },
 });
@@ -147,6 +149,10 @@ async function runOutboxes() {
     const { kills, images, faults } = await runKills({ supabase, seed: 3, rate: RATE, limitMs, ...many });
     console.log(
       `killed browser, rows in bulk: ${images} images arrived once, ${kills} kills, ${broken(faults)} requests broken`,
+    );
+    const bad = await runBadDays({ supabase, count: Number(values.jobs), limitMs });
+    console.log(
+      `bad days: ${bad.images} images of ${values.jobs} arrived once, the others were removed; ${bad.requests} requests`,
     );
     return true;
   } catch (error) {
