@@ -2,7 +2,6 @@
 
 use super::relay::{RELAY, png};
 use super::*;
-use crate::sync::client::tests::fault::faults_at;
 
 /// What of the image was done when its user removed it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -15,6 +14,17 @@ enum Had {
     /// The Worker has it, and Supabase not.
     Staged,
 }
+
+/// Of each kind one: lost and kept, by the line, a gateway or the service, for now and for good.
+const FAULTS: [&str; 7] = [
+    "cut before it arrives",
+    "answer lost",
+    "504 after it arrived",
+    "captive portal",
+    "429",
+    "403 of a firewall",
+    "413",
+];
 
 const DIRECT: [Had; 4] = [Had::Nothing, Had::Pieces, Had::Object, Had::Row];
 const RELAYED: [Had; 4] = [Had::Nothing, Had::Pieces, Had::Staged, Had::Row];
@@ -120,13 +130,13 @@ fn any_fault_at_any_request_of_a_removal_is_outlived() {
     let mut runs = 0;
     for (setup, states) in WAYS {
         for had in states {
-            for fault in faults_at(Step::Hand) {
+            for name in FAULTS {
                 for nth in 0..10 {
                     let (world, shelf) = begun(setup, had);
                     world.sent.borrow_mut().clear();
                     let outbox = setup.open(&world, &shelf).0;
                     world.run(outbox.remove(&id_of(0))).unwrap();
-                    world.troubles.replace([(nth, WorldTrouble::Fault(fault))].into());
+                    world.troubles.replace([(nth, WorldTrouble::Fault(fault(name)))].into());
                     drain(&world, &outbox).unwrap();
                     world.heal();
                     let failed: Vec<String> = shelf.jobs.borrow().iter().map(|job| job.id.clone()).collect();
@@ -134,13 +144,13 @@ fn any_fault_at_any_request_of_a_removal_is_outlived() {
                         world.run(outbox.retry(id)).unwrap();
                     }
                     drain_to_the_end(&world, &outbox);
-                    assert_removed(&world, &shelf, &(setup.target, had, fault, nth));
+                    assert_removed(&world, &shelf, &(setup.target, had, name, nth));
                     runs += 1;
                 }
             }
         }
     }
-    assert!(runs > 1000, "{runs}");
+    assert!(runs > 500, "{runs}");
 }
 
 #[test]
