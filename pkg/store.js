@@ -421,8 +421,8 @@ export function parse(text) {
 
 /** Whether a job's text is about the job whose record holds it, and what it has as JSON is that. */
 function agrees(job, record) {
-  const isSame = job?.id === record.id && job.size === record.size && job.storagePath === pathOf(record);
-  if (typeof job?.id !== "string" || !isSame) return false;
+  if (typeof job?.id !== "string" || job.id !== record.id) return false;
+  if (job.size !== record.size || job.storagePath !== pathOf(record)) return false;
   const { sidecar = "{}", columns = "{}", costUsdEstimate = "0" } = job.request ?? {};
   const areObjects = [sidecar, columns].every((text) => typeof parse(text) === "object");
   return areObjects && typeof parse(costUsdEstimate) === "number";

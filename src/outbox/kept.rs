@@ -14,6 +14,7 @@ pub(super) fn request(kept: &Json) -> Option<ImageMeta> {
         let value = match (name.as_str(), value) {
             ("seed", Json::Text(digits)) => Json::Integer(digits.parse::<i64>().ok()?.into()),
             ("costUsdEstimate", Json::Text(text)) => Json::Decimal(0.0, text.clone()),
+            ("seed" | "costUsdEstimate", _) => return None,
             _ => value.clone(),
         };
         Some((name.clone(), value))
