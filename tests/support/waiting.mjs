@@ -1,5 +1,8 @@
 // What the tests wait for, by its name: who waits too long says what for.
 
+// The real ones, also while a test has put its own in their place.
+const { setTimeout: startTimer, clearTimeout: stopTimer } = globalThis;
+
 const LIMIT_MS = 60_000;
 const names = new Set();
 
@@ -14,12 +17,12 @@ const names = new Set();
 export async function waitFor(what, promise, limitMs = LIMIT_MS) {
   let timer;
   const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`waited ${limitMs} ms in vain for ${what}${others(what)}`)), limitMs);
+    timer = startTimer(() => reject(new Error(`waited ${limitMs} ms in vain for ${what}${others(what)}`)), limitMs);
   });
   try {
     return await Promise.race([named(what, promise), late]);
   } finally {
-    clearTimeout(timer);
+    stopTimer(timer);
   }
 }
 
