@@ -29,7 +29,7 @@ node fuzz/seeds.mjs target/fuzz-seeds
 
 failed=()
 for target in "${targets[@]}"; do
-  program=$(find "$CARGO_TARGET_DIR" -path "*/release/$target" -type f -perm -u+x | head -n 1)
+  program=$(find "$CARGO_TARGET_DIR" -path "*/release/$target" -type f -perm -u+x -print -quit)
   work=target/fuzz-corpus/$target
   found=target/fuzz-found/$target
   log=target/fuzz-logs/$target.log

@@ -278,8 +278,11 @@ need_wasmtime() {
 
 # first NAME...: the first of these programs that the user has.
 first() {
-  local name
-  for name; do users "$name"; done | head -n 1
+  local name found
+  for name; do
+    found=$(users "$name")
+    [[ -z $found ]] || { echo "$found"; return; }
+  done
 }
 
 # given PROGRAM: what a variable names, unless that is a link of ours, which would lead to itself.
