@@ -8,7 +8,7 @@ import { barriers, enter, PICTURE_SIDE, press, screenshot, send, startSite } fro
 
 const BUDGET = JSON.parse(await readFile(new URL("../../size-budget.json", import.meta.url), "utf8")).app;
 /** What is loaded when it is asked for, and not before. */
-const ON_DEMAND = /^\/assets\/(metadata|panel|plain|realtime)-/;
+const ON_DEMAND = /^\/assets\/(dialog|doctor|metadata|panel|plain|realtime)-/;
 /** What is not the page's own code: pictures, fonts and the map that a browser asks for when it is looked into. */
 const IS_COUNTED = /\.(js|css|html|wasm)$/;
 
@@ -60,7 +60,7 @@ test("a first visit loads what it needs, within its budget, and the rest on dema
   assert.deepEqual([...new Set(onDemand())].sort(), ["metadata", "panel"]);
   // Each is a file of the build: a name that never comes would be no test.
   const names = [...site.web.files.keys()].map((path) => ON_DEMAND.exec(path)?.[1]).filter(Boolean);
-  assert.deepEqual([...new Set(names)].sort(), ["metadata", "panel", "plain", "realtime"]);
+  assert.deepEqual([...new Set(names)].sort(), ["dialog", "doctor", "metadata", "panel", "plain", "realtime"]);
 });
 
 test("from the first visit to a deletion by keyboard alone", async () => {

@@ -70,6 +70,7 @@ function shell(): Plugin {
 
 /** Fonts beyond Latin, and what is loaded on demand, are kept once they are used; the configuration is asked for each time; `_headers` is the host's. */
 function isShell(path: string): boolean {
-  if (/\.map$|^\/(sw\.js|config\.json|_headers)$|^\/assets\/(metadata|panel|plain|realtime)-/.test(path)) return false;
+  if (/\.map$|^\/(sw\.js|config\.json|_headers)$|^\/assets\/(doctor|metadata|panel|plain|realtime)-/.test(path))
+    return false;
   return !/\.woff2?$/.test(path) || /-latin-(?!ext).*\.woff2$/.test(path);
 }

@@ -7,6 +7,8 @@ export interface Advice {
   hint: string;
   /** The error's own words, for whoever wants to know. */
   detail: string;
+  /** It may be the set-up's fault. */
+  mayBeSetUp: boolean;
 }
 
 const OFFLINE = [
@@ -57,7 +59,17 @@ const BY_CODE: Record<string, string[]> = {
 
 export function adviceFor(error: unknown): Advice {
   const [title = "", hint = ""] = BY_CODE[codeOf(error)] ?? UNKNOWN;
-  return { title, hint, detail: messageOf(error) };
+  return { title, hint, detail: messageOf(error), mayBeSetUp: mayBeSetUp(error) };
+}
+
+/** What a project answers with that is not set up right, as far as one answer can tell. */
+const SET_UP_CODES = new Set([
+  ...["bucket_missing", "schema_not_exposed", "table_missing", "unauthorized", "forbidden"],
+  ...["type_not_allowed", "bad_response", "rejected", "invalid_config", "secret_key_in_browser"],
+]);
+
+export function mayBeSetUp(error: unknown): boolean {
+  return SET_UP_CODES.has(codeOf(error));
 }
 
 const SAFE = "Your pictures are safe there.";

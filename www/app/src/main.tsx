@@ -19,6 +19,7 @@ import { focusOn, keepFocus } from "./focus";
 import { readRowsOf } from "./gallery";
 import { registerWorker, watchForNewVersion, watchInstallOffer } from "./install";
 import { Journal } from "./journal";
+import { markAsPushed } from "./over-page";
 import { Painter } from "./painter";
 import { type Account, Session } from "./session";
 import { edit, state } from "./state";
@@ -28,6 +29,9 @@ import type { Controls } from "./view/controls";
 
 /** The address of "Break it": so it is there again after a reload. */
 const BREAK_HASH = "#/break";
+
+/** The doctor's: it tells what is wrong with the project's set-up. */
+const DOCTOR_HASH = "#/doctor";
 
 const root = document.getElementById("app") as HTMLElement;
 
@@ -134,6 +138,18 @@ async function start(): Promise<void> {
     focusOn("break-title");
   }
 
+  /** It is loaded when its address is opened. */
+  async function seeDoctor(): Promise<void> {
+    if (location.hash !== DOCTOR_HASH || state.doctor.dialog.value) return;
+    state.doctor.isMissing.value = false;
+    try {
+      const { openDoctor } = await import("./doctor/dialog");
+      state.doctor.dialog.value ??= openDoctor(DOCTOR_HASH, session, () => gallery.refresh());
+    } catch {
+      state.doctor.isMissing.value = true;
+    }
+  }
+
   await session.onChange((account) => {
     closeJournal();
     delivery.reset();
@@ -166,6 +182,12 @@ async function start(): Promise<void> {
     if (location.hash === BREAK_HASH) breakIt();
   });
 
+  addEventListener("popstate", () => {
+    // A link has opened it, or a hand that typed it: what was there before is below.
+    if (location.hash === DOCTOR_HASH && !history.state) markAsPushed();
+    seeDoctor();
+  });
+  seeDoctor();
   const controls: Controls = {
     painter,
     welcome: new Welcome(session),

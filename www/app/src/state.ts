@@ -122,7 +122,15 @@ export const state = {
   route: signal<Route>("direct"),
   /** "Break it", in a demo. */
   breakIt: { isOffered: signal(false), panel: signal<ComponentType | undefined>(undefined) },
-  welcome: { hasDemo: signal(false), isBusy: signal(false), message: signal("") },
+  /** Says what is wrong with the project's set-up, once it was wanted; or could not be loaded. */
+  doctor: { dialog: signal<ComponentType | undefined>(undefined), isMissing: signal(false) },
+  welcome: {
+    hasDemo: signal(false),
+    isBusy: signal(false),
+    message: signal(""),
+    /** What failed may be the set-up's fault. */
+    mayBeSetUp: signal(false),
+  },
   stage: {
     prompt: signal(""),
     seed: signal(""),
@@ -164,6 +172,8 @@ export const state = {
     hasMore: signal(false),
     isReadingMore: signal(false),
     hint: signal(""),
+    /** What failed may be the set-up's fault. */
+    mayBeSetUp: signal(false),
   },
   details: {
     id: signal<string | undefined>(undefined),

@@ -2,6 +2,7 @@ import type { Sink } from "imagen-cloud/outbox";
 import { adviceFor } from "../advice";
 import { focusOn } from "../focus";
 import { LINK_SECONDS } from "../gallery";
+import { popAddress, pushAddress } from "../over-page";
 import { openTile, state } from "../state";
 import { type Gallery, tileId } from "./gallery";
 
@@ -10,9 +11,6 @@ const { tiles } = state.gallery;
 
 /** All that is known of one picture. Its address is `#/image/<id>`, so that the browser's Back closes it. */
 export class Details {
-  /** Resolves when the browser has gone back to the page below, as it was asked to. */
-  #wentBack: Promise<void> = Promise.resolve();
-
   constructor(
     private readonly gallery: Gallery,
     private readonly sink: () => Promise<Sink> | undefined,
@@ -32,19 +30,13 @@ export class Details {
 
   async open(imageId: string): Promise<void> {
     this.#show(imageId);
-    await this.#wentBack;
-    if (id.value === imageId) history.pushState({ isOverPage: true }, "", addressOf(imageId));
+    await pushAddress(addressOf(imageId), () => id.value === imageId);
   }
 
   close(): void {
     if (id.value === undefined) return;
     this.#hide();
-    if (history.state?.isOverPage) {
-      this.#wentBack = new Promise((resolve) => addEventListener("popstate", () => resolve(), { once: true }));
-      history.back();
-    } else {
-      history.replaceState(null, "", location.pathname);
-    }
+    popAddress();
   }
 
   /** Goes on to a neighbour in the gallery, `by` 1 or -1, where there is one. */

@@ -1,5 +1,5 @@
 import type { Sink } from "imagen-cloud/outbox";
-import { codeOf, readingAdviceFor } from "../advice";
+import { codeOf, mayBeSetUp, readingAdviceFor } from "../advice";
 import { focusOn } from "../focus";
 import { PAGE, RENEW_AFTER_MS, readPage, readRowsOf, signRows } from "../gallery";
 import { type GalleryStatus, state, type Tile } from "../state";
@@ -184,6 +184,7 @@ export class Gallery {
 
   #failed(error: unknown): void {
     hint.value = readingAdviceFor(codeOf(error));
+    state.gallery.mayBeSetUp.value = mayBeSetUp(error);
     status.value = this.#statusAfterFailure();
     clearTimeout(this.#again);
     this.#again = setTimeout(() => this.refresh(), Math.min(AGAIN_MS * 2 ** this.#failures++, AGAIN_AT_MOST_MS));

@@ -2,7 +2,7 @@ import { isAuthApiError, isAuthRetryableFetchError } from "@supabase/supabase-js
 import type { Session } from "../session";
 import { state } from "../state";
 
-const { isBusy, message } = state.welcome;
+const { isBusy, mayBeSetUp, message } = state.welcome;
 
 /** Sign in, sign up, or one click as a demo user. */
 export class Welcome {
@@ -26,11 +26,14 @@ export class Welcome {
   async #attempt(work: () => Promise<void>): Promise<void> {
     if (isBusy.value) return;
     message.value = "";
+    mayBeSetUp.value = false;
     isBusy.value = true;
     try {
       await work();
     } catch (error) {
       message.value = explain(error);
+      // Supabase Auth itself gives a code. What has none is a gateway's, another server's, or nobody's.
+      mayBeSetUp.value = !(isAuthApiError(error) && error.code);
     } finally {
       isBusy.value = false;
     }

@@ -10,6 +10,7 @@ import { WelcomePage } from "./welcome";
 /** The whole page. */
 export function App({ controls }: { controls: Controls }) {
   const isSignedIn = state.account.value !== undefined;
+  const Doctor = state.doctor.dialog.value;
   return (
     <>
       <SkipLink />
@@ -28,18 +29,22 @@ export function App({ controls }: { controls: Controls }) {
               </button>
             </p>
           )}
+          {state.doctor.isMissing.value && (
+            <p className="banner">The doctor could not be loaded. Check your connection, then reload this page.</p>
+          )}
         </div>
         {isSignedIn ? <Studio controls={controls} /> : <WelcomePage controls={controls} />}
       </main>
       {isSignedIn && <RemovedBar control={controls.removal} />}
       {isSignedIn && <DetailsDialog controls={controls} />}
       {isSignedIn && <LeavingDialog control={controls.leaving} />}
+      {Doctor && <Doctor />}
       <div className="visually-hidden" id="announce" role="log" aria-label="What happened">
         {state.said.value.map(({ id, message }) => (
           <p key={id}>{message}</p>
         ))}
       </div>
-      <Foot />
+      <Foot hasDoctor />
     </>
   );
 }
@@ -102,10 +107,11 @@ function Bar({ onSignOut }: { onSignOut?: () => void }) {
   );
 }
 
-function Foot() {
+function Foot({ hasDoctor = false }) {
   return (
     <footer className="foot">
       <p>Storage object, database row and signed URL: one unit, exactly once.</p>
+      {hasDoctor && <a href="#/doctor">Is the project set up right?</a>}
     </footer>
   );
 }

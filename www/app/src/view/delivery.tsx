@@ -2,6 +2,7 @@ import { type Delivery, KEPT, titleOf } from "../control/delivery";
 import { type Arrival, type Delivered, state } from "../state";
 import { taleOf } from "../tries";
 import { Code } from "./code";
+import { AskDoctor } from "./doctor";
 
 /** How the picture fares that was sent last: one card, or none. */
 export function DeliveryCards({ control }: { control: Delivery }) {
@@ -52,7 +53,7 @@ export function Bar({ id, percent, label, labelledBy }: BarOptions) {
   );
 }
 
-function Failure({ advice: { title, hint, detail }, onRetry }: Of<"failed"> & { onRetry: () => void }) {
+function Failure({ advice: { title, hint, detail, mayBeSetUp }, onRetry }: Of<"failed"> & { onRetry: () => void }) {
   return (
     <div className="card failure" id="failure" role="alert">
       <h2 id="failure-title">{title}</h2>
@@ -64,6 +65,7 @@ function Failure({ advice: { title, hint, detail }, onRetry }: Of<"failed"> & { 
       <button className="button" type="button" id="retry" onClick={onRetry}>
         Send again
       </button>
+      {mayBeSetUp && <AskDoctor />}
     </div>
   );
 }

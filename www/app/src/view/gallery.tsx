@@ -2,8 +2,9 @@ import { useRef, useState } from "preact/hooks";
 import { tileId } from "../control/gallery";
 import { state, type Tile } from "../state";
 import type { Controls } from "./controls";
+import { AskDoctor } from "./doctor";
 
-const { hasMore, hint, isReadingMore, status, tiles } = state.gallery;
+const { hasMore, hint, isReadingMore, mayBeSetUp, status, tiles } = state.gallery;
 
 /** Pictures of the first row, on the widest screen. */
 const FIRST_ROW = 4;
@@ -78,6 +79,7 @@ function Instead({ onRetry }: { onRetry: () => void }) {
           <button className="button" type="button" id="gallery-retry" onClick={onRetry}>
             Try again
           </button>
+          {mayBeSetUp.value && <AskDoctor />}
         </div>
       );
     default:

@@ -1,9 +1,11 @@
 import { useRef, useState } from "preact/hooks";
+import { mayBeSetUp } from "../advice";
 import { discardId, type OutboxList } from "../control/outbox";
 import { type Told, tell } from "../job";
 import { type Item, state } from "../state";
 import type { Route } from "../transport";
 import { Bar } from "./delivery";
+import { AskDoctor } from "./doctor";
 
 const { isOpen, isPaused, items, now, problem } = state.outbox;
 
@@ -50,6 +52,8 @@ export function OutboxCard({ control, onTravel }: { control: OutboxList; onTrave
           return <Job key={id} item={item} control={control} onTravel={onTravel} />;
         })}
       </ul>
+      {/* Below the rows, which it would push away from the hand. */}
+      {waiting.some(({ job }) => mayBeSetUp(job.error)) && <AskDoctor />}
     </section>
   );
 }

@@ -2,9 +2,10 @@ import { useEffect, useRef } from "preact/hooks";
 import { focusOn } from "../focus";
 import { state } from "../state";
 import type { Controls } from "./controls";
+import { AskDoctor } from "./doctor";
 import { Loop } from "./loop";
 
-const { hasDemo, isBusy, message } = state.welcome;
+const { hasDemo, isBusy, mayBeSetUp, message } = state.welcome;
 
 /** What who is not signed in sees. */
 export function WelcomePage({ controls: { welcome, painter } }: { controls: Controls }) {
@@ -96,6 +97,7 @@ function SignIn({ welcome }: Pick<Controls, "welcome">) {
       <p className="form-message" id="sign-in-message" role="alert">
         {message.value}
       </p>
+      {mayBeSetUp.value && state.isOnline.value && <AskDoctor />}
       <div className="pair">
         <button className="button" type="submit" name="as" value="sign-in" aria-disabled={isBusy.value}>
           Sign in

@@ -1,0 +1,8 @@
+/** Leads to the doctor from what fails as in a project that is not set up right. */
+export function AskDoctor() {
+  return (
+    <a className="button" href="#/doctor">
+      What is wrong with the set-up?
+    </a>
+  );
+}
