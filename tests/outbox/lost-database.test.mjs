@@ -141,8 +141,9 @@ test("an image whose bytes or row had arrived when its job was lost is there onc
     const result = await tab.enqueue(number);
     const hold = world.recorder.hold({ method, at: "answer" });
     tab.drain().catch(() => {});
-    await hold.reached;
+    const held = await hold.reached;
     await tab.page.close();
+    await until(() => held.endedAt, "the end of the page's connection");
     hold.release();
 
     const next = await world.tab(t, user, { context: tab.page.context() });
