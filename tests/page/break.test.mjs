@@ -108,7 +108,7 @@ test("a switch stays as it was set when an older answer comes in after it", asyn
   const slow = page.getByLabel("Slow line");
   await slow.check();
   await (await older).finished();
-  await page.unroute("**/faults?*");
+  await page.unrouteAll({ behavior: "wait" }); // the panel may be asking just now
   await page.evaluate(() => new Promise(requestAnimationFrame));
   assert.equal(await slow.isChecked(), true);
   await slow.uncheck();

@@ -17,7 +17,7 @@ test("a Worker that can't be reached is told, and tried again until it is there"
   const hint = job(page, "a lake").locator(".job-hint", { hasText: "server is having a moment" });
   await hint.waitFor();
 
-  await page.unrouteAll();
+  await page.unrouteAll({ behavior: "wait" });
   // It comes again by itself, but not so soon.
   await retry(job(page, "a lake"));
   await page.locator("#arrival").waitFor();
@@ -108,7 +108,7 @@ test("a browser that keeps nothing is told of, and what is sent goes out at once
   assert.match(await failure.textContent(), /server is having a moment.*Your picture is still here/s);
   assert.equal(await failure.getAttribute("role"), "alert");
   site.recorder.offline(false);
-  await bare.unrouteAll();
+  await bare.unrouteAll({ behavior: "wait" });
   await bare.getByRole("button", { name: "Send again" }).click();
   await bare.locator("#arrival").waitFor();
   assert.equal(await shownWidth(bare), PICTURE_SIDE);

@@ -194,7 +194,7 @@ test("rows that can't be read are told of in words of their own, and read again 
   await page.locator("#gallery-failed").waitFor();
   assert.match(await page.locator("#gallery-failed-hint").textContent(), /policy refused/);
   site.recorder.offline(true);
-  await page.unrouteAll();
+  await page.unrouteAll({ behavior: "wait" });
   const again = page.getByRole("button", { name: "Try again" });
   await again.click();
   await page.getByText("The server can't be reached. Your pictures are safe there.").waitFor();
