@@ -312,7 +312,7 @@ export class Store {
         const { wasLost, count } = await stateOf(database);
         // A browser that finds a database damaged deletes it whole. Where there are very many, that one has lost a part only is seen
         // when there are fewer, since the caches can't list theirs by parts.
-        if (wasLost || count <= LISTED_AT_ONCE) await this.#restore(database).catch(() => undefined);
+        if (wasLost || count <= LISTED_AT_ONCE) await this.#restore(database, wasLost).catch(() => undefined);
         return database;
       })
       .catch((error) => {
@@ -323,7 +323,7 @@ export class Store {
   }
 
   /** Puts the jobs back that the database lost; those that had arrived since they were accepted are sent in vain. */
-  async #restore(database) {
+  async #restore(database, wasLost) {
     // In this order: of a job that another tab removes meanwhile the copy is gone before the job is.
     const copied = await this.#copies.ids();
     const [forgotten, known] = await transact(database, ["images", "settings"], "readonly", (transaction) =>
@@ -338,12 +338,11 @@ export class Store {
       if (isForgotten(id)) await this.#copies.forget([id]);
       else await this.#putBack(database, id);
     }
-    if (!this.#copies.isStuck) {
-      await transact(database, ["settings"], "readwrite", async (transaction) => {
-        const settings = transaction.objectStore("settings");
-        await Promise.all([forgotten && settings.delete(FORGOTTEN), settings.delete(NEW)]);
-      });
-    }
+    if (this.#copies.isStuck || !(forgotten || wasLost)) return;
+    await transact(database, ["settings"], "readwrite", async (transaction) => {
+      const settings = transaction.objectStore("settings");
+      await Promise.all([settings.delete(FORGOTTEN), settings.delete(NEW)]);
+    });
   }
 
   /** Puts a job back whose copy is all that is left, if that is so, and can be read. */
