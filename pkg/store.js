@@ -7,8 +7,6 @@ import { openDB } from "./wasm/idb.js";
 const VERSION = 2;
 const DURABLE = { durability: "strict" };
 const ALL = ["jobs", "images", "settings"];
-/** How the id of an image's removal begins. */
-const REMOVAL = "remove-";
 /** The setting with the ids of removed jobs whose copies may still be there. */
 const FORGOTTEN = "forgotten";
 
@@ -64,19 +62,20 @@ export class Store {
   }
 
   /**
-   * Adds a job with its image, unless its id, its path or the limits forbid it; then its place is the answer.
+   * Adds a job with its image, unless its id, its path, its removal or the limits forbid it; then its place is the answer.
    * @param {JobRecord} record
    * @param {ArrayBuffer} image
+   * @param {string} removalId the id that the image's removal has
    * @param {number} maxJobs
    * @param {number} maxBytes
    * @returns {Promise<number | "known" | "id_taken" | "path_taken" | "full">}
    */
-  async add(record, image, maxJobs, maxBytes) {
+  async add(record, image, removalId, maxJobs, maxBytes) {
     const added = await this.#transact(ALL, "readwrite", async (transaction) => {
       const jobs = transaction.objectStore("jobs");
       const [known, removal, holders, totals] = await Promise.all([
         jobs.index("id").get(record.id),
-        jobs.index("id").getKey(REMOVAL + record.id),
+        jobs.index("id").getKey(removalId),
         holdersOf(transaction, record),
         totalsOf(transaction),
       ]);

@@ -24,6 +24,7 @@ extern "C" {
         this: &HostStore,
         record: JsValue,
         image: JsValue,
+        removal_id: &str,
         max_jobs: u32,
         max_bytes: f64,
     ) -> Result<JsValue, JsValue>;
@@ -143,7 +144,9 @@ impl Store for HostStore {
     async fn add(&self, job: &Job, image: &HostBytes, limits: &Limits) -> Result<Added, Error> {
         let bytes = image.whole().await;
         let bytes = bytes.map_err(|thrown| Error::image("can't be read").with_cause(Some(Rc::new(thrown))))?;
-        let added = self.add_record(record(job), bytes, limits.max_jobs, limits.max_bytes).await.map_err(to_error)?;
+        let removal_id = Job::removal_id(&job.id);
+        let added = self.add_record(record(job), bytes, &removal_id, limits.max_jobs, limits.max_bytes);
+        let added = added.await.map_err(to_error)?;
         Ok(read_added(&added).unwrap_or(Added::Full))
     }
 
