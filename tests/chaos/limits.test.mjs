@@ -37,6 +37,12 @@ for (const hook of ["before", "after", "beforeEach"]) {
   });
 }
 
+test("a_hook_with_a_time_of_its_own_has_that", async () => {
+  const slow = "() => new Promise((done) => setTimeout(done, 200))";
+  const said = await run(`before(${slow}, { timeout: 60_000 }); test("a", () => {});`);
+  assert.match(said, /✔ a/);
+});
+
 test("a_test_that_hangs_is_given_up_and_tells_what_it_waited_for", async () => {
   const said = await run(`test("a", () => named("the server's word", never)); test("b", () => {});`);
   assert.match(said, /waited 50 ms in vain for the test "a" \(waited for meanwhile: the server's word\)/);

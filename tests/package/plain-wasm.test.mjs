@@ -13,28 +13,38 @@ const OUT = new URL("../../target/plain-wasm/", import.meta.url);
 let library;
 let memory;
 
-before(async () => {
-  // A release takes half a minute, and is what the other tests are about.
-  const args = [
-    "build",
-    "--dev",
-    "--target",
-    "web",
-    "--mode",
-    "no-install",
-    "--no-opt",
-    "--out-dir",
-    fileURLToPath(OUT),
-    ".",
-    "--",
-    "--locked",
-  ];
-  const path = `${ROOT}.tools/bin:${process.env.PATH}`;
-  await promisify(execFile)("wasm-pack", args, { cwd: ROOT, env: { ...process.env, PATH: path }, maxBuffer: 1 << 26 });
-  library = await import(new URL("imagen_cloud.js", OUT));
-  const module = await readFile(new URL("imagen_cloud_bg.wasm", OUT));
-  ({ memory } = library.initSync({ module }));
-});
+/** From nothing it compiles all crates, beside whatever else runs. */
+const BUILD_MS = 8 * 60_000;
+
+before(
+  async () => {
+    // A release takes half a minute, and is what the other tests are about.
+    const args = [
+      "build",
+      "--dev",
+      "--target",
+      "web",
+      "--mode",
+      "no-install",
+      "--no-opt",
+      "--out-dir",
+      fileURLToPath(OUT),
+      ".",
+      "--",
+      "--locked",
+    ];
+    const path = `${ROOT}.tools/bin:${process.env.PATH}`;
+    await promisify(execFile)("wasm-pack", args, {
+      cwd: ROOT,
+      env: { ...process.env, PATH: path },
+      maxBuffer: 1 << 26,
+    });
+    library = await import(new URL("imagen_cloud.js", OUT));
+    const module = await readFile(new URL("imagen_cloud_bg.wasm", OUT));
+    ({ memory } = library.initSync({ module }));
+  },
+  { timeout: BUILD_MS },
+);
 
 test("a Sink made from options syncs", async (t) => {
   const server = await scripted(t);

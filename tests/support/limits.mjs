@@ -9,13 +9,14 @@ const HOOKS = ["before", "after", "beforeEach", "afterEach"];
 /**
  * From now on all of node:test's functions know the limits, for whoever imports them later: called before anybody has.
  * @param {() => string} whose names the file that registers tests and hooks just now
- * @param {{ test: number, hook: number }} [limits] in ms; a test that has a timeout of its own keeps it
+ * @param {{ test: number, hook: number }} [limits] in ms; a test or a hook that has a timeout of its own keeps it
  */
 export function limitEverything(whose, limits = LIMITS_MS) {
   const runner = createRequire(import.meta.url)("node:test");
   for (const name of HOOKS) {
     const register = runner[name];
-    runner[name] = (hook, options) => register(limited(hook, `the ${name} hook of ${whose()}`, limits.hook), options);
+    runner[name] = (hook, options) =>
+      register(limited(hook, `the ${name} hook of ${whose()}`, options?.timeout ?? limits.hook), options);
   }
   for (const name of ["test", "it"]) {
     const register = runner[name];
