@@ -47,11 +47,17 @@ for (const [when, init] of Object.entries(UNUSABLE)) {
   });
 }
 
-/** Leaves no room for anything new, and gives it back. */
-async function quotaOf(tab) {
+/**
+ * A tab with room for ten images, which is set before its database is there: what Chromium has seen of a larger room it
+ * believes in for half a minute. `endQuota` gives it all the room there is.
+ */
+async function smallTab(t, user) {
+  const tab = await world.tab(t, user, { open: false });
   const session = await tab.page.context().newCDPSession(tab.page);
   const { origin } = new URL(world.site.url);
-  return (quotaSize) => session.send("Storage.overrideQuotaForOrigin", { origin, ...(quotaSize && { quotaSize }) });
+  await session.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 10 * imageBytes(0).length });
+  await tab.open();
+  return { tab, endQuota: () => session.send("Storage.overrideQuotaForOrigin", { origin }) };
 }
 
 /** Enqueues images until one is refused. */
@@ -68,10 +74,8 @@ async function fill(tab, results) {
 
 test("a full storage is told of with quota_exceeded, what was there stays, and later there is room", async (t) => {
   const user = await world.user();
-  const tab = await world.tab(t, user);
+  const { tab, endQuota } = await smallTab(t, user);
   const results = [];
-  const setQuota = await quotaOf(tab);
-  await setQuota(10 * imageBytes(0).length);
   const { name, own, code, stage, retryable } = await fill(tab, results);
   assert.deepEqual([name, own, code, stage, retryable], ["ImagenCloudError", true, "quota_exceeded", "outbox", true]);
   assert.ok(results.length > 0);
@@ -81,7 +85,7 @@ test("a full storage is told of with quota_exceeded, what was there stays, and l
   );
   assert.deepEqual((await tab.image(results[0].imageId)).bytes, imageBytes(0));
 
-  await setQuota();
+  await endQuota();
   await until(
     () =>
       tab.enqueue(results.length).then(
@@ -96,14 +100,12 @@ test("a full storage is told of with quota_exceeded, what was there stays, and l
 
 test("images that are there arrive once there is room again, whatever a drain did in the meantime", async (t) => {
   const user = await world.user();
-  const tab = await world.tab(t, user);
+  const { tab, endQuota } = await smallTab(t, user);
   const results = [];
-  const setQuota = await quotaOf(tab);
-  await setQuota(10 * imageBytes(0).length);
   await fill(tab, results);
   // Whether it can note its steps is the browser's affair.
   await tab.drain().catch(({ code }) => assert.equal(code, "quota_exceeded"));
-  await setQuota();
+  await endQuota();
   await until(
     () =>
       tab.drain().then(

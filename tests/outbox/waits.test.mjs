@@ -46,9 +46,14 @@ test("a transaction that never ends is told of with storage_unavailable", async 
 test("a browser that wrongly calls itself offline sends what is enqueued", async (t) => {
   const init = () => Object.defineProperty(Navigator.prototype, "onLine", { get: () => false });
   const user = await world.user();
-  const tab = await world.tab(t, user, { init, options: { automatic: true } });
+  const tab = await world.tab(t, user, { init, open: false, options: { automatic: true } });
+  await tab.page.clock.install();
+  await tab.open();
   const result = await tab.enqueue(1);
-  await tab.empty();
+  await until(async () => {
+    await tab.page.clock.runFor(1000);
+    return (await tab.list()).length === 0;
+  }, "the image to be sent");
   await world.arrived(user, [1], [result]);
 });
 
