@@ -45,12 +45,14 @@ function insert(project, request, who) {
     .get("columns")
     ?.split(",")
     .map((name) => name.replaceAll('"', ""));
+  const created_at = now(project);
   const added = [];
-  // One statement: all or nothing.
+  // One statement: all or nothing, at one time.
   for (const each of given) {
-    const row = complete(
-      columns ? Object.fromEntries(columns.filter((name) => name in each).map((name) => [name, each[name]])) : each,
-    );
+    const asked = columns
+      ? Object.fromEntries(columns.filter((name) => name in each).map((name) => [name, each[name]]))
+      : each;
+    const row = complete(asked, created_at);
     check(project, row, who);
     const isTaken = [...project.rows, ...added].some(({ id }) => id === row.id);
     if (isTaken && !ignoresTaken) throw new Refusal("23505");
@@ -72,10 +74,18 @@ function parse(body) {
   }
 }
 
-function complete(given) {
+/** The time to the microsecond, and later than that of the statement before, as PostgreSQL tells it. */
+function now(project) {
+  const micros = Math.max(Date.now() * 1000, project.lastMicros + 1);
+  project.lastMicros = micros;
+  const below = String(micros % 1000).padStart(3, "0");
+  return new Date(micros / 1000).toISOString().replace("Z", `${below}+00:00`);
+}
+
+function complete(given, created_at) {
   const unknown = Object.keys(given).find((name) => !COLUMNS.includes(name));
   if (unknown) throw new Refusal("PGRST204", `Could not find the '${unknown}' column of 'images' in the schema cache`);
-  const made = { id: crypto.randomUUID(), created_at: new Date().toISOString().replace("Z", "+00:00") };
+  const made = { id: crypto.randomUUID(), created_at };
   return Object.fromEntries(COLUMNS.map((name) => [name, given[name] ?? made[name] ?? null]));
 }
 

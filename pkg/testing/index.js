@@ -18,6 +18,7 @@ export function createFakeProject({ url = "https://fake.supabase.co", ...names }
     objects: new Map(),
     uploads: new Map(),
     links: new Map(),
+    lastMicros: 0,
     users: new Map(),
     requests: [],
     faults: [],
