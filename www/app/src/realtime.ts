@@ -18,8 +18,8 @@ const TRIES = 3;
 /** The waits between tries, in ms; the last one again and again. */
 const WAITS_MS = [1000, 2000, 5000, 10_000, 30_000];
 
-/** Listens by Supabase Realtime until what is returned is called. */
-export function listen(session: Session, owner: string, listener: Listener): () => void {
+/** Listens by Supabase Realtime until what this resolves to is called. */
+export async function listen(session: Session, owner: string, listener: Listener): Promise<() => void> {
   const { supabaseUrl, publishableKey } = session.config;
   let hasJoined = false;
   const client = new RealtimeClient(`${supabaseUrl.replace(/^http/, "ws")}/realtime/v1`, {
@@ -35,6 +35,8 @@ export function listen(session: Session, owner: string, listener: Listener): () 
   function stop(): void {
     client.disconnect().catch(() => {});
   }
+  // A channel that joins while its token is being asked for joins without one, is sent none later, and hears of no row.
+  await client.setAuth();
   client
     .channel(`images-${owner}`)
     .on("postgres_changes", { event: "INSERT", ...TABLE, filter: `owner_user_id=eq.${owner}` }, ({ new: row }) =>

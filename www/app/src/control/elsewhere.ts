@@ -23,11 +23,13 @@ export class Elsewhere {
       // Nobody is let in without a token, and one that was let in is not asked again.
       await session.accessToken();
       if (visit !== this.#visit) return;
-      this.#stop = listen(session, owner, {
+      const stop = await listen(session, owner, {
         arrived: (id) => this.gallery.noteRow(id),
         gone: (id) => this.#gone(id),
         joined: () => this.gallery.refresh(),
       });
+      if (visit === this.#visit) this.#stop = stop;
+      else stop();
     } catch {
       // Offline, for one: the gallery is read as it is without.
     }
