@@ -15,11 +15,20 @@ impl<P: Platform> Client<P> {
     /// The ids of those shipments whose rows are there, and are theirs. A row comes after its object, so that both are.
     pub async fn arrived<B>(&self, shipments: &[&Shipment<B>], call: &Call) -> Result<Vec<String>, Error> {
         let mut arrived = Vec::new();
-        for some in shipments.chunks(IDS_AT_ONCE) {
-            call.gather(some);
-            let build = || rows::read_back_many(&self.config, some);
-            let read = |response: &Response| rows::read_holders(some, response);
-            arrived.extend(self.ask(call, Stage::Insert, &build, read).await?);
+        let mut left = shipments.to_vec();
+        while !left.is_empty() {
+            let mut some = left.split_off(left.len().saturating_sub(IDS_AT_ONCE));
+            call.gather(&some);
+            let build = || rows::read_back_many(&self.config, &some);
+            let read = |response: &Response| Ok((rows::read_holders(&some, response)?, rows::read_ids(response)?));
+            let (held, seen) = self.ask(call, Stage::Insert, &build, read).await?;
+            arrived.extend(held);
+            // Some servers give fewer rows at once, and don't say so. Of those that none has told of there are none.
+            let asked = some.len();
+            some.retain(|shipment| !seen.iter().any(|id| id.eq_ignore_ascii_case(&shipment.image_id)));
+            if some.len() < asked {
+                left.append(&mut some);
+            }
         }
         Ok(arrived)
     }

@@ -154,3 +154,24 @@ fn many_small_images_go_at_once_and_few_of_those_that_fill_the_line() {
     // Large ones, which go in pieces, leave all lanes but two to the others, however many they are.
     assert_eq!(begin_together(&[950, 950, 950, 950, 50, 60, 70, 80, 90]), [50, 60, 70, 80]);
 }
+
+#[test]
+fn rows_that_are_there_are_found_where_the_database_gives_few_at_once() {
+    let (world, shelf) = world();
+    let outbox = MANY.open(&world, &shelf).0;
+    enqueue_many(&world, &outbox, 50);
+    // Another one has one of the ids.
+    let theirs = format!("00000000-0000-4000-8000-{:012x}", 7);
+    world
+        .rows
+        .borrow_mut()
+        .push(serde_json::json!({ "id": theirs, "owner_user_id": OTHER, "storage_path": "x/y.png" }));
+    world.max_rows.set(Some(10));
+    world.plan(Step::InsertMany, &[fault("answer lost")]);
+    assert_eq!(drain(&world, &outbox).unwrap().waiting, 50);
+    drain_to_the_end(&world, &outbox);
+    let left: Vec<String> = shelf.jobs.borrow().iter().map(|job| job.id.clone()).collect();
+    assert_eq!(left, [theirs], "the only one whose row is not its own");
+    let asked = world.steps().iter().filter(|step| **step == Step::ReadBackMany).count();
+    assert_eq!(asked, 5 + 1, "ten at once, and once more for the one that nobody shows");
+}

@@ -469,7 +469,9 @@ impl World {
                     ids.contains(&row["id"].as_str().unwrap()) && is_mine(row["owner_user_id"].as_str().unwrap())
                 };
                 let selected = |row: &Value| json!({ "id": row["id"], "owner_user_id": row["owner_user_id"], "storage_path": row["storage_path"] });
-                answer_of(200, &self.rows.borrow().iter().filter(is_seen).map(selected).collect::<Value>().to_string())
+                let most = self.max_rows.get().unwrap_or(usize::MAX);
+                let seen = self.rows.borrow().iter().filter(is_seen).take(most).map(selected).collect::<Value>();
+                answer_of(200, &seen.to_string())
             }
             (Step::Hand | Step::Ticket | Step::Commit | Step::Link | Step::Standing, _) => {
                 self.serve_worker(step, request, user)
