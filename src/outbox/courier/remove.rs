@@ -37,8 +37,11 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
                     self.look_again();
                     Ok(())
                 }
-                // One that was refused is tried once more.
-                _ => self.retry(&removal.id).await,
+                // One that was refused is tried once more; one that has ended meanwhile has removed it.
+                _ => match self.retry(&removal.id).await {
+                    Err(error) if error.code == Code::JobMissing => Ok(()),
+                    other => other,
+                },
             };
         }
     }

@@ -246,6 +246,27 @@ fn a_removal_that_is_refused_is_kept_and_tried_again_on_wish() {
 }
 
 #[test]
+fn a_removal_that_is_asked_for_again_while_it_ends_is_no_error() {
+    for after_ms in 0..120 {
+        let (world, shelf) = begun(&SETUP, Had::Row);
+        let (outbox, other_tab) = (open(&world, &shelf), open(&world, &shelf));
+        world.run(outbox.remove(&id_of(0))).unwrap();
+        world.latency_ms.set(10);
+        shelf.latency_ms.set(7);
+        let again = async {
+            world.pass(after_ms).await;
+            other_tab.remove(&id_of(0)).await.unwrap();
+        };
+        let drained = async {
+            drain_async(&outbox).await.unwrap();
+        };
+        world.run(all_of(vec![Box::pin(drained) as Racer<'_, ()>, Box::pin(again)]));
+        drain_to_the_end(&world, &outbox);
+        assert_removed(&world, &shelf, &after_ms);
+    }
+}
+
+#[test]
 fn what_was_put_right_is_removed_from_each_place_where_it_may_be() {
     let (world, shelf) = world();
     let outbox = open(&world, &shelf);
