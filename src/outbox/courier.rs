@@ -17,13 +17,13 @@ use serde::Serialize;
 use self::round::{Done, Kind, Next, Round};
 use self::send::Bytes;
 use crate::error::{Code, Error, Stage};
-use crate::host::{Added, Platform, Query, Store, Stored};
+use crate::host::{Added, Amended, Platform, Query, Store, Stored};
 use crate::image::meta::SyncRequest;
 use crate::image::row::check_length;
 use crate::json::to_text;
 use crate::limits;
 use crate::outbox::job::{Job, Limits, Verdict};
-use crate::race::{Racer, all_of, first_of};
+use crate::race::{Racer, all_of, beside, first_of};
 use crate::sync::call::{Call, Synced};
 use crate::sync::client::Client;
 
@@ -147,20 +147,14 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
         let forced_until_ms = if forced { self.client.platform().now_ms() } else { f64::MIN };
         let round = Rc::new(Round::new(&self.limits, forced_until_ms));
         self.round.replace(round.clone());
-        let work = async {
-            // As many uploads as there are lanes, as many inserts beside them, and who reads, writes, looks and waits.
-            let workers = self.limits.concurrency.saturating_mul(2).saturating_add(4);
-            all_of((0..workers).map(|_| Box::pin(self.work(&round)) as Racer<'_, ()>).collect()).await;
-            None
-        };
+        // As many uploads as there are lanes, as many inserts beside them, and who reads, writes, looks and waits.
+        let workers = self.limits.concurrency.saturating_mul(2).saturating_add(4);
+        let work = all_of((0..workers).map(|_| Box::pin(self.work(&round)) as Racer<'_, ()>).collect());
         let interrupted = async {
             paused.await;
-            Some(Stop::Paused)
+            round.pause();
         };
-        if let Some(stop) = first_of(Box::pin(interrupted), Box::pin(work)).await {
-            round.stopped.set(Some(stop));
-            self.write(round.unwritten.take(), &round).await?;
-        }
+        beside(Box::pin(work), &mut Some(Box::pin(interrupted))).await;
         if let Some(error) = round.broken.take() {
             return Err(error);
         }
@@ -198,10 +192,11 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
                 Next::Look(ids) => (Kind::Look, self.look(&ids, round).await),
                 Next::Carry(job) => {
                     let kind = Kind::Carry { size: job.size, is_large: is_large(&job) };
-                    (kind, self.carry(*job, round).await)
+                    (kind, round.unless_paused(Box::pin(self.carry(*job, round))).await)
                 }
+                // What is being stored is stored, and told of, whatever stops the round.
                 Next::Write(done) => (Kind::Write, self.write(done, round).await),
-                Next::Insert(group) => (Kind::Insert, self.insert(group, round).await),
+                Next::Insert(group) => (Kind::Insert, round.unless_paused(Box::pin(self.insert(group, round))).await),
                 Next::Rest(ms) => {
                     let over = poll_fn(|context| round.has_no_rows(context));
                     first_of(Box::pin(over), Box::pin(platform.sleep(ms))).await;
@@ -237,7 +232,8 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
             let postponed = self.store.waiting(Query::WaitSince(now_ms), most).await?;
             // The rest after these.
             round.unread.set(round.unread.get() || postponed.len() == most);
-            found.extend(postponed);
+            // One that was told to be tried again is among those before.
+            found.extend(postponed.into_iter().filter(|stored| stored.not_before_ms > until_ms));
         }
         let mut jobs = self.parse_all(&found).await?;
         jobs.retain(|job| !in_hand.contains(&job.id) && job.is_due(now_ms, job.wait_set_ms <= round.forced_until_ms));
@@ -262,14 +258,20 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
             suspects.iter().for_each(|stored| round.suspect(&stored.id));
         }
         for id in round.blamed.take().iter().filter(|id| !in_hand.contains(*id)) {
-            let Some(mut job) = self.store.job(id).await?.as_ref().and_then(parse) else { continue };
+            let stored = self.store.job(id).await?;
+            let Some((mut job, revision)) = stored.as_ref().and_then(|stored| Some((parse(stored)?, stored.revision)))
+            else {
+                continue;
+            };
             if !job.is_suspect {
                 continue;
             }
-            if job.blame() {
-                round.failed.set(round.failed.get() + 1);
+            let is_failed = job.blame();
+            // Where its user was quicker, that counts.
+            if self.store.amend(&job, revision).await? == Amended::Stored {
+                round.failed.set(round.failed.get() + u32::from(is_failed));
+                self.witness.changed(&job);
             }
-            self.keep(&[&job], &[]).await?;
         }
         Ok(())
     }

@@ -1,11 +1,13 @@
 //! One drain: what its workers do next, and what a gateway that turns jobs away does to the others.
 
 use core::cell::{Cell, RefCell};
+use core::future::poll_fn;
 use core::task::{Context, Poll, Waker};
 
 use super::Stop;
 use crate::error::{Error, Stage};
 use crate::outbox::job::{Job, Limits};
+use crate::race::{Racer, first_of};
 use crate::sync::group::Group;
 
 /// Jobs that a gateway turns away in a row before it counts as one that lets nobody through, such as a captive portal.
@@ -202,6 +204,21 @@ impl Round {
         forget(&self.suspects, &job.id);
         note(&self.in_hand, &job.id);
         Some(job)
+    }
+
+    /// Its user wants a pause: what is on its way ends now, and what is done is stored.
+    pub(super) fn pause(&self) {
+        self.stopped.set(Some(Stop::Paused));
+        self.wake();
+    }
+
+    /// What `work` comes to, if no pause ends it before.
+    pub(super) async fn unless_paused(&self, work: Racer<'_, Result<(), Error>>) -> Result<(), Error> {
+        let paused = poll_fn(|context| match self.stopped.get() {
+            Some(Stop::Paused) => Poll::Ready(Ok(())),
+            _ => self.wait(context),
+        });
+        first_of(Box::pin(paused), work).await
     }
 
     /// Rows that are enough, or have waited long enough, or for which there is nothing to wait.

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::Courier;
-use super::round::Round;
+use super::round::{Done, Round};
 use crate::error::Error;
 use crate::host::{Platform, Store};
 use crate::image::meta::Shipment;
@@ -48,9 +48,9 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
             // One that stays is an object without a row, as others are that a sweep finds.
             drop(self.client.remove_object(path, &Call::for_owner(Rc::new(Nobody))).await);
         }
-        self.keep(&refused.iter().collect::<Vec<&Job>>(), &confirmed).await?;
-        refused.iter().for_each(|job| round.put_down(&job.id));
-        confirmed.iter().for_each(|id| self.tell_done(id, round));
+        // All at once, so that they leave in one transaction.
+        let done = confirmed.into_iter().map(Done::Confirmed).chain(refused.into_iter().map(Done::PutDown));
+        round.unwritten.borrow_mut().extend(done);
         Ok(())
     }
 

@@ -5,6 +5,7 @@ mod handed_over;
 mod mended;
 mod relay;
 mod removal;
+mod stopped;
 mod swept;
 
 use core::cell::Cell;
