@@ -89,6 +89,9 @@ pub struct Job {
     /// When they came there, in milliseconds since 1970; 0 where that is not known.
     #[serde(rename = "uploadedAt", default, deserialize_with = "kept::lenient")]
     pub uploaded_ms: f64,
+    /// When somebody saw last that they are there. Not kept: another drain looks again.
+    #[serde(skip)]
+    pub seen_ms: f64,
     /// The name of an unfinished upload in pieces at the server.
     #[serde(default, deserialize_with = "kept::plain_name", skip_serializing_if = "Option::is_none")]
     pub upload_id: Option<String>,
@@ -156,6 +159,7 @@ impl Job {
             state: State::Queued,
             uploaded: false,
             uploaded_ms: 0.0,
+            seen_ms: 0.0,
             upload_id: None,
             ticket_upload_id: None,
             created_ms: now_ms,

@@ -54,6 +54,34 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
         Ok(())
     }
 
+    /// A job's row is there, or another's by its id. Where the machine slept meanwhile, its object may be gone.
+    async fn settle_row(
+        &self,
+        mut job: Job,
+        is_confirmed: bool,
+        shipment: &Shipment<()>,
+        settled: &mut Settled,
+        round: &Round,
+    ) {
+        let is_stored = match is_confirmed {
+            true => self.is_stored(&job).await,
+            false => Err(rows::id_taken(shipment)),
+        };
+        match is_stored {
+            Ok(true) => {
+                settled.left.extend(job.earlier_paths.iter().filter_map(|path| StoragePath::parse(path).ok()));
+                settled.confirmed.push(job.id);
+                return;
+            }
+            Ok(false) => {
+                job.lost_in_bucket();
+                round.unread.set(true);
+            }
+            Err(error) => self.refuse(&mut job, &error, round),
+        }
+        settled.refused.push(job);
+    }
+
     async fn drop_discarded(&self, group: &mut Group<Job>, round: &Round) -> Result<(), Error> {
         let ids: Vec<String> = group.rows.iter().map(|job| job.id.clone()).collect();
         let mut known = self.store.known(&ids).await?.into_iter();
@@ -79,15 +107,9 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
         match self.client.insert_group(&shipments.iter().collect::<Vec<_>>(), &call).await {
             Ok(ids) => {
                 group.note(false);
-                for (mut job, shipment) in group.rows.into_iter().zip(shipments) {
-                    if ids.contains(&job.id) {
-                        let paths = job.earlier_paths.iter().filter_map(|path| StoragePath::parse(path).ok());
-                        settled.left.extend(paths);
-                        settled.confirmed.push(job.id);
-                    } else {
-                        self.refuse(&mut job, &rows::id_taken(shipment), round);
-                        settled.refused.push(job);
-                    }
+                for (job, shipment) in group.rows.into_iter().zip(shipments) {
+                    let is_confirmed = ids.contains(&job.id);
+                    self.settle_row(job, is_confirmed, shipment, settled, round).await;
                 }
             }
             Err(error) if group.rows.len() > 1 && may_be_one_rows_fault(&error) => {

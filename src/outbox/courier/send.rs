@@ -26,7 +26,9 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
         if job.uploaded && self.client.target().is_project() {
             match self.is_stored(&job).await {
                 Ok(true) => {
-                    round.add_row(job, platform.now_ms());
+                    let now_ms = platform.now_ms();
+                    job.seen_ms = now_ms;
+                    round.add_row(job, now_ms);
                     return Ok(());
                 }
                 Ok(false) => job.lost_in_bucket(),
@@ -63,9 +65,9 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
         Ok(())
     }
 
-    /// Whether a job's bytes are in the bucket still. Soon after their upload nobody is asked.
-    async fn is_stored(&self, job: &Job) -> Result<bool, Error> {
-        if !is_swept_after(job.uploaded_ms, self.client.platform().now_ms()) {
+    /// Whether a job's bytes are in the bucket still. Soon after their upload, or another look, nobody is asked.
+    pub(super) async fn is_stored(&self, job: &Job) -> Result<bool, Error> {
+        if !is_swept_after(job.uploaded_ms.max(job.seen_ms), self.client.platform().now_ms()) {
             return Ok(true);
         }
         let shipment = self.client.shipment(job.settled()?, ());

@@ -78,3 +78,39 @@ fn a_question_without_an_answer_is_asked_again_later() {
     drain_to_the_end(&world, &outbox);
     assert_all_arrived(&world, &shelf, &SIZES, &"two faults");
 }
+
+#[test]
+fn an_object_that_is_swept_while_its_row_goes_in_is_uploaded_again() {
+    // The machine sleeps in the midst of an insert, and of the wait for one.
+    for (asleep_ms, is_asked) in [(HOUR_MS / 2.0, false), (200.0 * HOUR_MS, true)] {
+        for step in [Step::Upload, Step::InsertMany] {
+            let (world, shelf) = world();
+            let outbox = open(&world, &shelf);
+            enqueue(&world, &outbox, &SIZES);
+            let sleeper = world.clone();
+            world.lie.replace(Some(Rc::new(move |done, response| {
+                if done == step && sleeper.objects.borrow().contains_key(&path_of(USER, 2)) {
+                    if is_asked {
+                        sleeper.objects.borrow_mut().remove(&path_of(USER, 0));
+                    }
+                    sleeper.set_clock(sleeper.now_ms() + asleep_ms);
+                    sleeper.lie.take();
+                }
+                response
+            })));
+            assert_eq!(drain(&world, &outbox).unwrap(), Drained { done: 3, ..Drained::default() });
+            assert_all_arrived(&world, &shelf, &SIZES, &(asleep_ms, step));
+            assert_eq!(world.steps().contains(&Step::Info), is_asked);
+        }
+    }
+}
+
+#[test]
+fn what_was_looked_at_before_its_insert_is_not_looked_at_after_it() {
+    let (world, shelf) = world();
+    uploaded(&world, &shelf);
+    world.set_clock(now(&world) + 2.0 * HOUR_MS);
+    drain_to_the_end(&world, &open(&world, &shelf));
+    assert_all_arrived(&world, &shelf, &SIZES, &"two hours");
+    assert_eq!(world.steps().iter().filter(|step| **step == Step::Info).count(), SIZES.len());
+}
