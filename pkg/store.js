@@ -37,6 +37,8 @@ export class Store {
   #name;
   #copies;
   #opening;
+  /** What is being put in, by id. Its copy comes after it: who removes it waits for that, or the copy would stay, and bring it back. */
+  #coming = new Map();
 
   #ownerUserId;
 
@@ -71,7 +73,7 @@ export class Store {
    * @returns {Promise<number | "known" | "id_taken" | "path_taken" | "full">}
    */
   async add(record, image, removalId, maxJobs, maxBytes) {
-    const added = await this.#transact(ALL, "readwrite", async (transaction) => {
+    return this.#putIn(record, image, async (transaction) => {
       const jobs = transaction.objectStore("jobs");
       const [known, removal, holders, totals] = await Promise.all([
         jobs.index("id").get(record.id),
@@ -85,8 +87,32 @@ export class Store {
       if (totals.count >= maxJobs || totals.bytes + record.size > maxBytes) return "full";
       return put(transaction, totals, record, image);
     });
-    if (typeof added === "number") await this.#copies.keep(record, image);
-    return added;
+  }
+
+  /** Puts a job in by a transaction of all stores, which gives its place, or why it has none; then its copy. */
+  async #putIn(record, image, work) {
+    const { id } = record;
+    const before = this.#coming.get(id);
+    const putIn = async () => {
+      await before?.catch(() => undefined);
+      const added = await this.#transact(ALL, "readwrite", work);
+      if (typeof added === "number") await this.#copies.keep(record, image);
+      return added;
+    };
+    const coming = putIn();
+    this.#coming.set(id, coming);
+    try {
+      return await coming;
+    } finally {
+      if (this.#coming.get(id) === coming) this.#coming.delete(id);
+    }
+  }
+
+  /** Forgets the copies of these jobs, or all, those too that are on their way. @param {string[]} [ids] */
+  async #forget(ids) {
+    const coming = ids ? ids.map((id) => this.#coming.get(id)) : [...this.#coming.values()];
+    await Promise.allSettled(coming);
+    await (ids ? this.#copies.forget(ids) : this.#copies.clear());
   }
 
   /**
@@ -95,9 +121,9 @@ export class Store {
    * @returns {Promise<number | "known" | "outdated">}
    */
   async supersede(record, id, revision) {
-    await this.#copies.forget([id]);
+    await this.#forget([id]);
     const nothing = new ArrayBuffer(0);
-    const added = await this.#transact(ALL, "readwrite", async (transaction) => {
+    return this.#putIn(record, nothing, async (transaction) => {
       const [[job, known], totals] = await Promise.all([found(transaction, [id, record.id]), totalsOf(transaction)]);
       if ((job && (job.revision ?? 0)) !== revision) return "outdated";
       await this.#remove(transaction, totals, [id], [job]);
@@ -105,8 +131,6 @@ export class Store {
       await setTotals(transaction, totals);
       return "known";
     });
-    if (typeof added === "number") await this.#copies.keep(record, nothing);
-    return added;
   }
 
   /** The records after a place, the oldest first. @param {number} [after] @param {number} [most] @returns {Promise<JobRecord[]>} */
@@ -182,7 +206,7 @@ export class Store {
    * @param {JobRecord[]} records @param {string[]} gone
    */
   async commit(records, gone) {
-    await this.#copies.forget(gone);
+    await this.#forget(gone);
     const stores = gone.length > 0 ? ALL : ["jobs", "settings"];
     return this.#transact(stores, "readwrite", async (transaction) => {
       const [known, totals] = await Promise.all([
@@ -226,7 +250,7 @@ export class Store {
 
   /** Removes a job and its image; its record, if it was there. @param {string} id */
   async remove(id) {
-    await this.#copies.forget([id]);
+    await this.#forget([id]);
     return this.#transact(ALL, "readwrite", async (transaction) => {
       const [known, totals] = await Promise.all([found(transaction, [id]), totalsOf(transaction)]);
       await this.#remove(transaction, totals, [id], known);
@@ -249,7 +273,7 @@ export class Store {
 
   /** Removes all jobs and images. */
   async clear() {
-    await this.#copies.clear();
+    await this.#forget();
     return this.#transact(ALL, "readwrite", async (transaction) => {
       const images = transaction.objectStore("images");
       if (this.#copies.isStuck) await remember(transaction, await images.getAllKeys());

@@ -94,6 +94,33 @@ test("what had arrived, was discarded or cleared does not come back with a new d
   await world.arrived(user, [1, 2], sent);
 });
 
+test("an image that is discarded while its copy is being written does not come back", async (t) => {
+  const user = await world.user();
+  const init = () => {
+    const { put } = Cache.prototype;
+    window.released = new Promise((resolve) => {
+      window.release = resolve;
+    });
+    Cache.prototype.put = async function (...given) {
+      await window.released;
+      return put.apply(this, given);
+    };
+  };
+  const tab = await world.tab(t, user, { init });
+  const taken = tab.enqueue(1);
+  const [id] = await until(async () => {
+    const found = await ids(tab);
+    return found.length > 0 && found;
+  }, "the job");
+  const discarded = tab.discard(id);
+  await ids(tab);
+  await tab.page.evaluate(() => window.release());
+  await Promise.all([taken, discarded]);
+  await tab.close();
+  await tab.open();
+  assert.deepEqual(await ids(tab), []);
+});
+
 test("caches that do not answer hold nothing up, and bring nothing back when they do", async (t) => {
   const user = await world.user();
   const context = await world.context(t);
