@@ -142,7 +142,8 @@ export interface Outbox {
   enqueueMany(requests: SyncRequest[]): Promise<SyncOutcome[]>;
   /**
    * Sends what is there, the oldest first and then what waits for another try, and what is enqueued meanwhile; resolves when
-   * there is nothing more to try now.
+   * there is nothing more to try now. Waits for another tab that drains. Rejects with `storage_unavailable` where the database
+   * fails, or the browser gives nobody the lock.
    */
   drain(): Promise<Drained>;
   /** The unfinished jobs, the oldest first: all, or `limit` of them at most, and those after the `position` of another. */

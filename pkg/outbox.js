@@ -2,6 +2,7 @@
 // (BroadcastChannel), and it wakes when there is reason to. What happens to a job is decided in the WebAssembly.
 import { failed } from "./errors.js";
 import { disposable, Handle, targetOf } from "./handle.js";
+import { withLock } from "./lock.js";
 import { pathOf, Store } from "./store.js";
 import { Outbox as Courier, Relay } from "./wasm/imagen_cloud_outbox.js";
 
@@ -333,7 +334,7 @@ export class Outbox {
       this.#queued = undefined;
       return this.#drainLocked(queued.forced);
     };
-    queued.drained = navigator.locks.request(this.#name, { signal: this.#closing.signal }, held).catch((error) => {
+    queued.drained = withLock(this.#name, this.#closing.signal, held).catch((error) => {
       if (this.#queued === queued) this.#queued = undefined;
       throw error?.name === "AbortError" ? failed("outbox", "aborted", "outbox: it has been closed") : error;
     });

@@ -68,6 +68,74 @@ test("a question about durable storage that is never answered holds nobody up", 
   await world.arrived(user, [1], [result]);
 });
 
+for (const [what, query] of [
+  ["nobody has", () => Promise.resolve({ held: [], pending: [] })],
+  ["nobody tells of", () => new Promise(() => {})],
+  ["can't be asked for", () => Promise.reject(new DOMException("trouble", "UnknownError"))],
+]) {
+  test(`a lock that is never given, and that ${what}, is told of, and drains nothing when it comes`, async (t) => {
+    const user = await world.user();
+    const tab = await world.tab(t, user);
+    const result = await tab.enqueue(1);
+    await tab.page.clock.install();
+    await tab.page.evaluate((query) => {
+      const { request } = LockManager.prototype;
+      LockManager.prototype.request = function (...given) {
+        // Neither its signal nor anybody else is heard.
+        window.giveAll = () => request.call(this, given[0], given.at(-1));
+        return new Promise(() => {});
+      };
+      LockManager.prototype.query = new Function(`return (${query})()`);
+      window.restore = () => Object.assign(LockManager.prototype, { request });
+    }, String(query));
+    let error;
+    const drained = tab.drain().catch((thrown) => {
+      error = thrown;
+    });
+    await until(async () => {
+      await tab.page.clock.runFor(1000);
+      return error;
+    }, "an answer");
+    await drained;
+    assert.deepEqual({ ...error, ...refusal }, { ...error });
+    await tab.page.evaluate(() => window.giveAll());
+    assert.deepEqual((await tab.list()).length, 1, "what nobody waits for any more is not done");
+    await tab.page.evaluate(() => window.restore());
+    assert.equal((await tab.drain()).done, 1);
+    await world.arrived(user, [1], [result]);
+  });
+}
+
+test("a lock that another tab has is waited for, however long that takes", async (t) => {
+  const user = await world.user();
+  const context = await world.context(t);
+  const sink = { timeoutMs: 3_600_000 };
+  const tabs = [await world.tab(t, user, { context, sink }), await world.tab(t, user, { context })];
+  await tabs[0].enqueue(1);
+  const hold = world.recorder.hold({ method: "PUT", at: "request", image: user.id });
+  const drains = [tabs[0].drain()];
+  await hold.reached;
+  await tabs[1].page.clock.install();
+  let isOver = false;
+  drains.push(tabs[1].drain().finally(() => (isOver = true)));
+  await tabs[1].page.evaluate(() => {
+    const { query } = LockManager.prototype;
+    window.looks = 0;
+    LockManager.prototype.query = function () {
+      window.looks += 1;
+      return query.call(this);
+    };
+  });
+  await until(async () => {
+    await tabs[1].page.clock.runFor(10_000);
+    return (await tabs[1].page.evaluate(() => window.looks)) >= 5;
+  }, "five looks at who has it");
+  assert.equal(isOver, false);
+  hold.release();
+  const [first, second] = await Promise.all(drains);
+  assert.deepEqual([first.done, second], [1, { done: 0, failed: 0, waiting: 0 }]);
+});
+
 for (const [what, init] of [
   ["throws at every message", () => (BroadcastChannel.prototype.postMessage = () => undefined.x)],
   ["can't be had", () => (window.BroadcastChannel = undefined)],

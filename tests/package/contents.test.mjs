@@ -33,6 +33,7 @@ test("the tarball holds these files and no other", async (t) => {
     "errors.js",
     "handle.js",
     "index.d.ts",
+    "lock.js",
     ...["comfyui.js", "credentials.js", "index.d.ts", "index.js", "programs.js", "texts.js", "values.js"].map(
       (name) => `metadata/${name}`,
     ),
