@@ -9,6 +9,7 @@ import { startWorker } from "./local/worker.mjs";
  * @typedef {object} Web
  * @property {string} url The page's address, without a slash at its end. The Worker answers under `/api/`.
  * @property {Map<string, Buffer | string>} files What is served, by URL path.
+ * @property {() => Promise<unknown>} runCron Has the Worker do what it does by the clock.
  * @property {() => Promise<void>} close Ends the server and workerd.
  */
 
@@ -78,6 +79,7 @@ export async function startWeb({
   return {
     url: `http://127.0.0.1:${server.address().port}`,
     files: app,
+    runCron: worker.runCron,
     async close() {
       server.closeAllConnections();
       await Promise.all([new Promise((resolve) => server.close(resolve)), worker.close()]);

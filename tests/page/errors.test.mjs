@@ -33,6 +33,7 @@ test("what the Worker keeps while Supabase is down is said to be safe, and arriv
   assert.equal(await item.getByRole("progressbar").isVisible(), false);
   assert.match(await page.getByRole("log").textContent(), /“in safe hands” is safe with the Worker/);
   site.recorder.offline(false);
+  await site.deliver(page, "in safe hands");
   await item.waitFor({ state: "detached" });
   await page.locator("#grid li", { hasText: "in safe hands" }).waitFor();
   assert.equal((await site.rowsOf(page)).filter(({ prompt }) => prompt === "in safe hands").length, 1);
@@ -49,6 +50,8 @@ test("what waits goes by the way that is chosen meanwhile, and the choice outliv
   await job(page, "undecided").getByText("Safe with the Worker").waitFor();
   assert.equal(await page.locator("input[value=worker]").isChecked(), true);
   site.recorder.offline(false);
+  await site.deliver(page, "undecided");
+  await retry(job(page, "undecided"), "Check now");
   await page.locator("#grid li", { hasText: "undecided" }).waitFor();
 });
 

@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { brotliCompressSync } from "node:zlib";
 import { until } from "../support/until.mjs";
-import { barriers, enter, PICTURE_SIDE, press, screenshot, send, startSite } from "./support.mjs";
+import { barriers, enter, installClock, PICTURE_SIDE, press, screenshot, send, startSite } from "./support.mjs";
 
 const BUDGET = JSON.parse(await readFile(new URL("../../size-budget.json", import.meta.url), "utf8")).app;
 /** What is loaded when it is asked for, and not before. */
@@ -65,6 +65,7 @@ test("a first visit loads what it needs, within its budget, and the rest on dema
 
 test("from the first visit to a deletion by keyboard alone", async () => {
   const page = await site.openPage();
+  await installClock(page);
   await page.locator("#demo").waitFor();
   await tabTo(page, "#demo");
   await page.keyboard.press("Enter");
@@ -86,6 +87,8 @@ test("from the first visit to a deletion by keyboard alone", async () => {
   assert.equal(await page.evaluate(() => document.activeElement.textContent), "Undo");
   assert.deepEqual(await barriers(page), []);
   await tile.waitFor({ state: "detached" });
+  // The time in which it could be undone.
+  await page.clock.fastForward(8_000);
   await until(async () => (await site.rowsOf(page)).length === 0, "the row to go");
   assert.notEqual(await page.evaluate(() => document.activeElement.tagName), "BODY");
 });

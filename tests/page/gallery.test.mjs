@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { until } from "../support/until.mjs";
-import { BUCKET, barriers, enter, leave, sessionOf, startSite } from "./support.mjs";
+import { BUCKET, barriers, enter, installClock, leave, sessionOf, startSite } from "./support.mjs";
 
 const LIGHTHOUSE = readFileSync(new URL("../data/lighthouse.png", import.meta.url));
 const COUNT = 30;
@@ -13,8 +13,7 @@ let page;
 before(async () => {
   site = await startSite();
   page = await site.openPage();
-  await page.clock.install();
-  await page.reload();
+  await installClock(page);
   await enter(page);
   await page.locator("#gallery-empty").waitFor();
   await fill((await sessionOf(page)).user.id);

@@ -155,6 +155,7 @@ test("an image that the Worker keeps while Supabase is down", async () => {
   await look("relay");
   await job(page, "safe hands").getByRole("button", { name: "Check now" }).waitFor();
   site.recorder.offline(false);
+  await site.deliver(page, "a lake in safe hands");
   await retry(job(page, "safe hands"), "Check now");
   await job(page, "safe hands").waitFor({ state: "detached" });
 });

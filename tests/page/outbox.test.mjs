@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
 import { until } from "../support/until.mjs";
-import { enqueue, enter, job, leave, press, startSite } from "./support.mjs";
+import { enqueue, enter, installClock, job, leave, press, retry, startSite } from "./support.mjs";
 
 let site;
 let page;
@@ -89,8 +89,7 @@ test("while the server can't be reached it says when it tries again, and a retry
   await item.locator(".job-state", { hasText: /^Tries again in \d+ (s|min)$/ }).waitFor();
   await item.locator(".job-hint", { hasText: "Can't reach the server" }).waitFor();
   site.recorder.offline(false);
-  const retry = item.getByRole("button", { name: "Retry" });
-  await retry.click().catch(() => undefined); // unless its time has come
+  await retry(item);
   await page.locator("#grid li", { hasText: "cut off" }).waitFor();
   await page.getByText(/^Arrived once, after \d+ tries and \d+ s/).waitFor();
   await page.locator("#arrival summary", { hasText: "Details" }).click();
@@ -136,10 +135,7 @@ test("rows stay where they are when Retry appears above them", async () => {
   recover();
   holds[2].release();
   for (const prompt of ["Refused above", "Waits above"]) {
-    await job(page, prompt)
-      .getByRole("button", { name: "Retry" })
-      .click({ timeout: 5_000 })
-      .catch(() => undefined);
+    await retry(job(page, prompt));
     await page.locator("#grid li", { hasText: prompt }).waitFor();
   }
   await page.locator("#grid li", { hasText: "Below" }).waitFor();
@@ -169,6 +165,7 @@ test("a row under the hand stays there when one above it arrives, until the hand
 });
 
 test("a server that hangs is told of after a while, and the other way is offered", async () => {
+  await installClock(page);
   await page.getByText("Nothing is waiting").waitFor();
   const hold = site.recorder.hold({ method: "PUT", image: "a-silent-one", at: "request" });
   await press(page, { prompt: "A silent one" });
@@ -176,6 +173,7 @@ test("a server that hangs is told of after a while, and the other way is offered
   const item = job(page, "A silent one");
   await item.getByRole("progressbar").waitFor();
   const height = await heightOf(item);
+  await page.clock.fastForward(5_000);
   await item.getByText(/^No answer yet, \d+ s\. It's kept here\.$/).waitFor();
   assert.equal(await heightOf(item), height, "the rows below stay where they are");
   await item.getByRole("button", { name: "Use the Worker" }).click();

@@ -2,13 +2,14 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { until } from "../support/until.mjs";
-import { BUCKET, barriers, enter, send, sessionOf, startSite } from "./support.mjs";
+import { BUCKET, barriers, enter, installClock, send, sessionOf, startSite } from "./support.mjs";
 
 let site;
 let page;
 before(async () => {
   site = await startSite();
   page = await site.openPage();
+  await installClock(page);
   await enter(page);
   for (const prompt of ["the oldest", "the middle", "the newest"]) await send(page, { prompt });
   await tile("the newest").waitFor();
@@ -18,6 +19,8 @@ after(() => site?.close());
 const tile = (name) => page.locator("#grid").getByRole("button", { name });
 const promptsOf = async () => (await site.rowsOf(page)).map(({ prompt }) => prompt);
 const shown = () => page.locator("#grid .tile-title").allTextContents();
+/** A deletion can be undone so long. */
+const untilItIsDone = () => page.clock.fastForward(8_000);
 const isFocused = (locator) => locator.evaluate((element) => element === document.activeElement);
 
 async function objects() {
@@ -57,6 +60,8 @@ test("a deletion is undone by keyboard alone, and nothing was deleted", async ()
 
 test("a deleted picture's row and object go when its time to be undone is over", async () => {
   await remove("the middle");
+  assert.equal((await promptsOf()).length, 3);
+  await untilItIsDone();
   await until(async () => (await promptsOf()).length === 2, "the row to go");
   await page.locator("#removed").waitFor({ state: "detached" });
   assert.equal(await isFocused(tile("the oldest")), true);
@@ -79,12 +84,14 @@ test("what can't be deleted is back with the reason, and can be tried again", as
   const body = { statusCode: "403", error: "Unauthorized", message: "new row violates row-level security policy" };
   const accept = site.recorder.answer({ method: "DELETE", target: "/storage/v1/object/", status: 400, body });
   await remove("the newest");
+  await untilItIsDone();
   const bar = page.locator("#removed");
   await bar.getByText("“the newest” could not be deleted: Not allowed.").waitFor();
   assert.deepEqual(await shown(), ["the newest"]);
   assert.deepEqual(await barriers(page), []);
   accept();
   await bar.getByRole("button", { name: "Try again" }).click();
+  await untilItIsDone();
   await until(async () => (await promptsOf()).length === 0, "the row to go");
   await page.locator("#gallery-empty").waitFor();
   assert.equal(await objects(), 0);

@@ -8,6 +8,7 @@ import { startBrowser } from "../support/browser.mjs";
 import { startEmbedded } from "../support/embedded.mjs";
 import { startRecorder } from "../support/recorder.mjs";
 import { shared } from "../support/shared.mjs";
+import { until } from "../support/until.mjs";
 import { waitFor } from "../support/waiting.mjs";
 
 export const BUCKET = "imagen-generated";
@@ -29,18 +30,24 @@ export async function startServers(options = { pictureSide: PICTURE_SIDE }) {
     supabase: { ...supabase, url: (faults ?? recorder).url },
     ...settings,
     faults,
-    worker: { SYNC_DEADLINE_MS: "3000", RETRY_DELAY_SECONDS: "1" },
+    worker: { SYNC_DEADLINE_MS: "3000", RETRY_DELAY_SECONDS: "1", STAGED_STALE_SECONDS: "0" },
   });
   const admin = createClient(supabase.url, supabase.serviceKey, { auth: { persistSession: false } });
+  /** The rows of whoever is signed in on the page. */
+  const rowsOf = async (page) => {
+    const { user } = await sessionOf(page);
+    return supabase.sql("select * from imagen.images where owner_user_id = $1 order by created_at desc", [user.id]);
+  };
   return {
     supabase,
     recorder,
     web,
     admin,
-    /** The rows of whoever is signed in on the page. */
-    rowsOf: async (page) => {
-      const { user } = await sessionOf(page);
-      return supabase.sql("select * from imagen.images where owner_user_id = $1 order by created_at desc", [user.id]);
+    rowsOf,
+    /** Has the Worker deliver what it keeps, which it would else wait longer and longer for, and waits for a picture's row. */
+    async deliver(page, prompt) {
+      await web.runCron();
+      await until(async () => (await rowsOf(page)).some((row) => row.prompt === prompt), `the row of ${prompt}`);
     },
     async close() {
       await waitFor("the web server's and workerd's end", web.close());
@@ -163,12 +170,24 @@ export function job(page, prompt) {
   return page.locator("#jobs > li", { hasText: prompt });
 }
 
-/** Presses a job's "Retry", or its other name, unless its time has come meanwhile. */
+/** Presses a job's "Retry", or its other name, unless its time has come before: the button is gone while the job is being sent. */
 export async function retry(item, name = "Retry") {
-  await item
-    .getByRole("button", { name })
-    .click({ timeout: 5_000 })
-    .catch(() => undefined);
+  // Found and pressed in one moment: a button that goes in between would be waited for in vain.
+  const pressed = ([button]) => {
+    button?.click();
+    return button !== undefined;
+  };
+  const isSent = async () => (await item.count()) === 0 || (await item.getByText("Safe with the Worker").isVisible());
+  await until(
+    async () => (await item.getByRole("button", { name }).evaluateAll(pressed)) || (await isSent()),
+    `${name}, or the end of the sending`,
+  );
+}
+
+/** Has a page's clock be moved by `page.clock.fastForward`. It begins anew: timers of before would not be stopped any more. */
+export async function installClock(page) {
+  await page.clock.install();
+  await page.reload();
 }
 
 /** The pixels' side of the image that the page shows from the signed URL, once that is loaded; 0 where it can't be shown. */

@@ -61,7 +61,8 @@ export async function startRecorder({ target }) {
   }
 
   async function pass(at, request) {
-    const hold = [...holds].find((one) => one.at === at && one.matches(request));
+    // A small picture goes beside its image, before or after it.
+    const hold = [...holds].find((one) => one.at === at && one.matches(request) && !request.image?.endsWith(".thumb"));
     if (!hold || hold.skip-- > 0) return;
     holds.delete(hold);
     hold.reach(request);
