@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { transform } from "esbuild";
-import { reader } from "../scripts/leb128.mjs";
+import { functionsOf, SECTION, sectionsOf } from "../scripts/leb128.mjs";
 import { brotli, bundle, first } from "./host.mjs";
 import { figure } from "./support.mjs";
 
@@ -94,33 +94,10 @@ async function inputs() {
   return Promise.all(files.map(async (name) => ({ name, code: Buffer.from(await minified(name)) })));
 }
 
-/** A module's functions by name and body, and its data as one more (WebAssembly's binary format, 5.5 and 7.4). */
+/** A module's functions by name and body, and its data as one more. */
 function functions(wasm) {
-  const module = new WebAssembly.Module(wasm);
-  const imported = WebAssembly.Module.imports(module).filter(({ kind }) => kind === "function").length;
-  const names = namesIn(reader(Buffer.from(WebAssembly.Module.customSections(module, "name")[0])));
-  const sections = reader(wasm.subarray(8));
-  const found = [];
-  while (sections.more()) {
-    const [id, section] = [sections.byte(), sections.some()];
-    if (id === 10) {
-      const bodies = reader(section);
-      const count = bodies.number();
-      for (let index = imported; index < imported + count; index++) {
-        found.push({ name: names.get(index) ?? "", code: bodies.some() });
-      }
-    }
-    if (id === 11) found.push({ name: "texts and tables", code: section });
-  }
-  return found;
-}
-
-function namesIn(parts) {
-  const names = new Map();
-  while (parts.more()) {
-    const [kind, part] = [parts.byte(), reader(parts.some())];
-    if (kind !== 1) continue;
-    for (let left = part.number(); left > 0; left--) names.set(part.number(), part.some().toString());
-  }
-  return names;
+  // In front of each name stands its place, from scripts/order.mjs.
+  const found = functionsOf(wasm).map(({ name, body }) => ({ name: name.replace(/^\d+ /, ""), code: body }));
+  const data = sectionsOf(wasm).filter(({ id }) => id === SECTION.data);
+  return [...found, ...data.map(({ body }) => ({ name: "texts and tables", code: body }))];
 }

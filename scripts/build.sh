@@ -17,12 +17,18 @@ built=${CARGO_TARGET_DIR:-target}/wasm32-unknown-unknown/release/imagen_cloud.wa
 # wasm-opt emit what browsers don't know yet.
 # Twice, since the first time leaves something to do. Functions with one caller stay apart: put together they are 3 % smaller,
 # but brotli then finds less that repeats, and they are 3 % larger. So it is with what is computed twice (local-cse) and with
-# locals that are used once (simplify-locals): left as they are they are 1 % larger, and 1 % smaller for brotli. In the order of
-# their names functions that are alike stand side by side: 0.8 kB.
-optimize=(wasm-opt -Oz -Oz --one-caller-inline-max-function-size=20 --skip-pass=local-cse --skip-pass=simplify-locals
-  --reorder-functions-by-name --strip-producers --strip-target-features
+# locals that are used once (simplify-locals): left as they are they are 1 % larger, and 1 % smaller for brotli.
+passes=(-Oz --one-caller-inline-max-function-size=20 --skip-pass=local-cse --skip-pass=simplify-locals
+  --strip-producers --strip-target-features
   --enable-bulk-memory --enable-nontrapping-float-to-int --enable-sign-ext --enable-mutable-globals
   --enable-reference-types --enable-multivalue)
+# Makes of wasm-bindgen's module one that is small in brotli; the last argument says what becomes of its functions' names.
+optimize() {
+  node scripts/panics.mjs "$1"
+  wasm-opt -Oz "${passes[@]}" --debuginfo "$1" -o "$1"
+  node scripts/order.mjs "$1"
+  wasm-opt "${passes[@]}" --reorder-functions-by-name "$3" "$1" -o "$2"
+}
 # --omit-default-module-path: the package's loaders say where the module is; bundlers must not guess.
 bind=(wasm-bindgen "$built" --target web --omit-default-module-path)
 
@@ -30,7 +36,7 @@ if [[ -n ${NAMED_WASM:-} ]]; then
   next=$(mktemp -d)
   trap 'rm -rf "$next"' EXIT
   "${bind[@]}" --out-dir "$next" --out-name named
-  "${optimize[@]}" --debuginfo "$next/named_bg.wasm" -o "$NAMED_WASM"
+  optimize "$next/named_bg.wasm" "$NAMED_WASM" --debuginfo
   exit
 fi
 
@@ -40,7 +46,7 @@ rm -f pkg/migrations/*.sql
 cp supabase/migrations/*.sql pkg/migrations/
 
 # Nothing to do when no input is newer than the last output.
-inputs=(src Cargo.toml Cargo.lock scripts/build.sh scripts/glue.mjs package-lock.json)
+inputs=(src Cargo.toml Cargo.lock scripts/{build.sh,glue.mjs,panics.mjs,order.mjs,leb128.mjs} package-lock.json)
 [[ ! -d .cargo ]] || inputs+=(.cargo)
 if [[ -f $out/.built && -f Cargo.lock && -z $(find "${inputs[@]}" -newer $out/.built -print -quit) ]]; then
   node scripts/sizes.mjs
@@ -64,7 +70,7 @@ for entry in "${entries[@]}"; do
   rm "$next/${entry}_bg.wasm.d.ts" # the exports' own names are the glue's affair
   node scripts/glue.mjs "$next" "$entry"
   # While the next one compiles.
-  "${optimize[@]}" --strip-debug "$next/${entry}_bg.wasm" -o "$next/${entry}_bg.wasm" &
+  optimize "$next/${entry}_bg.wasm" "$next/${entry}_bg.wasm" --strip-debug &
   optimizing+=($!)
 done
 for each in "${optimizing[@]}"; do wait "$each"; done

@@ -3,10 +3,8 @@
 // module once. Usage: node scripts/glue.mjs FOLDER NAME
 import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { reader } from "./leb128.mjs";
+import { moduleOf, number, reader, SECTION, sectionsOf, text } from "./leb128.mjs";
 
-/** WebAssembly's binary format, 5.5: the sections that are written anew. */
-const [IMPORTS, EXPORTS] = [2, 7];
 /** What is told of a module to whoever uses it without our loaders. */
 const KEPT = new Set(["memory"]);
 
@@ -17,16 +15,16 @@ export function shorten({ wasm, glue, types }) {
     if (!map.has(name)) map.set(name, letters(map.size));
     return map.get(name);
   };
-  const rewritten = sections(wasm).map(({ id, body }) => {
-    if (id === IMPORTS) {
+  const rewritten = sectionsOf(wasm).map(({ id, body }) => {
+    if (id === SECTION.imports) {
       const renamed = (module, name) => ["a", short(names.imports, `${module} ${name}`)];
       return { id, body: renameImports(body, renamed) };
     }
-    if (id !== EXPORTS) return { id, body };
+    if (id !== SECTION.exports) return { id, body };
     return { id, body: renameExports(body, (name) => (KEPT.has(name) ? name : short(names.exports, name))) };
   });
   return {
-    wasm: Buffer.concat([wasm.subarray(0, 8), ...rewritten.map(({ id, body }) => sized(id, body))]),
+    wasm: moduleOf(wasm, rewritten),
     glue: renameInGlue(glue, names),
     // The other exports are the glue's own affair.
     types: replacedOnce(types, /(?<=export interface InitOutput \{\n)(?: {4}readonly .*\n)+/, (members) =>
@@ -84,24 +82,6 @@ function renameExports(body, renamed) {
   }
   return Buffer.concat([number(count), ...parts]);
 }
-
-function sections(wasm) {
-  const bytes = reader(wasm.subarray(8));
-  const found = [];
-  while (bytes.more()) found.push({ id: bytes.number(), body: bytes.some() });
-  return found;
-}
-
-function number(value) {
-  const bytes = [];
-  for (let left = value; ; left = Math.floor(left / 128)) {
-    if (left < 128) return Buffer.from([...bytes, left]);
-    bytes.push((left % 128) + 128);
-  }
-}
-
-const text = (string) => Buffer.concat([number(Buffer.byteLength(string)), Buffer.from(string)]);
-const sized = (id, body) => Buffer.concat([number(id), number(body.length), body]);
 
 /** a to z, aa to zz. */
 function letters(index) {
