@@ -1,11 +1,10 @@
 // Prints how large the components in a folder are, and fails where one is larger in gzip than size-budget.json allows:
 // `node scripts/component.mjs FOLDER`. With `wrap` it makes them first, of the core modules beside them, and JavaScript of each
 // for Node.
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
-import { createRequire } from "node:module";
+import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
+import { componentOf, translate } from "../tests/component/translate.mjs";
 
 const [folder, task] = process.argv.slice(2);
 const WORLDS = ["library", "command"];
@@ -30,17 +29,6 @@ if (task === "wrap") {
 }
 
 async function wrap(world, file) {
-  const tools = createRequire(new URL("../tests/component/tools/package.json", import.meta.url));
-  const load = (name) => import(pathToFileURL(tools.resolve(name)).href);
-  const { componentNew } = await load("@bytecodealliance/jco-transpile/wasm-tools");
-  const { transpile } = await load("@bytecodealliance/jco-transpile");
-  await writeFile(file, await componentNew(await readFile(path.join(folder, `${world}.core.wasm`))));
-  const scripts = path.join(folder, world);
-  await rm(scripts, { recursive: true, force: true });
-  const { files } = await transpile(file, { name: world, outDir: scripts });
-  for (const [name, bytes] of Object.entries(files)) {
-    const target = path.relative(scripts, name).startsWith("..") ? path.join(scripts, name) : name;
-    await mkdir(path.dirname(target), { recursive: true });
-    await writeFile(target, bytes);
-  }
+  await writeFile(file, await componentOf(await readFile(path.join(folder, `${world}.core.wasm`))));
+  await translate(file, world, path.join(folder, world));
 }

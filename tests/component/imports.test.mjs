@@ -1,16 +1,12 @@
 // What the components ask of their host: the library neither files nor sockets, only requests, time and chance.
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { test } from "node:test";
-import { pathToFileURL } from "node:url";
-
-const tools = createRequire(new URL("tools/package.json", import.meta.url));
-const { componentWit } = await import(pathToFileURL(tools.resolve("@bytecodealliance/jco-transpile/wasm-tools")).href);
+import { fileURLToPath } from "node:url";
+import { witOf } from "./translate.mjs";
 
 /** The interfaces that a component's world names after this word, without their versions. */
 async function interfaces(world, word) {
-  const wit = await componentWit(await readFile(new URL(`../../target/component/${world}.wasm`, import.meta.url)));
+  const wit = await witOf(fileURLToPath(new URL(`../../target/component/${world}.wasm`, import.meta.url)));
   return [...wit.matchAll(new RegExp(`^ {2}${word} ([a-z:/-]+)@`, "gm"))].map(([, name]) => name);
 }
 
