@@ -9,10 +9,10 @@ use wasip2::io::poll::Pollable;
 
 use super::bindings::{
     self,
-    exports::imagen::cloud::sinks::{self, CallOptions, Guest, GuestSending, GuestSink, SignOptions},
+    exports::imagen::cloud::sinks::{self, CallOptions, Guest, GuestSending, GuestSink, SignOptions, SyncOptions},
 };
-use super::list;
-use super::values::{self, checked_list, read_link, read_options, read_path, read_request};
+use super::values::{self, checked_list, read_options, read_path, read_request};
+use super::{link, list};
 use crate::config::Config;
 use crate::error::{Code, Error};
 use crate::host::Platform;
@@ -23,6 +23,7 @@ use crate::race::Racer;
 use crate::sync::call::{Call, Nobody, Synced, Work};
 use crate::sync::client::Client;
 use crate::wire::link::Link;
+use crate::wire::sign;
 
 struct Component;
 
@@ -59,16 +60,19 @@ impl GuestSink for Sink {
         self.0.platform().set_access_token(token.as_deref()).map_err(values::error)
     }
 
-    fn sync(&self, request: sinks::Request, options: CallOptions) -> Result<sinks::Synced, sinks::Error> {
+    fn sync(&self, request: sinks::Request, options: SyncOptions) -> Result<sinks::Synced, sinks::Error> {
         outcome(block_on(self.send(request, options)))
     }
 
     fn sync_many(
         &self,
         requests: Vec<sinks::Request>,
-        options: CallOptions,
+        options: SyncOptions,
     ) -> Vec<Result<sinks::Synced, sinks::Error>> {
-        let call = call(None);
+        let call = match link::read_wanted(options.signed_url) {
+            Ok(link) => call(None).with_link(link),
+            Err(error) => return requests.iter().map(|_| outcome(Err(error.clone()))).collect(),
+        };
         let concurrency = options.concurrency.unwrap_or(CONCURRENCY.0).clamp(1, CONCURRENCY.1);
         let requests = checked_list(requests).map(read_request).collect();
         let stopped: Racer<'_, Error> = match options.deadline_ms {
@@ -85,15 +89,19 @@ impl GuestSink for Sink {
         outcomes.into_iter().map(outcome).collect()
     }
 
-    fn start(&self, request: sinks::Request, options: CallOptions) -> sinks::Sending {
+    fn start(&self, request: sinks::Request, options: SyncOptions) -> sinks::Sending {
         sinks::Sending::new(Sending(RefCell::new(State::Working(self.send(request, options)))))
     }
 
     fn signed_url(&self, storage_path: String, options: SignOptions) -> Result<String, sinks::Error> {
         let call = call(options.deadline_ms);
-        let link = Link { download: options.download, ..read_link(options.ttl_seconds) };
-        let work = async { self.0.signed_url(StoragePath::parse(&storage_path)?, &link, &call).await };
-        block_on(Box::pin(work)).map(|url| link.saved(url)).map_err(values::error)
+        let work = async {
+            let is_small = options.thumbnail;
+            let link = read_link(options)?;
+            let path = meant(StoragePath::parse(&storage_path)?, is_small);
+            self.0.signed_url(path, &link, &call).await.map(|url| link.saved(url))
+        };
+        block_on(Box::pin(work)).map_err(values::error)
     }
 
     fn signed_urls(
@@ -102,10 +110,15 @@ impl GuestSink for Sink {
         options: SignOptions,
     ) -> Result<Vec<Option<String>>, sinks::Error> {
         let (call, urls) = (call(options.deadline_ms), RefCell::new(Vec::new()));
-        let link = Link { download: options.download, ..read_link(options.ttl_seconds) };
-        let each = |url: Option<String>| urls.borrow_mut().push(url.map(|url| link.saved(url)));
         let work = async {
-            let paths: Vec<_> = checked_list(storage_paths).map(read_path).collect::<Result<_, _>>()?;
+            let is_small = options.thumbnail;
+            let link = read_link(options)?;
+            let path = |given| {
+                let path = meant(read_path(given)?, is_small);
+                sign::check(&path, &link).map(|()| path)
+            };
+            let paths: Vec<_> = checked_list(storage_paths).map(path).collect::<Result<_, _>>()?;
+            let each = |url: Option<String>| urls.borrow_mut().push(url.map(|url| link.saved(url)));
             self.0.signed_urls(&mut paths.into_iter(), &link, &call, &each).await
         };
         block_on(Box::pin(work)).map_err(values::error)?;
@@ -117,7 +130,7 @@ impl GuestSink for Sink {
         let work = async {
             let query = list::read_query(options)?;
             let (page, links) = self.0.list(&query, &call).await?;
-            list::images(page, links).ok_or_else(|| call.stopped(Code::BadResponse, "no page of images"))
+            list::images(page, links, &query).ok_or_else(|| call.stopped(Code::BadResponse, "no page of images"))
         };
         block_on(Box::pin(work)).map_err(values::error)
     }
@@ -131,10 +144,23 @@ impl GuestSink for Sink {
 
 impl Sink {
     /// One image on its way, with all that it needs.
-    fn send(&self, request: sinks::Request, options: CallOptions) -> Work<'static, Synced> {
-        let (client, call) = (self.0.clone(), call(options.deadline_ms));
-        Box::pin(async move { client.sync(read_request(Ok(request))?, &call).await })
+    fn send(&self, request: sinks::Request, options: SyncOptions) -> Work<'static, Synced> {
+        let client = self.0.clone();
+        Box::pin(async move {
+            let call = call(options.deadline_ms).with_link(link::read_wanted(options.signed_url)?);
+            client.sync(read_request(Ok(request))?, &call).await
+        })
     }
+}
+
+fn read_link(options: SignOptions) -> Result<Link, Error> {
+    let seconds = options.ttl_seconds.filter(|seconds| *seconds > 0).map(i32::unsigned_abs);
+    link::read(seconds, options.download, options.transform)
+}
+
+/// The path of the small picture, if that is meant.
+fn meant(path: StoragePath, is_small: bool) -> StoragePath {
+    if is_small { path.small() } else { path }
 }
 
 fn call(deadline_ms: Option<u32>) -> Call {

@@ -1,17 +1,20 @@
 //! A page of images, out of the answer's own text: a sidecar may be of any depth, and a seed has all its digits.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::bindings::exports::imagen::cloud::sinks::{ListOptions, ListedImage, ListedImages};
-use super::values::read_link;
+use super::link;
 use crate::error::Error;
 use crate::sync::list::Links;
+use crate::text::join;
 use crate::wire::list::{Page, Query};
 
 /// A row of `imagen.images` as the database writes it, its seed as a text.
 #[derive(Deserialize)]
-struct Row {
+struct Row<'a> {
     id: String,
     owner_user_id: String,
     storage_path: String,
@@ -26,25 +29,34 @@ struct Row {
     height: Option<u32>,
     latency_ms: Option<u32>,
     cost_usd_estimate: Option<f64>,
-    sidecar: Option<Box<RawValue>>,
+    #[serde(borrow)]
+    sidecar: Option<&'a RawValue>,
 }
 
 pub(super) fn read_query(given: ListOptions) -> Result<Query, Error> {
-    let ListOptions { limit, before, owner, ids, links, .. } = given;
-    let link = links.then(|| read_link(given.ttl_seconds));
-    let query = Query { limit, before, owner, ids, columns: Vec::new(), link, thumbnails: false };
+    let ListOptions { limit, before, owner, ids, columns, signed_url, thumbnail, .. } = given;
+    let link = link::read_wanted(signed_url)?;
+    let query = Query { limit, before, owner, ids, columns, link, thumbnails: thumbnail };
     query.check().map(|()| query)
 }
 
-/// The images of a page; nothing if it is none.
-pub(super) fn images(page: Page, links: Links) -> Option<ListedImages> {
-    let rows: Vec<Row> = serde_json::from_str(&page.text).ok()?;
-    let links = links.into_iter().chain(core::iter::repeat(None));
-    let images = rows.into_iter().take(page.paths.len()).zip(links).map(|(row, link)| image(row, link));
+/// The images of a page; nothing if it is none. Behind the links of all images stand those of their small pictures.
+pub(super) fn images(page: Page, links: Links, query: &Query) -> Option<ListedImages> {
+    let rows: Vec<&RawValue> = serde_json::from_str(&page.text).ok()?;
+    let count = page.paths.len();
+    let url = |at: usize| {
+        let url = links.get(at)?.clone()?;
+        Some(query.link.as_ref()?.saved(url))
+    };
+    let images = rows.into_iter().take(count).enumerate().map(|(at, row)| {
+        let columns = columns(row.get(), &query.columns)?;
+        let image = image(serde_json::from_str(row.get()).ok()?)?;
+        Some(ListedImage { columns, signed_url: url(at), thumbnail_url: url(count + at), ..image })
+    });
     Some(ListedImages { images: images.collect::<Option<_>>()?, before: page.before })
 }
 
-fn image(row: Row, signed_url: Option<String>) -> Option<ListedImage> {
+fn image(row: Row<'_>) -> Option<ListedImage> {
     Some(ListedImage {
         image_id: row.id,
         owner_user_id: row.owner_user_id,
@@ -61,6 +73,19 @@ fn image(row: Row, signed_url: Option<String>) -> Option<ListedImage> {
         latency_ms: row.latency_ms,
         cost_usd_estimate: row.cost_usd_estimate,
         sidecar: row.sidecar.map(|sidecar| sidecar.get().to_owned()),
-        signed_url,
+        columns: String::new(),
+        signed_url: None,
+        thumbnail_url: None,
     })
+}
+
+/// What a row has in these columns of the caller's own, as a JSON object's text. Their names are plain: the query was checked.
+fn columns(row: &str, names: &[String]) -> Option<String> {
+    if names.is_empty() {
+        return Some("{}".to_owned());
+    }
+    let members: BTreeMap<String, &RawValue> = serde_json::from_str(row).ok()?;
+    let own = members.into_iter().filter(|(name, _)| names.contains(name));
+    let own: Vec<String> = own.map(|(name, value)| format!("\"{name}\":{}", value.get())).collect();
+    Some(format!("{{{}}}", join(own, ',')))
 }

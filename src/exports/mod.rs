@@ -9,6 +9,8 @@ mod folder;
 #[cfg(feature = "library")]
 mod library;
 #[cfg(feature = "library")]
+mod link;
+#[cfg(feature = "library")]
 mod list;
 mod members;
 #[cfg(feature = "library")]

@@ -9,13 +9,10 @@ use crate::image::meta::SyncRequest;
 use crate::image::path::StoragePath;
 use crate::image::row::ImageMeta;
 use crate::sync::call::Synced;
-use crate::wire::link::Link;
 use crate::wire::remove::ImageRef;
 
 /// How many images, or paths, one call takes.
 const MAX_MEMBERS: usize = 100_000;
-/// What a signed URL is valid for when nothing else is said.
-const DEFAULT_TTL_SECONDS: u32 = 3600;
 
 pub(super) fn read_options(given: sinks::Options) -> Result<Options, Error> {
     let as_user = given.access_token.is_some();
@@ -82,12 +79,9 @@ pub(super) fn read_path(given: Result<String, Error>) -> Result<StoragePath, Err
     StoragePath::parse(&given?)
 }
 
-pub(super) fn read_link(ttl_seconds: Option<i32>) -> Link {
-    Link::for_seconds(ttl_seconds.filter(|seconds| *seconds > 0).map_or(DEFAULT_TTL_SECONDS, i32::unsigned_abs))
-}
-
 pub(super) fn synced(synced: Synced) -> sinks::Synced {
-    sinks::Synced { storage_path: synced.storage_path, image_id: synced.image_id }
+    let Synced { storage_path, image_id, signed_url, .. } = synced;
+    sinks::Synced { storage_path, image_id, signed_url: signed_url.flatten() }
 }
 
 pub(super) fn read_image(given: sinks::ImageRef) -> ImageRef {

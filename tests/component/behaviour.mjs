@@ -219,20 +219,117 @@ export function testLibrary(startGuest, { endsRequests }) {
     const seeds = [2n ** 63n - 1n, -5n, 7n];
     const requests = seeds.map((seed, at) => ({ ...requestOf(600 + at, { sidecar }), seed }));
     for (const request of requests) await sink.sync(request);
-    const first = await sink.list({ limit: 2, links: true });
-    const rest = await sink.list({ limit: 2, links: false, before: first.before });
+    const first = await sink.list({ limit: 2, signedUrl: {} });
+    const rest = await sink.list({ limit: 2, before: first.before });
     assert.deepEqual([first.images.length, rest.images.length, rest.before], [2, 1, undefined]);
     const listed = [...first.images, ...rest.images];
     assert.deepEqual(listed.map(({ imageId }) => imageId).sort(), requests.map(({ imageId }) => imageId).sort());
-    for (const { imageId, seed, prompt, sidecar: kept } of listed) {
+    for (const { imageId, seed, prompt, sidecar: kept, columns } of listed) {
       const request = requests.find((each) => each.imageId === imageId);
       assert.deepEqual([BigInt(seed), prompt], [request.seed, request.prompt]);
-      assert.deepEqual(JSON.parse(kept), { cfg: 1.5 });
+      assert.deepEqual([JSON.parse(kept), columns], [{ cfg: 1.5 }, "{}"]);
     }
     assert.equal((await fetch(first.images[0].signedUrl)).status, 200);
     assert.equal(rest.images[0].signedUrl, undefined);
-    const wrong = await sink.list({ limit: 501, links: false }).then(assert.fail, (error) => error);
-    assert.deepEqual([wrong.code, wrong.field], ["invalid-request", "limit"]);
+    assert.deepEqual(await fieldOf(sink.list({ limit: 501 })), ["invalid-request", "limit"]);
+  });
+
+  test("an image comes with its link where one is wanted, of many too, and it fails no image", async (t) => {
+    const { sink } = await own(t);
+    const requests = Array.from({ length: 3 }, (_, at) => requestOf(700 + at));
+    const single = await sink.sync(requests[0], { signedUrl: { expiresIn: 60, download: "a b.png" } });
+    assert.match(single.signedUrl, /&download=a%20b\.png$/);
+    const many = await sink.syncMany(requests.slice(1), { signedUrl: {} });
+    const urls = [single.signedUrl, ...many.map(({ value }) => value.signedUrl)];
+    for (const [at, url] of urls.entries()) {
+      const seen = Buffer.from(await (await fetch(url)).arrayBuffer());
+      assert.equal(sha256(seen), sha256(requests[at].image));
+    }
+    assert.equal((await sink.sync(requests[0])).signedUrl, undefined);
+
+    server.play({
+      "PUT /storage/v1/object/": [{ body: { Key: "x" } }],
+      "POST /rest/v1/": [{ status: 201, body: [{ id: OWNER }] }],
+      "POST /storage/v1/object/sign/": [{ status: 404, body: {} }],
+    });
+    const unlinked = await (await scripted(t)).sync(requestOf(703), { signedUrl: {} });
+    assert.deepEqual([unlinked.imageId, unlinked.signedUrl], [OWNER, undefined]);
+  });
+
+  test("Storage is asked to make a picture smaller, and nothing that it would refuse", async (t) => {
+    const transform = { width: 256, height: 128, resize: "contain", quality: 60, format: "origin" };
+    const path = "2026-05-11/lighthouse-1.png";
+    const signed = { body: { signedURL: `/render/image/sign/imagen-generated/${path}?token=t` } };
+    server.play([signed]);
+    server.requests.length = 0;
+    const sink = await scripted(t);
+    const url = await sink.signedUrl(path, { ttlSeconds: 60, transform });
+    assert.equal(url, `${server.url}/storage/v1/render/image/sign/imagen-generated/${path}?token=t`);
+    assert.deepEqual(await sink.signedUrls([path, path], { transform: { width: 64 } }), [url, url]);
+    const asked = server.requests.map(({ body }) => JSON.parse(body));
+    const small = { expiresIn: 3600, transform: { width: 64 } };
+    assert.deepEqual(asked, [{ expiresIn: 60, transform }, small, small]);
+
+    server.requests.length = 0;
+    const wrong = { transform: { width: 0 } };
+    for (const call of [
+      sink.signedUrl(path, wrong),
+      sink.signedUrls([path], wrong),
+      sink.list({ signedUrl: wrong }),
+      sink.sync(requestOf(710), { signedUrl: wrong }),
+      sink.syncMany([requestOf(710)], { signedUrl: wrong }).then(([{ error }]) => Promise.reject(error)),
+    ]) {
+      assert.deepEqual(await fieldOf(call), ["invalid-request", "transform.width"]);
+    }
+    const odd = sink.signedUrls(["2026-05-11/what?-1.png"], { transform: { width: 64 } });
+    assert.deepEqual(await fieldOf(odd), ["invalid-request", "storagePath"]);
+    assert.deepEqual(server.requests, []);
+  });
+
+  test("links lead to the small pictures that were sent beside images, and to nothing where there are none", async (t) => {
+    const { sink } = await own(t);
+    const [pictured, bare] = [await sink.sync(requestOf(720)), await sink.sync(requestOf(721))];
+    const small = Buffer.from("a small picture");
+    const headers = { authorization: `Bearer ${supabase.serviceKey}`, "content-type": "image/webp" };
+    const object = `${supabase.url}/storage/v1/object/imagen-generated/${pictured.storagePath}.thumb`;
+    const put = await fetch(object, { method: "PUT", headers, body: small });
+    assert.equal(put.status, 200, await put.text());
+
+    const read = async (url) => Buffer.from(await (await fetch(url)).arrayBuffer());
+    const url = await sink.signedUrl(pictured.storagePath, { thumbnail: true });
+    assert.deepEqual(await read(url), small);
+    const paths = [pictured.storagePath, bare.storagePath];
+    const [there, missing] = await sink.signedUrls(paths, { thumbnail: true });
+    assert.deepEqual([await read(there), missing], [small, undefined]);
+    const { images } = await sink.list({ signedUrl: {}, thumbnail: true });
+    const listed = new Map(images.map((image) => [image.imageId, image]));
+    assert.deepEqual(await read(listed.get(pictured.imageId).thumbnailUrl), small);
+    assert.deepEqual(await read(listed.get(pictured.imageId).signedUrl), Buffer.from(imageOf(720)));
+    assert.equal(listed.get(bare.imageId).thumbnailUrl, undefined);
+    assert.deepEqual(await fieldOf(sink.list({ thumbnail: true })), ["invalid-request", "thumbnail"]);
+  });
+
+  test("columns of one's own are listed beside ours, with their digits, and a missing one is told", async (t) => {
+    await supabase.script("alter table imagen.images add column if not exists project jsonb");
+    await supabase.script("notify pgrst, 'reload schema'");
+    const { sink } = await own(t);
+    const { imageId } = await sink.sync(requestOf(730));
+    await sink.sync(requestOf(731));
+    const project = '{"number":1.5}';
+    await supabase.sql("update imagen.images set project = $1::text::jsonb where id = $2", [project, imageId]);
+    const { images } = await sink.list({ columns: ["project"], signedUrl: {} });
+    const listed = Object.fromEntries(images.map(({ prompt, columns }) => [prompt, columns.replaceAll(" ", "")]));
+    assert.deepEqual(listed, { p730: `{"project":${project}}`, p731: '{"project":null}' });
+    assert.ok(images.every(({ signedUrl }) => signedUrl));
+    const unknown = await sink.list({ columns: ["no_such_column"] }).then(assert.fail, (error) => error);
+    assert.deepEqual([unknown.stage, unknown.retryable], ["list", false]);
+    assert.deepEqual(await fieldOf(sink.list({ columns: ["prompt"] })), ["invalid-request", "columns.prompt"]);
+
+    const texts = { id: OWNER, owner_user_id: OWNER, storage_path: "a/b.png", created_at: "2026-05-11T08:00:00Z" };
+    const row = JSON.stringify({ ...texts, prompt: "p", prompt_hash: "h", backend: "b" });
+    server.play([{ body: `[${row.replace("}", ',"project":[1.50,18446744073709551615]}')}]` }]);
+    const page = await (await scripted(t)).list({ ids: [OWNER], columns: ["project"] });
+    assert.equal(page.images[0].columns, '{"project":[1.50,18446744073709551615]}');
   });
 
   test("an image is removed with its row, and once more without harm", async (t) => {
@@ -245,6 +342,12 @@ export function testLibrary(startGuest, { endsRequests }) {
     const refused = await sink.remove({}).then(assert.fail, (error) => error);
     assert.deepEqual([refused.code, refused.field], ["invalid-request", "imageId"]);
   });
+}
+
+/** What a call fails with, and of which field. */
+async function fieldOf(call) {
+  const { code, field } = await call.then(assert.fail, (error) => error);
+  return [code, field];
 }
 
 /** Runs a vector as its user would, and settles: `{ value }` or `{ error }`. */
@@ -266,7 +369,9 @@ async function run(guest, server, { op, ownerUserId, maxRetries, request, storag
       sidecar: sidecar ? JSON.stringify(sidecar) : undefined,
     });
   try {
-    return { value: await (op === "sync" ? sync() : sink.signedUrl(storagePath, { ttlSeconds })) };
+    if (op !== "sync") return { value: await sink.signedUrl(storagePath, { ttlSeconds }) };
+    const { storagePath: path, imageId } = await sync();
+    return { value: { storagePath: path, imageId } };
   } catch (error) {
     // A WIT writes names with hyphens.
     error.code = error.code?.replaceAll("-", "_");

@@ -100,9 +100,9 @@ function guestBy(send) {
       sync: (request, options = {}) => result("sync", request, options),
       syncMany: async (requests, options = {}) => (await plain("sync-many", requests, options)).map(outcomeOf),
       start: async (request, options = {}) => sending(await plain("start", request, options)),
-      signedUrl: (path, options = {}) => result("signed-url", path, options),
-      signedUrls: (paths, options = {}) => result("signed-urls", paths, options),
-      list: (options) => result("list", options),
+      signedUrl: (path, options) => result("signed-url", path, { thumbnail: false, ...options }),
+      signedUrls: (paths, options) => result("signed-urls", paths, { thumbnail: false, ...options }),
+      list: (options) => result("list", { columns: [], thumbnail: false, ...options }),
       remove: (image, options = {}) => result("remove", image, options),
       drop: () => plain("drop"),
     };
