@@ -1,5 +1,6 @@
 """The components in wasmtime: `guest.py library FILE` answers lines of JSON, as guest.mjs asks them;
-`guest.py command FILE FOLDER` runs the command, which sees FOLDER as `images`, with this process's variables."""
+`guest.py command FILE FOLDER` runs the command, which sees FOLDER as `images`, with this process's variables, and may have
+as many bytes of memory as its variable GUEST_MEMORY says."""
 
 import base64
 import json
@@ -25,9 +26,10 @@ def load(engine, file):
     return component
 
 
-def instantiate(file, wasi):
-    engine = wasmtime.Engine()
+def instantiate(file, wasi, engine=None):
+    engine = engine or wasmtime.Engine()
     store = wasmtime.Store(engine)
+    store.set_limits(memory_size=int(os.environ.get("GUEST_MEMORY", "-1")))
     store.set_wasi(wasi)
     store.set_wasi_http()
     linker = c.Linker(engine)
