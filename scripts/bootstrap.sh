@@ -405,5 +405,7 @@ if [[ $level == docs ]]; then
 fi
 # Install scripts would only copy Deno and Bun to where nobody looks for them.
 if [[ $level == package ]]; then
-  for folder in tests/packaging/tools tests/packaging/hosts/*/ examples/*/; do need_npm_packages "${folder%/}"; done
+  for lock in tests/packaging/tools/package-lock.json {tests/packaging/hosts,examples}/*/package-lock.json; do
+    need_npm_packages "${lock%/*}"
+  done
 fi

@@ -13,12 +13,19 @@ check() {
 
 command -v cargo-fmt >/dev/null || echo "lint: rustfmt is missing; run: rustup component add rustfmt" >&2
 check rustfmt cargo fmt --check
+for project in examples/wasi-service benches/wasi-http tests/packaging/compose; do
+  check "rustfmt $project" cargo fmt --check --manifest-path $project/Cargo.toml
+done
 check clippy cargo clippy --locked --quiet --all-targets -- -D warnings
 check clippy-wasm cargo clippy --locked --quiet --target wasm32-unknown-unknown --lib -- -D warnings
 # A component's two worlds; scripts/bootstrap.sh says so where the target can't be had.
 if [[ -d $(rustc --print sysroot)/lib/rustlib/wasm32-wasip2 ]]; then
   for world in library command; do
     check "clippy-$world" cargo clippy --locked --quiet --target wasm32-wasip2 --no-default-features --features $world -- -D warnings
+  done
+  for project in examples/wasi-service benches/wasi-http; do
+    check "clippy $project" cargo clippy --locked --quiet --target wasm32-wasip2 --target-dir target \
+      --manifest-path $project/Cargo.toml -- -D warnings
   done
 else
   echo "lint: the component is not checked: no standard library for wasm32-wasip2" >&2

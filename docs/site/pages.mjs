@@ -28,6 +28,11 @@ export const SECTIONS = [
       { source: "examples/web-worker/README.md", path: "examples/web-worker.md", text: "A model in a web worker" },
       { source: "examples/worker/README.md", path: "examples/worker.md", text: "A Cloudflare Worker" },
       { source: "examples/html/README.md", path: "examples/html.md", text: "A page without a bundler" },
+      {
+        source: "examples/wasi-service/README.md",
+        path: "examples/wasi-service.md",
+        text: "A service without JavaScript",
+      },
       { source: "examples/node-folder/README.md", path: "examples/node-folder.md", text: "Node: send a folder" },
     ],
   },

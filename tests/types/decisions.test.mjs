@@ -20,7 +20,13 @@ const NPM = [
   ...folders,
   ...examples,
 ];
-const CARGO = ["Cargo.toml", "fuzz/Cargo.toml"];
+const CARGO = [
+  "Cargo.toml",
+  "fuzz/Cargo.toml",
+  "examples/wasi-service/Cargo.toml",
+  "benches/wasi-http/Cargo.toml",
+  "tests/packaging/compose/Cargo.toml",
+];
 
 /** An alias such as `"vite5": "npm:vite@5.4.21"` is what it stands for; fonts have one line together. */
 const named = ([name, version]) => (/^npm:(.+)@/.exec(version)?.[1] ?? name).replace(/^@fontsource.*/, "@fontsource…");
