@@ -58,13 +58,13 @@ function post(seed, { accessToken } = user) {
 const areRead = async (seed) => assert.equal(await post(seed, other), 201);
 
 /** Begins a request, sends a half of it, and leaves it at that. */
-function stall(seed) {
+function stall(seed, { accessToken } = user) {
   const [head, image] = pieces(seed);
   const { hostname, port } = new URL(bench.url);
   const lines = [
     "POST /api/sync HTTP/1.1",
     `Host: ${hostname}`,
-    `Authorization: Bearer ${user.accessToken}`,
+    `Authorization: Bearer ${accessToken}`,
     "Content-Type: multipart/form-data; boundary=x",
     `Content-Length: ${2 * MB}`,
     "",
@@ -132,11 +132,13 @@ test("requests that break off in the middle keep nobody waiting", async () => {
 });
 
 test("requests that come to a standstill are told so in time, and others are let in", async () => {
-  const stalled = Array.from({ length: 16 }, (_, seed) => stall(3_000 + seed));
-  await areRead(3_100);
-  const waiting = post(4_000);
+  // Four of each of four users: they have all the room there is.
+  const senders = [user, ...(await Promise.all(Array.from({ length: 3 }, () => bench.supabase.createUser())))];
+  const stalled = Array.from({ length: 16 }, (_, seed) => stall(3_000 + seed, senders[seed % 4]));
+  // One of them has its own share taken, the other one all of it.
+  const waiting = [post(4_000), post(3_100, other)];
   assert.deepEqual(new Set(await Promise.all(stalled.map(({ answered }) => answered))), new Set([408]));
-  assert.equal(await waiting, 201);
+  assert.deepEqual(await Promise.all(waiting), [201, 201]);
   for (const { socket } of stalled) socket.destroy();
   await until(async () => (await post(4_001)) === 201);
 });

@@ -36,7 +36,8 @@ export async function startBench(bindings = {}, options = {}) {
   };
   const set = Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
   const log = (line) => logs.push(line);
-  const worker = await startWorker({ bindings: set, log, rateLimit: UNLIMITED, ...options });
+  // No test is about how many messages come at once.
+  const worker = await startWorker({ bindings: set, log, rateLimit: UNLIMITED, batchTimeout: 0, ...options });
   const admin = createClient(supabase.url, supabase.serviceKey, { auth: { persistSession: false } });
   return {
     supabase,

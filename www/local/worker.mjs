@@ -19,11 +19,12 @@ const WRANGLER_CONFIG = new URL("../worker/wrangler.jsonc", import.meta.url);
  * @param {Record<string, string>} options.bindings
  * @param {(line: string) => void} options.log Gets every line the Worker logs.
  * @param {{ limit: number, period: 10 | 60 }} [options.rateLimit] Instead of wrangler.jsonc's.
+ * @param {number} [options.batchTimeout] How many seconds the queue waits for more messages, instead of wrangler.jsonc's.
  * @param {boolean} [options.inspect] Whether the isolate can be looked into.
  * @param {Record<string, string>} [options.doubles] Scripts of Workers to be bound instead of a service, by its name.
  * @param {string} [options.source] Of an entry that takes the place of `index.ts`, beside the same modules.
  */
-export async function startWorker({ bindings, log, rateLimit, inspect = false, doubles = {}, source }) {
+export async function startWorker({ bindings, log, rateLimit, batchTimeout, inspect = false, doubles = {}, source }) {
   const [modules, config] = await Promise.all([bundleWorker(source), readWranglerConfig()]);
   const miniflare = new Miniflare({
     cf: false,
@@ -40,7 +41,7 @@ export async function startWorker({ bindings, log, rateLimit, inspect = false, d
           compatibilityDate: config.compatibility_date,
           manifest: toManifest(modules),
           env: { ...toEnv(config, bindings, rateLimit), ...toServices(doubles) },
-          triggers: toTriggers(config),
+          triggers: toTriggers(config, batchTimeout),
         },
         dev: { unsafeInspectorProxy: inspect },
       },
@@ -90,21 +91,28 @@ function toName(binding) {
   return `double-of-${binding.toLowerCase()}`;
 }
 
-function toTriggers({ queues, triggers }) {
+function toTriggers({ queues, triggers }, batchTimeout) {
   return [
     ...triggers.crons.map((schedule) => ({ type: "scheduled", schedule })),
     ...queues.consumers.map((consumer) => ({
       type: "queue",
       name: consumer.queue,
       maxBatchSize: consumer.max_batch_size,
-      maxBatchTimeout: consumer.max_batch_timeout,
+      maxBatchTimeout: batchTimeout ?? consumer.max_batch_timeout,
       maxRetries: consumer.max_retries,
     })),
   ];
 }
 
-/** The Worker's modules by name: one of JavaScript, and the WebAssembly that it imports. */
-export async function bundleWorker(source) {
+const bundles = new Map();
+
+/** The Worker's modules by name: one of JavaScript, and the WebAssembly that it imports. Made once a process. */
+export function bundleWorker(source) {
+  if (!bundles.has(source)) bundles.set(source, bundle(source));
+  return bundles.get(source);
+}
+
+async function bundle(source) {
   const wasm = new Map();
   const keepWasm = {
     name: "keep-wasm",
