@@ -9,6 +9,7 @@ import {
   jwtVerify,
 } from "jose";
 import { Problem } from "./problem";
+import { SeenTokens } from "./seen-tokens";
 import type { Settings } from "./settings";
 import { ASKING_MS, nothingYet, type Shared, share } from "./shared";
 
@@ -37,17 +38,53 @@ export async function authenticate(authorization: string | null, settings: Setti
   return userOf(claims, settings);
 }
 
-/** The algorithm is pinned by what is configured, never taken from the token. */
 async function verify(token: string, settings: Settings): Promise<JWTPayload> {
   try {
-    if (settings.jwtSecret !== undefined) {
-      const secret = await secretOf(settings.jwtSecret);
-      return (await jwtVerify(token, secret, { ...CHECKS, algorithms: ["HS256"] })).payload;
-    }
-    return (await jwtVerify(token, jwksOf(settings), { ...CHECKS, algorithms: ["ES256", "RS256"] })).payload;
+    const { jwtSecret } = settings;
+    return jwtSecret === undefined ? await verifyByIssuer(token, settings) : await verifyBySecret(token, jwtSecret);
   } catch (error) {
     throw new Problem(isTokensFault(error) ? "unauthorized" : "unavailable", { cause: error });
   }
+}
+
+/** The algorithm is pinned by what is configured, never taken from the token. */
+async function verifyBySecret(token: string, text: string): Promise<JWTPayload> {
+  const secret = await secretOf(text);
+  const earlier = seenBy(secret).find(token);
+  if (earlier !== undefined) return earlier;
+  const { payload } = await jwtVerify(token, secret, { ...CHECKS, algorithms: ["HS256"] });
+  return seenBy(secret).keep(token, payload);
+}
+
+/** The same for the issuer's keys. One that is not among them may be new: then all who look for one look once, now and then. */
+async function verifyByIssuer(token: string, settings: Settings): Promise<JWTPayload> {
+  const { shared, load } = issuerOf(settings);
+  const earlier = shared.value && areGood(shared) && seenBy(shared.value).find(token);
+  if (earlier) return earlier;
+  let keys = undefined as Keys | undefined;
+  const keyOf = async (header: JWSHeaderParameters, input: FlattenedJWSInput) => {
+    keys = await load(areGood);
+    const loadedAt = shared.cameAt;
+    try {
+      return await keys(header, input);
+    } catch (error) {
+      const isUnknown = error instanceof errors.JWKSNoMatchingKey;
+      if (!isUnknown || Date.now() - loadedAt < settings.jwksCooldownMs) throw error;
+      keys = await load(({ cameAt }) => cameAt > loadedAt);
+      return keys(header, input);
+    }
+  };
+  const { payload } = await jwtVerify(token, keyOf, { ...CHECKS, algorithms: ["ES256", "RS256"] });
+  return keys === undefined ? payload : seenBy(keys).keep(token, payload);
+}
+
+/** The tokens that some keys have verified: without the keys nobody remembers them. */
+const seen = new WeakMap<CryptoKey | Keys, SeenTokens>();
+
+function seenBy(keys: CryptoKey | Keys): SeenTokens {
+  const known = seen.get(keys) ?? new SeenTokens();
+  seen.set(keys, known);
+  return known;
 }
 
 /** Imported once for the isolate's life. It is kept as the key, not as its promise, which is one request's. */
@@ -74,34 +111,22 @@ function userOf(claims: JWTPayload, settings: Settings): User {
   return { id: sub };
 }
 
-type KeySource = (header: JWSHeaderParameters, token: FlattenedJWSInput) => Promise<CryptoKey>;
-
 /** Takes a token's key out of a JWKS. */
 type Keys = ReturnType<typeof createLocalJWKSet>;
 
 /** How long the issuer's keys are good, in ms. */
 const KEYS_GOOD_MS = 600_000;
+const areGood = ({ cameAt }: Shared<Keys>) => Date.now() - cameAt < KEYS_GOOD_MS;
 
 /** One a project, kept for the isolate's life, so that the JWKS is fetched now and then and not at every request. */
 const known = new Map<string, Shared<Keys>>();
 
-/** The issuer's keys. One that is not among them may be new: then all who look for one look once, now and then. */
-function jwksOf({ supabaseUrl, jwksCooldownMs }: Settings): KeySource {
+function issuerOf({ supabaseUrl }: Settings) {
   const url = `${supabaseUrl}/auth/v1/.well-known/jwks.json`;
   const shared = known.get(url) ?? nothingYet<Keys>();
   known.set(url, shared);
   const load = (isGood: (known: Shared<Keys>) => boolean) => share(shared, isGood, () => fetchKeys(url));
-  return async (header, token) => {
-    const keys = await load(({ cameAt }) => Date.now() - cameAt < KEYS_GOOD_MS);
-    const loadedAt = shared.cameAt;
-    try {
-      return await keys(header, token);
-    } catch (error) {
-      if (!(error instanceof errors.JWKSNoMatchingKey) || Date.now() - loadedAt < jwksCooldownMs) throw error;
-      const newer = await load(({ cameAt }) => cameAt > loadedAt);
-      return newer(header, token);
-    }
-  };
+  return { shared, load };
 }
 
 async function fetchKeys(url: string): Promise<Keys> {
