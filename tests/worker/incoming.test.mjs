@@ -66,6 +66,20 @@ test("what a commit may still come for is kept, and becomes an image; what is ol
   assert.deepEqual([late.status, (await late.json()).code], [409, "not_uploaded"]);
 });
 
+test("a place to which nothing was uploaded in a ticket's day is given up, and its ticket is good all the same", async () => {
+  const reserve = async (age) => {
+    const request = fields({ slug: randomUUID(), size: PNG.length, mimeType: "image/png" });
+    const ticket = await (await bench.send("/api/tickets", user.accessToken, request)).json();
+    await makeOlder(ticket.path, age);
+    return { request, ticket };
+  };
+  const [young, old, came] = [await reserve(DAY - HOUR), await reserve(DAY + HOUR), await upload(DAY + HOUR)];
+  await bench.worker.runCron();
+  assert.deepEqual(await objects(".incoming/%"), [young, came].map(({ ticket }) => ticket.path).toSorted());
+  for (const { ticket } of [young, old]) assert.equal((await putUpload(ticket, PNG)).status, 200);
+  for (const kept of [young, old, came]) assert.equal((await commit(kept)).status, 201);
+});
+
 test("an upload for an old ticket's id counts from when it was written last", async () => {
   const imageId = randomUUID();
   const first = await upload(KEPT_FOR + HOUR, { imageId });

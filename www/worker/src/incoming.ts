@@ -49,11 +49,16 @@ export interface Cleared {
 
 /**
  * Removes uploads that no commit can still come for: what was last written longer ago than a ticket lives, all its
- * renewals included, and a margin. The oldest come first, so an upload that is written again and again stands in nobody's
- * way; what is older and stays, since it is not ours, is passed over when a run could not see beyond it.
+ * renewals included, and a margin; and places to which nothing came in a ticket's own life, so that who asks and never uploads
+ * may soon ask again. The oldest come first, so an upload that is written again and again stands in nobody's way; what is
+ * older and stays is passed over when a run could not see beyond it.
  */
 export async function removeAbandoned(settings: Settings, passed = 0): Promise<Cleared> {
-  const newest = Date.now() - (longestLifeSeconds(settings) + settings.uploadMarginSeconds) * 1000;
+  const ago = (seconds: number) => Date.now() - seconds * 1000;
+  const newest = {
+    upload: ago(longestLifeSeconds(settings) + settings.uploadMarginSeconds),
+    place: ago(settings.ticketTtlSeconds),
+  };
   let removed = 0;
   let offset = passed;
   for (let page = 0; page < PAGES; page++) {
@@ -62,13 +67,16 @@ export async function removeAbandoned(settings: Settings, passed = 0): Promise<C
     if (paths.length > 0) await unlinkObjects(paths, settings);
     removed += paths.length;
     offset += found.length - paths.length;
-    const isEnd = found.length < PAGE || found.some(({ writtenAt = 0 }) => writtenAt > newest);
+    const isEnd = found.length < PAGE || found.some(({ writtenAt = 0 }) => writtenAt > newest.place);
     if (isEnd) return { removed, passed: 0 };
   }
   return { removed, passed: offset };
 }
 
 /** What has another name, or no time, is not ours to judge. */
-function isAbandoned({ name, writtenAt }: StoredObject, newest: number): boolean {
-  return OURS.test(name) && writtenAt !== undefined && writtenAt <= newest;
+function isAbandoned(
+  { name, writtenAt, isReserved }: StoredObject,
+  newest: { upload: number; place: number },
+): boolean {
+  return OURS.test(name) && writtenAt !== undefined && writtenAt <= (isReserved ? newest.place : newest.upload);
 }

@@ -29,6 +29,8 @@ export interface StoredObject {
   name: string;
   /** When it was written last, in ms since 1970, where the server says so. */
   writtenAt: number | undefined;
+  /** Whether there is nothing yet, see {@link reserveObject}. */
+  isReserved: boolean;
 }
 
 /** A token that may write `path`, again and again and whatever it likes, until it expires. */
@@ -192,6 +194,7 @@ export async function listFolder(
   return body.map(({ name, created_at: created, updated_at: updated, metadata }) => ({
     name: String(name).replace(`${folder}/`, ""),
     writtenAt: latest([created, updated, metadata?.lastModified]),
+    isReserved: metadata?.size === RESERVED_BYTES,
   }));
 }
 
