@@ -5,9 +5,12 @@ import type { Settings } from "./settings";
 import { LinkShape, read, SignShape } from "./shapes";
 import { signingSink } from "./supabase";
 
+const SIGN_NAMES = Object.keys(SignShape.entries);
+const LINK_NAMES = Object.keys(LinkShape.entries);
+
 /** A URL of one of the user's own images, from the query `path` and what it says of the link. */
 export async function signUrl(query: URLSearchParams, user: User, settings: Settings): Promise<string> {
-  const { path, ttl, ...transform } = read(SignShape, onceEach(query, Object.keys(SignShape.entries)));
+  const { path, ttl, ...transform } = read(SignShape, onceEach(query, SIGN_NAMES));
   if (!isOwnPath(path, user)) throw new Problem("not_yours");
   return sign(path, toLink(ttl, transform), settings);
 }
@@ -17,7 +20,7 @@ export async function signUrl(query: URLSearchParams, user: User, settings: Sett
  * `needed`.
  */
 export function readLink(query: URLSearchParams, needed = false): LinkOptions | undefined {
-  const { ttl, ...transform } = read(LinkShape, onceEach(query, Object.keys(LinkShape.entries)));
+  const { ttl, ...transform } = read(LinkShape, onceEach(query, LINK_NAMES));
   if (ttl !== undefined) return toLink(ttl, transform);
   if (needed || isGiven(transform))
     throw new Problem("invalid_request", { detail: "A link needs its ttl.", field: "ttl" });
@@ -61,16 +64,20 @@ export function isOwnPath(path: string, user: User): boolean {
 /** What a query gives of these names. */
 export function onceEach(query: URLSearchParams, names: string[]): Record<string, string> {
   const given: Record<string, string> = {};
-  for (const name of names) {
-    const value = once(query, name);
-    if (value !== undefined) given[name] = value;
+  // Each parameter is a call into the host, and most queries have one or two.
+  for (const [name, value] of query) {
+    if (!names.includes(name)) continue;
+    if (Object.hasOwn(given, name)) throw twice(name);
+    given[name] = value;
   }
   return given;
 }
 
-/** Of two values it would be open which one was checked. */
 export function once(query: URLSearchParams, name: string): string | undefined {
-  const [value, ...more] = query.getAll(name);
-  if (more.length > 0) throw new Problem("invalid_request", { detail: `${name} is given twice.`, field: name });
-  return value;
+  return onceEach(query, [name])[name];
+}
+
+/** Of two values it would be open which one was checked. */
+function twice(name: string): Problem {
+  return new Problem("invalid_request", { detail: `${name} is given twice.`, field: name });
 }

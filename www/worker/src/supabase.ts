@@ -26,8 +26,8 @@ export async function withSink<T>(
 const signers = new WeakMap<Settings, Sink>();
 
 /** A sink that is nobody's, and signs: whose a path is has been looked at before. To make one for each request takes longer. */
-export async function signingSink(settings: Settings): Promise<Sink> {
-  const signer = signers.get(settings) ?? (await createSink(optionsOf(settings)));
+export async function signingSink(settings: Settings, options: Partial<SinkOptions> = {}): Promise<Sink> {
+  const signer = signers.get(settings) ?? (await createSink({ ...optionsOf(settings), ...options }));
   signers.set(settings, signer);
   return signer;
 }

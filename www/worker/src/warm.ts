@@ -7,7 +7,8 @@ import { SignJWT } from "jose";
 import { authenticate } from "./auth";
 import { parseForm } from "./form";
 import { type Env, readSettings } from "./settings";
-import { withSink } from "./supabase";
+import { signUrl } from "./signed-url";
+import { signingSink, withSink } from "./supabase";
 import { toImage } from "./sync";
 
 const SECRET = "of nobody's project";
@@ -37,11 +38,8 @@ async function checkToken() {
 
 async function makeSignedUrl() {
   const settings = readSettings(ENV);
-  const signed = `{"signedURL":"/object/sign/warm-up?token="}`;
-  const call = { deadlineMs: settings.syncDeadlineMs };
-  return withSink(USER, settings, (sink) => sink.signedUrl(`${USER.id}/warm-up.png`, 60, call), {
-    fetch: async () => answer(signed),
-  });
+  await signingSink(settings, { fetch: async () => answer(`{"signedURL":"/object/sign/warm-up?token="}`) });
+  return signUrl(new URLSearchParams({ path: `${USER.id}/warm-up.png`, ttl: "60" }), USER, settings);
 }
 
 async function syncImage() {
