@@ -227,6 +227,24 @@ async function sendByTicket(asked) {
   return bench.send(`/api/tickets/${ticket.ticket}/commit`, user.accessToken, asked);
 }
 
+test("an answer about its row that gets lost fails no removal", async () => {
+  for (const target of [
+    ({ imageId }) => `/${imageId}`,
+    ({ storagePath }) => `?storagePath=${encodeURIComponent(storagePath)}`,
+  ]) {
+    const image = await arrived();
+    let lost = 0;
+    bench.front.lose = ({ method, path }) => method === "GET" && path.startsWith("/rest/v1/images") && lost++ === 0;
+    try {
+      assert.equal((await remove(target(image))).status, 200);
+    } finally {
+      bench.front.lose = undefined;
+    }
+    assert.ok(lost > 1, "it was asked again");
+    await isGone(image);
+  }
+});
+
 test("what a removal could not end, the same removal ends", async () => {
   const image = await arrived();
   bench.front.before = async ({ method, path }, response) => {

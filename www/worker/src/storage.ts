@@ -1,10 +1,10 @@
 // What tickets ask of Storage and the package does not do. Shapes and statuses are those of the real server: most
 // errors are HTTP 400 with the real code in the body.
+import { untilAnswered } from "./again";
 import { Problem } from "./problem";
 import type { Settings } from "./settings";
 import { askSupabase, BUCKET, keyHeaders } from "./supabase";
 import type { Thumbnail } from "./thumbnail";
-import { wait } from "./timer";
 
 /** How much of an image is read first: as much as the package looks at. */
 const PIECE_BYTES = 64 * 1024;
@@ -230,19 +230,6 @@ function ask(
     if (isTransient(answer.status)) throw new Error(`Storage answered ${answer.status}`);
     return answer;
   });
-}
-
-/** Tries again what failed by trouble that may pass; all that is asked here may be asked twice. */
-async function untilAnswered<T>(settings: Settings, once: () => Promise<T>): Promise<T> {
-  for (let attempt = 0; ; attempt++) {
-    try {
-      return await once();
-    } catch (cause) {
-      if (cause instanceof Problem && cause.code !== "unavailable") throw cause;
-      if (attempt === 2) throw new Problem("unavailable", { cause });
-      await wait(settings.syncBackoffMs * 2 ** attempt * (0.5 + Math.random()));
-    }
-  }
 }
 
 function send(

@@ -1,4 +1,5 @@
 import { createSink, type PreparedImage, type Sink, type SinkOptions } from "imagen-cloud";
+import { untilAnswered } from "./again";
 import type { User } from "./auth";
 import { Problem } from "./problem";
 import type { Settings } from "./settings";
@@ -64,7 +65,7 @@ export async function refuseAnothersId(
   settings: Settings,
   withinMs = settings.syncDeadlineMs / 3,
 ): Promise<void> {
-  const row = await findRow(imageId, settings, withinMs).catch(() => undefined);
+  const row = await findRowBy("id", imageId, settings, withinMs).catch(() => undefined);
   if (row !== undefined && row.owner !== user.id) throw new Problem("id_taken", { imageId });
 }
 
@@ -75,21 +76,21 @@ export interface Row {
   storagePath: string;
 }
 
-/** Throws where there is no answer, or none to be understood. */
-export function findRow(imageId: string, settings: Settings, withinMs?: number): Promise<Row | undefined> {
-  return findRowBy("id", imageId, settings, withinMs);
+/** Throws where there is no answer, or none to be understood, however often it is asked. */
+export function findRow(imageId: string, settings: Settings): Promise<Row | undefined> {
+  return untilAnswered(settings, () => findRowBy("id", imageId, settings));
 }
 
 /** A row that names the path; as above. */
 export function findRowAt(storagePath: string, settings: Settings): Promise<Row | undefined> {
-  return findRowBy("storage_path", storagePath, settings);
+  return untilAnswered(settings, () => findRowBy("storage_path", storagePath, settings));
 }
 
 async function findRowBy(
   column: "id" | "storage_path",
   value: string,
   settings: Settings,
-  withinMs = settings.syncDeadlineMs,
+  withinMs = settings.syncDeadlineMs / 3,
 ): Promise<Row | undefined> {
   const query = new URLSearchParams({ [column]: `eq.${value}`, select: "id,owner_user_id,storage_path" });
   const answer = await askSupabase(`${settings.supabaseUrl}/rest/v1/images?${query}`, {
