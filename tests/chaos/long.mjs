@@ -9,7 +9,7 @@ import { FAULTS } from "../support/chaos.mjs";
 import { startEmbedded } from "../support/embedded.mjs";
 import { runBadDays } from "./bad-days.mjs";
 import { runKills, runOutbox } from "./outbox.mjs";
-import { runRemovals } from "./removals.mjs";
+import { runRemovals, WAYS } from "./removals.mjs";
 import { MODES, runSyncs } from "./syncs.mjs";
 
 const RATE = 0.2;
@@ -111,12 +111,14 @@ function row({ seed, mode, acknowledged, faults, problems, seconds }) {
 }
 
 /** Whether nothing is left of what was removed, and all of what was not. */
-async function runAllRemovals() {
+async function runAllRemovals(way) {
   const supabase = await startEmbedded();
   try {
-    const faults = await runRemovals(supabase, Number(values.removals));
+    const faults = await runRemovals(supabase, Number(values.removals), way);
     const broken = Object.values(faults).reduce((sum, times) => sum + times, 0);
-    console.log(`${values.removals} images removed, at no time an object without its row; ${broken} requests broken`);
+    console.log(
+      `${values.removals} images removed ${way}, at no time an object without its row; ${broken} requests broken`,
+    );
     return true;
   } catch (error) {
     console.log(error.stack);
@@ -166,6 +168,8 @@ async function runOutboxes() {
 if (values.mode) {
   await runMode(values.mode);
 } else {
-  const outcomes = [await runAllSyncs(), await runAllRemovals(), await runOutboxes()];
+  const outcomes = [await runAllSyncs()];
+  for (const way of Object.keys(WAYS)) outcomes.push(await runAllRemovals(way));
+  outcomes.push(await runOutboxes());
   if (outcomes.includes(false)) process.exitCode = 1;
 }

@@ -1,7 +1,8 @@
 // Removals through a proxy that breaks a fifth of all requests, and what is left of them.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { createSink } from "imagen-cloud";
+import { createRelay, createSink } from "imagen-cloud";
+import { startWorker } from "../../www/local/worker.mjs";
 import { startChaos } from "../support/chaos.mjs";
 
 const KEPT = 5;
@@ -15,32 +16,63 @@ const WATCH = `
   end $$;
   create trigger look after delete on imagen.images for each row execute function public.look();
 `;
+/** A Worker that could not ask Supabase wants to be asked again after five seconds. */
+const PATIENCE = { maxRetries: 12, initialBackoffMs: 20, maxBackoffMs: 6_000 };
+
+const sinkOf = (supabase, url, user) =>
+  createSink({
+    ...{ url, apiKey: supabase.publishableKey, ownerUserId: user.id, accessToken: () => user.accessToken },
+    ...PATIENCE,
+  });
+
+/** Who removes what is the user's, each request to Supabase by the proxy. */
+export const WAYS = {
+  directly: async (supabase, chaosUrl, user) => {
+    const sink = await sinkOf(supabase, chaosUrl, user);
+    return { remove: sink.remove, close: sink.free };
+  },
+  "by the Worker": async (supabase, chaosUrl, user) => {
+    const bindings = {
+      SUPABASE_URL: chaosUrl,
+      SUPABASE_SERVICE_KEY: supabase.serviceKey,
+      SUPABASE_JWT_SECRET: supabase.jwtSecret,
+      SYNC_BACKOFF_MS: "20",
+    };
+    const worker = await startWorker({ bindings, log() {}, rateLimit: { limit: 1_000_000, period: 60 } });
+    const relay = await createRelay({ url: worker.url, accessToken: () => user.accessToken, ...PATIENCE });
+    const close = async () => {
+      relay.free();
+      await worker.close();
+    };
+    return { remove: relay.remove, close };
+  },
+};
+
 /**
  * Removes `count` images of many, several at once; fails where anything is left, or gone that was to stay. The database itself
  * looks at each row that goes whether its object has gone before.
  *
- * @param {Awaited<ReturnType<import("../support/embedded.mjs").startEmbedded>>} supabase
+ * @param {Awaited<ReturnType<import("../support/embedded.mjs").startEmbedded>>} supabase of its own
  * @param {number} count
+ * @param {keyof typeof WAYS} way
  * @returns {Promise<Record<string, number>>} the faults that happened
  */
-export async function runRemovals(supabase, count) {
+export async function runRemovals(supabase, count, way) {
   await supabase.script(WATCH);
   const [owner, other] = [await supabase.createUser(), await supabase.createUser()];
-  const sinkOf = (user, options) =>
-    createSink({
-      ...{ url: supabase.url, apiKey: supabase.publishableKey, ownerUserId: user.id },
-      ...{ accessToken: () => user.accessToken, maxRetries: 12, initialBackoffMs: 20, maxBackoffMs: 500, ...options },
-    });
   const request = (seed) => ({ date: "2026-05-11", slug: "a", seed, prompt: "p", backend: "b", image: PNG });
-  const requests = (count) => Array.from({ length: count }, (_, seed) => request(seed));
-  const sent = await (await sinkOf(owner)).syncMany(requests(count + KEPT), { concurrency: 16 });
-  const theirs = await (await sinkOf(other)).syncMany(requests(KEPT));
+  const send = async (user, count) => {
+    const sink = await sinkOf(supabase, supabase.url, user);
+    const requests = Array.from({ length: count }, (_, seed) => request(seed));
+    return sink.syncMany(requests, { concurrency: 16 }).finally(sink.free);
+  };
+  const [sent, theirs] = [await send(owner, count + KEPT), await send(other, KEPT)];
   assert.ok([...sent, ...theirs].every(({ ok }) => ok));
 
   const chaos = await startChaos({ target: supabase.url, seed: 6, blackoutMs: 50, delayMs: 20, retryAfterSeconds: 0 });
   try {
-    const sink = await sinkOf(owner, { url: chaos.url });
-    const outcomes = await sink.remove(sent.slice(KEPT), { concurrency: 16 });
+    const remover = await WAYS[way](supabase, chaos.url, owner);
+    const outcomes = await remover.remove(sent.slice(KEPT), { concurrency: 16 }).finally(remover.close);
     assert.deepEqual(
       outcomes.filter(({ ok }) => !ok).map(({ error }) => error.message),
       [],
