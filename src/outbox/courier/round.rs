@@ -51,9 +51,8 @@ pub(super) struct Round {
     /// What is done and not stored yet.
     pub(super) unwritten: RefCell<Vec<Done>>,
     writing: Cell<bool>,
-    /// Jobs whose bytes are in the bucket, and when the first of them came, in ms since 1970.
-    rows: RefCell<Vec<Job>>,
-    rows_since_ms: Cell<f64>,
+    /// Jobs whose bytes are in the bucket, each with when it came, in ms since 1970.
+    rows: RefCell<Vec<(f64, Job)>>,
     resting: Cell<bool>,
     /// Parts of groups that were refused; the next one stands last.
     pub(super) groups: RefCell<Vec<Group<Job>>>,
@@ -167,11 +166,9 @@ impl Round {
                 None => {}
             }
         }
-        if self.resting.get() || self.rows.borrow().is_empty() {
-            return None;
-        }
+        let since_ms = self.rows_since_ms().filter(|_| !self.resting.get())?;
         self.resting.set(true);
-        let left_ms = self.rows_since_ms.get() + ROWS_WAIT_MS - now_ms;
+        let left_ms = since_ms + ROWS_WAIT_MS - now_ms;
         Some(Next::Rest(left_ms.clamp(1.0, ROWS_WAIT_MS) as u32))
     }
 
@@ -221,6 +218,11 @@ impl Round {
         first_of(Box::pin(paused), work).await
     }
 
+    /// When the first of the rows came: what an insert took along no longer counts for those that it left.
+    fn rows_since_ms(&self) -> Option<f64> {
+        self.rows.borrow().first().map(|(since_ms, _)| *since_ms)
+    }
+
     /// Rows that are enough, or have waited long enough, or for which there is nothing to wait.
     fn next_group(&self, now_ms: f64) -> Option<Group<Job>> {
         if self.inserting.get() >= self.few {
@@ -229,32 +231,27 @@ impl Round {
         if let Some(part) = self.groups.borrow_mut().pop() {
             return Some(part);
         }
+        let waited_ms = now_ms - self.rows_since_ms()?;
         let mut rows = self.rows.borrow_mut();
         let is_last = self.uploading.get() == 0
             && self.queue.borrow().is_empty()
             && !(self.reading.get() || self.unread.get() || self.writing.get())
             && self.read_to.get().is_none();
-        let waited_ms = now_ms - self.rows_since_ms.get();
         // A clock that was put back tells nothing. Who was turned away is judged by whether others get through.
         let is_time = is_last
             || rows.len() >= ROWS_AT_ONCE
             || !(0.0..ROWS_WAIT_MS).contains(&waited_ms)
             || !self.suspects.borrow().is_empty();
-        if rows.is_empty() || !is_time {
+        if !is_time {
             return None;
         }
         let count = rows.len().min(ROWS_AT_ONCE);
-        let rest = rows.split_off(count);
-        Some(Group::new(core::mem::replace(&mut *rows, rest)))
+        Some(Group::new(rows.drain(..count).map(|(_, job)| job).collect()))
     }
 
     /// The bytes of a job are in the bucket, and the store says so.
     pub(super) fn add_row(&self, job: Job, now_ms: f64) {
-        let mut rows = self.rows.borrow_mut();
-        if rows.is_empty() {
-            self.rows_since_ms.set(now_ms);
-        }
-        rows.push(job);
+        self.rows.borrow_mut().push((now_ms, job));
     }
 
     /// Ends when no row waits any more.

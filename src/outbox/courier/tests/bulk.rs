@@ -68,6 +68,18 @@ fn a_row_waits_a_second_for_others_and_no_longer() {
 }
 
 #[test]
+fn what_an_insert_leaves_waits_a_second_of_its_own() {
+    let (world, shelf) = world();
+    // Three rows in 58 ms: fifty in less than a second, and of the 51 that are there by then one is left.
+    world.latency_ms.set(48);
+    let outbox = MANY.open(&world, &shelf).0;
+    enqueue_many(&world, &outbox, 500);
+    shelf.latency_ms.set(10);
+    assert_eq!(drain(&world, &outbox).unwrap(), Drained { done: 500, ..Drained::default() });
+    assert_eq!((world.rows.borrow().len(), inserts(&world)), (500, 500 / 50));
+}
+
+#[test]
 fn a_row_that_is_refused_keeps_no_other_of_its_insert_away() {
     for refused in [0, 17, 59] {
         let (world, shelf) = world();
