@@ -224,7 +224,8 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
         let now_ms = self.client.platform().now_ms();
         let is_forced = round.forced_until_ms >= 0.0;
         let until_ms = if is_forced { f64::INFINITY } else { now_ms };
-        let most = PAGE + in_hand.len();
+        // From the first on those in hand come again; behind a page there are only others.
+        let most = if is_anew { PAGE + in_hand.len() } else { PAGE };
         let mut found = self.store.waiting(Query::Due(round.read_to.get(), until_ms), most).await?;
         let end = found.last().filter(|_| found.len() == most);
         round.read_to.set(end.map(|stored| (stored.not_before_ms, stored.position)));

@@ -41,6 +41,8 @@ struct Shelves {
     calls: Cell<u32>,
     /// Jobs that were read or written since it was set.
     touched: Cell<usize>,
+    /// The most that were read at once.
+    most_read: Cell<usize>,
     /// How long each transaction takes.
     latency_ms: Cell<u32>,
     /// This one of the calls fails, before or after its commit.
@@ -105,6 +107,7 @@ impl Shelf {
             added: Cell::new(0),
             calls: Cell::new(0),
             touched: Cell::new(0),
+            most_read: Cell::new(0),
             latency_ms: Cell::new(0),
             fails_at: Cell::new(None),
             written: RefCell::default(),
@@ -219,6 +222,7 @@ impl Store for Shelf {
             found.sort_by(|(a, one), (b, other)| a.total_cmp(b).then(one.position.total_cmp(&other.position)));
             found.truncate(most);
             self.touch(found.len());
+            self.most_read.set(self.most_read.get().max(found.len()));
             found.iter().map(|(_, job)| job.stored()).collect()
         })
         .await

@@ -131,6 +131,16 @@ fn a_job_in_ten_thousand_costs_what_one_of_ten_does() {
 }
 
 #[test]
+fn a_drain_reads_fifty_at_once_however_many_it_has_in_hand() {
+    let (world, shelf) = world();
+    world.latency_ms.set(10);
+    let outbox = MANY.open(&world, &shelf).0;
+    enqueue_many(&world, &outbox, 300);
+    assert_eq!(drain(&world, &outbox).unwrap().done, 300);
+    assert_eq!(shelf.most_read.get(), 50);
+}
+
+#[test]
 fn large_images_leave_a_lane_to_the_others() {
     let (world, shelf) = world();
     world.latency_ms.set(1000);
