@@ -19,13 +19,24 @@ export class Copies {
     this.#name = name;
   }
 
-  /** @param {import("./store.js").JobRecord} record @param {ArrayBuffer} image */
-  keep(record, image) {
-    return this.#attempt(async () => {
-      const text = new Blob([JSON.stringify(record)]);
-      const copy = new Response(new Blob([text, image]), { headers: { [RECORD_BYTES]: text.size } });
-      await (await caches.open(this.#name)).put(FOLDER + record.id, copy);
+  /**
+   * Makes a copy ready while its job is stored, and keeps it when that is done. Only the cache is opened before: a copy is not
+   * there before its job.
+   * @param {import("./store.js").JobRecord} record @param {ArrayBuffer} image
+   * @returns {() => Promise<void>} keeps it
+   */
+  ready(record, image) {
+    const making = this.#attempt(async () => {
+      const opening = caches.open(this.#name);
+      const text = new TextEncoder().encode(JSON.stringify(record));
+      const copy = new Response(new Blob([text, image]), { headers: { [RECORD_BYTES]: text.length } });
+      return { cache: await opening, copy };
     });
+    return () =>
+      this.#attempt(async () => {
+        const { cache, copy } = await making;
+        await cache.put(FOLDER + record.id, copy);
+      });
   }
 
   /**

@@ -18,9 +18,11 @@ const TOTALS = "totals";
 
 /** So many copies are listed without holding the page's thread up for long. */
 const LISTED_AT_ONCE = 500;
+/** So many records are read at once where all are looked at. */
+const PAGE = 100;
 /** How long the opening of a database is waited for. */
 const OPEN_MS = 10_000;
-/** The same of a transaction, which may stand behind many others with large images. */
+/** The same of a transaction, which may stand behind many others with large images, or renew thousands of records. */
 const TRANSACTION_MS = 60_000;
 
 /**
@@ -36,8 +38,11 @@ const TRANSACTION_MS = 60_000;
 export class Store {
   #name;
   #copies;
+  /** The jobs whose copies are written, and that nobody has looked for since. */
+  #unseen = [];
   #opening;
-  /** What is being put in, by id. Its copy comes after it: who removes it waits for that, or the copy would stay, and bring it back. */
+  #isClosed = false;
+  /** What is being put in, by id. Its copy comes after it: who removes it here waits for that, or the copy would stay, and bring it back. */
   #coming = new Map();
 
   #ownerUserId;
@@ -73,7 +78,7 @@ export class Store {
    * @returns {Promise<number | "known" | "id_taken" | "path_taken" | "full">}
    */
   async add(record, image, removalId, maxJobs, maxBytes) {
-    return this.#putIn(record, image, async (transaction) => {
+    return this.#putIn(record, image, async (transaction, putIt) => {
       const jobs = transaction.objectStore("jobs");
       const [known, removal, holders, totals] = await Promise.all([
         jobs.index("id").get(record.id),
@@ -85,7 +90,7 @@ export class Store {
       if (removal !== undefined) return "id_taken";
       if (holders.length > 0) return "path_taken";
       if (totals.count >= maxJobs || totals.bytes + record.size > maxBytes) return "full";
-      return put(transaction, totals, record, image);
+      return putIt(totals);
     });
   }
 
@@ -95,8 +100,15 @@ export class Store {
     const before = this.#coming.get(id);
     const putIn = async () => {
       await before?.catch(() => undefined);
-      const added = await this.#transact(ALL, "readwrite", work);
-      if (typeof added === "number") await this.#copies.keep(record, image);
+      let keep;
+      const added = await this.#transact(ALL, "readwrite", (transaction) =>
+        work(transaction, (totals) => {
+          const putting = put(transaction, totals, record, image);
+          keep = this.#copies.ready(record, image);
+          return putting;
+        }),
+      );
+      if (typeof added === "number") await this.#copy(id, keep);
       return added;
     };
     const coming = putIn();
@@ -115,6 +127,26 @@ export class Store {
     await (ids ? this.#copies.forget(ids) : this.#copies.clear());
   }
 
+  /** Keeps the copy of a job that was added. One that comes when another tab is done with its job already goes too. */
+  async #copy(id, keep) {
+    await keep();
+    this.#unseen.push(id);
+    if (this.#unseen.length > 1) return; // somebody looks already
+    this.#look().catch(() => {
+      this.#unseen = [];
+    });
+  }
+
+  /** Looks whether the jobs of new copies are there still. */
+  async #look() {
+    while (this.#unseen.length > 0 && !this.#isClosed) {
+      const ids = [...this.#unseen];
+      const known = await this.known(ids);
+      await this.#copies.forget(ids.filter((_, at) => !known[at]));
+      this.#unseen.splice(0, ids.length);
+    }
+  }
+
   /**
    * Puts a removal in the place of its image's job, if that is of this revision still, or there is none still.
    * @param {JobRecord} record @param {string} id @param {number | undefined} revision
@@ -122,13 +154,13 @@ export class Store {
    */
   async supersede(record, id, revision) {
     await this.#forget([id]);
-    const nothing = new ArrayBuffer(0);
-    return this.#putIn(record, nothing, async (transaction) => {
+    return this.#putIn(record, new ArrayBuffer(0), async (transaction, putIt) => {
       const [[job, known], totals] = await Promise.all([found(transaction, [id, record.id]), totalsOf(transaction)]);
       if ((job && (job.revision ?? 0)) !== revision) return "outdated";
-      await this.#remove(transaction, totals, [id], [job]);
-      if (!known) return put(transaction, totals, record, nothing);
-      await setTotals(transaction, totals);
+      await this.#noteGone(transaction, [id]);
+      await Promise.all(remove(transaction, totals, [id], [job]));
+      if (!known) return putIt(totals);
+      await last(transaction, [setTotals(transaction, totals)]);
       return "known";
     });
   }
@@ -213,11 +245,14 @@ export class Store {
         found(transaction, [...records.map(({ id }) => id), ...gone]),
         totalsOf(transaction),
       ]);
+      await this.#noteGone(transaction, gone);
       const before = { ...totals };
-      const removed = this.#remove(transaction, totals, gone, known.slice(records.length));
-      const written = records.map((record, at) => known[at] && rewrite(transaction, totals, known[at], record));
-      await Promise.all([removed, ...written]);
-      if (Object.keys(totals).some((name) => totals[name] !== before[name])) await setTotals(transaction, totals);
+      const writes = [
+        ...remove(transaction, totals, gone, known.slice(records.length)),
+        ...records.map((record, at) => known[at] && rewrite(transaction, totals, known[at], record)),
+      ];
+      const isOther = Object.keys(totals).some((name) => totals[name] !== before[name]);
+      await last(transaction, isOther ? [...writes, setTotals(transaction, totals)] : writes);
       return records.map((_, at) => known[at] !== undefined);
     });
   }
@@ -229,8 +264,7 @@ export class Store {
       if (!known || (known.revision ?? 0) !== revision) return "outdated";
       const holders = await holdersOf(transaction, record);
       if (holders.some((seq) => seq !== known.seq)) return "path_taken";
-      await rewrite(transaction, totals, known, record);
-      await setTotals(transaction, totals);
+      await last(transaction, [rewrite(transaction, totals, known, record), setTotals(transaction, totals)]);
       return "stored";
     });
   }
@@ -243,8 +277,7 @@ export class Store {
         const { id, storagePath, size, text } = record;
         return rewrite(transaction, totals, record, { id, storagePath, size, text });
       });
-      await Promise.all(shelved);
-      await setTotals(transaction, totals);
+      await last(transaction, [...shelved, setTotals(transaction, totals)]);
     });
   }
 
@@ -253,33 +286,25 @@ export class Store {
     await this.#forget([id]);
     return this.#transact(ALL, "readwrite", async (transaction) => {
       const [known, totals] = await Promise.all([found(transaction, [id]), totalsOf(transaction)]);
-      await this.#remove(transaction, totals, [id], known);
-      await setTotals(transaction, totals);
+      await this.#noteGone(transaction, [id]);
+      await last(transaction, [...remove(transaction, totals, [id], known), setTotals(transaction, totals)]);
       return known[0];
     });
   }
 
-  /** Removes jobs and images from the database; what is known of them is their records. */
-  async #remove(transaction, totals, ids, known) {
-    if (ids.length === 0) return;
-    if (this.#copies.isStuck) await remember(transaction, ids);
-    const images = ids.map((id) => transaction.objectStore("images").delete(id));
-    const jobs = known.filter(Boolean).map((record) => {
-      count(totals, record, -1);
-      return transaction.objectStore("jobs").delete(record.seq);
-    });
-    await Promise.all([...images, ...jobs]);
+  /** Notes that these jobs go, where their copies may stay. */
+  async #noteGone(transaction, ids) {
+    if (this.#copies.isStuck && ids.length > 0) await remember(transaction, ids);
   }
 
   /** Removes all jobs and images. */
   async clear() {
     await this.#forget();
     return this.#transact(ALL, "readwrite", async (transaction) => {
-      const images = transaction.objectStore("images");
+      const [jobs, images] = ["jobs", "images"].map((store) => transaction.objectStore(store));
       if (this.#copies.isStuck) await remember(transaction, await images.getAllKeys());
-      const { last } = await totalsOf(transaction);
-      await Promise.all([transaction.objectStore("jobs").clear(), images.clear()]);
-      await setTotals(transaction, { count: 0, bytes: 0, waiting: 0, last });
+      const none = { ...(await totalsOf(transaction)), count: 0, bytes: 0, waiting: 0 };
+      await last(transaction, [jobs.clear(), images.clear(), setTotals(transaction, none)]);
     });
   }
 
@@ -296,6 +321,7 @@ export class Store {
   }
 
   async close() {
+    this.#isClosed = true;
     const opening = this.#opening;
     this.#opening = undefined;
     (await opening?.catch(() => undefined))?.close();
@@ -318,10 +344,12 @@ export class Store {
     const forget = () => {
       this.#opening = undefined;
     };
-    const open = () =>
+    const open = (begun) =>
       openDB(this.#name, VERSION, {
-        upgrade: (database, oldVersion, _, transaction) =>
-          upgrade(database, oldVersion, transaction, this.#ownerUserId),
+        upgrade: (database, oldVersion, _, transaction) => {
+          begun();
+          return upgrade(database, oldVersion, transaction, this.#ownerUserId);
+        },
         // A newer version of this package waits in another tab: let it.
         blocking: (_current, _blocked, event) => {
           event.target.close();
@@ -329,7 +357,7 @@ export class Store {
         },
         terminated: forget,
       });
-    this.#opening ??= opened(open())
+    this.#opening ??= opened(open)
       .then(async (database) => {
         // What can't be put back now (a full disk) stays where it is, and is tried again at the next opening.
         const { wasLost, count } = await stateOf(database);
@@ -410,10 +438,19 @@ function abort(transaction) {
   }
 }
 
-/** The database; one that opens when nobody waits any more is closed. */
-async function opened(opening) {
+/**
+ * The database; one that opens when nobody waits any more is closed. `open` calls back when what it holds is brought up to date,
+ * which may take longer than an opening.
+ */
+async function opened(open) {
+  let begun;
+  const isBegun = new Promise((resolve) => {
+    begun = resolve;
+  });
+  const opening = open(begun);
   try {
-    return await within(OPEN_MS, opening);
+    await within(OPEN_MS, Promise.race([opening, isBegun]));
+    return await within(TRANSACTION_MS, opening);
   } catch (error) {
     opening.then(
       (database) => database.close(),
@@ -482,11 +519,20 @@ function setTotals(transaction, totals) {
 /** The totals by looking at every job: for a database that is new here, or that somebody else wrote into. */
 async function recounted(transaction) {
   const totals = { count: 0, bytes: 0, waiting: 0, last: 0 };
-  for (let at = await transaction.objectStore("jobs").openCursor(); at; at = await at.continue()) {
-    count(totals, at.value, 1);
-    totals.last = at.value.seq;
+  for await (const page of pagesOf(transaction.objectStore("jobs"))) {
+    for (const record of page) count(totals, record, 1);
+    totals.last = page.at(-1).seq;
   }
   return totals;
+}
+
+/** All records, by pages: a cursor would take a question to another process for each. */
+async function* pagesOf(jobs) {
+  let page = await jobs.getAll(undefined, PAGE);
+  while (page.length > 0) {
+    yield page;
+    page = await jobs.getAll(IDBKeyRange.lowerBound(page.at(-1).seq, true), PAGE);
+  }
 }
 
 /** Counts a job, or one that is gone by -1. */
@@ -522,12 +568,28 @@ async function put(transaction, totals, record, image) {
   const seq = totals.last + 1;
   const next = placed(record, seq);
   count(totals, next, 1);
-  await Promise.all([
+  await last(transaction, [
     transaction.objectStore("jobs").add(next),
     transaction.objectStore("images").put(image, record.id),
     setTotals(transaction, { ...totals, last: seq }),
   ]);
   return seq;
+}
+
+/** Waits for a transaction's last requests. It commits with them: by itself it would do so when they are answered. */
+async function last(transaction, requests) {
+  transaction.commit();
+  await Promise.all(requests);
+}
+
+/** Removes jobs and images, whose records are known as far as there are any. */
+function remove(transaction, totals, ids, known) {
+  const images = ids.map((id) => transaction.objectStore("images").delete(id));
+  const jobs = known.filter(Boolean).map((record) => {
+    count(totals, record, -1);
+    return transaction.objectStore("jobs").delete(record.seq);
+  });
+  return [...images, ...jobs];
 }
 
 /** Every version adds what the one before it lacks, and keeps the jobs. */
@@ -544,8 +606,8 @@ async function upgrade(database, oldVersion, transaction, ownerUserId) {
     jobs.deleteIndex("storagePath");
     jobs.createIndex("storagePath", "storagePath", { multiEntry: true });
     for (const index of ["due", "waitSetAt", "suspect"]) jobs.createIndex(index, index);
-    for (let at = await jobs.openCursor(); at; at = await at.continue()) {
-      await at.update(placed(renewed(at.value, ownerUserId), at.value.seq));
+    for await (const page of pagesOf(jobs)) {
+      await Promise.all(page.map((record) => jobs.put(placed(renewed(record, ownerUserId), record.seq))));
     }
     await setTotals(transaction, await recounted(transaction));
   }

@@ -53,3 +53,27 @@ test("a database that 0.1.0 wrote, with jobs in every state, is listed and drain
     assert.ok(!sent.some(({ image }) => image === storagePath), "what was uploaded is not sent again");
   }
 });
+
+test("a database of 0.1.0 is brought up to date, however long that takes", async (t) => {
+  const kept = await readKept("version-1");
+  const user = await world.user();
+  // The patience for an opening ends when the database has begun to be brought up to date.
+  const init = () => {
+    const start = window.setTimeout;
+    const late = [];
+    window.setTimeout = (work, ms, ...args) => (ms === 10_000 ? late.push(work) && 0 : start(work, ms, ...args));
+    const { open } = IDBFactory.prototype;
+    IDBFactory.prototype.open = function (...args) {
+      const request = open.apply(this, args);
+      request.addEventListener("upgradeneeded", () => {
+        for (const work of late.splice(0)) start(work, 0, new Error("the patience is at its end"));
+      });
+      return request;
+    };
+  };
+  const tab = await world.tab(t, user, { init, open: false });
+  const mine = JSON.parse(JSON.stringify(kept).replaceAll(kept.user, user.id));
+  await putIntoIndexedDb(tab, mine);
+  await tab.open();
+  assert.equal((await tab.list()).length, kept.jobs.length);
+});

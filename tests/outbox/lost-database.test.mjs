@@ -161,6 +161,41 @@ test("caches that do not answer hold nothing up, and bring nothing back when the
   await until(async () => (await copies()) === 0, "their copies to be gone too");
 });
 
+test("a copy that is written when another tab is done with its job goes too", async (t) => {
+  const user = await world.user();
+  const init = () => {
+    const { put } = Cache.prototype;
+    const isReleased = new Promise((resolve) => {
+      window.releaseCopies = resolve;
+    });
+    Cache.prototype.put = async function (...args) {
+      await isReleased;
+      return put.apply(this, args);
+    };
+    // As long as they are held the outbox waits for them.
+    const start = window.setTimeout;
+    window.setTimeout = (work, ms, ...args) => start(work, ms === 5000 ? 1e8 : ms, ...args);
+  };
+  const context = await world.context(t);
+  const tab = await world.tab(t, user, { context, init });
+  const other = await world.tab(t, user, { context });
+  const kept = [tab.enqueue(1)];
+  await until(async () => (await ids(other)).length === 1, "the job");
+  assert.equal((await other.drain()).done, 1);
+  kept.push(tab.enqueue(2));
+  await until(async () => (await ids(other)).length === 1, "the other job");
+  await other.discard((await ids(other))[0]);
+  await tab.page.evaluate(() => window.releaseCopies());
+  const [sent] = await Promise.all(kept);
+  const copies = () =>
+    tab.page.evaluate(async (name) => (await (await caches.open(name)).keys()).length, databaseOf(user));
+  await until(async () => (await copies()) === 0, "their copies to go");
+  await other.close();
+  await lose(tab, user);
+  assert.deepEqual(await ids(tab), []);
+  await world.arrived(user, [1], [sent]);
+});
+
 test("an image whose bytes or row had arrived when its job was lost is there once", async (t) => {
   const user = await world.user();
   for (const [number, method] of ["PUT", "POST"].entries()) {
