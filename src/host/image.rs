@@ -73,6 +73,9 @@ struct Whole {
     /// Its first bytes, and its last, as they were seen first.
     head: RefCell<Option<Uint8Array>>,
     tail: RefCell<Option<Uint8Array>>,
+    /// All of it, where somebody wanted that.
+    #[cfg(feature = "outbox")]
+    all: RefCell<Option<Uint8Array>>,
 }
 
 /// Why an image can't be sent.
@@ -123,6 +126,10 @@ impl Whole {
     }
 
     async fn read_one(&self, from: u64, to: u64) -> Result<Uint8Array, Fault> {
+        #[cfg(feature = "outbox")]
+        if let Some(all) = &*self.all.borrow() {
+            return Ok(all.subarray(from as u32, to as u32));
+        }
         Ok(self.read(slice::from_ref(&(from..to))).await?.pop().unwrap_or_else(|| Uint8Array::new_with_length(0)))
     }
 
@@ -204,8 +211,17 @@ impl HostBytes {
             .filter(|size| (0.0..=Number::MAX_SAFE_INTEGER).contains(size) && size.fract() == 0.0);
         let size = size.ok_or("has no size")? as u64;
         let (is_own, is_doubtful) = (Cell::default(), Cell::new(!place::sees_changed_files()));
-        let (head, tail) = (RefCell::default(), RefCell::default());
-        let whole = Rc::new(Whole { blob, size, is_copy, is_own, is_doubtful, head, tail });
+        let whole = Rc::new(Whole {
+            blob,
+            size,
+            is_copy,
+            is_own,
+            is_doubtful,
+            head: RefCell::default(),
+            tail: RefCell::default(),
+            #[cfg(feature = "outbox")]
+            all: RefCell::default(),
+        });
         Ok(Self(Image::Part(Part { whole, from: 0, to: size })))
     }
 
@@ -251,6 +267,16 @@ impl HostBytes {
             }
         };
         Ok(bytes.to_vec())
+    }
+
+    /// Reads a Blob whole: each piece would be a question to another process.
+    #[cfg(feature = "outbox")]
+    pub(super) async fn load(&self) {
+        if let Image::Part(Part { whole, .. }) = &self.0
+            && let Ok(all) = whole.read_one(0, whole.size).await
+        {
+            whole.all.replace(Some(all));
+        }
     }
 
     /// All bytes as an `ArrayBuffer`, which every browser can store; Safari can't always store a `Blob`.

@@ -88,6 +88,10 @@ pub trait Platform {
         None
     }
 
+    /// Has the whole image at hand, where that spares questions to whoever has it. What can't be read is told of when it is.
+    #[cfg(feature = "outbox")]
+    async fn load(&self, _: &Self::Bytes) {}
+
     /// The bytes of a piece of the image, as far as there are any, or why they can't be read.
     async fn read(&self, bytes: &Self::Bytes, piece: Range<u32>) -> Result<Vec<u8>, Cause>;
 

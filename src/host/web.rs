@@ -118,6 +118,11 @@ impl Platform for Host {
         HostBytes::new(&drawn).ok()
     }
 
+    #[cfg(feature = "outbox")]
+    async fn load(&self, bytes: &HostBytes) {
+        bytes.load().await;
+    }
+
     async fn read(&self, bytes: &HostBytes, piece: Range<u32>) -> Result<Vec<u8>, Cause> {
         bytes.read(piece).await.map_err(|thrown| Rc::new(thrown) as Cause)
     }

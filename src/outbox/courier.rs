@@ -113,9 +113,10 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
     /// Fixes path, id and row, and stores them with the image. The same id and path once more is no second job.
     pub async fn enqueue(&self, request: SyncRequest<P::Bytes>) -> Result<Synced, Error> {
         request.check_limits()?;
+        let platform = self.client.platform();
+        platform.load(&request.image).await;
         let (settled, image) = self.client.settle(request).await?;
         check_length("request", &to_text(&settled.meta), limits::REQUEST)?;
-        let platform = self.client.platform();
         let mut job = Job::new(settled, platform.size(&image), platform.now_ms());
         let problem = match self.store.add(&job, &image, &self.limits).await? {
             Added::New(position) => {
