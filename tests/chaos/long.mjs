@@ -1,7 +1,8 @@
 // `make chaos`: what tests/chaos does in seconds, at length. Prints tables and ends with 1 when an image is missing, there
 // twice or refused.
 //
-//   node tests/chaos/long.mjs [--syncs 500] [--seeds 10] [--removals 300] [--kills 40] [--images 100] [--bulk-kills 20] [--jobs 10000]
+//   node tests/chaos/long.mjs [--parts syncs,removals,outbox,kills,days] [--syncs 500] [--seeds 10] [--removals 300] [--images 100]
+//     [--bulk 200] [--kills 40] [--bulk-kills 20] [--jobs 10000]
 import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -11,8 +12,11 @@ import { runBadDays } from "./bad-days.mjs";
 import { runKills, runOutbox } from "./outbox.mjs";
 import { runRemovals, WAYS } from "./removals.mjs";
 import { MODES, runSyncs } from "./syncs.mjs";
+import { runCleared, runFullDisk, runMigration } from "./thousands.mjs";
 
 const RATE = 0.2;
+/** How long an outbox may take until it is empty. */
+const LIMIT_MS = 20 * 60_000;
 const { values } = parseArgs({
   options: {
     syncs: { type: "string", default: "500" },
@@ -20,8 +24,10 @@ const { values } = parseArgs({
     removals: { type: "string", default: "300" },
     kills: { type: "string", default: "40" },
     images: { type: "string", default: "100" },
+    bulk: { type: "string", default: "200" },
     "bulk-kills": { type: "string", default: "20" },
     jobs: { type: "string", default: "10000" },
+    parts: { type: "string", default: "syncs,removals,outbox,kills,days" },
     mode: { type: "string" },
   },
 });
@@ -111,51 +117,82 @@ function row({ seed, mode, acknowledged, faults, problems, seconds }) {
 }
 
 /** Whether nothing is left of what was removed, and all of what was not. */
-async function runAllRemovals(way) {
-  const supabase = await startEmbedded();
-  try {
-    const faults = await runRemovals(supabase, Number(values.removals), way);
-    const broken = Object.values(faults).reduce((sum, times) => sum + times, 0);
-    console.log(
-      `${values.removals} images removed ${way}, at no time an object without its row; ${broken} requests broken`,
-    );
-    return true;
-  } catch (error) {
-    console.log(error.stack);
-    return false;
-  } finally {
-    await supabase.close();
+async function runAllRemovals() {
+  const outcomes = [];
+  for (const way of Object.keys(WAYS)) {
+    const isDone = await withSupabase(async (supabase) => {
+      const faults = await runRemovals(supabase, Number(values.removals), way);
+      console.log(
+        `${values.removals} images removed ${way}, at no time an object without its row; ${brokenOf({ faults })}`,
+      );
+    });
+    outcomes.push(isDone);
   }
+  return !outcomes.includes(false);
 }
 
-/** The outbox in Chromium: half of all requests broken, and a browser that is killed again and again. */
+/** The outbox in Chromium: a part of all requests broken, rows one by one and in bulk. */
 async function runOutboxes() {
-  const limitMs = 10 * 60_000;
-  const supabase = await startEmbedded();
-  const broken = (faults) => Object.values(faults).reduce((sum, times) => sum + times, 0);
-  try {
-    for (const seed of [1, 2]) {
-      const images = Number(values.images);
-      const { faults, requests } = await runOutbox({ supabase, seed, rate: 0.5, count: images, limitMs });
+  return withSupabase(async (supabase) => {
+    for (let seed = 1; seed <= seeds; seed += 1) {
+      const bulk = await runOutbox({ supabase, seed, rate: RATE, count: Number(values.bulk), limitMs: LIMIT_MS });
       console.log(
-        `outbox, seed ${seed}: ${images} images arrived once; ${broken(faults)} of ${requests} requests broken`,
-      );
-      const { kills, ...killed } = await runKills({ supabase, seed, rate: RATE, kills: values.kills / 2, limitMs });
-      console.log(
-        `killed browser, seed ${seed}: ${killed.images} images arrived once, no job left; ` +
-          `${kills} kills, ${broken(killed.faults)} requests broken`,
+        `outbox, seed ${seed}: ${values.bulk} images, 0 lost, 0 twice, 0 orphans; ${brokenOf(bulk)}, rows in bulk`,
       );
     }
+    for (const seed of [1, 2]) {
+      const few = await runOutbox({ supabase, seed, rate: 0.5, count: Number(values.images), limitMs: LIMIT_MS });
+      console.log(`outbox, seed ${seed}: ${values.images} images, 0 lost, 0 twice, 0 orphans; ${brokenOf(few)}`);
+    }
+  });
+}
+
+/** The outbox in a browser that is killed again and again. */
+async function runAllKills() {
+  return withSupabase(async (supabase) => {
+    const run = async (what, plan) => {
+      const killed = await runKills({ supabase, rate: RATE, limitMs: LIMIT_MS, ...plan });
+      const { kills, images } = killed;
+      console.log(
+        `killed browser, ${what}: ${images} images, 0 lost, 0 twice, 0 orphans; ${kills} kills, ${brokenOf(killed)}`,
+      );
+    };
+    for (const seed of [1, 2]) await run(`seed ${seed}`, { seed, kills: values.kills / 2 });
     // So many that their rows go in by fifty, whatever of a life's requests is its last.
-    const many = { kills: Number(values["bulk-kills"]), atOnce: 500, span: 120 };
-    const { kills, images, faults } = await runKills({ supabase, seed: 3, rate: RATE, limitMs, ...many });
+    await run("rows in bulk", { seed: 3, kills: Number(values["bulk-kills"]), atOnce: 500, span: 120 });
+  });
+}
+
+/** An outbox of thousands on its bad days. */
+async function runThousands() {
+  const count = Number(values.jobs);
+  return withSupabase(async (supabase) => {
+    const plan = { supabase, count, limitMs: LIMIT_MS };
+    const bad = await runBadDays(plan);
     console.log(
-      `killed browser, rows in bulk: ${images} images arrived once, ${kills} kills, ${broken(faults)} requests broken`,
+      `bad days: ${bad.images} images of ${count} arrived once, the others were removed; ${bad.requests} requests`,
     );
-    const bad = await runBadDays({ supabase, count: Number(values.jobs), limitMs });
+    const full = await runFullDisk(plan);
+    console.log(`a full disk: ${full.images} images arrived once; ${full.refused} were refused, and did not`);
+    const old = await runMigration(plan);
+    console.log(`a database of 0.1.0: ${old.images} images arrived once; opened in ${Math.round(old.openedMs)} ms`);
+    const cleared = await runCleared(plan);
     console.log(
-      `bad days: ${bad.images} images of ${values.jobs} arrived once, the others were removed; ${bad.requests} requests`,
+      `cleared while it drained: ${cleared.images} images of ${count} arrived once, ${cleared.left} objects without a row`,
     );
+  });
+}
+
+function brokenOf({ faults, requests }) {
+  const broken = Object.values(faults).reduce((sum, times) => sum + times, 0);
+  return `${broken}${requests === undefined ? "" : ` of ${requests}`} requests broken`;
+}
+
+/** Whether what is tried with a Supabase of its own comes to its end. */
+async function withSupabase(work) {
+  const supabase = await startEmbedded();
+  try {
+    await work(supabase);
     return true;
   } catch (error) {
     console.log(error.stack);
@@ -165,11 +202,17 @@ async function runOutboxes() {
   }
 }
 
+const PARTS = {
+  syncs: runAllSyncs,
+  removals: runAllRemovals,
+  outbox: runOutboxes,
+  kills: runAllKills,
+  days: runThousands,
+};
 if (values.mode) {
   await runMode(values.mode);
 } else {
-  const outcomes = [await runAllSyncs()];
-  for (const way of Object.keys(WAYS)) outcomes.push(await runAllRemovals(way));
-  outcomes.push(await runOutboxes());
-  if (outcomes.includes(false)) process.exitCode = 1;
+  for (const part of values.parts.split(",")) {
+    if (!(await PARTS[part]())) process.exitCode = 1;
+  }
 }
