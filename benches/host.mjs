@@ -162,6 +162,8 @@ export async function versions() {
     `storage-js ${await installed("@supabase/storage-js")}`,
     `postgrest-js ${await installed("@supabase/postgrest-js")}`,
     `tus-js-client ${await installed("tus-js-client")}`,
+    `workbox-background-sync ${await installed("workbox-background-sync")}`,
+    `@uppy/golden-retriever ${await installed("@uppy/golden-retriever")}`,
   ].join(", ");
 }
 

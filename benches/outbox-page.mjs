@@ -69,7 +69,7 @@ async function timed(outbox, write, { rounds, size, from }) {
 }
 
 /** What anybody would write to keep an image: record and bytes, by a transaction with strict durability. */
-async function bareWrite() {
+export async function bareWrite() {
   const opening = indexedDB.open("bare", 1);
   opening.onupgradeneeded = () => {
     opening.result.createObjectStore("records");

@@ -13,11 +13,12 @@ export const notes = [
   "An enqueue is of a Blob of 50 kB; the jobs that are only there have images of 1 kB, and most are written by the bench itself. Beside it, in turn, the bare write of the same record and bytes by one IndexedDB transaction with strict durability.",
   "A list is of 50 jobs. The opening is from createOutbox to the first request, in the same page, whose module is compiled.",
   "The drain of all is against a server that answers at once. The longest task is the page's own (PerformanceObserver); the page's memory is performance.measureUserAgentSpecificMemory after it less before it, wasm memory is memory.buffer.byteLength after it.",
+  "Workbox's queue keeps a request with the same bytes (the row's would be another) and Uppy's golden retriever a file, both without strict durability and once. Found again is for the former from replayRequests to the first request, for the latter from a new Uppy to its files; it sends none before its user has said so.",
   "The drain of 1,000 images of 200 kB and the syncMany of the same, with the same lanes, are against a server that holds each answer for 40 ms.",
 ];
 
 export async function run() {
-  return [...(await costs()), ...(await drains())];
+  return [...(await costs()), ...(await peers()), ...(await drains())];
 }
 
 async function costs() {
@@ -70,6 +71,27 @@ async function costs() {
   } finally {
     server.close();
   }
+}
+
+/** What others do with the same bytes, as far as they do it. */
+async function peers() {
+  const lines = [];
+  const server = await startServer();
+  try {
+    for (const [peer, name] of Object.entries({ workbox: "Workbox's queue", uppy: "Uppy's golden retriever" })) {
+      const plan = { peer, few: FEW, many: MANY, size: 50_000, rounds: 40 };
+      const { few, many, backMs } = await server.open("outbox-peers-page.mjs", plan);
+      const beside = { name: `${FEW}`, samples: few };
+      lines.push(
+        figure({ what: `${name}: one more at ${FEW}`, unit: "ms", samples: few }),
+        figure({ what: `${name}: one more at ${MANY}`, unit: "ms", samples: many, beside }),
+        figure({ what: `${name}: ${MANY} found again`, unit: "ms", samples: [backMs] }),
+      );
+    }
+  } finally {
+    server.close();
+  }
+  return lines;
 }
 
 async function drains() {

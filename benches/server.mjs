@@ -37,11 +37,16 @@ export { StorageClient } from "@supabase/storage-js";
 export { PostgrestClient } from "@supabase/postgrest-js";
 export { Upload } from "tus-js-client";`;
 
+const outboxPeers = `
+export { Queue } from "workbox-background-sync";
+export { Uppy } from "@uppy/core";
+export { default as GoldenRetriever } from "@uppy/golden-retriever";`;
+
 /** Bundled when it is first asked for. */
-let bundled;
-const peersBundle = () => {
-  bundled ??= bundle(peers);
-  return bundled;
+const bundles = new Map();
+const bundled = (source) => {
+  if (!bundles.has(source)) bundles.set(source, bundle(source));
+  return bundles.get(source);
 };
 const listed = JSON.stringify(
   Array.from({ length: rows }, (_, index) => ({
@@ -109,7 +114,8 @@ async function answer(request) {
   if (pathname === "/received") return { body: JSON.stringify(uploads.at(-1)?.received ?? 0) };
   if (pathname.startsWith("/tell/")) return { body: await told(pathname.slice("/tell/".length), await text(request)) };
   if (pathname === "/page") return { type: types[".html"], body: page };
-  if (pathname === "/peers.js") return { type: types[".js"], body: await peersBundle() };
+  if (pathname === "/peers.js") return { type: types[".js"], body: await bundled(peers) };
+  if (pathname === "/outbox-peers.js") return { type: types[".js"], body: await bundled(outboxPeers) };
   if (/^\/(pkg|benches|tests\/support)\//.test(pathname)) {
     return { type: types[extname(pathname)], body: await readFile(new URL(`.${pathname}`, root)) };
   }
