@@ -165,6 +165,42 @@ test("an image is removed by its path, and then its id is remembered too", async
   }
 });
 
+test("all of a user's images that are one object are removed by its path", async () => {
+  const slug = randomUUID();
+  const images = [await arrived({ slug }), await arrived({ slug })];
+  assert.equal(images[0].storagePath, images[1].storagePath);
+  const removed = await answer(await remove(`?storagePath=${encodeURIComponent(images[0].storagePath)}`));
+  assert.deepEqual([removed.status, removed.storagePath], [200, images[0].storagePath]);
+  for (const image of images) {
+    await isGone(image);
+    assert.equal((await ask(`/${image.imageId}`)).status, 410, "it is remembered");
+  }
+});
+
+test("what an image that was refused has left in the bucket goes with it, also where it came elsewhere since", async () => {
+  for (const comesElsewhere of [false, true]) {
+    const asked = request();
+    const staged = await down(async () => answer(await post(asked)));
+    bench.front.before = async ({ method, path }, response) => {
+      if (method !== "POST" || !path.startsWith("/rest/v1/images")) return;
+      response.writeHead(400, { "content-type": "application/json" });
+      response.end('{"code":"23514","message":"new row violates check constraint","details":null,"hint":null}');
+    };
+    try {
+      await until(async () => (await bucket.head(`dead/${asked.imageId}`)) !== null, "its refusal");
+    } finally {
+      bench.front.before = undefined;
+    }
+    const left = await bench.supabase.sql("select name from storage.objects where name = $1", [staged.storagePath]);
+    assert.equal(left.length, 1, "its upload");
+    const paths = [staged.storagePath];
+    if (comesElsewhere) paths.push((await answer(await post({ ...asked, slug: randomUUID() }))).storagePath);
+    const removed = await answer(await remove(`/${asked.imageId}`));
+    assert.deepEqual([removed.status, removed.storagePath], [200, paths.at(-1)]);
+    for (const storagePath of paths) await isGone({ imageId: asked.imageId, storagePath });
+  }
+});
+
 test("an image on its way is dropped, while Supabase is down too, and never arrives", async () => {
   const asked = request();
   const staged = await down(async () => {

@@ -8,7 +8,10 @@ import { IdShape, ImageShape, ListShape, NO_PATH, read, refuseColumns } from "./
 import { isOwnPath, onceEach, readLink } from "./signed-url";
 import type { Staging } from "./staging";
 import { removeObject } from "./storage";
-import { findRow, findRowAt, withSink } from "./supabase";
+import { findRow, findRowsAt, withSink } from "./supabase";
+
+/** Images of one object that are remembered as removed, of all that go: each takes six requests, and a Worker may make 50 in all. */
+const MOST_AT_ONE_PATH = 5;
 
 /** An image that is in Supabase, as JSON holds it: a seed has more digits than its numbers. */
 interface Listed extends Omit<ListedImage, "seed" | "columns"> {
@@ -98,8 +101,30 @@ export async function removeImage(
 ): Promise<Removed> {
   const wish = read(ImageShape, given);
   if (wish.storagePath !== undefined && !isOwnPath(wish.storagePath, user)) throw new Problem("not_yours");
-  const imageId = wish.imageId ?? (await ownIdAt(wish.storagePath, user, settings));
-  if (imageId === undefined) return remove({ storagePath: wish.storagePath ?? "" }, user, settings);
+  if (wish.imageId !== undefined) {
+    const { imageId, storagePath = null } = wish;
+    const goal = await keepAway(imageId, user, settings, staging);
+    const removed = await remove({ imageId, storagePath: goal ?? storagePath }, user, settings);
+    // Its row may name another place, where it went after it had been refused.
+    if (goal !== undefined && goal !== removed.storagePath)
+      await remove({ imageId, storagePath: goal }, user, settings);
+    return removed;
+  }
+  // Making the same image again makes another row of the same object: all of the user's go with it.
+  for (const id of await ownIdsAt(wish.storagePath, user, settings)) await keepAway(id, user, settings, staging);
+  return remove({ storagePath: wish.storagePath ?? "" }, user, settings);
+}
+
+/**
+ * Sees to it that nothing of an image arrives any more. Resolves to where it was to go, if it was on its way or put aside: an
+ * upload of it may lie there.
+ */
+async function keepAway(
+  imageId: string,
+  user: User,
+  settings: Settings,
+  staging: Staging | undefined,
+): Promise<string | undefined> {
   const [staged, buried] = await Promise.all([
     staging?.find(imageId).catch(unavailable),
     staging?.findBuried(imageId).catch(unavailable),
@@ -117,7 +142,7 @@ export async function removeImage(
   if (staged !== undefined) await staging?.release(imageId).catch(unavailable);
   if (buried?.owner === user.id) await staging?.releaseBuried(imageId).catch(unavailable);
   await removeObject(incomingPath(imageId, user), settings);
-  return remove({ imageId, storagePath: staged?.storagePath ?? wish.storagePath ?? null }, user, settings);
+  return [staged, buried].find((known) => known?.owner === user.id)?.storagePath;
 }
 
 /**
@@ -149,10 +174,11 @@ export async function remove(image: ImageRef, user: User, settings: Settings): P
   }
 }
 
-async function ownIdAt(storagePath: string | undefined, user: User, settings: Settings): Promise<string | undefined> {
+/** The newest of the user's images that are this object: as many as a Worker's requests are enough for. */
+async function ownIdsAt(storagePath: string | undefined, user: User, settings: Settings): Promise<string[]> {
   if (storagePath === undefined) throw new Problem("invalid_request", { detail: NO_PATH, field: "storagePath" });
-  const row = await findRowAt(storagePath, settings).catch(unavailable);
-  return row?.owner === user.id ? row.id : undefined;
+  const rows = await findRowsAt(storagePath, settings, { owner: user.id, most: MOST_AT_ONE_PATH }).catch(unavailable);
+  return rows.map(({ id }) => id);
 }
 
 function isPassing(error: unknown): boolean {

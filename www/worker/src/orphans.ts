@@ -1,7 +1,7 @@
 // Objects of the bucket that no row names: what an upload left whose row never came.
 import type { Settings } from "./settings";
 import { unlinkObjects, writtenAt } from "./storage";
-import { findOrphans, findRowAt } from "./supabase";
+import { findOrphans, findRowsAt } from "./supabase";
 
 /** One run's share: three requests each, and a Worker may make 50 in all. */
 const MOST = 8;
@@ -23,6 +23,6 @@ export async function removeOrphans(hours: number, settings: Settings): Promise<
 
 /** A thumbnail is named by its image's row. */
 async function isNamed(path: string, settings: Settings): Promise<boolean> {
-  if ((await findRowAt(path, settings)) !== undefined) return true;
-  return path.endsWith(THUMB) && (await findRowAt(path.slice(0, -THUMB.length), settings)) !== undefined;
+  const hasRow = async (path: string) => (await findRowsAt(path, settings, { most: 1 })).length > 0;
+  return (await hasRow(path)) || (path.endsWith(THUMB) && (await hasRow(path.slice(0, -THUMB.length))));
 }

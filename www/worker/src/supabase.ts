@@ -65,7 +65,7 @@ export async function refuseAnothersId(
   settings: Settings,
   withinMs = settings.syncDeadlineMs / 3,
 ): Promise<void> {
-  const row = await findRowBy("id", imageId, settings, withinMs).catch(() => undefined);
+  const [row] = await findRows(byId(imageId), settings, withinMs).catch(() => []);
   if (row !== undefined && row.owner !== user.id) throw new Problem("id_taken", { imageId });
 }
 
@@ -77,22 +77,29 @@ export interface Row {
 }
 
 /** Throws where there is no answer, or none to be understood, however often it is asked. */
-export function findRow(imageId: string, settings: Settings): Promise<Row | undefined> {
-  return untilAnswered(settings, () => findRowBy("id", imageId, settings));
+export async function findRow(imageId: string, settings: Settings): Promise<Row | undefined> {
+  return (await untilAnswered(settings, () => findRows(byId(imageId), settings)))[0];
 }
 
-/** A row that names the path; as above. */
-export function findRowAt(storagePath: string, settings: Settings): Promise<Row | undefined> {
-  return untilAnswered(settings, () => findRowBy("storage_path", storagePath, settings));
+/** Rows that name the path, or those of an owner, the newest first; as above. */
+export function findRowsAt(
+  storagePath: string,
+  settings: Settings,
+  { owner, most }: { owner?: string; most: number },
+): Promise<Row[]> {
+  const whose = owner === undefined ? {} : { owner_user_id: `eq.${owner}` };
+  const wish = { storage_path: `eq.${storagePath}`, ...whose, order: "created_at.desc", limit: String(most) };
+  return untilAnswered(settings, () => findRows(wish, settings));
 }
 
-async function findRowBy(
-  column: "id" | "storage_path",
-  value: string,
+const byId = (imageId: string) => ({ id: `eq.${imageId}` });
+
+async function findRows(
+  wish: Record<string, string>,
   settings: Settings,
   withinMs = settings.syncDeadlineMs / 3,
-): Promise<Row | undefined> {
-  const query = new URLSearchParams({ [column]: `eq.${value}`, select: "id,owner_user_id,storage_path" });
+): Promise<Row[]> {
+  const query = new URLSearchParams({ ...wish, select: "id,owner_user_id,storage_path" });
   const answer = await askSupabase(`${settings.supabaseUrl}/rest/v1/images?${query}`, {
     headers: { ...keyHeaders(settings), "accept-profile": "imagen" },
     // A whole number: not every host rounds.
@@ -100,8 +107,11 @@ async function findRowBy(
   });
   const rows: unknown = await answer.json();
   if (!answer.ok || !Array.isArray(rows)) throw new Error(`reading a row back: ${answer.status}`);
-  const [row] = rows;
-  return row && { id: String(row.id), owner: String(row.owner_user_id), storagePath: String(row.storage_path) };
+  return rows.map((row) => ({
+    id: String(row.id),
+    owner: String(row.owner_user_id),
+    storagePath: String(row.storage_path),
+  }));
 }
 
 /** The paths of objects that no row names, as the migrations' function finds them, the oldest first. */
