@@ -5,7 +5,7 @@ import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { startRealtime } from "../support/realtime.mjs";
 import { until } from "../support/until.mjs";
-import { BUCKET, enter, leave, PICTURE_SIDE, send, sessionOf, startSite } from "./support.mjs";
+import { BUCKET, enter, holdUndo, leave, PICTURE_SIDE, send, sessionOf, startSite } from "./support.mjs";
 
 const PNG = await readFile(new URL("../data/lighthouse.png", import.meta.url));
 
@@ -56,6 +56,18 @@ test("a picture of another device is there without a reload, and gone when it is
   realtime.removed(own.imageId);
   await page.locator("#gallery-empty").waitFor();
   assert.deepEqual(page.complaints, []);
+});
+
+test("what another device deletes while it could be undone here can't be undone any more", async () => {
+  const { imageId } = await send(page, { prompt: "deleted twice" });
+  await page.evaluate(holdUndo);
+  await tile("deleted twice").getByRole("button").click();
+  await page.getByRole("button", { name: "Delete", exact: true }).click();
+  await page.getByRole("button", { name: "Undo" }).waitFor();
+  realtime.removed(imageId);
+  await page.locator("#removed").waitFor({ state: "detached" });
+  assert.equal(await page.evaluate(() => localStorage.length), 0);
+  await tile("deleted twice").waitFor({ state: "detached" });
 });
 
 test("after the line was lost it listens again, and reads what it missed", async () => {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { until } from "../support/until.mjs";
-import { BUCKET, barriers, enter, installClock, send, sessionOf, startSite } from "./support.mjs";
+import { BUCKET, barriers, enter, holdUndo, installClock, send, sessionOf, startSite } from "./support.mjs";
 
 let site;
 let page;
@@ -39,6 +39,14 @@ async function remove(name) {
   await page.getByRole("dialog").waitFor({ state: "hidden" });
 }
 
+/** Changes when what is being deleted is to be deleted, in ms since 1970, for pages that open from now on. */
+const putOff = (until) =>
+  page.evaluate((until) => {
+    const [key, kept] = Object.entries(localStorage).find(([key]) => key.startsWith("imagen-cloud-deleting-"));
+    const due = Object.keys(JSON.parse(kept)).map((id) => [id, until]);
+    localStorage.setItem(key, JSON.stringify(Object.fromEntries(due)));
+  }, until);
+
 test("a deletion is undone by keyboard alone, and nothing was deleted", async () => {
   await tile("the middle").focus();
   await page.keyboard.press("Enter");
@@ -73,10 +81,60 @@ test("a deleted picture's row and object go when its time to be undone is over",
 
 test("what was deleted when the page was left is deleted at the next visit", async () => {
   await remove("the oldest");
+  await putOff(0);
   await page.reload();
   await until(async () => (await promptsOf()).length === 1, "the row to go");
   await tile("the newest").waitFor();
   assert.deepEqual(await shown(), ["the newest"]);
+  await until(() => page.evaluate(() => localStorage.length === 0), "nothing to be kept");
+});
+
+test("what can be undone in one page is deleted by no other one, and is there again when it was", async () => {
+  await send(page, { prompt: "undone in time" });
+  await tile("undone in time").waitFor();
+  await page.evaluate(holdUndo);
+  await remove("undone in time");
+  // As far off as can be, however long another page takes to open.
+  await putOff(Number.MAX_SAFE_INTEGER);
+  const other = await page.context().newPage();
+  await other.addInitScript(holdUndo);
+  await other.goto(page.url());
+  await other.locator("#grid").getByRole("button", { name: "the newest" }).waitFor();
+  const theirs = other.locator("#grid").getByRole("button", { name: "undone in time" });
+  assert.equal(await theirs.count(), 0);
+  await page.getByRole("button", { name: "Undo" }).click();
+  await tile("undone in time").waitFor();
+  await other.evaluate(() => window.endUndo());
+  await theirs.waitFor();
+  assert.ok((await promptsOf()).includes("undone in time"));
+  await other.close();
+  await remove("undone in time");
+  await page.evaluate(() => window.endUndo());
+  await until(async () => !(await promptsOf()).includes("undone in time"), "the row to go");
+  await page.reload();
+  await tile("the newest").waitFor();
+});
+
+test("a deletion that finds the server down at the next visit is tried at the one after it", async () => {
+  await send(page, { prompt: "deleted for good" });
+  await tile("deleted for good").waitFor();
+  await remove("deleted for good");
+  const relent = site.recorder.answer({
+    method: "DELETE",
+    target: "/storage/v1/object/",
+    status: 503,
+    headers: { "retry-after": "3600", "access-control-expose-headers": "retry-after" },
+    body: {},
+  });
+  const answered = () => site.recorder.requests.filter(({ method, endedAt }) => method === "DELETE" && endedAt).length;
+  const before = answered();
+  await putOff(0);
+  await page.reload();
+  await until(() => answered() > before, "an answer");
+  await tile("the newest").waitFor();
+  relent();
+  await page.reload();
+  await until(async () => !(await promptsOf()).includes("deleted for good"), "the row to go");
   await until(() => page.evaluate(() => localStorage.length === 0), "nothing to be kept");
 });
 

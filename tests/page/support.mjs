@@ -114,6 +114,16 @@ export async function enter(page) {
   await page.getByRole("button", { name: "Send to Supabase" }).waitFor();
 }
 
+/** Runs in a page: keeps the time in which a deletion can be undone from ending, until `endUndo` is called. */
+export function holdUndo() {
+  const { setTimeout: set } = window;
+  const held = [];
+  window.setTimeout = (work, ms, ...given) => (ms === 8000 ? held.push(work) : set(work, ms, ...given));
+  window.endUndo = () => {
+    for (const work of held.splice(0)) work();
+  };
+}
+
 /** Signs a demo user out, for good. */
 export async function leave(page) {
   await page.getByRole("button", { name: "Sign out" }).click();

@@ -54,7 +54,7 @@ async function start(): Promise<void> {
   const gallery = new Gallery();
   const details = new Details(gallery, () => sink);
   const removal = new Removal(gallery);
-  const elsewhere = new Elsewhere(gallery, details);
+  const elsewhere = new Elsewhere(gallery, details, removal);
   const ways = {
     way: () => transport,
     onEnqueue: (id: string) => {

@@ -2,6 +2,7 @@ import type { Session } from "../session";
 import { openTile } from "../state";
 import type { Details } from "./details";
 import type { Gallery } from "./gallery";
+import type { Removal } from "./removal";
 
 /** What another device or page of the user does with their pictures, where the project tells of it. */
 export class Elsewhere {
@@ -12,6 +13,7 @@ export class Elsewhere {
   constructor(
     private readonly gallery: Gallery,
     private readonly details: Details,
+    private readonly removal: Removal,
   ) {}
 
   async open(session: Session, owner: string): Promise<void> {
@@ -44,5 +46,6 @@ export class Elsewhere {
   #gone(id: string): void {
     if (openTile.value?.row.id === id) this.details.close();
     this.gallery.take(id);
+    this.removal.gone(id);
   }
 }

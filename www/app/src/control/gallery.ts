@@ -129,6 +129,12 @@ export class Gallery {
     return (tiles.value[at] ?? tiles.value[at - 1])?.row.id;
   }
 
+  /** Shows a picture again that is there after all. */
+  giveBack(id: string): void {
+    this.#taken.delete(id);
+    this.refresh();
+  }
+
   /** Shows a picture again, where it was. */
   putBack(tile: Tile): void {
     this.#taken.delete(tile.row.id);

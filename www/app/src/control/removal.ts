@@ -1,4 +1,4 @@
-import type { Sink } from "imagen-cloud/outbox";
+import { isImagenCloudError, type Sink } from "imagen-cloud/outbox";
 import { adviceFor, codeOf } from "../advice";
 import { announce } from "../announce";
 import { focusOn } from "../focus";
@@ -16,21 +16,33 @@ export class Removal {
   #sink: Promise<Sink> | undefined;
   #owner = "";
   #due: ReturnType<typeof setTimeout> | undefined;
+  /** What was to be deleted when a page was left. */
+  #left: ReturnType<typeof setTimeout>[] = [];
   /** Deletions that are under way. */
   #working = new Set<Promise<void>>();
 
   constructor(private readonly gallery: Gallery) {}
 
-  /** For this user; what was to be deleted when the page was left is deleted now. */
+  /** For this user; what was to be deleted when a page was left is deleted when it can't be undone in any other. */
   open(sink: Promise<Sink>, owner: string): void {
     this.#sink = sink;
     this.#owner = owner;
-    for (const id of keptIds(owner)) this.#work({ id, tile: undefined });
+    for (const [id, dueAt] of kept(owner)) {
+      this.gallery.take(id);
+      const wait = Math.max(0, Math.min(dueAt - Date.now(), UNDO_MS));
+      this.#left.push(setTimeout(() => this.#leftIsDue(id), wait));
+    }
+  }
+
+  /** It could be undone in another page, or was deleted by that. */
+  #leftIsDue(id: string): void {
+    if (kept(this.#owner).has(id)) this.#work({ id, tile: undefined });
+    else this.gallery.giveBack(id);
   }
 
   /** What was not deleted yet stays. */
   close(): void {
-    clearTimeout(this.#due);
+    for (const timer of [this.#due, ...this.#left.splice(0)]) clearTimeout(timer);
     removed.value = undefined;
     this.#sink = undefined;
   }
@@ -38,7 +50,7 @@ export class Removal {
   /** Out of sight at once, and deleted when nobody has asked for it back. */
   begin(tile: Tile): void {
     this.#now();
-    keepIds(this.#owner, (ids) => ids.add(tile.row.id));
+    keep(this.#owner, (dueAt) => dueAt.set(tile.row.id, Date.now() + UNDO_MS));
     const next = this.gallery.take(tile.row.id);
     removed.value = { tile, next, problem: "" };
     this.#due = setTimeout(() => this.#now(), UNDO_MS);
@@ -63,6 +75,14 @@ export class Removal {
   }
 
   dismiss(): void {
+    this.#leave();
+  }
+
+  /** It was deleted elsewhere, and can't be undone here any more. */
+  gone(id: string): void {
+    if (removed.value?.tile.row.id !== id) return;
+    clearTimeout(this.#due);
+    keep(this.#owner, (dueAt) => dueAt.delete(id));
     this.#leave();
   }
 
@@ -98,39 +118,43 @@ export class Removal {
     this.gallery.take(id);
     try {
       await (await sink).remove({ imageId: id });
-      keepIds(owner, (ids) => ids.delete(id));
+      keep(owner, (dueAt) => dueAt.delete(id));
     } catch (error) {
       if (sink !== this.#sink) return;
-      // Without an answer it is deleted with the next visit; what was refused stays.
-      if (codeOf(error) === "network") return;
-      keepIds(owner, (ids) => ids.delete(id));
-      if (!tile) return;
+      // Without an answer it is deleted with the next visit, as is what nobody here could try again; what was refused stays.
+      if (codeOf(error) === "network" || (!tile && isImagenCloudError(error) && error.retryable)) return;
+      keep(owner, (dueAt) => dueAt.delete(id));
+      if (!tile) {
+        this.gallery.giveBack(id);
+        return;
+      }
       this.#putBack(tile);
       removed.value = { tile, next: undefined, problem: adviceFor(error).title };
     }
   }
 
   #putBack(tile: Tile): void {
-    keepIds(this.#owner, (ids) => ids.delete(tile.row.id));
+    keep(this.#owner, (dueAt) => dueAt.delete(tile.row.id));
     this.gallery.putBack(tile);
   }
 }
 
 const keyOf = (owner: string) => `imagen-cloud-deleting-${owner}`;
 
-function keptIds(owner: string): Set<string> {
+/** When each is to be deleted, in ms since 1970. */
+function kept(owner: string): Map<string, number> {
   try {
-    return new Set(JSON.parse(localStorage.getItem(keyOf(owner)) ?? "[]"));
+    return new Map(Object.entries(JSON.parse(localStorage.getItem(keyOf(owner)) ?? "{}")));
   } catch {
-    return new Set();
+    return new Map();
   }
 }
 
-function keepIds(owner: string, change: (ids: Set<string>) => void): void {
-  const ids = keptIds(owner);
-  change(ids);
+function keep(owner: string, change: (dueAt: Map<string, number>) => void): void {
+  const dueAt = kept(owner);
+  change(dueAt);
   try {
-    if (ids.size > 0) localStorage.setItem(keyOf(owner), JSON.stringify([...ids]));
+    if (dueAt.size > 0) localStorage.setItem(keyOf(owner), JSON.stringify(Object.fromEntries(dueAt)));
     else localStorage.removeItem(keyOf(owner));
   } catch {
     // A browser that keeps nothing forgets it with the page.
