@@ -202,6 +202,56 @@ test("of several photos the place is told of once, and left out of all that have
   assert.deepEqual(page.complaints, []);
 });
 
+/** Has files of a name be read only once `release` is called. */
+function holdReading(name) {
+  const { arrayBuffer } = Blob.prototype;
+  const released = new Promise((resolve) => {
+    window.release = () => {
+      Blob.prototype.arrayBuffer = arrayBuffer;
+      resolve();
+    };
+  });
+  Blob.prototype.arrayBuffer = async function () {
+    if (this.name === name) await released;
+    return arrayBuffer.call(this);
+  };
+}
+
+test("a photo's place is left out too where the photo is still being read when it is sent", async () => {
+  await page.evaluate(holdReading, "IMG_2.jpg");
+  await page.locator("#file").setInputFiles([PHOTO, { ...PHOTO, name: "IMG_2.jpg" }]);
+  await page.getByText("One of them says where it was taken").waitFor();
+  await page.getByLabel("Leave the place out").check();
+  const before = (await site.rowsOf(page)).length;
+  await press(page);
+  await until(async () => (await site.rowsOf(page)).length > before, "the one that has been read");
+  await page.evaluate(() => window.release());
+  await title().getByText("2 of 2 pictures arrived").waitFor();
+  for (const { storage_path } of (await site.rowsOf(page)).slice(0, 2)) {
+    assert.equal((await readMetadata(await stored(storage_path))).place, undefined);
+  }
+  await page.getByRole("button", { name: "Back to drawing" }).click();
+});
+
+test("a file that comes in the place of one that is still being read is not sent for it", async () => {
+  await page.evaluate(holdReading, GENERATED.name);
+  await page.locator("#file").setInputFiles([GENERATED]);
+  await page.getByAltText(`The chosen file, ${GENERATED.name}`).waitFor();
+  const before = (await site.rowsOf(page)).length;
+  await press(page);
+  await hand("drop", ["another.png"]);
+  await page.getByAltText("The chosen file, another.png").waitFor();
+  await page.evaluate(() => window.release());
+  await page.getByText(`${GENERATED.name} was not sent: something else came in its place`).waitFor();
+  assert.equal((await site.rowsOf(page)).length, before);
+  const { imageId } = await send(page, { prompt: "another" });
+  assert.deepEqual(
+    (await site.rowsOf(page)).slice(0, -before).map(({ id }) => id),
+    [imageId],
+  );
+  await page.getByRole("button", { name: "Back to drawing" }).click();
+});
+
 test("without an outbox several files go out one after another", async () => {
   const other = await site.openPage();
   await other.addInitScript(() => delete Navigator.prototype.locks);

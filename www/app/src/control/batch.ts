@@ -29,6 +29,8 @@ export class Batch {
   onEmpty: (problem: string) => void = () => {};
   /** Another one for another choice, or another user. */
   #visit = {};
+  /** What each says of itself, by its id, is known when this ends: where it was taken, for one. */
+  #checked = new Map<string, Promise<void>>();
 
   constructor(private readonly around: Surroundings) {}
 
@@ -38,7 +40,13 @@ export class Batch {
     const news = files.filter((file) => !isThere(file)).map(toBatchFile);
     batch.value = [...batch.value, ...news];
     announce(`${batch.value.length} pictures are chosen.`);
-    this.#check(this.#visit, news);
+    // One after another: each is decoded whole.
+    const visit = this.#visit;
+    let before = Promise.resolve();
+    for (const one of news) {
+      before = before.then(() => this.#check(visit, one));
+      this.#checked.set(one.id, before);
+    }
   }
 
   write(id: string, words: string): void {
@@ -56,6 +64,7 @@ export class Batch {
   clear(): void {
     this.#visit = {};
     for (const { url } of batch.value) URL.revokeObjectURL(url);
+    this.#checked.clear();
     batch.value = [];
     skipped.value = [];
     isBatchBusy.value = false;
@@ -71,6 +80,7 @@ export class Batch {
     const visit = this.#visit;
     isBatchBusy.value = true;
     for (const one of batch.value.filter((each) => !isSent(each))) {
+      await this.#checked.get(one.id);
       // It may have been taken out of the list meanwhile.
       const now = batch.value.find(({ id }) => id === one.id);
       if (now) await this.#sendOne(now);
@@ -115,17 +125,15 @@ export class Batch {
     this.around.onArrived();
   }
 
-  /** One after another: each is decoded whole. */
-  async #check(visit: object, files: readonly BatchFile[]): Promise<void> {
-    for (const { id, url, file } of files) {
-      const isShown = await canShow(url);
-      if (visit !== this.#visit) return;
-      if (isShown) await this.#read(visit, id, file);
-      if (isShown || !batch.value.some((one) => one.id === id)) continue;
-      const problem = `${file.name} isn't a usable image: this browser can't show it. Open it in an editor and save it anew.`;
-      skipped.value = [...skipped.value, problem];
-      this.#take(id, problem);
-    }
+  async #check(visit: object, { id, url, file }: BatchFile): Promise<void> {
+    if (visit !== this.#visit) return;
+    const isShown = await canShow(url);
+    if (visit !== this.#visit) return;
+    if (isShown) await this.#read(visit, id, file);
+    if (isShown || !batch.value.some((one) => one.id === id)) return;
+    const problem = `${file.name} isn't a usable image: this browser can't show it. Open it in an editor and save it anew.`;
+    skipped.value = [...skipped.value, problem];
+    this.#take(id, problem);
   }
 
   /** A file's own words come in the place of its name. */

@@ -156,16 +156,20 @@ export class Stage {
 
   /** What is to be sent, or `undefined` when a field needs another look; it is told and focused then. */
   async picture(): Promise<Picture | undefined> {
-    if (chosen.value) await this.#isRead;
+    const file = chosen.value?.file;
+    // One that can't be shown is told of where that is found out.
+    if (file && !(await this.#isUsable())) return undefined;
+    if (file && chosen.value?.file !== file) {
+      fileProblem.value = `${file.name} was not sent: something else came in its place while it was being read.`;
+      return undefined;
+    }
     const words = prompt.value.trim();
     if (words === "") {
       promptProblem.value = "Say in a few words what it shows.";
       focusOn("prompt");
       return undefined;
     }
-    if (chosen.value) {
-      return this.#filePicture(chosen.value.file, words);
-    }
+    if (file) return this.#filePicture(file, words);
     this.#draw();
     const brief = this.#brief;
     if (!brief) {
@@ -178,8 +182,13 @@ export class Stage {
     return undefined;
   }
 
+  /** Whether the file on the stage now can be shown, once it has been read. */
+  async #isUsable(): Promise<boolean> {
+    const [isShown] = await Promise.all([this.#isShown, this.#isRead]);
+    return isShown;
+  }
+
   async #filePicture(file: File, words: string): Promise<Picture | undefined> {
-    if (!(await this.#isShown)) return undefined;
     if (!this.facts.check()) {
       focusOn("facts-seed");
       return undefined;
