@@ -29,6 +29,12 @@ export function shuffled(list) {
   return copy;
 }
 
+/** `most` rounds, or so many of them as begin in time; `least`, however slow the machine is. */
+export function* roundsOf({ least, most, seconds }) {
+  const end = performance.now() + seconds * 1_000;
+  for (let round = 0; round < most && (round < least || performance.now() < end); round++) yield round;
+}
+
 /** The samples of several runs as one. */
 export function pooled(runs) {
   const all = {};

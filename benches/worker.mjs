@@ -1,19 +1,22 @@
 // What a request costs the Worker, beside two that do the least: raw fetches or supabase-js, and jose.
 import { randomUUID } from "node:crypto";
 import { request as httpRequest } from "node:http";
+import { join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
 import { SignJWT } from "jose";
 import { inspect } from "../tests/worker/inspector.mjs";
 import { bundleWorker } from "../www/local/worker.mjs";
 import { fakePng } from "./contenders.mjs";
 import { bundle, startServer } from "./host.mjs";
-import { figure, median, shuffled } from "./support.mjs";
+import { figure, median, roundsOf, shuffled } from "./support.mjs";
 import { startWorkerd, writeWorker } from "./workerd.mjs";
 
 export const title = "worker: CPU time of workerd's process, a request";
 export const notes = [
   "Each Worker has a process of workerd to itself, and a server that answers at once. A sample is the mean of some requests in a row, one at a time, by the CPU time of all of the process's threads.",
   "The peers check the user's token by jose and send image and row, or ask for a signed URL; ours does all that the Worker does, but for the rate limit and the bucket, which are services of the platform.",
-  "A first request is the first of a new process, from when it listens; a start is what the process took until then, the Worker's modules among it. What the empty Worker takes is workerd's own.",
+  "A first request is the first of a new process, from when it listens; a start is what the process took until then, the Worker's modules among it. What the empty Worker takes is workerd's own, and a share is what is left of the same round without it.",
+  "Ours before is the Worker of the clone that the variable BEFORE names, built: b24380b is the commit before its first requests were looked at. Without the variable its lines are left out.",
   "A burst is so many forms of 200 kB at once, of 20 users. The live memory is the isolate's heap and buffers after a collection, the most of some samples, while the server takes a second to answer.",
   "The slow senders are 16 of one user, which announce 1 MB each and bring a byte a second; the upload is another user's.",
 ];
@@ -21,9 +24,13 @@ export const notes = [
 const SECRET = "a-secret-of-the-bench-that-is-long-enough-for-it";
 const RAW = "raw + jose";
 const EMPTY = "an empty Worker";
+const BEFORE = "ours before";
 const KB = 1_000;
 const MB = 1_000_000;
-const ROUNDS = 8;
+/** Of each kind of request: as many rounds as a quiet machine does in that time. */
+const ROUNDS = { least: 3, most: 20, seconds: 25 };
+/** What Cloudflare's free plan gives a request. */
+const FIRST_MS = 10;
 
 /** What is measured: name, how often in a row, limit beside the raw Worker, and the request. */
 const requests = [
@@ -61,10 +68,12 @@ export async function run() {
     }
     written["ours, slowly answered"] = await writeWorker(ours, env(slow.url));
     written[EMPTY] = await writeWorker({ script: emptyWorker }, {});
-    const { "ours, slowly answered": slowly, [EMPTY]: _, ...all } = written;
+    const before = await bundleBefore();
+    if (before) written[BEFORE] = await writeWorker(before, env(server.url));
+    const { "ours, slowly answered": slowly, [EMPTY]: empty, [BEFORE]: earlier, ...all } = written;
     return [
       ...(await perRequest(all)),
-      ...(await firstRequests({ ...all, [EMPTY]: written[EMPTY] })),
+      ...(await firstRequests({ ...all, [EMPTY]: empty, ...(earlier && { [BEFORE]: earlier }) })),
       ...(await bursts(written.ours)),
       ...(await memory(slowly)),
       ...(await besideSlowSenders(written.ours)),
@@ -76,6 +85,14 @@ export async function run() {
   }
 }
 
+/** By the clone's own means, with its own packages. */
+async function bundleBefore() {
+  const { BEFORE: clone } = process.env;
+  if (!clone) return undefined;
+  const { bundleWorker } = await import(pathToFileURL(join(resolve(clone), "www/local/worker.mjs")).href);
+  return bundleWorker();
+}
+
 async function perRequest(all) {
   const user = await someUser();
   const running = {};
@@ -83,11 +100,12 @@ async function perRequest(all) {
     for (const [name, worker] of Object.entries(all)) running[name] = await startWorkerd(worker);
     const figures = [];
     for (const [what, batch, limit, make] of requests) {
-      const samples = Object.fromEntries(Object.keys(running).map((name) => [name, []]));
-      for (let round = -2; round < ROUNDS; round += 1) {
+      const samples = samplesOf(running);
+      // Two rounds in which all is compiled.
+      for (const round of roundsOf({ ...ROUNDS, most: ROUNDS.most + 2, least: ROUNDS.least + 2 })) {
         for (const name of shuffled(Object.keys(running))) {
           const ms = await cpuOf(running[name], make(user), batch);
-          if (round >= 0) samples[name].push(ms / batch);
+          if (round >= 2) samples[name].push(ms / batch);
         }
       }
       figures.push(...beside(what, samples, limit));
@@ -101,10 +119,10 @@ async function perRequest(all) {
 async function firstRequests(all) {
   const user = await someUser();
   const figures = [];
-  const starts = Object.fromEntries(Object.keys(all).map((name) => [name, []]));
+  const starts = samplesOf(all);
   for (const [what, , , make] of requests.slice(0, 2)) {
-    const samples = Object.fromEntries(Object.keys(all).map((name) => [name, []]));
-    for (let round = 0; round < ROUNDS; round += 1) {
+    const samples = samplesOf(all);
+    for (const _ of roundsOf(ROUNDS)) {
       for (const name of shuffled(Object.keys(all))) {
         const worker = await startWorkerd(all[name]);
         try {
@@ -115,10 +133,33 @@ async function firstRequests(all) {
         }
       }
     }
-    figures.push(...beside(`first ${what}`, samples));
+    figures.push(...firstOf(`first ${what}`, samples));
   }
   return [...figures, ...beside("start", starts)];
 }
+
+/** What each first request took, and how much of that is its Worker's own. */
+function firstOf(what, { [EMPTY]: empty, ...samples }) {
+  const shares = Object.fromEntries(
+    Object.entries(samples).map(([name, of]) => [name, of.map((ms, round) => ms - empty[round])]),
+  );
+  const line = (name) => ({ what: `${what}: ${name}`, unit: "ms", samples: samples[name] });
+  const share = (name) => ({ what: `${what}, its share: ${name}`, unit: "ms", samples: shares[name] });
+  return [
+    figure({ ...line("ours"), limit: FIRST_MS }),
+    ...Object.keys(samples)
+      .slice(1)
+      .map((name) => figure(line(name))),
+    figure({ what: `${what}: ${EMPTY}`, unit: "ms", samples: empty }),
+    ...Object.keys(shares).map((name) => {
+      const isCompared = name === "ours" && shares[BEFORE] !== undefined;
+      const compared = isCompared && { beside: { name: BEFORE, samples: shares[BEFORE] }, limit: 2 / 3 };
+      return figure({ ...share(name), ...compared });
+    }),
+  ];
+}
+
+const samplesOf = (all) => Object.fromEntries(Object.keys(all).map((name) => [name, []]));
 
 async function cpuOf(worker, request, count) {
   const before = await worker.cpuMs();
@@ -174,17 +215,17 @@ async function memory(ours) {
       await insist(worker.url, post(await someUser(), KB));
       const isolate = await inspect(worker.inspector);
       const users = await Promise.all(Array.from({ length: count }, someUser));
-      let isDone = false;
-      const sending = Promise.all(users.map((user) => insist(worker.url, post(user, size)))).finally(() => {
-        isDone = true;
-      });
+      const sending = Promise.all(users.map((user) => insist(worker.url, post(user, size))));
       const samples = [];
-      while (!isDone) {
-        const { heap, buffers } = await isolate.liveBytes();
-        samples.push(heap + buffers);
+      for (;;) {
+        // An isolate that has nothing to do answers no question.
+        const asking = isolate.liveBytes();
+        asking.catch(() => {});
+        const live = await Promise.race([asking, sending.then(() => undefined)]);
+        if (live === undefined) break;
+        samples.push(live.heap + live.buffers);
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
-      await sending;
       isolate.close();
       const what = `live at most, ${count} × ${size / MB} MB: ours`;
       figures.push(figure({ what, unit: "MB", samples: [Math.max(...samples)], limit }));
@@ -277,6 +318,7 @@ function open(url, { path, user, body }) {
 function ask(url, request) {
   return new Promise((resolve, reject) => {
     const sent = open(url, request).once("error", reject);
+    sent.setTimeout(60_000, () => sent.destroy(new Error("no answer in a minute")));
     sent.once("response", async (answer) => {
       resolve({ status: answer.statusCode, text: (await answer.toArray()).join("") });
     });
