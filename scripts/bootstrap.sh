@@ -26,6 +26,7 @@ target=wasm32-unknown-unknown
 wasi=wasm32-wasip2
 wasm_pack_version=0.15.1
 wasmtime_version=50.0.1
+componentize_version=0.25.1
 cargo_deny_version=0.20.2
 cargo_fuzz_version=0.13.2
 node_version=22.23.3 # fetched only where the user's is older than node_oldest
@@ -257,21 +258,21 @@ need_npm_packages() {
   cp "$folder/package-lock.json" "$folder/node_modules/.installed-lock.json"
 }
 
-# The engine wasmtime, as Python's package brings it. Where there is no Python, the component is tried in Node alone.
-need_wasmtime() {
-  local dir=$cache/wasmtime-$wasmtime_version python
-  [[ -d $root/.tools/wasmtime && $(readlink "$root/.tools/wasmtime") == "$dir" ]] && return
+# need_python_package NAME VERSION WITHOUT: linked to .tools/NAME. Where there is no Python, it is said what is left out.
+need_python_package() {
+  local name=$1 version=$2 without=$3 dir=$cache/$1-$2 python
+  [[ -d $root/.tools/$name && $(readlink "$root/.tools/$name") == "$dir" ]] && return
   python=$(users python3)
   if [[ ! -d $dir ]]; then
     rm -rf "$dir.partial"
-    say "wasmtime $wasmtime_version: pip install"
-    [[ -n $python ]] && logged wasmtime "$python" -m pip install --quiet --disable-pip-version-check --no-deps \
-      --only-binary :all: --target "$dir.partial" "wasmtime==$wasmtime_version" ||
-      { say "wasmtime: neither Python nor its package can be had: the component is tried in Node alone"; return; }
+    say "$name $version: pip install"
+    [[ -n $python ]] && logged "$name" "$python" -m pip install --quiet --disable-pip-version-check --no-deps \
+      --only-binary :all: --target "$dir.partial" "$name==$version" ||
+      { say "$name: neither Python nor its package can be had: $without"; return; }
     mv "$dir.partial" "$dir"
   fi
   link python3 "$python"
-  ln -sfn "$dir" "$root/.tools/wasmtime"
+  ln -sfn "$dir" "$root/.tools/$name"
 }
 
 # ---- for the tests --------------------------------------------------------------------------------------
@@ -397,7 +398,7 @@ if [[ $level == test || $level == package ]]; then
 fi
 if [[ $level == test || $level == component || $level == package ]]; then
   need_npm_packages tests/component/tools
-  need_wasmtime
+  need_python_package wasmtime $wasmtime_version "the component is tried in Node alone"
 fi
 if [[ $level == docs ]]; then
   need_chromium
@@ -405,6 +406,7 @@ if [[ $level == docs ]]; then
 fi
 # Install scripts would only copy Deno and Bun to where nobody looks for them.
 if [[ $level == package ]]; then
+  need_python_package componentize-py $componentize_version "the example in Python is left out"
   for lock in tests/packaging/tools/package-lock.json {tests/packaging/hosts,examples}/*/package-lock.json; do
     need_npm_packages "${lock%/*}"
   done

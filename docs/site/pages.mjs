@@ -33,6 +33,7 @@ export const SECTIONS = [
         path: "examples/wasi-service.md",
         text: "A service without JavaScript",
       },
+      { source: "examples/wasi-python/README.md", path: "examples/wasi-python.md", text: "A component in Python" },
       { source: "examples/node-folder/README.md", path: "examples/node-folder.md", text: "Node: send a folder" },
     ],
   },

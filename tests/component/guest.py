@@ -1,6 +1,6 @@
 """The components in wasmtime: `guest.py library FILE` answers lines of JSON, as guest.mjs asks them;
-`guest.py command FILE FOLDER` runs the command, which sees FOLDER as `images`, with this process's variables, and may have
-as many bytes of memory as its variable GUEST_MEMORY says."""
+`guest.py command FILE FOLDER ARGUMENT...` runs a program, which sees FOLDER as `images`, with this process's variables, and may
+have as many bytes of memory as its variable GUEST_MEMORY says. Without arguments it has `images` as its only one."""
 
 import base64
 import json
@@ -124,9 +124,9 @@ def library(file):
         print(json.dumps(answer), flush=True)
 
 
-def command(file, folder):
+def command(file, folder, *arguments):
     wasi = wasmtime.WasiConfig()
-    wasi.argv = ["command", "images"]
+    wasi.argv = ["command", *(arguments or ["images"])]
     wasi.inherit_env()
     wasi.inherit_stdout()
     wasi.inherit_stderr()

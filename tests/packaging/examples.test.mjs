@@ -35,8 +35,8 @@ test("every_example_is_driven_and_has_a_readme_and_at_most_120_lines", async () 
   const folders = await readdir(EXAMPLES, { withFileTypes: true });
   const names = folders.filter((entry) => entry.isDirectory()).map(({ name }) => name);
   const driven = new Set(Object.values(examples).map(({ example }) => example));
-  // The one without JavaScript is tried by composed.test.mjs.
-  assert.deepEqual([...driven, "wasi-service"].sort(), names.sort());
+  // Those without JavaScript are tried by composed.test.mjs.
+  assert.deepEqual([...driven, "wasi-python", "wasi-service"].sort(), names.sort());
   for (const name of names) {
     await access(path.join(EXAMPLES, name, "README.md"));
     const lines = await Promise.all((await ownFiles(path.join(EXAMPLES, name))).map(linesOf));
@@ -51,7 +51,7 @@ async function ownFiles(folder) {
   const inner = entries.map((entry) => {
     const file = path.join(folder, entry.name);
     if (entry.isDirectory()) return /^(node_modules|dist|build|target|\..*)$/.test(entry.name) ? [] : ownFiles(file);
-    return /\.(m?[jt]s|[jt]sx|html|svelte|rs)$/.test(entry.name) && !entry.name.endsWith(".d.ts") ? [file] : [];
+    return /\.(m?[jt]s|[jt]sx|html|svelte|rs|py)$/.test(entry.name) && !entry.name.endsWith(".d.ts") ? [file] : [];
   });
   return (await Promise.all(inner)).flat();
 }
