@@ -1,4 +1,4 @@
-// Runs the test suites: `node scripts/test.mjs [NAME...]`, one more at once than there are cores, JOBS=1 for one by one.
+// Runs the test suites: `node scripts/test.mjs [NAME...]`, twice as many at once as there are cores, JOBS=1 for one by one.
 // Each suite's output goes to target/test-logs/NAME.log; here it gets one line, or the log's end if it failed.
 import { execFileSync, spawn } from "node:child_process";
 import {
@@ -23,55 +23,60 @@ const tools = join(root, ".tools/bin");
 const logs = join(root, "target/test-logs");
 const suiteLimitMs = 20 * 60_000;
 
-// Each suite now and then waits, for servers, browsers and clocks; more than this many only take each other's time.
-const jobs = Number(process.env.JOBS || Math.min(availableParallelism() + 1, 4));
+// A suite waits for half of its time, for servers, browsers and clocks; more than this many only take each other's.
+const jobs = Number(process.env.JOBS || Math.min(2 * availableParallelism(), 5));
 if (!Number.isInteger(jobs) || jobs < 1) {
   console.error(`test: JOBS=${process.env.JOBS} is no number of suites`);
   process.exit(2);
 }
 
-// A suite: its command, whether it has tests yet, and whether its tests measure time: then all others let it go first.
-// The longest begin first, so that none is left at the end. What compiles on all cores is not beside the other that does.
+// A suite: its command, whether it has tests yet, whether it shows the web app, and whether its tests measure time: then all
+// others let it go first. The longest begin first, so that none is left at the end, and the longest of all is two. What compiles
+// on all cores is not beside the other that does.
 const suites = {
   rust: { command: ["cargo", "test", "--locked", "--no-fail-fast"], exists: true },
-  page: folder("page"),
   worker: folder("worker"),
+  "page-1": { ...folder("page", 1), needsApp: true },
   outbox: folder("outbox"),
-  large: folder("large"),
   package: folder("package"),
-  supabase: folder("supabase"),
+  "page-2": { ...folder("page", 2), needsApp: true },
+  webkit: { ...folder("webkit"), needsApp: true },
   component: component(),
-  timed: { ...folder("timed"), goesFirst: true },
-  firefox: folder("firefox"),
-  webkit: folder("webkit"),
-  react: folder("react"),
-  chaos: folder("chaos"),
+  large: folder("large"),
   integration: folder("integration"),
+  supabase: folder("supabase"),
+  firefox: { ...folder("firefox"), needsApp: true },
+  timed: { ...folder("timed"), goesFirst: true },
+  chaos: folder("chaos"),
   "browser-rust": {
     // Without --locked, which wasm-pack hands on to the tests' runner; clippy holds cargo to its lock file.
     command: "wasm-pack test --headless --chrome --mode no-install --chromedriver .tools/bin/chromedriver".split(" "),
     exists: true,
   },
+  react: folder("react"),
   types: folder("types"),
   vectors: folder("vectors"),
 };
 
-const names = process.argv.slice(2);
+// A name stands for both halves, too.
+const halvesOf = (name) => [`${name}-1`, `${name}-2`].filter((half) => suites[half]);
+const names = process.argv.slice(2).flatMap((name) => (halvesOf(name).length > 0 ? halvesOf(name) : name));
 const unknown = names.filter((name) => !suites[name]);
 if (unknown.length > 0) {
   console.error(`test: no suite ${unknown.join(", ")}; there are: ${Object.keys(suites).join(", ")}`);
   process.exit(2);
 }
 
-// The suite of tests/NAME: every *.test.mjs file in it, one at a time since they start servers and browsers.
-function folder(name) {
+// The suite of tests/NAME: every *.test.mjs file in it, one at a time since they start servers and browsers; or each second one.
+function folder(name, half) {
   const dir = join("tests", name);
   const files = existsSync(join(root, dir))
     ? readdirSync(join(root, dir), { recursive: true }).filter((file) => file.endsWith(".test.mjs"))
     : [];
+  const chosen = files.sort().filter((_, index) => half === undefined || index % 2 === half - 1);
   return {
-    command: ["node", "--test-reporter=spec", "tests/suite.mjs", ...files.sort().map((file) => join(dir, file))],
-    exists: files.length > 0,
+    command: ["node", "--test-reporter=spec", "tests/suite.mjs", ...chosen.map((file) => join(dir, file))],
+    exists: chosen.length > 0,
   };
 }
 
@@ -175,6 +180,11 @@ function run([program, ...args], log) {
   });
 }
 
+/** The web app, which several suites show and none may find half-built; where it can't be built they say why. */
+let app;
+const buildApp = () =>
+  run(["node", "-e", 'import("./www/local/app.mjs").then((app) => app.buildApp())'], join(logs, "app.log"));
+
 mkdirSync(logs, { recursive: true });
 const total = { passed: 0, failed: 0, skipped: 0 };
 const failedSuites = [];
@@ -194,6 +204,10 @@ async function runSuite(name) {
   }
   const log = join(logs, `${name}.log`);
   const started = Date.now();
+  if (suite.needsApp) {
+    app ??= buildApp();
+    await app;
+  }
   let problem = await run(suite.goesFirst ? suite.command : ["nice", "-n", "15", ...suite.command], log);
   const text = readFileSync(log, "utf8");
   const counted = count(text);
