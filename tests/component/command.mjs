@@ -17,12 +17,15 @@ const PNG = await readFile(new URL("../data/lighthouse.png", import.meta.url));
 /** A run gives up what two more attempts don't bring; the next run goes on with it. */
 const RUNS = 10;
 
+/** What a program may take: 100 MB, beside whatever else the machine has to do. */
+const LIMIT_MS = 3 * 60_000;
+
 /** Runs a program to its end. */
 export async function runProgram(program, args, env) {
   const child = spawn(program, args, { env: { PATH: process.env.PATH, ...env }, stdio: ["ignore", "pipe", "pipe"] });
   const whole = Promise.all([once(child, "close"), text(child.stdout), text(child.stderr)]);
   try {
-    const [[status], stdout, stderr] = await waitFor(`${program} ${args}`, whole);
+    const [[status], stdout, stderr] = await waitFor(`${program} ${args}`, whole, LIMIT_MS);
     return { status, stdout, stderr };
   } finally {
     child.kill("SIGKILL");

@@ -30,7 +30,7 @@ export function testService(translated) {
   let server;
   let url;
 
-  before(async () => {
+  const setUp = async () => {
     const [script, started] = await Promise.all([translated(), startEmbedded()]);
     supabase = started;
     user = await supabase.createUser();
@@ -46,7 +46,9 @@ export function testService(translated) {
     });
     const [port] = await named("the service's port", once(createInterface(server.stdout), "line"));
     url = `http://127.0.0.1:${port}`;
-  });
+  };
+  // It compiles.
+  before(setUp, { timeout: 6 * 60_000 });
   after(() => {
     server?.kill("SIGKILL");
     return supabase?.close();
