@@ -45,14 +45,16 @@ async function workbox() {
     keep: (images) => Promise.all(images.map((image) => queue.pushRequest({ request: request(image) }))),
     /** To the first request, which fails, so that no other is sent. */
     async back() {
+      const { fetch } = globalThis;
+      let askedMs;
+      globalThis.fetch = async () => {
+        askedMs ??= performance.now() - start;
+        throw new Error("offline");
+      };
       const start = performance.now();
-      return new Promise((resolve) => {
-        globalThis.fetch = async () => {
-          resolve(performance.now() - start);
-          throw new Error("offline");
-        };
-        queue.replayRequests().catch(() => undefined);
-      });
+      await queue.replayRequests().catch(() => undefined);
+      globalThis.fetch = fetch;
+      return askedMs;
     },
   };
 }
