@@ -44,6 +44,8 @@ async function sizes({ url, few, many, size, rounds }) {
   await outbox.close();
   const { seedJobs } = await import("/tests/support/seeded.mjs");
   await seedJobs({ name: `imagen-cloud-outbox-${sinkOptions(url).ownerUserId}`, count: many - few - rounds });
+  // The browser goes on putting so many files in order.
+  await new Promise((resolve) => setTimeout(resolve, 5000));
   outbox = await open(url);
   samples.many = await timed(outbox, write, { rounds, size, from: 2e6 });
   await outbox.close();
