@@ -13,7 +13,7 @@ use super::thrown::{failure_of, is_about_cache};
 use super::time::{OnDrop, settled};
 use super::{js, place};
 use crate::json::to_text;
-use crate::wire::http::{self, Failure, READ_HEADERS};
+use crate::wire::http::{self, Failure};
 
 #[wasm_bindgen]
 extern "C" {
@@ -167,10 +167,11 @@ async fn read(answer: Answer) -> Result<http::Response, Failure> {
             js::text_of(&headers.get(name).ok()?).filter(|value| !value.is_empty() && !value.contains(['\n']))?;
         Some((name, value))
     };
-    let headers = READ_HEADERS.into_iter().filter_map(header).collect();
+    let status = status as u16;
+    let headers = http::counting(status).iter().copied().filter_map(header).collect();
     let text = answer.text().map_err(failure_of)?;
     let text = settled(&text).await.map_err(failure_of)?;
     let body = js::text_of(&text).unwrap_or_default();
     let json = if body.is_empty() { None } else { js::parse_json(&text) };
-    Ok(http::Response { status: status as u16, headers, json, body })
+    Ok(http::Response { status, headers, json, body })
 }

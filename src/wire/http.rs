@@ -128,6 +128,11 @@ impl<B> Request<B> {
 /// The headers that a platform copies from an answer.
 pub const READ_HEADERS: [&str; 5] = ["content-type", "retry-after", "date", "location", "upload-offset"];
 
+/// Those that count in an answer of this status: why nothing was done, or where an upload is.
+pub fn counting(status: u16) -> &'static [&'static str] {
+    if (200..300).contains(&status) { &["location", "upload-offset"] } else { &READ_HEADERS }
+}
+
 /// An answer, read to its end.
 #[derive(Clone, Debug, Default)]
 pub struct Response {

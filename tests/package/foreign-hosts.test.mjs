@@ -12,7 +12,7 @@ import Bluebird from "bluebird";
 import { Blob as FetchBlob } from "fetch-blob";
 import { Blob as FormdataBlob, File as FormdataFile } from "formdata-node";
 import { Window } from "happy-dom";
-import { createRelay, sync } from "imagen-cloud";
+import { createRelay, createSink, sync } from "imagen-cloud";
 import { createFakeProject } from "imagen-cloud/testing";
 import { JSDOM } from "jsdom";
 import fetch2 from "node-fetch";
@@ -238,6 +238,15 @@ for (const [name, wrap] of Object.entries(PROMISES)) {
     assert.ok(told.length > 0);
   });
 }
+
+test("a fake clock that holds queueMicrotask holds no call", async (t) => {
+  const signed = JSON.stringify({ signedURL: "/object/sign/imagen-generated/a.png?token=t" });
+  const fetch = async () => ({ status: 200, headers: new Headers(), text: async () => signed });
+  const sink = await createSink({ url: "https://project.example", apiKey: "a-key", fetch });
+  t.after(() => sink.free());
+  t.mock.method(globalThis, "queueMicrotask", () => {});
+  assert.match(await sink.signedUrl("a.png", 60), /token=t$/);
+});
 
 test("with zone.js, whose Promise takes the host's place, a Blob's head is read", async (t) => {
   const server = await scripted(t);
