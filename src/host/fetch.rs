@@ -1,8 +1,6 @@
 //! Requests by `fetch`, the host's own or one of the caller's.
 
 use core::cell::Cell;
-use std::thread::LocalKey;
-
 use js_sys::{Function, Reflect};
 use serde::{Serialize, Serializer};
 use wasm_bindgen::prelude::*;
@@ -128,24 +126,15 @@ thread_local! {
     static KNOWS_CACHE: Cell<Option<bool>> = const { Cell::new(None) };
 }
 
-/// What the host is asked once.
-fn once<T: Copy>(known: &'static LocalKey<Cell<Option<T>>>, ask: impl FnOnce() -> T) -> T {
-    known.get().unwrap_or_else(|| {
-        let answer = ask();
-        known.set(Some(answer));
-        answer
-    })
-}
-
 /// No redirect is followed, since the keys would go along. Node then also keeps no copy of a body, which it does for the
 /// sake of redirects and windows. Other hosts give the redirect as the answer, pages as one of which nothing can be read.
 fn redirect() -> RequestRedirect {
-    once(&REDIRECT, || if place::is_node() { RequestRedirect::Error } else { RequestRedirect::Manual })
+    place::once(&REDIRECT, || if place::is_node() { RequestRedirect::Error } else { RequestRedirect::Manual })
 }
 
 /// workerd of 2024 knows no `cache`. Asked when it is needed: it has Node load all of its fetch.
 fn knows_cache() -> bool {
-    once(&KNOWS_CACHE, || {
+    place::once(&KNOWS_CACHE, || {
         let init = RequestInit::new();
         init.set_cache(RequestCache::NoStore);
         Request::new_with_str_and_init("http://x", &init).is_ok()

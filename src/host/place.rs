@@ -1,9 +1,25 @@
 //! Which host this is, where they differ. By what they have, since a polyfill may have anything else.
 
+use core::cell::Cell;
+use std::thread::LocalKey;
+
 use js_sys::global;
 
 use super::js::value;
 use crate::text::contains;
+
+thread_local! {
+    static SEES_CHANGED_FILES: Cell<Option<bool>> = const { Cell::new(None) };
+}
+
+/// What the host is asked once.
+pub(super) fn once<T: Copy>(known: &'static LocalKey<Cell<Option<T>>>, ask: impl FnOnce() -> T) -> T {
+    known.get().unwrap_or_else(|| {
+        let answer = ask();
+        known.set(Some(answer));
+        answer
+    })
+}
 
 fn has(path: &[&str]) -> bool {
     let found = path.iter().fold(global().into(), |target, name| value(&target, name));
@@ -27,8 +43,10 @@ pub(super) fn is_node() -> bool {
 /// Whether the host itself fails a request whose file has changed since it became a Blob, as Chromium and Node do and Firefox
 /// and WebKit don't; or knows no files.
 pub(super) fn sees_changed_files() -> bool {
-    let agent = value(&value(&global(), "navigator"), "userAgent").as_string().unwrap_or_default();
-    is_node() || is_workerd() || contains(&agent, "Chrome/")
+    once(&SEES_CHANGED_FILES, || {
+        let agent = value(&value(&global(), "navigator"), "userAgent").as_string().unwrap_or_default();
+        is_node() || is_workerd() || contains(&agent, "Chrome/")
+    })
 }
 
 /// Whether others than the key's owner can look into this place: a page, or one of its workers.

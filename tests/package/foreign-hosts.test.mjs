@@ -39,6 +39,8 @@ const BLOBS = {
   "formdata-node's Blob": (bytes) => new FormdataBlob([bytes]),
   "formdata-node's File": (bytes) => new FormdataFile([bytes], "x.png"),
   "a look-alike": lookAlike,
+  "a look-alike that inherits from Blob": (bytes) =>
+    Object.create(Blob.prototype, Object.getOwnPropertyDescriptors(lookAlike(bytes))),
   "the host's own": (bytes) => new Blob([bytes], { type: "text/plain;charset=utf-8" }),
 };
 const FETCHES = {
@@ -63,6 +65,21 @@ for (const [name, make] of Object.entries(BLOBS)) {
     });
   }
 }
+
+test("the bytes are sent of a Blob that is put in the place of the host's", async (t) => {
+  const server = await scripted(t, { [PUT]: [uploaded, uploaded, uploaded] });
+  const sink = await sinkFor(t, server);
+  const own = Blob;
+  t.after(() => {
+    globalThis.Blob = own;
+  });
+  for (const Class of [own, dom.Blob, FetchBlob]) {
+    globalThis.Blob = Class;
+    await sink.sync(aRequest({ image: new Class([PNG]) }));
+  }
+  assert.equal(sentTo(server, PUT).length, 3);
+  for (const { body } of sentTo(server, PUT)) assert.deepEqual(body, Buffer.from(PNG));
+});
 
 /** What arrives of an upload in pieces. */
 async function inPieces(t, { image, fetch }) {
