@@ -25,7 +25,7 @@ const SCHEMA: &str = "imagen";
 const TABLE: &str = "images";
 
 /// 6 MiB: what hosted Storage documents for a piece of a resumable upload.
-const PIECE: f64 = 6.0 * 1024.0 * 1024.0;
+const PIECE: u64 = 6 * 1024 * 1024;
 
 /// Where images go: whose `url` is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,10 +78,10 @@ pub struct Options {
     pub require_image: bool,
     /// Bytes from which on an image goes in pieces; default 6 MiB.
     #[serde(deserialize_with = "from_one")]
-    pub resumable_from: Option<f64>,
+    pub resumable_from: Option<u64>,
     /// Bytes of a piece; default 6 MiB.
     #[serde(deserialize_with = "from_one")]
-    pub chunk_size: Option<f64>,
+    pub chunk_size: Option<u64>,
     /// Whether a secret key may be used in a page.
     #[serde(rename = "dangerouslyAllowSecretKeyInBrowser")]
     pub allow_secret_key_in_browser: bool,
@@ -136,9 +136,9 @@ pub struct Config {
     /// Whether bytes that are no known image are refused.
     pub require_image: bool,
     /// Images of so many bytes and more are uploaded in pieces.
-    pub resumable_from: f64,
+    pub resumable_from: u64,
     /// Bytes of a piece.
-    pub chunk_size: f64,
+    pub chunk_size: u64,
     /// What small picture goes beside each image, if any.
     pub thumbnail: Option<Thumbnail>,
     /// Whose `url` is.
@@ -247,7 +247,7 @@ impl Config {
     }
 
     /// Whether an image of so many bytes is uploaded in pieces.
-    pub fn goes_in_pieces(&self, bytes: f64) -> bool {
+    pub fn goes_in_pieces(&self, bytes: u64) -> bool {
         cfg!(feature = "resumable") && bytes >= self.resumable_from
     }
 

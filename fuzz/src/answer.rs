@@ -63,7 +63,7 @@ pub fn check_refusal(stage: Stage, response: &Response, refusal: &Refusal) {
 
 /// A wait that is asked for is never cut short, and never longer than what is allowed.
 fn check_wait(response: &Response) {
-    const NOW: f64 = 1_800_000_000_000.0;
+    const NOW: i64 = 1_800_000_000_000;
     const POLICY: Policy = Policy { max_retries: 1, initial_backoff_ms: 1000, max_backoff_ms: 30_000 };
     let asked = response.header("retry-after");
     let asked_ms = asked.and_then(|value| retry_after_ms(value, response.header("date"), NOW, host::parse_date));

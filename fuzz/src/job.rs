@@ -8,13 +8,13 @@ use imagen_cloud::wire::{object, tus};
 
 use super::host;
 
-const NOW: f64 = 1_800_000_000_000.0;
+const NOW: i64 = 1_800_000_000_000;
 const POLICY: Policy = Policy { max_retries: 2, initial_backoff_ms: 1000, max_backoff_ms: 4000 };
 
 /// A job that is read can be sent or is refused, and is written as it is.
 pub fn holds(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
-    let Some(read) = host::parse_json(&text).and_then(|json| Job::parse(1.0, &json)) else { return };
+    let Some(read) = host::parse_json(&text).and_then(|json| Job::parse(1, &json)) else { return };
     let job = rewritten(&read);
     assert_eq!(rewritten(&job), job, "what is written is read as it was");
     assert_eq!((&job.id, &job.storage_path, &job.request), (&read.id, &read.storage_path, &read.request));
@@ -43,7 +43,7 @@ pub fn holds(input: &[u8]) {
         job.fail(&error, NOW, &POLICY, 0.5);
         assert_eq!(job.state == State::Failed, !retryable);
         assert_eq!(job.is_waiting(), retryable);
-        assert!(!retryable || (NOW + 500.0..=NOW + 4000.0).contains(&job.not_before_ms), "{}", job.not_before_ms);
+        assert!(!retryable || (NOW + 500..=NOW + 4000).contains(&job.not_before_ms), "{}", job.not_before_ms);
         assert_eq!(rewritten(&job), job);
         job.retry();
         assert!(job.is_due(NOW, false) && rewritten(&job) == job);
@@ -55,5 +55,5 @@ pub fn holds(input: &[u8]) {
 fn rewritten(job: &Job) -> Job {
     let text = job.to_text();
     let json = host::parse_json(&text).unwrap_or_else(|| panic!("no JSON: {text}"));
-    Job::parse(1.0, &json).unwrap_or_else(|| panic!("no job: {text}"))
+    Job::parse(1, &json).unwrap_or_else(|| panic!("no job: {text}"))
 }

@@ -16,6 +16,8 @@ pub mod sign;
 pub mod text;
 pub mod tus;
 
+use core::ops::Range;
+
 use imagen_cloud::config::{Config, Options};
 use imagen_cloud::image::meta::Shipment;
 use imagen_cloud::image::path::StoragePath;
@@ -83,12 +85,12 @@ fn config() -> Config {
     Config::new(options, false).unwrap()
 }
 
-fn shipment(path: &str) -> Shipment<(f64, f64)> {
+fn shipment(path: &str) -> Shipment<Range<u64>> {
     Shipment {
         storage_path: StoragePath::parse(path).unwrap(),
         image_id: ID.to_owned(),
         owner_user_id: OWNER.to_owned(),
-        image: (0.0, 0.0),
+        image: 0..0,
         mime_type: "image/png".to_owned(),
         row: "{}".to_owned(),
         request: "{\"seed\":1}".to_owned(),

@@ -42,9 +42,9 @@ pub fn holds(input: &[u8]) {
     assert!(response.is_success());
     assert_eq!(check_url(&ticket.resumable_url), Ok(()));
     let storage = super::Config { url: ticket.resumable_url.clone(), ..super::config() };
-    let upload = Upload::new(10.0, 4.0, None, true);
-    let created = upload.next(&config, Some(&ticket), &shipment, Beside::default(), |from, to| (from, to));
+    let upload = Upload::new(10, 4, None, true);
+    let created = upload.next(&config, Some(&ticket), &shipment, Beside::default(), |piece| piece);
     super::check_request(&created, &storage, "");
-    let commit = worker::commit(&config, &ticket, &shipment, Beside::default(), 10.0);
+    let commit = worker::commit(&config, &ticket, &shipment, Beside::default(), 10);
     super::check_request(&commit, &config, "/api/tickets/");
 }

@@ -45,7 +45,7 @@ pub fn holds(input: &[u8]) {
         image: (),
     };
     let checked = request.check(&config);
-    let found = Found { size: image_bytes.len() as f64, header: read_header(image_bytes), own_type: None };
+    let found = Found { size: image_bytes.len() as u64, header: read_header(image_bytes), own_type: None };
     let shipped = request.clone().ship(&config, &found, Some([7; 16]));
     let shipment = match shipped {
         Ok(shipment) => shipment,
@@ -76,7 +76,7 @@ pub fn holds(input: &[u8]) {
     let upload = object::upload(&config, &shipment);
     assert!(matches!(upload.payload, Payload::Image(())));
     super::check_request(&upload, &config, "/storage/v1/object/imagen-generated/");
-    let resumable = Upload::new(image_bytes.len() as f64, 4.0, None, false);
-    let resumable = resumable.next(&config, None, &shipment, Beside::default(), |_, _| ());
+    let resumable = Upload::new(image_bytes.len() as u64, 4, None, false);
+    let resumable = resumable.next(&config, None, &shipment, Beside::default(), |_| ());
     super::check_request(&resumable, &config, "/storage/v1/upload/resumable");
 }

@@ -1,5 +1,7 @@
 //! Resumable uploads: any answers in any order.
 
+use core::ops::Range;
+
 use imagen_cloud::error::Stage;
 use imagen_cloud::image::path::is_plain_name;
 use imagen_cloud::wire::http::{Method, Payload};
@@ -11,7 +13,7 @@ use imagen_cloud::wire::worker::{Beside, Ticket};
 pub fn holds(input: &[u8]) {
     let mut steps = input.split(|byte| *byte == super::STEP);
     let [total, chunk, id, by_ticket] = super::fields(steps.next().unwrap_or_default());
-    let side = |text: &str, otherwise: u32| f64::from(text.parse::<u32>().unwrap_or(otherwise).max(1));
+    let side = |text: &str, otherwise: u32| u64::from(text.parse::<u32>().unwrap_or(otherwise).max(1));
     let (total, chunk) = (side(&total, 10), side(&chunk, 4));
     let config = super::config();
     let shipment = super::shipment("u/a b.png");
@@ -19,7 +21,7 @@ pub fn holds(input: &[u8]) {
     let ticket = (!by_ticket.is_empty()).then(ticket);
     let mut upload = Upload::new(total, chunk, Some(id).filter(|id| is_plain_name(id)), ticket.is_some());
     for step in steps.take(100) {
-        let request = upload.next(&config, ticket.as_ref(), &shipment, Beside::default(), |from, to| (from, to));
+        let request = upload.next(&config, ticket.as_ref(), &shipment, Beside::default(), |piece| piece);
         let route = match request.method {
             Method::Post if !matches!(request.payload, Payload::Image(_)) => "/api/tickets/ticket-1/commit",
             Method::Get => "/storage/v1/object/info/imagen-generated/u/a%20b.png",
@@ -32,8 +34,8 @@ pub fn holds(input: &[u8]) {
             !below.contains(['/', '?', '#'])
                 && (request.method == Method::Patch || !below.is_empty() || request.method != Method::Head)
         );
-        if let Payload::Image((from, to)) = request.payload {
-            assert_eq!(from, if request.method == Method::Post { 0.0 } else { upload.offset() });
+        if let Payload::Image(Range { start: from, end: to }) = request.payload {
+            assert_eq!(from, if request.method == Method::Post { 0 } else { upload.offset() });
             assert!(from < to && to <= total && to - from <= chunk, "{from} to {to} of {total}");
         }
         let stage = if route.ends_with("commit") { Stage::Insert } else { Stage::Upload };
@@ -50,7 +52,7 @@ pub fn holds(input: &[u8]) {
             Ok(_) => {}
             Err(refusal) => super::answer::check_refusal(stage, &response, &refusal),
         }
-        assert!((0.0..total).contains(&upload.offset()) || upload.awaits_commit(), "{} of {total}", upload.offset());
+        assert!((0..total).contains(&upload.offset()) || upload.awaits_commit(), "{} of {total}", upload.offset());
     }
 }
 

@@ -52,7 +52,7 @@ fn start_list(client: Rc<Client<Host>>, options: &JsValue) -> Promise {
     match read::gallery::list_options(options, !client.target().is_project()) {
         Err(error) => refuse(error),
         Ok((query, options)) => {
-            let call = call(&options, 0.0);
+            let call = call(&options, 0);
             let running = call.clone();
             let work = async move {
                 let (page, links) = client.list(&query, &running).await?;
@@ -87,7 +87,7 @@ fn start_remove(client: Rc<Client<Host>>, images: &JsValue, options: &JsValue) -
     match read() {
         Err(error) => refuse(error),
         Ok((image, options)) => {
-            let call = call(&options, 0.0);
+            let call = call(&options, 0);
             let running = call.clone();
             let work = async move { client.remove(image, &running).await.map(|removed| to_js(&removed)) };
             start(call, options.signal, Box::pin(work))
@@ -100,7 +100,7 @@ fn start_remove_many(client: Rc<Client<Host>>, images: &JsValue, options: &JsVal
     match read() {
         Err(error) => refuse(error),
         Ok((images, options)) => {
-            let call = call(&options, 0.0);
+            let call = call(&options, 0);
             let images = images.iter().map(|image| read::gallery::image_ref(&image)).collect();
             promise(Box::pin(async move {
                 let stopped = Box::pin(stop_of(&call, &options));

@@ -32,7 +32,7 @@ impl Relay {
 }
 
 /// An animation frame: nobody sees more of the progress of many images at once.
-const FRAME_MS: f64 = 16.0;
+const FRAME_MS: i64 = 16;
 
 fn start_sync_many(client: Rc<Client<Host>>, requests: &JsValue, options: &JsValue) -> Promise {
     let read = || Ok((read::list(requests, "requests")?, read::many_options(options)?));

@@ -104,7 +104,7 @@ impl Sink {
         match read() {
             Err(error) => refuse(error),
             Ok((prepared, options)) => {
-                let call = call(&options, 0.0);
+                let call = call(&options, 0);
                 let running = call.clone();
                 let work = async move { client.insert_prepared(prepared, &running).await.map(|synced| to_js(&synced)) };
                 start(call, options.signal, Box::pin(work))
@@ -148,7 +148,7 @@ fn connect(options: &JsValue, draw: &JsValue, target: Target) -> Connected {
 fn start_sync(client: Connected, request: &JsValue, options: &JsValue) -> Promise {
     let read = || {
         let (client, options) = (client?, read::sync_options(options)?);
-        let call = call(&options, 0.0);
+        let call = call(&options, 0);
         Ok((client, read_request(request, &call, &options)?, call, options))
     };
     match read() {
@@ -173,7 +173,7 @@ fn start_signed_url(client: Connected, path: &JsValue, ttl_seconds: &JsValue, op
         Ok((client, (path, ttl_seconds), options)) => {
             let link = options.link(ttl_seconds);
             let is_thumbnail = options.thumbnail;
-            let call = call(&options, 0.0);
+            let call = call(&options, 0);
             let running = call.clone();
             let work = async move {
                 let path = meant(StoragePath::parse(&path)?, is_thumbnail);
@@ -204,7 +204,7 @@ fn start_signed_urls(client: Rc<Client<Host>>, paths: &JsValue, ttl_seconds: &Js
         Ok((paths, ttl_seconds, options)) => {
             let link = options.link(ttl_seconds);
             let is_thumbnail = options.thumbnail;
-            let call = call(&options, 0.0);
+            let call = call(&options, 0);
             let running = call.clone();
             let work = async move {
                 let urls = Array::new();
@@ -226,7 +226,7 @@ fn meant(path: StoragePath, is_thumbnail: bool) -> StoragePath {
     if is_thumbnail { path.small() } else { path }
 }
 
-fn call(options: &CallOptions, pace_ms: f64) -> Rc<Call> {
+fn call(options: &CallOptions, pace_ms: i64) -> Rc<Call> {
     let CallOptions { on_progress, on_retry, deadline_ms, .. } = options;
     let (on_progress, on_retry) = (on_progress.clone(), on_retry.clone());
     let callbacks = Callbacks { on_progress, on_retry, pace_ms, told: Cell::new(None) };
@@ -302,9 +302,9 @@ struct Callbacks {
     on_progress: Option<Function>,
     on_retry: Option<Function>,
     /// What lies between two events of one stage at least. A host's own events of one request are paced already.
-    pace_ms: f64,
+    pace_ms: i64,
     /// The last event: its stage and when it was.
-    told: Cell<Option<(Reached, f64)>>,
+    told: Cell<Option<(Reached, i64)>>,
 }
 
 impl Observer for Callbacks {
@@ -314,7 +314,7 @@ impl Observer for Callbacks {
         }
         let now_ms = Host::default().now_ms();
         let is_soon =
-            |(stage, told_ms): (Reached, f64)| stage == progress.stage && (now_ms - told_ms).abs() < self.pace_ms;
+            |(stage, told_ms): (Reached, i64)| stage == progress.stage && (now_ms - told_ms).abs() < self.pace_ms;
         if self.told.get().is_some_and(is_soon) {
             return;
         }

@@ -57,7 +57,7 @@ impl Outbox {
     /// Whether a text is a job's.
     #[wasm_bindgen(js_name = isJob)]
     pub fn is_job(text: &str) -> bool {
-        js::parse_json(&text.into()).is_some_and(|json| Job::parse(0.0, &json).is_some())
+        js::parse_json(&text.into()).is_some_and(|json| Job::parse(0, &json).is_some())
     }
 
     /// An id as the jobs have theirs, whatever way of writing a UUID it comes in.
@@ -149,8 +149,8 @@ impl Witness for Changes {
         js::tell_change(&self.0, &job.id, &to_js(&job.state), Some(&job.to_text()));
     }
 
-    fn progress(&self, id: &str, sent: f64, total: f64) {
-        let bytes = to_text(&Bytes { sent: sent as u64, total: total as u64 });
+    fn progress(&self, id: &str, sent: u64, total: u64) {
+        let bytes = to_text(&Bytes { sent, total });
         js::tell_change(&self.0, id, &"progress".into(), Some(&bytes));
     }
 

@@ -48,7 +48,7 @@ const MAX_CONCURRENCY: u32 = 16;
 const DEFAULT_CONCURRENCY: u32 = 12;
 /// What a slow line takes some seconds for, and a quick one as long as an answer: more at once makes neither quicker.
 #[cfg(feature = "outbox")]
-const LINE_BYTES: f64 = 2_000_000.0;
+const LINE_BYTES: u64 = 2_000_000;
 /// What a signed URL is valid for when nothing else is said.
 const DEFAULT_TTL_SECONDS: u32 = 3600;
 /// Up to here a number is exact.
@@ -289,9 +289,9 @@ pub(super) fn outbox_options(given: &JsValue) -> Result<Limits, Error> {
     let is_given = options.concurrency.is_some();
     Ok(Limits {
         concurrency: options.concurrency.unwrap_or(DEFAULT_CONCURRENCY).min(MAX_CONCURRENCY),
-        line_bytes: if is_given { f64::INFINITY } else { LINE_BYTES },
+        line_bytes: if is_given { None } else { Some(LINE_BYTES) },
         max_jobs: options.max_jobs.unwrap_or(1000),
-        max_bytes,
+        max_bytes: max_bytes as u64,
     })
 }
 

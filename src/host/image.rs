@@ -269,7 +269,7 @@ impl HostBytes {
     }
 
     /// A piece, without copying a byte.
-    pub(super) fn slice(&self, from: u64, to: u64) -> Self {
+    pub(super) fn slice(&self, Range { start: from, end: to }: Range<u64>) -> Self {
         Self(match &self.0 {
             Image::Copy(copy) => Image::Copy(copy.subarray(from as u32, to as u32)),
             Image::Part(part) => {

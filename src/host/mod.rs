@@ -46,7 +46,7 @@ pub struct Patience {
 }
 
 /// Told of the bytes of a request that are sent.
-pub type OnSent = Rc<dyn Fn(f64)>;
+pub type OnSent = Rc<dyn Fn(u64)>;
 
 /// A host: a page, a worker, a server, or a test.
 ///
@@ -75,10 +75,10 @@ pub trait Platform {
     fn has_access_token(&self) -> bool;
 
     /// The length of the image in bytes.
-    fn size(&self, bytes: &Self::Bytes) -> f64;
+    fn size(&self, bytes: &Self::Bytes) -> u64;
 
     /// A piece of the image, as a handle of its own.
-    fn slice(&self, bytes: &Self::Bytes, from: f64, to: f64) -> Self::Bytes;
+    fn slice(&self, bytes: &Self::Bytes, piece: Range<u64>) -> Self::Bytes;
 
     /// The MIME type that the image has by itself, as a `Blob` has, if any.
     fn own_type(&self, bytes: &Self::Bytes) -> Option<String>;
@@ -99,13 +99,13 @@ pub trait Platform {
     fn tell(&self, _: &Event) {}
 
     /// Milliseconds since 1970.
-    fn now_ms(&self) -> f64;
+    fn now_ms(&self) -> i64;
 
     /// What the host's `JSON.parse` makes of a text.
     fn parse_json(&self, text: &str) -> Option<Json>;
 
     /// Milliseconds since 1970 of an HTTP date.
-    fn parse_date(&self, date: &str) -> Option<f64>;
+    fn parse_date(&self, date: &str) -> Option<i64>;
 
     /// A random number in `0.0..1.0`.
     fn dice(&self) -> f64;
@@ -119,7 +119,7 @@ pub trait Platform {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Added {
     /// It is stored, at this position.
-    New(f64),
+    New(u64),
     /// The same id and path are there already.
     Known,
     /// Its id is there with another path.
@@ -137,11 +137,11 @@ pub struct Stored {
     /// Where it is looked for.
     pub id: String,
     /// Its place among all.
-    pub position: f64,
+    pub position: u64,
     /// Before when it is not tried on its own, in ms since 1970.
-    pub not_before_ms: f64,
+    pub not_before_ms: i64,
     /// How often it was written.
-    pub revision: f64,
+    pub revision: u64,
     /// [`Job::to_text`]; nothing of it is promised. A text about another job than the one under whose id and path it is
     /// stored counts as null: who keeps it looks for that.
     pub json: Json,
@@ -151,11 +151,15 @@ pub struct Stored {
 #[cfg(feature = "outbox")]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Query {
-    /// Those that may be tried until then, in ms since 1970: by when, and then by position; after the one whose time and
-    /// position these are.
-    Due(Option<(f64, f64)>, f64),
-    /// Those whose wait began after then: somebody has put the clock back since.
-    WaitSince(f64),
+    /// Those that may be tried: by when, and then by position.
+    Due {
+        /// Those behind the one whose time, in ms since 1970, and position these are.
+        after: Option<(i64, u64)>,
+        /// Those that may be tried by then, in ms since 1970; without it all.
+        until_ms: Option<i64>,
+    },
+    /// Those whose wait began after then, in ms since 1970: somebody has put the clock back since.
+    WaitSince(i64),
     /// Those that a gateway turned away last.
     Suspects,
 }
@@ -179,7 +183,7 @@ pub struct Outlook {
     /// Jobs that will be tried on their own.
     pub waiting: u32,
     /// When the first of them may be, in ms since 1970.
-    pub next_due_ms: Option<f64>,
+    pub next_due_ms: Option<i64>,
 }
 
 /// Where an outbox keeps its jobs and images. Every method is one transaction, durable when it resolves, and costs what the
@@ -195,7 +199,7 @@ pub trait Store {
 
     /// Puts a removal in the place of its image's job and bytes, if that is of this revision still; without one if there is none
     /// still. `None` where somebody was quicker.
-    async fn supersede(&self, removal: &Job, id: &str, revision: Option<f64>) -> Result<Option<Added>, Error>;
+    async fn supersede(&self, removal: &Job, id: &str, revision: Option<u64>) -> Result<Option<Added>, Error>;
 
     /// Jobs that wait, `most` at most.
     async fn waiting(&self, query: Query, most: usize) -> Result<Vec<Stored>, Error>;
@@ -216,7 +220,7 @@ pub trait Store {
     async fn commit(&self, changed: &[&Job], gone: &[String]) -> Result<Vec<bool>, Error>;
 
     /// Stores what a job has become if nobody has written it since this revision, and no other has one of its paths.
-    async fn amend(&self, job: &Job, revision: f64) -> Result<Amended, Error>;
+    async fn amend(&self, job: &Job, revision: u64) -> Result<Amended, Error>;
 
     /// Has jobs that can't be read wait no more. They stay.
     async fn shelve(&self, ids: &[String]) -> Result<(), Error>;

@@ -89,9 +89,9 @@ fn record(job: &Job) -> JsValue {
     js::json(&to_text(&Record {
         id: &job.id,
         storage_path: if let [path] = *paths { Paths::One(path) } else { Paths::All(paths) },
-        size: job.size as u64,
-        not_before: waits.then_some(job.not_before_ms as i64),
-        wait_set_at: (waits && job.wait_set_ms > 0.0).then_some(job.wait_set_ms as i64),
+        size: job.size,
+        not_before: waits.then_some(job.not_before_ms),
+        wait_set_at: (waits && job.wait_set_ms > 0).then_some(job.wait_set_ms),
         suspect: (waits && job.is_suspect).then_some(1),
         text: job.to_text(),
     }))
@@ -104,9 +104,9 @@ fn stored(record: &JsValue) -> Option<Stored> {
     let json = js::parse_json(&record.get(4));
     Some(Stored {
         id: record.get(0).as_string()?,
-        position: number(1),
-        not_before_ms: number(2),
-        revision: number(3),
+        position: number(1) as u64,
+        not_before_ms: number(2) as i64,
+        revision: number(3) as u64,
         json: json.unwrap_or(Json::Null),
     })
 }
@@ -114,7 +114,7 @@ fn stored(record: &JsValue) -> Option<Stored> {
 /// A place, or a word on why there is none.
 fn read_added(added: &JsValue) -> Option<Added> {
     match (added.as_f64(), added.as_string().as_deref()) {
-        (Some(position), _) => Some(Added::New(position)),
+        (Some(position), _) => Some(Added::New(position as u64)),
         (_, Some("known")) => Some(Added::Known),
         (_, Some("id_taken")) => Some(Added::IdTaken),
         (_, Some("path_taken")) => Some(Added::PathTaken),
@@ -145,22 +145,26 @@ impl Store for HostStore {
         let bytes = image.whole().await;
         let bytes = bytes.map_err(|thrown| Error::image("can't be read").with_cause(Some(Rc::new(thrown))))?;
         let removal_id = Job::removal_id(&job.id);
-        let added = self.add_record(record(job), bytes, &removal_id, limits.max_jobs, limits.max_bytes);
+        let added = self.add_record(record(job), bytes, &removal_id, limits.max_jobs, limits.max_bytes as f64);
         let added = added.await.map_err(to_error)?;
         Ok(read_added(&added).unwrap_or(Added::Full))
     }
 
-    async fn supersede(&self, removal: &Job, id: &str, revision: Option<f64>) -> Result<Option<Added>, Error> {
+    async fn supersede(&self, removal: &Job, id: &str, revision: Option<u64>) -> Result<Option<Added>, Error> {
+        let revision = revision.map(|revision| revision as f64);
         let added = self.supersede_record(record(removal), id, revision).await.map_err(to_error)?;
         Ok(read_added(&added))
     }
 
     async fn waiting(&self, query: Query, most: usize) -> Result<Vec<Stored>, Error> {
         let (index, after, until) = match query {
-            Query::Due(after, until) => ("due", after.map(|(time, position)| vec![time, position]), until),
-            Query::WaitSince(since) => ("waitSetAt", Some(vec![since]), f64::INFINITY),
-            Query::Suspects => ("suspect", None, f64::INFINITY),
+            Query::Due { after, until_ms } => {
+                ("due", after.map(|(time, position)| vec![time as f64, position as f64]), until_ms)
+            }
+            Query::WaitSince(since) => ("waitSetAt", Some(vec![since as f64]), None),
+            Query::Suspects => ("suspect", None, None),
         };
+        let until = until.map_or(f64::INFINITY, |until_ms| until_ms as f64);
         let page = self.page(index, after, until, most as u32).await.map_err(to_error)?;
         Ok(page.unchecked_into::<Array>().iter().filter_map(|record| stored(&record)).collect())
     }
@@ -168,7 +172,7 @@ impl Store for HostStore {
     async fn outlook(&self) -> Result<Outlook, Error> {
         let outlook: Array = self.outlook_of_all().await.map_err(to_error)?.unchecked_into();
         let waiting = outlook.get(0).as_f64().unwrap_or_default() as u32;
-        Ok(Outlook { waiting, next_due_ms: outlook.get(1).as_f64() })
+        Ok(Outlook { waiting, next_due_ms: outlook.get(1).as_f64().map(|ms| ms as i64) })
     }
 
     async fn job(&self, id: &str) -> Result<Option<Stored>, Error> {
@@ -189,8 +193,8 @@ impl Store for HostStore {
         Ok(flags(self.commit_records(records, gone.to_vec()).await.map_err(to_error)?))
     }
 
-    async fn amend(&self, job: &Job, revision: f64) -> Result<Amended, Error> {
-        let amended = self.amend_record(record(job), revision).await.map_err(to_error)?;
+    async fn amend(&self, job: &Job, revision: u64) -> Result<Amended, Error> {
+        let amended = self.amend_record(record(job), revision as f64).await.map_err(to_error)?;
         Ok(match amended.as_string().as_deref() {
             Some("stored") => Amended::Stored,
             Some("path_taken") => Amended::PathTaken,

@@ -68,12 +68,12 @@ impl Platform for Wasi {
         false
     }
 
-    fn size(&self, bytes: &WasiBytes) -> f64 {
-        bytes.size() as f64
+    fn size(&self, bytes: &WasiBytes) -> u64 {
+        bytes.size()
     }
 
-    fn slice(&self, bytes: &WasiBytes, from: f64, to: f64) -> WasiBytes {
-        bytes.slice(from as u64, to as u64)
+    fn slice(&self, bytes: &WasiBytes, piece: Range<u64>) -> WasiBytes {
+        bytes.slice(piece)
     }
 
     /// Neither a list of bytes nor a file has one.
@@ -87,18 +87,18 @@ impl Platform for Wasi {
         bytes.piece(from, length).map(|piece| piece.into_owned()).map_err(|problem| Rc::new(problem) as Cause)
     }
 
-    fn now_ms(&self) -> f64 {
+    fn now_ms(&self) -> i64 {
         let now = wall_clock::now();
-        now.seconds as f64 * 1000.0 + f64::from(now.nanoseconds / 1_000_000)
+        now.seconds as i64 * 1000 + i64::from(now.nanoseconds / 1_000_000)
     }
 
     fn parse_json(&self, text: &str) -> Option<Json> {
         serde_json::from_str(text).ok().map(tree)
     }
 
-    fn parse_date(&self, date: &str) -> Option<f64> {
+    fn parse_date(&self, date: &str) -> Option<i64> {
         let time = httpdate::parse_http_date(date).ok()?;
-        Some(time.duration_since(UNIX_EPOCH).ok()?.as_millis() as f64)
+        Some(time.duration_since(UNIX_EPOCH).ok()?.as_millis() as i64)
     }
 
     fn dice(&self) -> f64 {

@@ -98,12 +98,12 @@ impl Platform for Host {
         self.access_token.is_some()
     }
 
-    fn size(&self, bytes: &HostBytes) -> f64 {
-        bytes.size() as f64
+    fn size(&self, bytes: &HostBytes) -> u64 {
+        bytes.size()
     }
 
-    fn slice(&self, bytes: &HostBytes, from: f64, to: f64) -> HostBytes {
-        bytes.slice(from as u64, to as u64)
+    fn slice(&self, bytes: &HostBytes, piece: Range<u64>) -> HostBytes {
+        bytes.slice(piece)
     }
 
     fn own_type(&self, bytes: &HostBytes) -> Option<String> {
@@ -133,16 +133,16 @@ impl Platform for Host {
         }
     }
 
-    fn now_ms(&self) -> f64 {
-        js_sys::Date::now()
+    fn now_ms(&self) -> i64 {
+        js_sys::Date::now() as i64
     }
 
     fn parse_json(&self, text: &str) -> Option<Json> {
         js::parse_json(&text.into())
     }
 
-    fn parse_date(&self, date: &str) -> Option<f64> {
-        Some(js_sys::Date::parse(date)).filter(|ms| ms.is_finite())
+    fn parse_date(&self, date: &str) -> Option<i64> {
+        Some(js_sys::Date::parse(date)).filter(|ms| ms.is_finite()).map(|ms| ms as i64)
     }
 
     fn dice(&self) -> f64 {

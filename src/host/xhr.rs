@@ -40,7 +40,7 @@ pub(super) async fn exchange(
         watchdog.calm(if at_end { patience.idle_ms.saturating_add(patience.line_ms) } else { patience.idle_ms });
         if at_end || now_ms - told_ms.get() >= PACE_MS {
             told_ms.set(now_ms);
-            on_sent(sent);
+            on_sent(sent as u64);
         }
     });
     let gate = Gate::new();

@@ -132,8 +132,8 @@ enum Reader {
 
 impl Walk {
     /// Begins with an image of `length` bytes.
-    pub fn new(length: f64) -> Self {
-        let length = length as u32; // saturates far beyond what is looked at
+    pub fn new(length: u64) -> Self {
+        let length = u32::try_from(length).unwrap_or(u32::MAX); // far beyond what is looked at
         let first = 0..length.min(FIRST_WINDOW_BYTES);
         Self { length, wanted: Some(first), reads: 0, reader: Reader::None, header: None }
     }
@@ -206,7 +206,7 @@ impl Walk {
 
 /// Reads the header of an image that is all there; `None` for bytes of no format in [`Format`].
 pub fn read_header(bytes: &[u8]) -> Option<Header> {
-    let mut walk = Walk::new(bytes.len() as f64);
+    let mut walk = Walk::new(bytes.len() as u64);
     while let Some(Range { start, end }) = walk.wants() {
         walk.read(bytes.get(start as usize..end as usize).unwrap_or_default());
     }

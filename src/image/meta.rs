@@ -45,7 +45,7 @@ impl<B> DerefMut for SyncRequest<B> {
 #[derive(Clone, Debug)]
 pub struct Found {
     /// Bytes.
-    pub size: f64,
+    pub size: u64,
     /// What its bytes tell; `None` for bytes of no known format.
     pub header: Option<Header>,
     /// The MIME type that it has by itself, as a `Blob` has. Of interest only where its bytes tell nothing.
@@ -56,7 +56,7 @@ impl Found {
     /// What is known of an image that is still to come: only the type that its sender says it will have.
     pub fn promised(mime_type: &str) -> Self {
         let header = Format::declared_by(mime_type).map(|format| Header { format, size: None });
-        Self { size: 1.0, header, own_type: None }
+        Self { size: 1, header, own_type: None }
     }
 }
 
@@ -75,12 +75,12 @@ pub struct Prepared {
     pub row: String,
     /// When it was prepared, before which nobody has brought the image, in ms since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prepared_at: Option<f64>,
+    pub prepared_at: Option<i64>,
 }
 
 impl Prepared {
     /// What a shipment fixes.
-    pub fn new<B>(shipment: Shipment<B>, now_ms: f64) -> Self {
+    pub fn new<B>(shipment: Shipment<B>, now_ms: i64) -> Self {
         let Shipment { storage_path, image_id, mime_type, row, .. } = shipment;
         let storage_path = storage_path.as_str().to_owned();
         Self { storage_path, image_id, mime_type, row, prepared_at: Some(now_ms) }
@@ -163,7 +163,7 @@ impl Settled {
 
 impl<B> SyncRequest<B> {
     /// See [`ImageMeta::dated`].
-    pub fn dated(self, now_ms: f64) -> Self {
+    pub fn dated(self, now_ms: i64) -> Self {
         Self { meta: self.meta.dated(now_ms), ..self }
     }
 
@@ -218,7 +218,7 @@ impl ImageMeta {
 
     /// Fixes path, id, MIME type and ending. `random` fills a new id.
     pub fn settle(self, config: &Config, found: &Found, random: Option<[u8; 16]>) -> Result<Settled, Error> {
-        if found.size <= 0.0 {
+        if found.size == 0 {
             return Err(Error::image("is empty"));
         }
         let header = found.header;
@@ -327,7 +327,7 @@ mod tests {
     }
 
     fn found(bytes: &[u8]) -> Found {
-        Found { size: bytes.len() as f64, header: read_header(bytes), own_type: None }
+        Found { size: bytes.len() as u64, header: read_header(bytes), own_type: None }
     }
 
     fn field_at_fault<T>(result: Result<T, Error>) -> Option<String> {
@@ -471,20 +471,20 @@ mod tests {
 
     #[test]
     fn without_a_date_it_is_today_in_utc() {
-        let dated = |ms: f64| ImageMeta { date: None, ..request().meta }.dated(ms).date.unwrap();
+        let dated = |ms: i64| ImageMeta { date: None, ..request().meta }.dated(ms).date.unwrap();
         for (ms, day) in [
-            (0.0, "1970-01-01"),
-            (951_782_399_999.0, "2000-02-28"),
-            (951_782_400_000.0, "2000-02-29"),
-            (951_868_800_000.0, "2000-03-01"),
-            (1_796_083_199_999.0, "2026-11-30"),
-            (1_796_083_200_000.0, "2026-12-01"),
-            (4_107_542_400_000.0, "2100-03-01"),
-            (-1.0, "1969-12-31"),
+            (0, "1970-01-01"),
+            (951_782_399_999, "2000-02-28"),
+            (951_782_400_000, "2000-02-29"),
+            (951_868_800_000, "2000-03-01"),
+            (1_796_083_199_999, "2026-11-30"),
+            (1_796_083_200_000, "2026-12-01"),
+            (4_107_542_400_000, "2100-03-01"),
+            (-1, "1969-12-31"),
         ] {
             assert_eq!(dated(ms), day);
         }
-        assert_eq!(request().meta.dated(0.0).date.as_deref(), Some("2026-05-11"), "a given one stays");
+        assert_eq!(request().meta.dated(0).date.as_deref(), Some("2026-05-11"), "a given one stays");
     }
 
     #[test]

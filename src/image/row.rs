@@ -71,7 +71,7 @@ pub struct ImageMeta {
 
 impl ImageMeta {
     /// Fixes the date where there is none: so it is the call's, however long the image waits.
-    pub fn dated(self, now_ms: f64) -> Self {
+    pub fn dated(self, now_ms: i64) -> Self {
         Self { date: self.date.or_else(|| Some(day_of(now_ms))), ..self }
     }
 
@@ -206,8 +206,8 @@ fn seed<'de, D: Deserializer<'de>>(from: D) -> Result<i64, D::Error> {
 }
 
 /// The day in UTC, `YYYY-MM-DD`, by Howard Hinnant's `civil_from_days`: a year that begins in March ends with the leap day.
-fn day_of(now_ms: f64) -> String {
-    let days = (now_ms / 86_400_000.0).floor() as i64 + 719_468; // since 0000-03-01
+fn day_of(now_ms: i64) -> String {
+    let days = now_ms.div_euclid(86_400_000) + 719_468; // since 0000-03-01
     let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
     let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
     let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);

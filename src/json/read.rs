@@ -158,6 +158,13 @@ pub fn from_one<'de, D: Deserializer<'de>, N: From<u32>>(from: D) -> Result<Opti
 }
 
 impl Json {
+    fn number_of_any_kind(&self) -> Result<f64, Fault> {
+        match self {
+            Self::Number(number) | Self::Decimal(number, _) => Ok(*number),
+            _ => Err(Fault::new("must be a number")),
+        }
+    }
+
     fn whole(&self, least: i32) -> Result<f64, Fault> {
         match self {
             Self::Number(number) if number.fract() == 0.0 && (least.into()..=MAX_INT.into()).contains(number) => {
@@ -262,10 +269,17 @@ impl<'de> Deserializer<'de> for &'de Json {
     }
 
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        match self {
-            Json::Number(number) | Json::Decimal(number, _) => visitor.visit_f64(*number),
-            _ => Err(Fault::new("must be a number")),
-        }
+        visitor.visit_f64(self.number_of_any_kind()?)
+    }
+
+    // Of bytes, ms and positions: the whole part of any number, as near as can be.
+
+    fn deserialize_i64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        visitor.visit_i64(self.number_of_any_kind()? as i64)
+    }
+
+    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        visitor.visit_u64(self.number_of_any_kind()? as u64)
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
@@ -300,7 +314,7 @@ impl<'de> Deserializer<'de> for &'de Json {
     }
 
     forward_to_deserialize_any! {
-        i8 i16 i64 u8 u16 u64 u128 f32 char bytes byte_buf unit unit_struct tuple tuple_struct identifier
+        i8 i16 u8 u16 u128 f32 char bytes byte_buf unit unit_struct tuple tuple_struct identifier
     }
 }
 
@@ -377,7 +391,7 @@ mod tests {
         #[serde(default)]
         steps: u32,
         #[serde(default, deserialize_with = "from_one")]
-        bytes: Option<f64>,
+        bytes: Option<u64>,
         #[serde(default)]
         is_on: bool,
         #[serde(default, deserialize_with = "number_text")]
@@ -427,6 +441,21 @@ mod tests {
     #[test]
     fn a_struct_says_its_names() {
         assert_eq!(names_of::<Sample>(), ["name", "steps", "bytes", "isOn", "cost", "inner"]);
+    }
+
+    #[test]
+    fn a_number_that_is_to_be_whole_is_read_as_far_as_it_is() {
+        for (number, bytes, ms) in [
+            (1.9, 1, 1),
+            (-1.0, 0, -1),
+            (f64::INFINITY, u64::MAX, i64::MAX),
+            (f64::NAN, 0, 0),
+            (2e9, 2_000_000_000, 2_000_000_000),
+        ] {
+            let number = Json::Number(number);
+            assert_eq!((u64::deserialize(&number).unwrap(), i64::deserialize(&number).unwrap()), (bytes, ms));
+        }
+        assert!(u64::deserialize(&Json::Text("1".to_owned())).is_err());
     }
 
     #[test]

@@ -172,13 +172,12 @@ impl<'a> Serializer for Writer<'a> {
         self.raw(&value.to_string())
     }
 
-    /// Whole numbers only: of bytes and of ms.
-    fn serialize_f32(self, value: f32) -> Result<(), Unwritable> {
-        self.serialize_f64(value.into())
+    fn serialize_f32(self, _: f32) -> Result<(), Unwritable> {
+        Err(Unwritable)
     }
 
-    fn serialize_f64(self, value: f64) -> Result<(), Unwritable> {
-        self.serialize_i64(value as i64)
+    fn serialize_f64(self, _: f64) -> Result<(), Unwritable> {
+        Err(Unwritable)
     }
 
     fn serialize_char(self, value: char) -> Result<(), Unwritable> {

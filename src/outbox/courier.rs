@@ -35,7 +35,7 @@ pub trait Witness {
     /// The job is as it says now.
     fn changed(&self, job: &Job);
     /// So many bytes of the job's image are sent.
-    fn progress(&self, id: &str, sent: f64, total: f64);
+    fn progress(&self, id: &str, sent: u64, total: u64);
     /// The job's row is confirmed; nothing of it is kept.
     fn done(&self, id: &str);
     /// Nothing is kept of the job, and its image won't be there.
@@ -56,7 +56,7 @@ pub struct Drained {
     pub stopped: Option<Stop>,
     /// When the next waiting job may be tried, in ms since 1970.
     #[serde(rename = "nextDue", skip_serializing_if = "Option::is_none")]
-    pub next_due_ms: Option<f64>,
+    pub next_due_ms: Option<i64>,
 }
 
 /// Why a drain stopped early.
@@ -145,7 +145,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
     /// those too that become so meanwhile; `forced` tries also those that waited on their own account when it began. Ends
     /// early, its uploads aborted, when `paused` does. The caller holds the outbox's lock.
     pub async fn drain(&self, forced: bool, paused: Racer<'_, ()>) -> Result<Drained, Error> {
-        let forced_until_ms = if forced { self.client.platform().now_ms() } else { f64::MIN };
+        let forced_until_ms = forced.then(|| self.client.platform().now_ms());
         let round = Rc::new(Round::new(&self.limits, forced_until_ms));
         self.round.replace(round.clone());
         // As many uploads as there are lanes, as many inserts beside them, and who reads, writes, looks and waits.
@@ -172,7 +172,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
     }
 
     /// When the first waiting job may be tried: a wait of a clock put back since counts for nothing.
-    async fn next_due_ms(&self, soonest_ms: Option<f64>) -> Result<Option<f64>, Error> {
+    async fn next_due_ms(&self, soonest_ms: Option<i64>) -> Result<Option<i64>, Error> {
         let now_ms = self.client.platform().now_ms();
         Ok(match soonest_ms {
             Some(soonest_ms) if soonest_ms > now_ms => {
@@ -223,11 +223,11 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
             self.judge(round, &in_hand).await?;
         }
         let now_ms = self.client.platform().now_ms();
-        let is_forced = round.forced_until_ms >= 0.0;
-        let until_ms = if is_forced { f64::INFINITY } else { now_ms };
+        let is_forced = round.forced_until_ms.is_some();
+        let until_ms = if is_forced { None } else { Some(now_ms) };
         // From the first on those in hand come again; behind a page there are only others.
         let most = if is_anew { PAGE + in_hand.len() } else { PAGE };
-        let mut found = self.store.waiting(Query::Due(round.read_to.get(), until_ms), most).await?;
+        let mut found = self.store.waiting(Query::Due { after: round.read_to.get(), until_ms }, most).await?;
         let end = found.last().filter(|_| found.len() == most);
         round.read_to.set(end.map(|stored| (stored.not_before_ms, stored.position)));
         if is_anew && !is_forced {
@@ -235,10 +235,10 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
             // The rest after these.
             round.unread.set(round.unread.get() || postponed.len() == most);
             // One that was told to be tried again is among those before.
-            found.extend(postponed.into_iter().filter(|stored| stored.not_before_ms > until_ms));
+            found.extend(postponed.into_iter().filter(|stored| stored.not_before_ms > now_ms));
         }
         let mut jobs = self.parse_all(&found).await?;
-        jobs.retain(|job| !in_hand.contains(&job.id) && job.is_due(now_ms, job.wait_set_ms <= round.forced_until_ms));
+        jobs.retain(|job| !in_hand.contains(&job.id) && job.is_due(now_ms, round.forces(job)));
         round.queue.borrow_mut().extend(jobs);
         Ok(())
     }

@@ -23,13 +23,13 @@ use crate::wire::retry::Policy;
 pub struct Limits {
     /// Jobs worked on at once, at most.
     pub concurrency: u32,
-    /// Bytes of images on their way at once, past which no more than a few jobs are worked on; infinite where the caller has
-    /// said how many.
-    pub line_bytes: f64,
+    /// Bytes of images on their way at once, past which no more than a few jobs are worked on; none where the caller has said
+    /// how many.
+    pub line_bytes: Option<u64>,
     /// Jobs of one owner.
     pub max_jobs: u32,
     /// Bytes of all their images.
-    pub max_bytes: f64,
+    pub max_bytes: u64,
 }
 
 /// Where a job is.
@@ -59,7 +59,7 @@ const HANDED_OVER_LONGEST: u32 = 30;
 pub struct Job {
     /// Its place among all, which the store gives: the later, the larger. 0 for one that is not stored yet.
     #[serde(skip_deserializing)]
-    pub position: f64,
+    pub position: u64,
     /// The row's id.
     pub id: String,
     /// Fixed when the job was made.
@@ -71,7 +71,7 @@ pub struct Job {
     #[serde(default, deserialize_with = "kept::lenient", skip_serializing_if = "Vec::is_empty")]
     pub earlier_paths: Vec<String>,
     /// Bytes of the image.
-    pub size: f64,
+    pub size: u64,
     /// What the row and the Worker's request are made of.
     #[serde(skip_deserializing, serialize_with = "json::as_texts")]
     pub request: ImageMeta,
@@ -88,10 +88,10 @@ pub struct Job {
     pub uploaded: bool,
     /// When they came there, in milliseconds since 1970; 0 where that is not known.
     #[serde(rename = "uploadedAt", default, deserialize_with = "kept::lenient")]
-    pub uploaded_ms: f64,
+    pub uploaded_ms: i64,
     /// When somebody saw last that they are there. Not kept: another drain looks again.
     #[serde(skip)]
-    pub seen_ms: f64,
+    pub seen_ms: i64,
     /// The name of an unfinished upload in pieces at the server.
     #[serde(default, deserialize_with = "kept::plain_name", skip_serializing_if = "Option::is_none")]
     pub upload_id: Option<String>,
@@ -100,15 +100,15 @@ pub struct Job {
     pub ticket_upload_id: Option<String>,
     /// Milliseconds since 1970.
     #[serde(rename = "createdAt")]
-    pub created_ms: f64,
+    pub created_ms: i64,
     /// How often it was tried in vain.
     pub attempts: u32,
     /// Milliseconds since 1970 before which it is not tried on its own.
     #[serde(rename = "notBefore")]
-    pub not_before_ms: f64,
+    pub not_before_ms: i64,
     /// When that wait began.
     #[serde(rename = "waitSetAt")]
-    pub wait_set_ms: f64,
+    pub wait_set_ms: i64,
     /// The server asked for that wait.
     #[serde(default, deserialize_with = "kept::lenient")]
     pub wait_asked: bool,
@@ -144,10 +144,10 @@ pub enum Verdict {
 
 impl Job {
     /// A job that has just been accepted.
-    pub fn new(settled: Settled, size: f64, now_ms: f64) -> Self {
+    pub fn new(settled: Settled, size: u64, now_ms: i64) -> Self {
         let (width, height) = settled.measured;
         Self {
-            position: 0.0,
+            position: 0,
             id: settled.image_id,
             storage_path: settled.storage_path.as_str().to_owned(),
             removes: None,
@@ -158,14 +158,14 @@ impl Job {
             height,
             state: State::Queued,
             uploaded: false,
-            uploaded_ms: 0.0,
-            seen_ms: 0.0,
+            uploaded_ms: 0,
+            seen_ms: 0,
             upload_id: None,
             ticket_upload_id: None,
             created_ms: now_ms,
             attempts: 0,
-            not_before_ms: 0.0,
-            wait_set_ms: 0.0,
+            not_before_ms: 0,
+            wait_set_ms: 0,
             wait_asked: false,
             turned_away: 0,
             is_suspect: false,
@@ -179,7 +179,7 @@ impl Job {
     }
 
     /// The removal of an image, wherever it is by then, and of what its job may have left, if it had one here.
-    pub fn removal(image_id: &str, of: Option<&Self>, now_ms: f64) -> Self {
+    pub fn removal(image_id: &str, of: Option<&Self>, now_ms: i64) -> Self {
         let mut paths = of.iter().flat_map(|job| job.paths());
         let settled = Settled {
             meta: ImageMeta::default(),
@@ -192,7 +192,7 @@ impl Job {
             storage_path: paths.next().unwrap_or_default().to_owned(),
             earlier_paths: paths.map(str::to_owned).collect(),
             upload_id: of.and_then(|job| job.upload_id.clone()),
-            ..Self::new(settled, 0.0, now_ms)
+            ..Self::new(settled, 0, now_ms)
         }
     }
 
@@ -227,7 +227,7 @@ impl Job {
 
     /// Whether it may be tried at `now_ms`. `forced` disregards its own waits, but none that a server asked for. A wait
     /// that begins in the future was set by a clock that has been put back since, and counts for nothing.
-    pub fn is_due(&self, now_ms: f64, forced: bool) -> bool {
+    pub fn is_due(&self, now_ms: i64, forced: bool) -> bool {
         let waits = (self.wait_set_ms..self.not_before_ms).contains(&now_ms);
         self.state != State::Failed && (!waits || (forced && !self.wait_asked))
     }
@@ -243,7 +243,7 @@ impl Job {
     }
 
     /// The Worker has the image and will bring it to Supabase. It is asked again later.
-    pub fn hand_over(&mut self, now_ms: f64, policy: &Policy, dice: f64) {
+    pub fn hand_over(&mut self, now_ms: i64, policy: &Policy, dice: f64) {
         if self.state != State::HandedOver {
             (self.state, self.attempts, self.error) = (State::HandedOver, 0, None);
         }
@@ -256,7 +256,7 @@ impl Job {
     }
 
     /// The bytes are in the bucket.
-    pub fn arrived_in_bucket(&mut self, now_ms: f64) {
+    pub fn arrived_in_bucket(&mut self, now_ms: i64) {
         self.uploaded = true;
         self.uploaded_ms = now_ms;
         self.upload_id = None;
@@ -270,7 +270,7 @@ impl Job {
     }
 
     /// A stage failed.
-    pub fn fail(&mut self, error: &Error, now_ms: f64, policy: &Policy, dice: f64) -> Verdict {
+    pub fn fail(&mut self, error: &Error, now_ms: i64, policy: &Policy, dice: f64) -> Verdict {
         let verdict = match error.code {
             Code::TokenUnavailable | Code::Unauthorized | Code::WrongUser => Verdict::Stop(error.code),
             // The application gave a secret key for a token: none that may be sent.
@@ -306,17 +306,17 @@ impl Job {
         is_too_often
     }
 
-    fn wait(&mut self, now_ms: f64, wait_ms: u32, asked: bool) {
+    fn wait(&mut self, now_ms: i64, wait_ms: u32, asked: bool) {
         self.wait_asked = asked;
         self.wait_set_ms = now_ms;
-        self.not_before_ms = now_ms + f64::from(wait_ms);
+        self.not_before_ms = now_ms + i64::from(wait_ms);
         self.attempts = self.attempts.saturating_add(1);
     }
 
     /// Its user wants it to be tried again.
     pub fn retry(&mut self) {
         self.state = self.waiting_state();
-        self.not_before_ms = 0.0;
+        self.not_before_ms = 0;
         self.wait_asked = false;
         (self.turned_away, self.is_suspect) = (0, false);
     }
@@ -363,7 +363,7 @@ impl Job {
     }
 
     /// Reads what [`Job::to_text`] wrote; `None` for anything else. The position is the store's to say.
-    pub fn parse(position: f64, json: &Json) -> Option<Self> {
+    pub fn parse(position: u64, json: &Json) -> Option<Self> {
         let request = kept::request(json.get("request")?)?;
         Some(Self { position, request, ..Self::deserialize(json).ok()? })
     }
@@ -378,7 +378,7 @@ mod tests {
 
     const POLICY: Policy = Policy { max_retries: 2, initial_backoff_ms: 1000, max_backoff_ms: 4000 };
     const ID: &str = "11111111-2222-4333-8444-555555555555";
-    const NOW: f64 = 1_800_000_000_000.0;
+    const NOW: i64 = 1_800_000_000_000;
 
     fn job() -> Job {
         let meta = ImageMeta {
@@ -396,11 +396,11 @@ mod tests {
         };
         let storage_path = StoragePath::parse("u/2026-05-11/a b-1.png").unwrap();
         let settled = Settled { meta, storage_path, image_id: ID.to_owned(), measured: (3, 4) };
-        Job { position: 7.0, ..Job::new(settled, 18.0, NOW) }
+        Job { position: 7, ..Job::new(settled, 18, NOW) }
     }
 
     fn reread(job: &Job) -> Option<Job> {
-        Job::parse(7.0, &parse(&job.to_text()).unwrap())
+        Job::parse(7, &parse(&job.to_text()).unwrap())
     }
 
     fn error(code: Code, retryable: bool) -> Error {
@@ -427,7 +427,7 @@ mod tests {
         let mut job = job();
         job.arrived_in_bucket(NOW);
         assert_eq!(job.fail(&error(Code::Forbidden, false), NOW, &POLICY, 0.0), Verdict::Failed);
-        assert!(!job.is_due(NOW + 1e9, true));
+        assert!(!job.is_due(NOW + 1_000_000_000, true));
         job.retry();
         assert_eq!(job.state, State::Uploaded);
         assert!(job.is_due(NOW, false));
@@ -447,19 +447,19 @@ mod tests {
     #[test]
     fn own_waits_grow_and_may_be_cut_short_but_a_servers_may_not() {
         let mut job = job();
-        for wait_ms in [1000.0, 2000.0, 4000.0, 4000.0] {
+        for wait_ms in [1000, 2000, 4000, 4000] {
             job.fail(&error(Code::Network, true), NOW, &POLICY, 0.0);
             assert_eq!(job.not_before_ms, NOW + wait_ms);
-            assert!(!job.is_due(NOW + wait_ms - 1.0, false));
+            assert!(!job.is_due(NOW + wait_ms - 1, false));
             assert!(job.is_due(NOW + wait_ms, false));
             assert!(job.is_due(NOW, true), "forced");
         }
         let mut asked = error(Code::RateLimited, true);
         asked.retry_after_ms = Some(3000);
         job.fail(&asked, NOW, &POLICY, 0.0);
-        assert!(!job.is_due(NOW + 2999.0, true));
-        assert!(job.is_due(NOW + 3000.0, false));
-        assert!(job.is_due(NOW - 1.0, false), "the clock was put back");
+        assert!(!job.is_due(NOW + 2999, true));
+        assert!(job.is_due(NOW + 3000, false));
+        assert!(job.is_due(NOW - 1, false), "the clock was put back");
     }
 
     #[test]
@@ -485,7 +485,7 @@ mod tests {
     fn a_job_of_an_earlier_version_was_never_turned_away() {
         let text = job().to_text().replace(r#","isSuspect":false"#, "").replace(r#","turnedAway":0"#, "");
         assert!(!text.contains("uspect") && !text.contains("turned"));
-        assert_eq!(Job::parse(7.0, &parse(&text).unwrap()), Some(job()));
+        assert_eq!(Job::parse(7, &parse(&text).unwrap()), Some(job()));
     }
 
     #[test]
@@ -536,10 +536,10 @@ mod tests {
     proptest! {
         #[test]
         fn a_damaged_job_is_none_and_no_panic(text in ".*", cut in 0usize..400) {
-            prop_assert_eq!(parse(&text).and_then(|json| Job::parse(0.0, &json)), None);
+            prop_assert_eq!(parse(&text).and_then(|json| Job::parse(0, &json)), None);
             let whole = job().to_text();
             let damaged = whole.get(..cut.min(whole.len() - 1)).unwrap_or_default();
-            prop_assert_eq!(parse(damaged).and_then(|json| Job::parse(0.0, &json)), None);
+            prop_assert_eq!(parse(damaged).and_then(|json| Job::parse(0, &json)), None);
         }
     }
 }

@@ -27,7 +27,7 @@ pub(super) enum Task<B> {
 }
 
 /// An image that is uploaded, with its request's place in the call, and when it was uploaded, in ms since 1970.
-pub(super) type Kept<B> = (usize, Shipment<B>, f64);
+pub(super) type Kept<B> = (usize, Shipment<B>, i64);
 
 /// Requests by their place in the call; one that could not be read has its error.
 type Queue<B> = Enumerate<IntoIter<Result<SyncRequest<B>, Error>>>;
@@ -52,8 +52,8 @@ pub(super) struct Batch<B> {
     slots: RefCell<Vec<Slot>>,
     taken: Taken<String>,
     /// Bytes that are sent, or of images that failed.
-    pub(super) sent: Rc<Cell<f64>>,
-    pub(super) total: f64,
+    pub(super) sent: Rc<Cell<u64>>,
+    pub(super) total: u64,
     /// Whether paths are known before the Worker has said them.
     pub(super) knows_paths: bool,
 }
@@ -77,18 +77,18 @@ impl<K: Eq + Hash> Taken<K> {
 /// Adds one image's progress to that of all.
 pub(super) struct Part {
     whole: Rc<Meter>,
-    sent: Rc<Cell<f64>>,
-    own: Cell<f64>,
+    sent: Rc<Cell<u64>>,
+    own: Cell<u64>,
 }
 
 impl Part {
-    pub(super) fn new(whole: Rc<Meter>, sent: Rc<Cell<f64>>) -> Self {
-        Self { whole, sent, own: Cell::new(0.0) }
+    pub(super) fn new(whole: Rc<Meter>, sent: Rc<Cell<u64>>) -> Self {
+        Self { whole, sent, own: Cell::new(0) }
     }
 
-    pub(super) fn reach(&self, own: f64) {
-        let further = own - self.own.replace(own);
-        self.sent.set(self.sent.get() + further);
+    pub(super) fn reach(&self, own: u64) {
+        let before = self.own.replace(own);
+        self.sent.set(self.sent.get() - before + own);
         self.whole.reach(Reached::Upload, self.sent.get());
     }
 }
@@ -133,7 +133,7 @@ impl<B> Batch<B> {
             idle: RefCell::default(),
             slots: RefCell::new(slots),
             taken: Taken::default(),
-            sent: Rc::new(Cell::new(0.0)),
+            sent: Rc::default(),
             total,
             knows_paths: true,
         }

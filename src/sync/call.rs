@@ -3,7 +3,7 @@
 use core::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use crate::error::{Code, Error, Stage};
 use crate::image::meta::Shipment;
@@ -29,16 +29,9 @@ pub struct Progress {
     /// What of the way it is on.
     pub stage: Reached,
     /// Bytes known to be sent.
-    #[serde(serialize_with = "whole")]
-    pub sent: f64,
+    pub sent: u64,
     /// Bytes of the image.
-    #[serde(serialize_with = "whole")]
-    pub total: f64,
-}
-
-/// Bytes come in whole ones, whatever a host says.
-fn whole<S: Serializer>(bytes: &f64, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_f64(bytes.trunc())
+    pub total: u64,
 }
 
 /// A wait that is about to begin, and why.
@@ -84,12 +77,12 @@ impl Observer for Nobody {
 /// Tells how far one call's image is; never less than was told before.
 pub(super) struct Meter {
     pub(super) observer: Rc<dyn Observer>,
-    sent: Cell<f64>,
-    pub(super) total: Cell<f64>,
+    sent: Cell<u64>,
+    pub(super) total: Cell<u64>,
 }
 
 impl Meter {
-    pub(super) fn reach(&self, stage: Reached, sent: f64) {
+    pub(super) fn reach(&self, stage: Reached, sent: u64) {
         // A form is a little longer than its image.
         self.sent.set(sent.min(self.total.get()).max(self.sent.get()));
         self.observer.progress(Progress { stage, sent: self.sent.get(), total: self.total.get() });
@@ -147,7 +140,7 @@ impl Call {
     /// A call that may take `deadline_ms` in all.
     pub fn new(observer: Rc<dyn Observer>, deadline_ms: Option<u32>) -> Self {
         Self {
-            meter: Rc::new(Meter { observer, sent: Cell::new(0.0), total: Cell::new(0.0) }),
+            meter: Rc::new(Meter { observer, sent: Cell::new(0), total: Cell::new(0) }),
             deadline_ms,
             owner_only: false,
             stage: Cell::new(Stage::Request),

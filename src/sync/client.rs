@@ -14,12 +14,12 @@ use crate::wire::retry::Policy;
 use crate::wire::worker::{self, Standing};
 use crate::wire::{object, rows};
 
-/// How long an object without a row is sure to stay where somebody sweeps such objects, in ms: the Worker waits much longer.
-const SURE_MS: f64 = 3_600_000.0;
+/// How long an object without a row is sure to stay where somebody sweeps such objects: the Worker waits much longer.
+const SURE_MS: i64 = 3_600_000;
 
 /// Whether an object without a row may have been swept since its upload. By a clock that was put back nothing is sure.
-pub fn is_swept_after(uploaded_ms: f64, now_ms: f64) -> bool {
-    !(0.0..=SURE_MS).contains(&(now_ms - uploaded_ms))
+pub fn is_swept_after(uploaded_ms: i64, now_ms: i64) -> bool {
+    !(0..=SURE_MS).contains(&now_ms.saturating_sub(uploaded_ms))
 }
 
 /// A configured connection.
@@ -79,7 +79,7 @@ impl<P: Platform> Client<P> {
     }
 
     /// Whether an image of so many bytes goes in pieces.
-    pub fn is_large(&self, size: f64) -> bool {
+    pub fn is_large(&self, size: u64) -> bool {
         self.config.goes_in_pieces(size)
     }
 
@@ -150,7 +150,7 @@ impl<P: Platform> Client<P> {
     }
 
     /// Looks into an image as far as its header needs; one piece of it is here at a time.
-    pub(super) async fn header(&self, image: &P::Bytes, size: f64) -> Result<Option<Header>, Error> {
+    pub(super) async fn header(&self, image: &P::Bytes, size: u64) -> Result<Option<Header>, Error> {
         let mut walk = Walk::new(size);
         while let Some(piece) = walk.wants() {
             let read = self.platform.read(image, piece).await;
@@ -186,7 +186,7 @@ impl<P: Platform> Client<P> {
     pub(super) async fn bring_back(
         &self,
         shipment: &Shipment<P::Bytes>,
-        uploaded_ms: f64,
+        uploaded_ms: i64,
         call: &Call,
     ) -> Result<(), Error> {
         let call = call.unwatched();

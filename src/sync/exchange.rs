@@ -15,7 +15,7 @@ use crate::wire::http::{Failure, Request, Response};
 use crate::wire::retry::{Attempts, Decision, retry_after_ms};
 
 /// The slowest line an upload is given time for, where its progress can't be seen.
-const SLOWEST_BYTES_PER_SECOND: f64 = 16.0 * 1024.0;
+const SLOWEST_BYTES_PER_SECOND: u64 = 16 * 1024;
 
 /// Takes an answer, or says why it is none.
 type Accept<'a> = dyn FnMut(&Response) -> Result<(), Refusal> + 'a;
@@ -61,7 +61,7 @@ impl<P: Platform> Client<P> {
         call.enter(stage);
         let mut attempts = Attempts::default();
         loop {
-            let response = self.exchange(call, stage, build(), 0.0).await;
+            let response = self.exchange(call, stage, build(), 0).await;
             match response.and_then(|response| accept(&response)) {
                 Ok(()) => return Ok(()),
                 Err(refusal) => self.await_next_try(call, stage, &mut attempts, refusal).await?,
@@ -107,18 +107,17 @@ impl<P: Platform> Client<P> {
         call: &Call,
         stage: Stage,
         request: Request<P::Bytes>,
-        sent_before: f64,
+        sent_before: u64,
     ) -> Result<Response, Refusal> {
         let auth = match &request.signature {
             Some(token) => Auth::Signed(token.clone()),
             None => self.own_authority(call, stage).await?,
         };
         let request = auth.add_to(request, &self.config);
-        // Not by `sum`: of nothing that is -0.
-        let bytes = request.payload.files().fold(0.0, |sum, file| sum + self.platform.size(file));
-        let line_ms = (bytes / SLOWEST_BYTES_PER_SECOND * 1000.0) as u32;
+        let bytes: u64 = request.payload.files().map(|file| self.platform.size(file)).sum();
+        let line_ms = u32::try_from(bytes.saturating_mul(1000) / SLOWEST_BYTES_PER_SECOND).unwrap_or(u32::MAX);
         let patience = Patience { idle_ms: self.config.timeout_ms, line_ms };
-        let is_image = bytes > 0.0 && stage == Stage::Upload;
+        let is_image = bytes > 0 && stage == Stage::Upload;
         let on_sent = (is_image && call.meter.observer.watches()).then(|| {
             let meter = call.meter.clone();
             Rc::new(move |sent| meter.reach(Reached::Upload, sent_before + sent)) as OnSent
@@ -147,7 +146,7 @@ impl<P: Platform> Client<P> {
             method,
             status: answered.as_ref().ok().map(|response: &Response| response.status),
             code: answered.as_ref().err().map(|refusal| refusal.error.code),
-            ms: (self.platform.now_ms() - began_ms).max(0.0) as u32,
+            ms: u32::try_from((self.platform.now_ms() - began_ms).max(0)).unwrap_or(u32::MAX),
             bytes,
             attempt: call.attempts.get(),
             image_ids: call.image_ids(),

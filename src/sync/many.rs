@@ -33,7 +33,7 @@ impl<P: Platform> Client<P> {
         let mut batch = Batch::new(requests, concurrency, &self.platform);
         batch.knows_paths = self.knows_paths();
         call.meter.total.set(batch.total);
-        call.meter.reach(Reached::Upload, 0.0);
+        call.meter.reach(Reached::Upload, 0);
         let work = async {
             let lanes =
                 (0..concurrency.saturating_mul(2)).map(|_| Box::pin(self.work_on(&batch, call)) as Racer<'_, ()>);

@@ -87,7 +87,7 @@ impl<P: Platform> Client<P> {
     /// A small picture, unless the Worker would refuse the image for its sake.
     async fn taken_by_the_worker(&self, picture: P::Bytes) -> Option<P::Bytes> {
         let size = self.platform.size(&picture);
-        let is_taken = size <= limits::THUMBNAIL as f64 && self.header(&picture, size).await.ok()?.is_some();
+        let is_taken = size <= limits::THUMBNAIL as u64 && self.header(&picture, size).await.ok()?.is_some();
         is_taken.then_some(picture)
     }
 
@@ -100,7 +100,7 @@ impl<P: Platform> Client<P> {
     ) -> Result<Landed, Error> {
         let total = self.platform.size(&shipment.image);
         call.meter.total.set(total);
-        call.meter.reach(Reached::Upload, 0.0);
+        call.meter.reach(Reached::Upload, 0);
         if self.is_large(total) {
             return self.upload_in_pieces(shipment, drawn, call, resumption).await;
         }
@@ -125,7 +125,7 @@ impl<P: Platform> Client<P> {
         let by_ticket = self.config.target.has_tickets();
         let mut upload = Upload::new(call.meter.total.get(), self.config.chunk_size, resumption.earlier(), by_ticket);
         let mut attempts = Attempts::default();
-        let (mut idle, mut furthest) = (0, 0.0);
+        let (mut idle, mut furthest) = (0, 0);
         let (mut ticket, mut wants_ticket, mut renewed) = (None::<Ticket>, by_ticket, false);
         call.enter(Stage::Upload);
         loop {
@@ -193,7 +193,7 @@ impl<P: Platform> Client<P> {
             call.enter(stage);
             call.meter.reach(reached, upload.offset());
         }
-        let slice = |from, to| self.platform.slice(&shipment.image, from, to);
+        let slice = |piece| self.platform.slice(&shipment.image, piece);
         let request = upload.next(&self.config, ticket, shipment, beside, slice);
         let is_signed = request.signature.is_some();
         match self.exchange(call, stage, request, upload.offset()).await {

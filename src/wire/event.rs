@@ -23,7 +23,7 @@ pub enum Event {
         /// How long it took.
         ms: u32,
         /// Bytes of the image that it carried.
-        bytes: f64,
+        bytes: u64,
         /// Which one of its stage, from 1.
         attempt: u32,
         /// The images that it was about, once that is known: several for rows in bulk.

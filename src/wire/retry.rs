@@ -64,9 +64,9 @@ impl Policy {
 
     /// The wait after `spent` earlier ones: doubled and capped, of which the dice take up to a half off.
     pub fn backoff_ms(&self, spent: u32, dice: f64) -> u32 {
-        let doubled = f64::from(self.initial_backoff_ms) * 2f64.powi(spent.min(31) as i32);
-        let capped = doubled.min(f64::from(self.max_backoff_ms));
-        (capped * (1.0 - 0.5 * dice)) as u32
+        let doubled = u64::from(self.initial_backoff_ms) << spent.min(31);
+        let capped = doubled.min(self.max_backoff_ms.into());
+        (capped as f64 * (1.0 - 0.5 * dice)) as u32
     }
 }
 
@@ -76,15 +76,16 @@ impl Policy {
 pub fn retry_after_ms(
     value: &str,
     date: Option<&str>,
-    now_ms: f64,
-    parse_date: impl Fn(&str) -> Option<f64>,
+    now_ms: i64,
+    parse_date: impl Fn(&str) -> Option<i64>,
 ) -> Option<u32> {
     let value = value.trim();
     if value.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.')) {
         return value.parse::<u32>().ok().map(|seconds| seconds.saturating_mul(1000));
     }
     let until = parse_date(value)?;
-    Some((until - date.and_then(parse_date).unwrap_or(now_ms)).max(0.0) as u32)
+    let wait_ms = until.saturating_sub(date.and_then(parse_date).unwrap_or(now_ms)).max(0);
+    Some(u32::try_from(wait_ms).unwrap_or(u32::MAX))
 }
 
 #[cfg(test)]

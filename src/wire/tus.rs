@@ -8,6 +8,8 @@
 //! With a ticket of the Worker's it goes to the ticket's path, by the ticket's token, and is done when it is committed. The
 //! commit is also what tells whether an upload has ended: of the object itself nothing can be asked.
 
+use core::ops::Range;
+
 use super::object;
 use crate::base64;
 use crate::config::Config;
@@ -29,9 +31,9 @@ pub struct Upload {
     /// The upload's name at the server; none before it was created.
     id: Option<String>,
     /// Bytes that the server has.
-    offset: f64,
-    total: f64,
-    chunk: f64,
+    offset: u64,
+    total: u64,
+    chunk: u64,
     doubt: Doubt,
     /// Whether it was looked up as an object since the last piece went out, and is none.
     unfinished: bool,
@@ -66,9 +68,9 @@ pub enum Outcome {
 impl Upload {
     /// An upload of `total` bytes in pieces of `chunk`. `id` is that of an earlier attempt, of which nothing is known: not
     /// even whether it ended. With `commits` it goes by ticket.
-    pub fn new(total: f64, chunk: f64, id: Option<String>, commits: bool) -> Self {
+    pub fn new(total: u64, chunk: u64, id: Option<String>, commits: bool) -> Self {
         let doubt = if id.is_some() { Doubt::End } else { Doubt::None };
-        Self { id, offset: 0.0, total, chunk, doubt, unfinished: false, is_told: false, commits }
+        Self { id, offset: 0, total, chunk, doubt, unfinished: false, is_told: false, commits }
     }
 
     /// Whether all bytes are there and the rest is the Worker's to do.
@@ -82,7 +84,7 @@ impl Upload {
     }
 
     /// Bytes that the server has.
-    pub fn offset(&self) -> f64 {
+    pub fn offset(&self) -> u64 {
         self.offset
     }
 
@@ -93,7 +95,7 @@ impl Upload {
         ticket: Option<&Ticket>,
         shipment: &Shipment<B>,
         beside: Beside<'_, B>,
-        slice: impl Fn(f64, f64) -> B,
+        slice: impl Fn(Range<u64>) -> B,
     ) -> Request<B> {
         let end = (self.offset + self.chunk).min(self.total);
         let endpoint = match ticket {
@@ -108,19 +110,19 @@ impl Upload {
             }
         };
         let piece = |request: Request<B>| {
-            request.image(slice(self.offset, end), "application/offset+octet-stream").header("x-upsert", "true")
+            request.image(slice(self.offset..end), "application/offset+octet-stream").header("x-upsert", "true")
         };
         match (&self.id, self.doubt) {
             (None, _) => {
                 let request = start(Method::Post, endpoint)
-                    .header("Upload-Length", (self.total as u64).to_string())
+                    .header("Upload-Length", self.total.to_string())
                     .header("Upload-Metadata", metadata(config, ticket, shipment));
                 // Creation with upload: the first piece goes along.
                 piece(request)
             }
             (Some(id), Doubt::None) => {
                 let request = start(Method::Patch, format!("{endpoint}/{id}"));
-                piece(request.header("Upload-Offset", (self.offset as u64).to_string()))
+                piece(request.header("Upload-Offset", self.offset.to_string()))
             }
             (Some(id), Doubt::Offset) => {
                 start(Method::Head, format!("{endpoint}/{id}")).fresh().header("x-upsert", "true")
@@ -163,7 +165,7 @@ impl Upload {
         };
         self.id = Some(id.to_owned());
         // A server that does not take a piece with the creation says nothing of an offset.
-        Ok(self.arrive(offset_of(response).unwrap_or(0.0)))
+        Ok(self.arrive(offset_of(response).unwrap_or(0)))
     }
 
     fn read_piece(&mut self, response: &Response) -> Result<Outcome, Refusal> {
@@ -236,7 +238,7 @@ impl Upload {
             let size = response.json.as_ref().and_then(|info| info.get("size"));
             let is_ours = match (response.json.as_ref().and_then(|info| info.text("version")), self.version(), size) {
                 (Some(found), Some(ours), _) => found == ours,
-                (_, _, Some(Json::Number(size))) => *size == self.total,
+                (_, _, Some(Json::Number(size))) => *size == self.total as f64,
                 (Some(_), None, _) => false,
                 // Not Storage's answer. To believe that there is no such object would be to send it all again.
                 _ => return Err(Refusal::garbled(Stage::Upload, response, "storage upload: parse object info")),
@@ -264,7 +266,7 @@ impl Upload {
     }
 
     /// A piece arrived, up to `offset`: no further than it goes, or the server is asked what it really has.
-    fn arrive(&mut self, offset: f64) -> Outcome {
+    fn arrive(&mut self, offset: u64) -> Outcome {
         if offset > (self.offset + self.chunk).min(self.total) {
             self.interrupted();
             return Outcome::Known;
@@ -272,7 +274,7 @@ impl Upload {
         self.reach(offset)
     }
 
-    fn reach(&mut self, offset: f64) -> Outcome {
+    fn reach(&mut self, offset: u64) -> Outcome {
         self.is_told = true;
         let further = offset > self.offset;
         self.offset = offset;
@@ -324,8 +326,8 @@ fn metadata<B>(config: &Config, ticket: Option<&Ticket>, shipment: &Shipment<B>)
     join(entries.into_iter().filter_map(entry), ',')
 }
 
-fn offset_of(response: &Response) -> Option<f64> {
-    response.header("upload-offset")?.trim().parse::<u64>().ok().map(|offset| offset as f64)
+fn offset_of(response: &Response) -> Option<u64> {
+    response.header("upload-offset")?.trim().parse().ok()
 }
 
 /// Storage's word for it: HTTP 400 with the status in the body; a real 404 from others.
@@ -365,7 +367,7 @@ mod tests {
     use crate::json::tests::parse;
     use base64ct::{Base64UrlUnpadded, Encoding};
 
-    const MIB: f64 = 1024.0 * 1024.0;
+    const MIB: u64 = 1024 * 1024;
 
     fn config() -> Config {
         let options = Options {
@@ -383,17 +385,17 @@ mod tests {
     }
 
     /// What is sent next: method, path, offset header and the bytes that go along.
-    fn next(upload: &Upload) -> (Method, String, Option<String>, Option<(f64, f64)>) {
+    fn next(upload: &Upload) -> (Method, String, Option<String>, Option<Range<u64>>) {
         let shipment = Shipment {
             storage_path: StoragePath::parse("u/a.png").unwrap(),
             image_id: String::new(),
             owner_user_id: String::new(),
-            image: (0.0, 0.0),
+            image: 0..0,
             mime_type: "image/png".to_owned(),
             row: String::new(),
             request: String::new(),
         };
-        let request = upload.next(&config(), None, &shipment, Beside::default(), |start, end| (start, end));
+        let request = upload.next(&config(), None, &shipment, Beside::default(), |piece| piece);
         let header =
             |name: &str| request.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
         if request.method != Method::Get {
@@ -403,7 +405,7 @@ mod tests {
         if request.method == Method::Post {
             let metadata = "bucketName aW1hZ2VuLWdlbmVyYXRlZA==,objectName dS9hLnBuZw==,contentType aW1hZ2UvcG5n,cacheControl NjA=";
             assert_eq!(header("Upload-Metadata").as_deref(), Some(metadata));
-            assert_eq!(header("Upload-Length"), Some((upload.total as u64).to_string()));
+            assert_eq!(header("Upload-Length"), Some(upload.total.to_string()));
         }
         let bytes = match request.payload {
             crate::wire::http::Payload::Image(range) => Some(range),
@@ -423,15 +425,15 @@ mod tests {
         answer(201, &[("location", &location), ("upload-offset", offset)], "")
     }
 
-    fn offset(status: u16, offset: f64) -> Response {
-        answer(status, &[("upload-offset", &(offset as u64).to_string())], "")
+    fn offset(status: u16, offset: u64) -> Response {
+        answer(status, &[("upload-offset", &offset.to_string())], "")
     }
 
     const MISSING: &str = r#"{"statusCode":"404","error":"not_found","message":"Object not found","code":"NoSuchKey"}"#;
 
     /// An upload of 13 MiB that has 6 of them.
     fn half_way() -> Upload {
-        let mut upload = Upload::new(13.0 * MIB, 6.0 * MIB, None, false);
+        let mut upload = Upload::new(13 * MIB, 6 * MIB, None, false);
         assert_eq!(upload.read(&created("6291456")).unwrap(), Outcome::Progress);
         upload
     }
@@ -439,64 +441,64 @@ mod tests {
     /// The same, its last piece on the way.
     fn at_the_end() -> Upload {
         let mut upload = half_way();
-        assert_eq!(upload.read(&offset(204, 12.0 * MIB)).unwrap(), Outcome::Progress);
+        assert_eq!(upload.read(&offset(204, 12 * MIB)).unwrap(), Outcome::Progress);
         upload
     }
 
-    fn patch(from: f64, to: f64) -> (Method, String, Option<String>, Option<(f64, f64)>) {
+    fn patch(from: u64, to: u64) -> (Method, String, Option<String>, Option<Range<u64>>) {
         let path = format!("upload/resumable/{}", id());
-        (Method::Patch, path, Some((from as u64).to_string()), Some((from, to)))
+        (Method::Patch, path, Some(from.to_string()), Some(from..to))
     }
 
-    fn head() -> (Method, String, Option<String>, Option<(f64, f64)>) {
+    fn head() -> (Method, String, Option<String>, Option<Range<u64>>) {
         (Method::Head, format!("upload/resumable/{}", id()), None, None)
     }
 
-    fn info() -> (Method, String, Option<String>, Option<(f64, f64)>) {
+    fn info() -> (Method, String, Option<String>, Option<Range<u64>>) {
         (Method::Get, "object/info/imagen-generated/u/a.png".to_owned(), None, None)
     }
 
-    fn create(to: f64) -> (Method, String, Option<String>, Option<(f64, f64)>) {
-        (Method::Post, "upload/resumable".to_owned(), None, Some((0.0, to)))
+    fn create(to: u64) -> (Method, String, Option<String>, Option<Range<u64>>) {
+        (Method::Post, "upload/resumable".to_owned(), None, Some(0..to))
     }
 
     #[test]
     fn the_first_piece_goes_with_the_creation_and_every_answer_tells_the_offset() {
-        let mut upload = Upload::new(13.0 * MIB, 6.0 * MIB, None, false);
-        assert_eq!(next(&upload), create(6.0 * MIB));
+        let mut upload = Upload::new(13 * MIB, 6 * MIB, None, false);
+        assert_eq!(next(&upload), create(6 * MIB));
         assert_eq!(upload.read(&created("6291456")).unwrap(), Outcome::Progress);
-        assert_eq!(next(&upload), patch(6.0 * MIB, 12.0 * MIB));
-        assert_eq!(upload.read(&offset(204, 12.0 * MIB)).unwrap(), Outcome::Progress);
-        assert_eq!(next(&upload), patch(12.0 * MIB, 13.0 * MIB));
-        assert_eq!(upload.read(&offset(204, 13.0 * MIB)).unwrap(), Outcome::Complete);
+        assert_eq!(next(&upload), patch(6 * MIB, 12 * MIB));
+        assert_eq!(upload.read(&offset(204, 12 * MIB)).unwrap(), Outcome::Progress);
+        assert_eq!(next(&upload), patch(12 * MIB, 13 * MIB));
+        assert_eq!(upload.read(&offset(204, 13 * MIB)).unwrap(), Outcome::Complete);
     }
 
     #[test]
     fn a_creation_that_took_everything_is_all() {
-        let mut upload = Upload::new(5.0 * MIB, 6.0 * MIB, None, false);
-        assert_eq!(next(&upload), create(5.0 * MIB));
+        let mut upload = Upload::new(5 * MIB, 6 * MIB, None, false);
+        assert_eq!(next(&upload), create(5 * MIB));
         assert_eq!(upload.read(&created("5242880")).unwrap(), Outcome::Complete);
     }
 
     #[test]
     fn a_server_without_creation_with_upload_gets_the_first_piece_again() {
-        let mut upload = Upload::new(13.0 * MIB, 6.0 * MIB, None, false);
+        let mut upload = Upload::new(13 * MIB, 6 * MIB, None, false);
         let location = format!("/storage/v1/upload/resumable/{}", id());
         assert_eq!(upload.read(&answer(201, &[("location", &location)], "")).unwrap(), Outcome::Known);
-        assert_eq!(next(&upload), patch(0.0, 6.0 * MIB));
+        assert_eq!(next(&upload), patch(0, 6 * MIB));
     }
 
     #[test]
     fn a_location_elsewhere_leads_nowhere_else() {
-        let mut upload = Upload::new(13.0 * MIB, 6.0 * MIB, None, false);
+        let mut upload = Upload::new(13 * MIB, 6 * MIB, None, false);
         let evil = format!("https://evil.example/upload/resumable/{}", id());
         upload.read(&answer(201, &[("location", &evil)], "")).unwrap();
         assert_eq!(next(&upload).1, format!("upload/resumable/{}", id()));
         for location in ["https://evil.example/", "/x?y=z", "/a%2fb", "/a b", ""] {
-            let mut upload = Upload::new(13.0 * MIB, 6.0 * MIB, None, false);
+            let mut upload = Upload::new(13 * MIB, 6 * MIB, None, false);
             let refusal = upload.read(&answer(201, &[("location", location)], "")).unwrap_err();
             assert_eq!(refusal.error.code, Code::BadResponse, "{location}");
-            assert_eq!(next(&upload), create(6.0 * MIB));
+            assert_eq!(next(&upload), create(6 * MIB));
         }
     }
 
@@ -507,28 +509,28 @@ mod tests {
         assert_eq!(next(&upload), head());
         upload.interrupted();
         assert_eq!(next(&upload), head(), "asked again");
-        assert_eq!(upload.read(&offset(200, 8.0 * MIB)).unwrap(), Outcome::Progress);
-        assert_eq!(next(&upload), patch(8.0 * MIB, 13.0 * MIB));
+        assert_eq!(upload.read(&offset(200, 8 * MIB)).unwrap(), Outcome::Progress);
+        assert_eq!(next(&upload), patch(8 * MIB, 13 * MIB));
         upload.interrupted();
         assert_eq!(next(&upload), info(), "the rest was on its way");
         assert_eq!(upload.read(&answer(400, &[], MISSING)).unwrap(), Outcome::Known);
         assert_eq!(next(&upload), head());
-        assert_eq!(upload.read(&offset(200, 0.0)).unwrap(), Outcome::Known, "a gateway kept it all back");
-        assert_eq!(next(&upload), patch(0.0, 6.0 * MIB));
+        assert_eq!(upload.read(&offset(200, 0)).unwrap(), Outcome::Known, "a gateway kept it all back");
+        assert_eq!(next(&upload), patch(0, 6 * MIB));
     }
 
     #[test]
     fn a_cut_creation_is_made_again() {
-        let mut upload = Upload::new(13.0 * MIB, 6.0 * MIB, None, false);
+        let mut upload = Upload::new(13 * MIB, 6 * MIB, None, false);
         upload.interrupted();
-        assert_eq!(next(&upload), create(6.0 * MIB));
+        assert_eq!(next(&upload), create(6 * MIB));
     }
 
     #[test]
     fn a_partial_offset_of_an_evicted_request_is_trusted() {
         let mut upload = half_way();
-        assert_eq!(upload.read(&offset(204, 6.5 * MIB)).unwrap(), Outcome::Progress);
-        assert_eq!(next(&upload), patch(6.5 * MIB, 12.5 * MIB));
+        assert_eq!(upload.read(&offset(204, 13 * MIB / 2)).unwrap(), Outcome::Progress);
+        assert_eq!(next(&upload), patch(13 * MIB / 2, 25 * MIB / 2));
     }
 
     #[test]
@@ -546,8 +548,8 @@ mod tests {
             assert_eq!(next(&upload), info(), "{status}");
             assert_eq!(upload.read(&answer(400, &[], MISSING)).unwrap(), Outcome::Known);
             assert_eq!(upload.read(&answer(status, &[], "")).unwrap(), Outcome::Known);
-            assert_eq!(next(&upload), create(6.0 * MIB), "{status}");
-            assert_eq!(upload.offset(), 0.0);
+            assert_eq!(next(&upload), create(6 * MIB), "{status}");
+            assert_eq!(upload.offset(), 0);
         }
     }
 
@@ -561,8 +563,8 @@ mod tests {
         let foreign = r#"{"version":"v0","size":13631488}"#;
         assert_eq!(other.read(&answer(200, &[], foreign)).unwrap(), Outcome::Known, "an older image of that size");
         assert_eq!(next(&other), head());
-        assert_eq!(other.read(&offset(200, 12.0 * MIB)).unwrap(), Outcome::Known);
-        assert_eq!(next(&other), patch(12.0 * MIB, 13.0 * MIB));
+        assert_eq!(other.read(&offset(200, 12 * MIB)).unwrap(), Outcome::Known);
+        assert_eq!(next(&other), patch(12 * MIB, 13 * MIB));
     }
 
     #[test]
@@ -585,20 +587,20 @@ mod tests {
 
     #[test]
     fn an_upload_that_is_resumed_later_may_have_ended() {
-        let mut upload = Upload::new(13.0 * MIB, 6.0 * MIB, Some(id()), false);
+        let mut upload = Upload::new(13 * MIB, 6 * MIB, Some(id()), false);
         assert_eq!(next(&upload), info());
         assert_eq!(upload.read(&answer(400, &[], MISSING)).unwrap(), Outcome::Known);
         assert_eq!(next(&upload), head());
-        assert_eq!(upload.read(&offset(200, 6.0 * MIB)).unwrap(), Outcome::Progress);
-        assert_eq!(next(&upload), patch(6.0 * MIB, 12.0 * MIB));
+        assert_eq!(upload.read(&offset(200, 6 * MIB)).unwrap(), Outcome::Progress);
+        assert_eq!(next(&upload), patch(6 * MIB, 12 * MIB));
     }
 
     #[test]
     fn an_upload_that_has_all_bytes_but_is_no_object_is_made_anew() {
-        let mut upload = Upload::new(13.0 * MIB, 6.0 * MIB, Some(id()), false);
+        let mut upload = Upload::new(13 * MIB, 6 * MIB, Some(id()), false);
         upload.read(&answer(400, &[], MISSING)).unwrap();
-        assert_eq!(upload.read(&offset(200, 13.0 * MIB)).unwrap(), Outcome::Known);
-        assert_eq!(next(&upload), create(6.0 * MIB));
+        assert_eq!(upload.read(&offset(200, 13 * MIB)).unwrap(), Outcome::Known);
+        assert_eq!(next(&upload), create(6 * MIB));
     }
 
     #[test]
@@ -614,14 +616,14 @@ mod tests {
             (415, "mime type not supported", Code::TypeNotAllowed, Remedy::None),
             (400, "Invalid key", Code::Rejected, Remedy::None),
         ] {
-            for mut upload in [Upload::new(13.0 * MIB, 6.0 * MIB, None, false), half_way()] {
+            for mut upload in [Upload::new(13 * MIB, 6 * MIB, None, false), half_way()] {
                 let before = upload.id.clone();
                 let refusal = upload.read(&answer(status, &[], body)).unwrap_err();
                 assert_eq!((refusal.error.code, refusal.remedy), (code, remedy), "{status} {body}");
                 assert_eq!(upload.id, before, "the upload is not given up");
             }
         }
-        let mut upload = Upload::new(13.0 * MIB, 6.0 * MIB, None, false);
+        let mut upload = Upload::new(13 * MIB, 6 * MIB, None, false);
         let refusal = upload.read(&answer(404, &[], "Bucket not found")).unwrap_err();
         assert_eq!((refusal.error.code, refusal.remedy), (Code::BucketMissing, Remedy::None));
     }
@@ -663,7 +665,7 @@ mod tests {
         assert_eq!(next(&upload), head());
         assert!(upload.read(&answer(400, &[], jwt)).is_err(), "on HEAD too");
         assert_eq!(next(&upload), head());
-        assert_eq!(upload.read(&offset(200, 6.0 * MIB)).unwrap(), Outcome::Known);
-        assert_eq!(next(&upload), patch(6.0 * MIB, 12.0 * MIB));
+        assert_eq!(upload.read(&offset(200, 6 * MIB)).unwrap(), Outcome::Known);
+        assert_eq!(next(&upload), patch(6 * MIB, 12 * MIB));
     }
 }

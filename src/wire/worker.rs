@@ -75,7 +75,7 @@ pub fn read_sync(response: &Response) -> Result<Landed, Refusal> {
 }
 
 /// Asks for a ticket. For the same id it is one for the same upload, whatever became of an earlier one.
-pub fn ask_ticket<B>(config: &Config, shipment: &Shipment<B>, size: f64) -> Request<B> {
+pub fn ask_ticket<B>(config: &Config, shipment: &Shipment<B>, size: u64) -> Request<B> {
     post(config, "tickets").json(with_size(shipment, size)).fresh()
 }
 
@@ -112,7 +112,7 @@ pub fn commit<B>(
     ticket: &Ticket,
     shipment: &Shipment<B>,
     beside: Beside<'_, B>,
-    size: f64,
+    size: u64,
 ) -> Request<B> {
     let request = post(config, &format!("tickets/{}/commit{}", ticket.ticket, beside.query())).fresh();
     match beside.thumbnail {
@@ -218,9 +218,9 @@ fn is_web(url: &str) -> bool {
 }
 
 /// The request as the ticket's routes take it: with the number of bytes.
-fn with_size<B>(shipment: &Shipment<B>, size: f64) -> String {
+fn with_size<B>(shipment: &Shipment<B>, size: u64) -> String {
     let rest = shipment.request.strip_prefix('{').unwrap_or_default();
-    format!("{{\"size\":{},{rest}", size as u64)
+    format!("{{\"size\":{size},{rest}")
 }
 
 fn read_text(stage: Stage, response: &Response, name: &str) -> Result<String, Refusal> {

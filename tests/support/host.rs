@@ -25,7 +25,7 @@ pub(crate) fn parse_json(text: &str) -> Option<Json> {
 }
 
 /// The host's `Date.parse`, as far as it is an HTTP date.
-pub(crate) fn parse_date(date: &str) -> Option<f64> {
+pub(crate) fn parse_date(date: &str) -> Option<i64> {
     let time = httpdate::parse_http_date(date).ok()?;
-    Some(time.duration_since(std::time::UNIX_EPOCH).ok()?.as_millis() as f64)
+    Some(time.duration_since(std::time::UNIX_EPOCH).ok()?.as_millis() as i64)
 }

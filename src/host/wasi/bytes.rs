@@ -1,5 +1,6 @@
 //! An image's bytes: in the component's own memory, or in a file that is read piece by piece.
 
+use core::ops::Range;
 use std::borrow::Cow;
 use std::rc::Rc;
 
@@ -41,9 +42,9 @@ impl WasiBytes {
         self.to.saturating_sub(self.from)
     }
 
-    pub(super) fn slice(&self, from: u64, to: u64) -> Self {
+    pub(super) fn slice(&self, piece: Range<u64>) -> Self {
         let at = |offset: u64| self.from.saturating_add(offset).min(self.to);
-        Self { source: self.source.clone(), from: at(from), to: at(to) }
+        Self { source: self.source.clone(), from: at(piece.start), to: at(piece.end) }
     }
 
     /// As many bytes from an offset on, as far as there are any, or why they can't be read.

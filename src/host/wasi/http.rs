@@ -54,7 +54,7 @@ pub(super) async fn exchange(
             let line_ms = if sent == length { patience.line_ms } else { 0 };
             watchdog.calm(patience.idle_ms.saturating_add(line_ms));
             if let Some(on_sent) = &on_sent {
-                on_sent(sent as f64);
+                on_sent(sent);
             }
         };
         match send(body, &parts, &tell).await {

@@ -100,7 +100,7 @@ fn what_is_no_image_of_these_formats_is_none() {
 
 /// A look into bytes: what was told, and which pieces were read.
 fn looked_into(bytes: &[u8]) -> (Option<Header>, Vec<Range<u32>>) {
-    let (mut walk, mut pieces) = (Walk::new(bytes.len() as f64), Vec::new());
+    let (mut walk, mut pieces) = (Walk::new(bytes.len() as u64), Vec::new());
     while let Some(piece) = walk.wants() {
         walk.read(&bytes[piece.start as usize..piece.end as usize]);
         pieces.push(piece);
@@ -227,7 +227,7 @@ fn a_look_at_less_than_was_wanted_ends() {
     for name in ["app1_65533.jpg", "c2pa_uuid100k.avif", "larger-item.avif", "meta-to-the-end.avif"] {
         let bytes = std::fs::read(format!("{}/tests/data/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
         for end in (0..bytes.len()).step_by(bytes.len() / 150 + 1) {
-            let mut walk = Walk::new(1e9);
+            let mut walk = Walk::new(1_000_000_000);
             let mut reads = 0;
             while let Some(Range { start, end: to }) = walk.wants() {
                 walk.read(&bytes[..end][(start as usize).min(end)..(to as usize).min(end)]);

@@ -22,8 +22,8 @@ const ROWS_AT_ONCE: usize = 50;
 /// Jobs that are read at most while large ones before them wait for a lane.
 const QUEUED_AT_MOST: usize = 500;
 
-/// How long a row waits for others, in ms: what a kill can cost of uploads that are done is no more than this.
-const ROWS_WAIT_MS: f64 = 1000.0;
+/// How long a row waits for others: what a kill can cost of uploads that are done is no more than this.
+const ROWS_WAIT_MS: i64 = 1000;
 
 /// One drain under way. All that waits in it is polled by one task, so that one waker is enough.
 #[derive(Default)]
@@ -31,13 +31,13 @@ pub(super) struct Round {
     lanes: u32,
     /// So many of them whatever the size of their images; the others as long as all together stay below these bytes.
     few: u32,
-    line_bytes: f64,
+    line_bytes: Option<u64>,
     /// Own waits that began by then, in ms since 1970, are disregarded.
-    pub(super) forced_until_ms: f64,
+    pub(super) forced_until_ms: Option<i64>,
     /// The store may hold what was not there when it was read.
     pub(super) unread: Cell<bool>,
     /// Where the last page that was read ended, if there is more behind it: time and position.
-    pub(super) read_to: Cell<Option<(f64, f64)>>,
+    pub(super) read_to: Cell<Option<(i64, u64)>>,
     /// Whether nothing was read yet.
     pub(super) is_new: Cell<bool>,
     reading: Cell<bool>,
@@ -47,12 +47,12 @@ pub(super) struct Round {
     /// Lanes that are taken, those of them by large images, and the bytes of the others.
     uploading: Cell<u32>,
     large: Cell<u32>,
-    bytes: Cell<f64>,
+    bytes: Cell<u64>,
     /// What is done and not stored yet.
     pub(super) unwritten: RefCell<Vec<Done>>,
     writing: Cell<bool>,
     /// Jobs whose bytes are in the bucket, each with when it came, in ms since 1970.
-    rows: RefCell<Vec<(f64, Job)>>,
+    rows: RefCell<Vec<(i64, Job)>>,
     resting: Cell<bool>,
     /// Parts of groups that were refused; the next one stands last.
     pub(super) groups: RefCell<Vec<Group<Job>>>,
@@ -102,17 +102,22 @@ pub(super) enum Done {
 
 impl Round {
     /// One that disregards own waits that began by then.
-    pub(super) fn new(limits: &Limits, forced_until_ms: f64) -> Self {
+    pub(super) fn new(limits: &Limits, forced_until_ms: Option<i64>) -> Self {
         let (unread, is_new) = (Cell::new(true), Cell::new(true));
         let Limits { concurrency: lanes, line_bytes, .. } = *limits;
-        let few = if line_bytes.is_finite() { lanes.min(FEW) } else { lanes };
+        let few = if line_bytes.is_some() { lanes.min(FEW) } else { lanes };
         Self { lanes, few, line_bytes, forced_until_ms, unread, is_new, ..Self::default() }
+    }
+
+    /// Whether a job is tried whatever it waits for on its own account.
+    pub(super) fn forces(&self, job: &Job) -> bool {
+        self.forced_until_ms.is_some_and(|until_ms| job.wait_set_ms <= until_ms)
     }
 
     /// Nothing is next when the round is over. While others are busy there may still be something.
     pub(super) fn next(
         &self,
-        now_ms: f64,
+        now_ms: i64,
         is_large: &dyn Fn(&Job) -> bool,
         context: &Context<'_>,
     ) -> Poll<Option<Next>> {
@@ -142,7 +147,7 @@ impl Round {
         Some(Next::Write(self.unwritten.take()))
     }
 
-    fn next_step(&self, now_ms: f64, is_large: &dyn Fn(&Job) -> bool) -> Option<Next> {
+    fn next_step(&self, now_ms: i64, is_large: &dyn Fn(&Job) -> bool) -> Option<Next> {
         if !self.doubts.borrow().is_empty() {
             return Some(Next::Look(self.doubts.take()));
         }
@@ -169,7 +174,7 @@ impl Round {
         let since_ms = self.rows_since_ms().filter(|_| !self.resting.get())?;
         self.resting.set(true);
         let left_ms = since_ms + ROWS_WAIT_MS - now_ms;
-        Some(Next::Rest(left_ms.clamp(1.0, ROWS_WAIT_MS) as u32))
+        Some(Next::Rest(left_ms.clamp(1, ROWS_WAIT_MS) as u32))
     }
 
     /// The first that there is a lane for. Of several lanes one is kept for images that are not large. An image is not removed
@@ -186,8 +191,8 @@ impl Round {
     /// A job from the queue, unless the line has no room for it.
     fn take(&self, place: usize, is_large: &dyn Fn(&Job) -> bool) -> Option<Job> {
         let mut queue = self.queue.borrow_mut();
-        let bytes = self.bytes.get() + queue.get(place)?.size;
-        if self.uploading.get() >= self.few && bytes > self.line_bytes {
+        let bytes = self.bytes.get().saturating_add(queue.get(place)?.size);
+        if self.uploading.get() >= self.few && self.line_bytes.is_some_and(|line_bytes| bytes > line_bytes) {
             return None;
         }
         let job = queue.remove(place);
@@ -219,12 +224,12 @@ impl Round {
     }
 
     /// When the first of the rows came: what an insert took along no longer counts for those that it left.
-    fn rows_since_ms(&self) -> Option<f64> {
+    fn rows_since_ms(&self) -> Option<i64> {
         self.rows.borrow().first().map(|(since_ms, _)| *since_ms)
     }
 
     /// Rows that are enough, or have waited long enough, or for which there is nothing to wait.
-    fn next_group(&self, now_ms: f64) -> Option<Group<Job>> {
+    fn next_group(&self, now_ms: i64) -> Option<Group<Job>> {
         if self.inserting.get() >= self.few {
             return None;
         }
@@ -240,7 +245,7 @@ impl Round {
         // A clock that was put back tells nothing. Who was turned away is judged by whether others get through.
         let is_time = is_last
             || rows.len() >= ROWS_AT_ONCE
-            || !(0.0..ROWS_WAIT_MS).contains(&waited_ms)
+            || !(0..ROWS_WAIT_MS).contains(&waited_ms)
             || !self.suspects.borrow().is_empty();
         if !is_time {
             return None;
@@ -250,7 +255,7 @@ impl Round {
     }
 
     /// The bytes of a job are in the bucket, and the store says so.
-    pub(super) fn add_row(&self, job: Job, now_ms: f64) {
+    pub(super) fn add_row(&self, job: Job, now_ms: i64) {
         self.rows.borrow_mut().push((now_ms, job));
     }
 
@@ -273,7 +278,7 @@ impl Round {
                 if is_large {
                     less(&self.large);
                 } else {
-                    self.bytes.set(self.bytes.get() - size);
+                    self.bytes.set(self.bytes.get().saturating_sub(size));
                 }
             }
             Kind::Look => {}
@@ -362,7 +367,7 @@ fn forget(ids: &RefCell<Vec<String>>, id: &str) {
 pub(super) enum Kind {
     Read,
     Look,
-    Carry { size: f64, is_large: bool },
+    Carry { size: u64, is_large: bool },
     Write,
     Insert,
     Rest,

@@ -25,7 +25,7 @@ use crate::sync::client::tests::world::{Bytes as Image, KEY, Step, Trouble as Wo
 
 const USER: &str = "7e5c2b9a-6d1f-4c3e-8b0a-9f2d4e6a8c10";
 const OTHER: &str = "11111111-6d1f-4c3e-8b0a-9f2d4e6a8c10";
-const LIMITS: Limits = Limits { concurrency: 1, line_bytes: f64::INFINITY, max_jobs: 10, max_bytes: 10_000.0 };
+const LIMITS: Limits = Limits { concurrency: 1, line_bytes: None, max_jobs: 10, max_bytes: 10_000 };
 const CHUNK: usize = 100;
 
 /// Jobs and images in memory. What is killed leaves it as its last whole transaction did.
@@ -56,17 +56,17 @@ struct Shelves {
 struct Record {
     id: String,
     paths: Vec<String>,
-    size: f64,
-    position: f64,
-    revision: f64,
+    size: u64,
+    position: u64,
+    revision: u64,
     /// Before when it is not tried, and when that wait began; none of one that does not wait.
-    waits: Option<(f64, f64)>,
+    waits: Option<(i64, i64)>,
     is_suspect: bool,
     text: String,
 }
 
 impl Record {
-    fn new(job: &Job, position: f64, revision: f64) -> Self {
+    fn new(job: &Job, position: u64, revision: u64) -> Self {
         Self {
             id: job.id.clone(),
             paths: job.paths().map(str::to_owned).collect(),
@@ -83,7 +83,7 @@ impl Record {
         Stored {
             id: self.id.clone(),
             position: self.position,
-            not_before_ms: self.waits.map_or(0.0, |(not_before_ms, _)| not_before_ms),
+            not_before_ms: self.waits.map_or(0, |(not_before_ms, _)| not_before_ms),
             revision: self.revision,
             json: crate::json::tests::parse(&self.text).unwrap_or(Json::Null),
         }
@@ -153,7 +153,7 @@ impl Shelf {
         self.written.borrow_mut().push_str(&job.to_text());
         let Some(place) = self.place(&job.id) else { return false };
         let known = &mut self.jobs.borrow_mut()[place];
-        *known = Record::new(job, known.position, known.revision + 1.0);
+        *known = Record::new(job, known.position, known.revision + 1);
         true
     }
 
@@ -177,20 +177,20 @@ impl Store for Shelf {
             if jobs.iter().any(|known| known.paths.contains(&job.storage_path)) {
                 return Added::PathTaken;
             }
-            let bytes = jobs.iter().map(|known| known.size).sum::<f64>() + job.size;
+            let bytes = jobs.iter().map(|known| known.size).sum::<u64>() + job.size;
             if jobs.len() >= limits.max_jobs as usize || bytes > limits.max_bytes {
                 return Added::Full;
             }
             self.added.set(self.added.get() + 1);
-            let position = f64::from(self.added.get());
-            jobs.push(Record::new(job, position, 0.0));
+            let position = u64::from(self.added.get());
+            jobs.push(Record::new(job, position, 0));
             self.images.borrow_mut().insert(job.id.clone(), image.clone());
             Added::New(position)
         })
         .await
     }
 
-    async fn supersede(&self, removal: &Job, id: &str, revision: Option<f64>) -> Result<Option<Added>, Error> {
+    async fn supersede(&self, removal: &Job, id: &str, revision: Option<u64>) -> Result<Option<Added>, Error> {
         self.transact(|| {
             if self.place(id).map(|place| self.jobs.borrow()[place].revision) != revision {
                 return None;
@@ -201,8 +201,8 @@ impl Store for Shelf {
             }
             self.written.borrow_mut().push_str(&removal.to_text());
             self.added.set(self.added.get() + 1);
-            let position = f64::from(self.added.get());
-            self.jobs.borrow_mut().push(Record::new(removal, position, 0.0));
+            let position = u64::from(self.added.get());
+            self.jobs.borrow_mut().push(Record::new(removal, position, 0));
             Some(Added::New(position))
         })
         .await
@@ -211,15 +211,16 @@ impl Store for Shelf {
     async fn waiting(&self, query: Query, most: usize) -> Result<Vec<Stored>, Error> {
         self.transact(|| {
             let jobs = self.jobs.borrow();
-            let mut found: Vec<(f64, &Record)> = jobs.iter().filter_map(|job| Some((job.waits?.0, job))).collect();
+            let mut found: Vec<(i64, &Record)> = jobs.iter().filter_map(|job| Some((job.waits?.0, job))).collect();
             found.retain(|(due, job)| match query {
-                Query::Due(after, until) => {
-                    *due <= until && after.is_none_or(|(from, position)| (*due, job.position) > (from, position))
+                Query::Due { after, until_ms } => {
+                    until_ms.is_none_or(|until_ms| *due <= until_ms)
+                        && after.is_none_or(|(from, position)| (*due, job.position) > (from, position))
                 }
                 Query::WaitSince(since) => job.waits.is_some_and(|(_, set)| set > since),
                 Query::Suspects => job.is_suspect,
             });
-            found.sort_by(|(a, one), (b, other)| a.total_cmp(b).then(one.position.total_cmp(&other.position)));
+            found.sort_by_key(|(due, job)| (*due, job.position));
             found.truncate(most);
             self.touch(found.len());
             self.most_read.set(self.most_read.get().max(found.len()));
@@ -230,8 +231,8 @@ impl Store for Shelf {
 
     async fn outlook(&self) -> Result<Outlook, Error> {
         self.transact(|| {
-            let due: Vec<f64> = self.jobs.borrow().iter().filter_map(|job| Some(job.waits?.0)).collect();
-            Outlook { waiting: due.len() as u32, next_due_ms: due.into_iter().reduce(f64::min) }
+            let due: Vec<i64> = self.jobs.borrow().iter().filter_map(|job| Some(job.waits?.0)).collect();
+            Outlook { waiting: due.len() as u32, next_due_ms: due.into_iter().min() }
         })
         .await
     }
@@ -258,7 +259,7 @@ impl Store for Shelf {
         .await
     }
 
-    async fn amend(&self, job: &Job, revision: f64) -> Result<Amended, Error> {
+    async fn amend(&self, job: &Job, revision: u64) -> Result<Amended, Error> {
         self.transact(|| {
             let is_other = |known: &Record| {
                 known.id != job.id && known.paths.iter().any(|path| job.paths().any(|own| own == path))
@@ -286,7 +287,7 @@ impl Store for Shelf {
 #[derive(Default)]
 struct Diary {
     changes: RefCell<Vec<(String, String)>>,
-    sent: RefCell<BTreeMap<String, f64>>,
+    sent: RefCell<BTreeMap<String, u64>>,
 }
 
 impl Witness for Diary {
@@ -294,7 +295,7 @@ impl Witness for Diary {
         self.changes.borrow_mut().push((job.id.clone(), to_text(&job.state).trim_matches('"').to_owned()));
     }
 
-    fn progress(&self, id: &str, sent: f64, total: f64) {
+    fn progress(&self, id: &str, sent: u64, total: u64) {
         assert!(sent <= total);
         self.sent.borrow_mut().insert(id.to_owned(), sent);
     }
@@ -329,8 +330,8 @@ impl Setup {
             owner_user_id: text(self.user),
             path_prefix: text(self.user),
             max_retries: Some(self.max_retries),
-            resumable_from: Some(250.0),
-            chunk_size: Some(CHUNK as f64),
+            resumable_from: Some(250),
+            chunk_size: Some(CHUNK as u64),
             ..Options::default()
         };
         let client = Client::new(Config::new(options, true).unwrap(), world.clone());
@@ -467,7 +468,7 @@ fn drain_to_the_end(world: &World, outbox: &Outbox) {
     panic!("never ends");
 }
 
-fn now(world: &World) -> f64 {
+fn now(world: &World) -> i64 {
     world.now_ms()
 }
 
@@ -490,7 +491,7 @@ fn what_is_enqueued_arrives_and_nothing_of_it_is_kept() {
     // The second one's upload got a name at the server in between.
     let states = ["queued", "queued", "uploading", "uploaded", "uploading", "uploading", "uploaded", "done", "done"];
     assert_eq!(told, states, "of the second one twice, since its upload got a name at the server in between");
-    assert_eq!(diary.sent.borrow()[&id_of(1)], 400.0, "the last word of the bytes is before the last piece's answer");
+    assert_eq!(diary.sent.borrow()[&id_of(1)], 400, "the last word of the bytes is before the last piece's answer");
     let written = shelf.written.borrow();
     assert!(!written.contains(KEY) && !written.contains(&token_of(USER)), "no secret is stored");
 }
@@ -707,7 +708,7 @@ fn without_the_users_own_token_nothing_is_sent_and_no_job_is_to_blame() {
             let told = (drained.stopped, drained.waiting, drained.failed, drained.done);
             assert_eq!(told, (Some(Stop::Token(code)), 2, 0, 0));
             let first = shelf.job(&id_of(0)).unwrap();
-            assert_eq!((first.state, first.attempts, first.not_before_ms), (State::Queued, 0, 0.0));
+            assert_eq!((first.state, first.attempts, first.not_before_ms), (State::Queued, 0, 0));
             assert_eq!(drained.next_due_ms, Some(now(&world)));
             sign_in(&world, USER);
             assert_eq!(drain(&world, &outbox).unwrap().done, 2);
@@ -806,7 +807,7 @@ fn a_captive_portal_stops_the_drain_after_three_jobs_and_fails_none() {
         world.lie.replace(Some(Rc::new(|_, _| answer_of(403, "<html>Log in</html>"))));
         for _ in 0..30 {
             world.sent.take();
-            world.set_clock(now(&world) + 30_000.0);
+            world.set_clock(now(&world) + 30_000);
             let drained = drain(&world, &setup.open(&world, &shelf).0).unwrap();
             assert_eq!((drained.stopped, drained.waiting, drained.failed), (Some(Stop::TurnedAway), 9, 0));
             assert!(world.sent.borrow().len() <= 2 + concurrency as usize, "{:?}", world.steps());
@@ -828,7 +829,7 @@ fn jobs_that_are_always_turned_away_keep_none_from_being_tried() {
     // The oldest, more of them than stop a drain.
     block(&world, &[0, 1, 2, 3]);
     for _ in 0..40 {
-        world.set_clock(now(&world) + 30_000.0);
+        world.set_clock(now(&world) + 30_000);
         drain(&world, &outbox).unwrap();
     }
     assert_eq!(world.rows.borrow().len(), 4, "the others arrive");
@@ -836,7 +837,7 @@ fn jobs_that_are_always_turned_away_keep_none_from_being_tried() {
     // What comes later has them held against them, one round each.
     for number in 8..14 {
         world.run(outbox.enqueue(request(number, 50))).unwrap();
-        world.set_clock(now(&world) + 30_000.0);
+        world.set_clock(now(&world) + 30_000);
         assert_eq!(drain(&world, &outbox).unwrap().done, 1);
     }
     assert!((0..4).any(|number| shelf.job(&id_of(number)).unwrap().state == State::Failed));
@@ -885,7 +886,7 @@ fn own_waits_may_be_cut_short_but_no_servers() {
         assert_eq!(drain(&world, &outbox).unwrap().done, 0, "{name}: not before its time");
         let forced = world.run(outbox.drain(true, Box::pin(pending()))).unwrap();
         assert_eq!(forced.done == 1, forced_sends, "{name}");
-        world.set_clock(due - 1.0);
+        world.set_clock(due - 1);
         assert_eq!(drain(&world, &outbox).unwrap().done, 0);
         world.set_clock(due);
         drain(&world, &outbox).unwrap();
@@ -895,8 +896,8 @@ fn own_waits_may_be_cut_short_but_no_servers() {
 
 #[test]
 fn a_clock_that_jumps_holds_nothing_up_for_ever() {
-    let day = 86_400_000.0;
-    for jump in [-day, -1000.0, day, 40.0 * 365.0 * day, -40.0 * 365.0 * day] {
+    let day = 86_400_000;
+    for jump in [-day, -1000, day, 40 * 365 * day, -40 * 365 * day] {
         let (world, shelf) = world();
         let outbox = open(&world, &shelf);
         enqueue(&world, &outbox, &[50, 60]);
@@ -916,7 +917,7 @@ fn a_wait_of_a_clock_put_back_is_no_time_to_come_back_at() {
     enqueue(&world, &outbox, &[50, 60]);
     world.plan(Step::Upload, &[fault("502"); 2]);
     drain(&world, &outbox).unwrap();
-    world.set_clock(now(&world) - 86_400_000.0);
+    world.set_clock(now(&world) - 86_400_000);
     // Stopped before either is tried: both are due.
     world.tokens.replace([Err("failed".to_owned())].into());
     let drained = drain(&world, &outbox).unwrap();
@@ -994,7 +995,7 @@ fn what_is_new_or_due_again_during_a_drain_waits_for_no_other() {
     assert_all_arrived(&world, &shelf, &[950, 50, 50], &"one drain");
     let sent = world.sent.borrow();
     let starts = sent.iter().filter(|sent| sent.step == Step::Upload).map(|sent| sent.at_ms - began);
-    assert_eq!(starts.collect::<Vec<f64>>(), [2500.0, 3500.0, 6010.0], "refused, the other tab's, and once more");
+    assert_eq!(starts.collect::<Vec<i64>>(), [2500, 3500, 6010], "refused, the other tab's, and once more");
     assert!(world.most_flying.get() <= 1);
 }
 
@@ -1144,7 +1145,7 @@ fn the_oldest_goes_first_and_only_so_many_at_once() {
         assert!(uploads.iter().zip(&wanted).all(|(url, path)| url.ends_with(path)) && uploads.len() == 8);
         let mut at_once: BTreeMap<i64, u32> = BTreeMap::new();
         for sent in sent.iter() {
-            *at_once.entry(sent.at_ms as i64).or_default() += 1;
+            *at_once.entry(sent.at_ms).or_default() += 1;
         }
         assert_eq!(at_once.values().copied().max(), Some(concurrency), "{at_once:?}");
         assert!(world.most_flying.get() <= 1, "one job at a time");
@@ -1154,7 +1155,7 @@ fn the_oldest_goes_first_and_only_so_many_at_once() {
 #[test]
 fn what_the_outbox_cant_take_is_refused_and_said_why() {
     let (world, shelf) = world();
-    let limits = Limits { max_jobs: 2, max_bytes: 100.0, ..LIMITS };
+    let limits = Limits { max_jobs: 2, max_bytes: 100, ..LIMITS };
     let (outbox, diary) = Setup { limits, ..SETUP }.open(&world, &shelf);
     enqueue(&world, &outbox, &[60]);
     let same_id = SyncRequest { meta: ImageMeta { seed: 9, ..request(0, 10).meta }, ..request(0, 10) };

@@ -151,9 +151,9 @@ fn an_image_arrives_by_two_requests() {
     assert_eq!(result.unwrap(), synced());
     assert_eq!(world.steps(), [UP, IN]);
     assert_delivered(&world, IMAGE_ID, PATH, PNG, &"no fault");
-    let total = PNG.len() as f64;
+    let total = PNG.len() as u64;
     let at = |stage, sent| Event::Progress(Progress { stage, sent, total });
-    assert_eq!(events, [at(Reached::Upload, 0.0), at(Reached::Insert, total), at(Reached::Done, total)]);
+    assert_eq!(events, [at(Reached::Upload, 0), at(Reached::Insert, total), at(Reached::Done, total)]);
 }
 
 #[test]
@@ -190,12 +190,12 @@ fn waits_and_their_reasons_are_told_before_they_begin() {
     let (result, events) = sync_within(&world, &client(&world, options()), request(), None);
     assert_eq!(result.unwrap(), synced());
     assert_eq!(*world.waits.borrow(), [750, 2000, 750, 1500]);
-    let total = PNG.len() as f64;
+    let total = PNG.len() as u64;
     let progress = |stage, sent| Event::Progress(Progress { stage, sent, total });
     let retry =
         |stage, code, status, attempt, wait_ms| Event::Retry(Retrying { stage, code, status, attempt, wait_ms });
     let wanted = [
-        progress(Reached::Upload, 0.0),
+        progress(Reached::Upload, 0),
         retry(Stage::Upload, Code::Network, None, 1, 750),
         retry(Stage::Upload, Code::Unavailable, Some(503), 2, 2000),
         progress(Reached::Insert, total),
@@ -401,9 +401,9 @@ fn an_attempt_without_an_answer_is_given_up_after_its_patience() {
     world.plan(IN, &[fault("silence"), fault("silence after it arrived")]);
     let options = Options { timeout_ms: Some(5000), ..options() };
     assert!(sync(&world, &client(&world, options), request()).is_ok());
-    let at: Vec<f64> = world.sent.borrow().iter().map(|sent| sent.at_ms).collect();
-    let since: Vec<f64> = at.iter().map(|ms| ms - at[0]).collect();
-    assert_eq!(since, [0.0, 0.0, 5750.0, 12_250.0, 12_250.0]);
+    let at: Vec<i64> = world.sent.borrow().iter().map(|sent| sent.at_ms).collect();
+    let since: Vec<i64> = at.iter().map(|ms| ms - at[0]).collect();
+    assert_eq!(since, [0, 0, 5750, 12_250, 12_250]);
 }
 
 #[test]
@@ -424,7 +424,7 @@ fn a_deadline_ends_a_request_and_a_wait() {
         assert_eq!(error.attempts, 1);
         assert_eq!((error.storage_path.as_deref(), error.image_id.as_deref()), (Some(PATH), Some(IMAGE_ID)));
         assert_eq!(world.steps(), steps);
-        assert_eq!(world.now_ms() - world.sent.borrow()[0].at_ms, 1999.0, "at the very ms");
+        assert_eq!(world.now_ms() - world.sent.borrow()[0].at_ms, 1999, "at the very ms");
         world.heal();
         assert_eq!(sync(&world, &client(&world, options()), request()).unwrap(), synced());
         assert_delivered(&world, IMAGE_ID, PATH, PNG, &name);

@@ -3,7 +3,7 @@
 use super::*;
 
 const MANY: Setup = Setup {
-    limits: Limits { concurrency: 3, max_jobs: 10_000, max_bytes: 10_000_000.0, ..LIMITS },
+    limits: Limits { concurrency: 3, max_jobs: 10_000, max_bytes: 10_000_000, ..LIMITS },
     max_retries: 0,
     ..SETUP
 };
@@ -63,7 +63,7 @@ fn a_row_waits_a_second_for_others_and_no_longer() {
     enqueue(&world, &outbox, &[950, 50]);
     drain(&world, &outbox).unwrap();
     let inserted = world.sent.borrow().iter().find(|sent| sent.step == Step::InsertMany).unwrap().at_ms;
-    assert_eq!(inserted - began, 2000.0);
+    assert_eq!(inserted - began, 2000);
     assert_all_arrived(&world, &shelf, &[950, 50], &"beside a long one");
 }
 
@@ -113,7 +113,7 @@ fn a_job_in_ten_thousand_costs_what_one_of_ten_does() {
             let id = format!("00000000-0000-4000-8000-{number:012x}");
             let text = first.text.replace(&id_of(0), &id).replace("picture-0", &format!("picture-{number}"));
             let path = path_of(USER, number);
-            let position = 1.0 + number as f64;
+            let position = 1 + number as u64;
             shelf.jobs.borrow_mut().push(Record { id: id.clone(), paths: vec![path], position, text, ..first.clone() });
             shelf.images.borrow_mut().insert(id, image.clone());
         }
@@ -159,7 +159,7 @@ fn many_small_images_go_at_once_and_few_of_those_that_fill_the_line() {
     let begin_together = |sizes: &[usize]| {
         let (world, shelf) = world();
         world.latency_ms.set(1000);
-        let limits = Limits { concurrency: 6, line_bytes: 400.0, ..MANY.limits };
+        let limits = Limits { concurrency: 6, line_bytes: Some(400), ..MANY.limits };
         let outbox = Setup { limits, ..MANY }.open(&world, &shelf).0;
         enqueue(&world, &outbox, sizes);
         let began = now(&world);

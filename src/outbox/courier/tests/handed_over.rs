@@ -34,13 +34,13 @@ fn a_handed_over_image_is_asked_for_less_and_less_often_and_sent_no_second_time(
     world.worker.is_cut_off.set(true);
     enqueue_all(&world, &outbox, &[SIZE]);
     // 15 s, 30 s, … of the Worker's 15 min at most, with the dice in the middle; by its policy of 1 s to 30 s.
-    for wait_s in [15.0, 30.0, 60.0, 120.0, 240.0, 480.0, 900.0, 900.0] {
+    for wait_s in [15, 30, 60, 120, 240, 480, 900, 900] {
         let drained = drain(&world, &outbox).unwrap();
         assert_eq!((drained.done, drained.failed, drained.waiting), (0, 0, 1));
         assert_eq!(shelf.job(&id_of(0)).unwrap().state, State::HandedOver);
         assert_eq!(shelf.images.borrow().len(), 1);
         let due = drained.next_due_ms.unwrap();
-        assert_eq!(due, now(&world) + 750.0 * wait_s);
+        assert_eq!(due, now(&world) + 750 * wait_s);
         let before = world.sent.borrow().len();
         drain(&world, &outbox).unwrap();
         assert_eq!(world.sent.borrow().len(), before, "not before it is due");

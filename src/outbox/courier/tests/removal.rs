@@ -82,7 +82,7 @@ fn an_image_is_removed_wherever_it_is_and_nothing_of_it_stays_here_till_then() {
             assert!(world.sent.borrow().is_empty(), "nothing is sent before a drain");
             assert!(shelf.job(&id_of(0)).is_none() && !shelf.images.borrow().contains_key(&id_of(0)), "{had:?}");
             let removal = shelf.job(&Job::removal_id(&id_of(0))).unwrap();
-            assert_eq!((removal.state, removal.removes, removal.size), (State::Queued, Some(id_of(0)), 0.0));
+            assert_eq!((removal.state, removal.removes, removal.size), (State::Queued, Some(id_of(0)), 0));
             drain_to_the_end(&world, &setup.open(&world, &shelf).0);
             assert_removed(&world, &shelf, &had);
             assert!(!world.steps().iter().any(|step| matches!(step, Step::Piece | Step::Insert)), "{had:?}");

@@ -60,7 +60,7 @@ fn a_job_that_is_told_to_be_tried_again_goes_once_where_the_clock_was_put_back()
         enqueue(&world, &outbox, &[50]);
         world.plan(Step::Upload, &[fault("502")]);
         assert_eq!(drain(&world, &outbox).unwrap().waiting, 1);
-        world.set_clock(now(&world) - 86_400_000.0);
+        world.set_clock(now(&world) - 86_400_000);
         world.run(outbox.retry(&id_of(0))).unwrap();
         assert_eq!(drain(&world, &outbox).unwrap().done, 1);
         assert_eq!(steps_of(&world, 0), [Step::Upload; 2], "the one that failed, and one more");

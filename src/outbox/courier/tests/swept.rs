@@ -2,7 +2,7 @@
 
 use super::*;
 
-const HOUR_MS: f64 = 3_600_000.0;
+const HOUR_MS: i64 = 3_600_000;
 const SIZES: [usize; 3] = [50, 450, 80];
 
 /// An outbox whose images are in the bucket, and whose rows are not there yet.
@@ -26,7 +26,7 @@ fn an_object_that_was_swept_is_uploaded_again_before_its_row_is_inserted() {
     uploaded(&world, &shelf);
     sweep(&world, 0);
     sweep(&world, 1);
-    world.set_clock(now(&world) + 72.0 * HOUR_MS);
+    world.set_clock(now(&world) + 72 * HOUR_MS);
     drain_to_the_end(&world, &open(&world, &shelf));
     assert_all_arrived(&world, &shelf, &SIZES, &"three days");
     assert_eq!(steps_of(&world, 0), [Step::Info, Step::Upload]);
@@ -40,7 +40,7 @@ fn a_kill_at_any_moment_after_a_sweep_leaves_no_row_without_its_object() {
         uploaded(&world, &shelf);
         sweep(&world, 0);
         sweep(&world, 1);
-        world.set_clock(now(&world) + 72.0 * HOUR_MS);
+        world.set_clock(now(&world) + 72 * HOUR_MS);
         world.moments.set(0);
         world.kill_at.set(Some(moment));
         if world.run_until_dead(open(&world, &shelf).drain(false, Box::pin(pending()))).is_some() {
@@ -71,7 +71,7 @@ fn a_question_without_an_answer_is_asked_again_later() {
     let (world, shelf) = world();
     uploaded(&world, &shelf);
     sweep(&world, 0);
-    world.set_clock(now(&world) + 2.0 * HOUR_MS);
+    world.set_clock(now(&world) + 2 * HOUR_MS);
     world.plan(Step::Info, &[fault("cut before it arrives"), fault("empty answer")]);
     let outbox = open(&world, &shelf);
     assert_eq!(drain(&world, &outbox).unwrap().waiting, 2);
@@ -82,7 +82,7 @@ fn a_question_without_an_answer_is_asked_again_later() {
 #[test]
 fn an_object_that_is_swept_while_its_row_goes_in_is_uploaded_again() {
     // The machine sleeps in the midst of an insert, and of the wait for one.
-    for (asleep_ms, is_asked) in [(HOUR_MS / 2.0, false), (200.0 * HOUR_MS, true)] {
+    for (asleep_ms, is_asked) in [(HOUR_MS / 2, false), (200 * HOUR_MS, true)] {
         for step in [Step::Upload, Step::InsertMany] {
             let (world, shelf) = world();
             let outbox = open(&world, &shelf);
@@ -109,7 +109,7 @@ fn an_object_that_is_swept_while_its_row_goes_in_is_uploaded_again() {
 fn what_was_looked_at_before_its_insert_is_not_looked_at_after_it() {
     let (world, shelf) = world();
     uploaded(&world, &shelf);
-    world.set_clock(now(&world) + 2.0 * HOUR_MS);
+    world.set_clock(now(&world) + 2 * HOUR_MS);
     drain_to_the_end(&world, &open(&world, &shelf));
     assert_all_arrived(&world, &shelf, &SIZES, &"two hours");
     assert_eq!(world.steps().iter().filter(|step| **step == Step::Info).count(), SIZES.len());

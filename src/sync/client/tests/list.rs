@@ -100,7 +100,7 @@ fn whether_there_are_more_is_asked_beside_the_links_and_only_where_it_is_not_pla
     world.latency_ms.set(40);
     let (client, began) = (client(&world, options()), world.now_ms());
     let last = world.run(client.list(&query(24), &call(None).0)).unwrap().0;
-    assert_eq!((last.paths.len(), last.before, world.now_ms() - began), (4, None, 80.0));
+    assert_eq!((last.paths.len(), last.before, world.now_ms() - began), (4, None, 80));
     assert_eq!(world.steps(), [Step::List, Step::List, Step::SignMany]);
     for (ids, owner) in [(vec!["00000000-0000-4000-8000-000000000001"], OWNER), (vec![], "nobody")] {
         world.sent.take();

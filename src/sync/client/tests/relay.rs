@@ -28,7 +28,7 @@ pub(super) fn relay_with(world: &World, options: Options) -> Client<World> {
             target: Target::Worker,
             max_retries: options.max_retries,
             resumable_from: options.resumable_from,
-            chunk_size: Some(CHUNK as f64),
+            chunk_size: Some(CHUNK as u64),
             thumbnail: options.thumbnail,
             ..Options::default()
         },
@@ -40,7 +40,7 @@ pub(super) fn relay(world: &World) -> Client<World> {
 }
 
 pub(super) fn large() -> Options {
-    Options { resumable_from: Some(300.0), ..options() }
+    Options { resumable_from: Some(300), ..options() }
 }
 
 pub(super) fn world() -> World {

@@ -12,7 +12,7 @@ const CHUNK: usize = 256;
 const STEPS: [Step; 5] = [Step::Create, Step::Piece, Step::Piece, Step::Piece, IN];
 
 fn in_pieces(max_retries: i32) -> Options {
-    let (resumable_from, chunk_size) = (Some(300.0), Some(CHUNK as f64));
+    let (resumable_from, chunk_size) = (Some(300), Some(CHUNK as u64));
     Options { resumable_from, chunk_size, max_retries: Some(max_retries), ..options() }
 }
 
@@ -27,7 +27,7 @@ fn in_world(troubles: &[(usize, Trouble)]) -> World {
 fn run(world: &World, max_retries: i32) -> Result<Synced, Error> {
     let (result, events) = sync_within(world, &client(world, in_pieces(max_retries)), request(), None);
     let hits = world.hits.borrow();
-    let mut sent = 0.0;
+    let mut sent = 0;
     for event in &events {
         if let Event::Progress(progress) = event {
             assert!(progress.sent >= sent && progress.sent <= progress.total, "progress after {hits:?}: {events:?}");
@@ -44,7 +44,7 @@ fn run(world: &World, max_retries: i32) -> Result<Synced, Error> {
         assert_eq!((error.storage_path.as_deref(), error.image_id.as_deref()), (Some(PATH), Some(IMAGE_ID)));
         assert!(error.stage == Stage::Insert || world.rows.borrow().is_empty());
     } else {
-        assert_eq!(sent, PNG.len() as f64);
+        assert_eq!(sent, PNG.len() as u64);
         assert_delivered(world, IMAGE_ID, PATH, PNG, &hits);
     }
     result
@@ -110,9 +110,9 @@ fn a_large_image_arrives_in_pieces() {
     assert_eq!(world.steps(), STEPS);
     assert_eq!(world.bytes_sent(), PNG.len());
     assert_delivered(&world, IMAGE_ID, PATH, PNG, &"no fault");
-    let at = |stage, sent| Event::Progress(Progress { stage, sent, total: 1000.0 });
-    let uploaded = [0.0, 256.0, 512.0, 768.0].map(|sent| at(Reached::Upload, sent));
-    assert_eq!(events, [&uploaded[..], &[at(Reached::Insert, 1000.0), at(Reached::Done, 1000.0)]].concat());
+    let at = |stage, sent| Event::Progress(Progress { stage, sent, total: 1000 });
+    let uploaded = [0, 256, 512, 768].map(|sent| at(Reached::Upload, sent));
+    assert_eq!(events, [&uploaded[..], &[at(Reached::Insert, 1000), at(Reached::Done, 1000)]].concat());
 }
 
 #[test]
@@ -446,7 +446,7 @@ proptest! {
 /// As [`run`], but tokens expire too, which makes faults that are in no list.
 fn run_in_any_weather(world: &World, max_retries: i32) -> Result<Synced, Error> {
     let (result, events) = sync_within(world, &client(world, in_pieces(max_retries)), request(), None);
-    let mut sent = 0.0;
+    let mut sent = 0;
     for event in &events {
         if let Event::Progress(progress) = event {
             assert!(progress.sent >= sent && progress.sent <= progress.total);

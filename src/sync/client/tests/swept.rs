@@ -5,10 +5,10 @@ use core::future::pending;
 use super::*;
 use crate::image::meta::Prepared;
 
-const HOUR_MS: f64 = 3_600_000.0;
+const HOUR_MS: i64 = 3_600_000;
 
 /// A world that sleeps while the rows are inserted, and whose bucket is swept meanwhile.
-fn asleep_for(ms: f64) -> World {
+fn asleep_for(ms: i64) -> World {
     let world = World::new();
     let sleeper = world.clone();
     world.lie.replace(Some(Rc::new(move |step, response| {
@@ -23,7 +23,7 @@ fn asleep_for(ms: f64) -> World {
 
 #[test]
 fn an_object_that_was_swept_during_its_insert_is_uploaded_again() {
-    let world = asleep_for(2.0 * HOUR_MS);
+    let world = asleep_for(2 * HOUR_MS);
     let (result, events) = sync_within(&world, &client(&world, options()), request(), None);
     assert_eq!(result.unwrap(), synced());
     assert_eq!(world.steps(), [Step::Upload, Step::Insert, Step::Info, Step::Upload]);
@@ -33,7 +33,7 @@ fn an_object_that_was_swept_during_its_insert_is_uploaded_again() {
 
 #[test]
 fn of_many_images_those_that_were_swept_are_uploaded_again() {
-    let world = asleep_for(2.0 * HOUR_MS);
+    let world = asleep_for(2 * HOUR_MS);
     let outcomes =
         world.run(client(&world, options()).sync_many(vec![Ok(request())], 3, &call(None).0, Box::pin(pending())));
     assert_eq!(outcomes.into_iter().collect::<Result<Vec<_>, _>>().unwrap(), [synced()]);
@@ -42,7 +42,7 @@ fn of_many_images_those_that_were_swept_are_uploaded_again() {
 
 #[test]
 fn after_a_short_wait_nobody_is_asked_for_an_object() {
-    let world = asleep_for(HOUR_MS / 2.0);
+    let world = asleep_for(HOUR_MS / 2);
     sync_within(&world, &client(&world, options()), request(), None).0.unwrap();
     assert_eq!(world.steps(), [Step::Upload, Step::Insert]);
 }
@@ -66,7 +66,7 @@ fn an_insert_long_after_its_image_was_prepared_asks_for_the_object_first() {
     world.rows.borrow_mut().clear();
     let swept = world.objects.take();
     world.sent.borrow_mut().clear();
-    world.set_clock(world.now_ms() + 72.0 * HOUR_MS);
+    world.set_clock(world.now_ms() + 72 * HOUR_MS);
     let error = insert().unwrap_err();
     assert_eq!((error.stage, error.code, error.retryable), (Stage::Insert, Code::ObjectMissing, false));
     assert_eq!(error.storage_path.as_deref(), Some(PATH));

@@ -81,7 +81,7 @@ pub(crate) struct Sent {
     pub(crate) step: Step,
     pub(crate) bearer: String,
     pub(crate) patience_ms: u32,
-    pub(crate) at_ms: f64,
+    pub(crate) at_ms: i64,
     /// Of an image.
     pub(crate) bytes: usize,
     pub(crate) url: String,
@@ -104,8 +104,8 @@ pub(crate) struct World(Rc<State>);
 
 #[derive(Default)]
 pub(crate) struct State {
-    clock_ms: Cell<f64>,
-    timers: RefCell<Vec<f64>>,
+    clock_ms: Cell<i64>,
+    timers: RefCell<Vec<i64>>,
     /// The waits that came to their end.
     pub(crate) waits: RefCell<Vec<u32>>,
     pub(crate) dice: Cell<f64>,
@@ -180,7 +180,7 @@ impl World {
     pub(crate) fn new() -> Self {
         let world = Self::default();
         world.dice.set(0.5);
-        world.clock_ms.set(1_778_457_600_000.0);
+        world.clock_ms.set(1_778_457_600_000);
         world
     }
 
@@ -220,8 +220,7 @@ impl World {
             if woken.0.swap(false, Ordering::Relaxed) {
                 continue;
             }
-            let next =
-                self.timers.borrow().iter().copied().reduce(f64::min).expect("waits for nothing that ever comes");
+            let next = self.timers.borrow().iter().copied().min().expect("waits for nothing that ever comes");
             self.clock_ms.set(next);
         }
     }
@@ -244,7 +243,7 @@ impl World {
         poll_fn(|_| if self.dead.get() { Poll::Pending } else { Poll::Ready(()) }).await;
     }
 
-    pub(crate) fn set_clock(&self, ms: f64) {
+    pub(crate) fn set_clock(&self, ms: i64) {
         self.clock_ms.set(ms);
     }
 
@@ -259,7 +258,7 @@ impl World {
     }
 
     pub(crate) async fn pass(&self, ms: u32) {
-        let until = self.clock_ms.get() + f64::from(ms);
+        let until = self.clock_ms.get() + i64::from(ms);
         self.timers.borrow_mut().push(until);
         let _timer = Timer { world: self, until };
         poll_fn(|_| if self.clock_ms.get() >= until { Poll::Ready(()) } else { Poll::Pending }).await;
@@ -529,7 +528,7 @@ impl Drop for Flight<'_> {
 /// Forgets a timer, also when what waited for it was dropped.
 struct Timer<'a> {
     world: &'a World,
-    until: f64,
+    until: i64,
 }
 
 impl Drop for Timer<'_> {
@@ -625,12 +624,12 @@ impl Platform for World {
         self.token_uses.get().is_some() || !self.tokens.borrow().is_empty()
     }
 
-    fn size(&self, bytes: &Bytes) -> f64 {
-        bytes.len() as f64
+    fn size(&self, bytes: &Bytes) -> u64 {
+        bytes.len() as u64
     }
 
-    fn slice(&self, bytes: &Bytes, from: f64, to: f64) -> Bytes {
-        bytes[from as usize..to as usize].to_vec().into()
+    fn slice(&self, bytes: &Bytes, piece: Range<u64>) -> Bytes {
+        bytes[piece.start as usize..piece.end as usize].to_vec().into()
     }
 
     fn own_type(&self, _: &Bytes) -> Option<String> {
@@ -649,11 +648,11 @@ impl Platform for World {
         Ok(bytes[piece.start as usize..piece.end as usize].to_vec())
     }
 
-    fn now_ms(&self) -> f64 {
+    fn now_ms(&self) -> i64 {
         self.clock_ms.get()
     }
 
-    fn parse_date(&self, date: &str) -> Option<f64> {
+    fn parse_date(&self, date: &str) -> Option<i64> {
         crate::wire::retry::tests::parse_date(date)
     }
 
