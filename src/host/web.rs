@@ -45,7 +45,7 @@ impl Platform for Host {
         on_sent: Option<OnSent>,
     ) -> Result<Response, Failure> {
         // Who it goes as stands among its headers.
-        let Request { method, url, headers, payload, fresh, signature: _ } = request;
+        let Request { method, url, headers, payload, fresh, authority: _ } = request;
         let head = Head { method: method.as_str(), url, headers, fresh };
         let on_sent = on_sent.filter(|_| self.fetch.is_none() && xhr::is_here());
         let line_ms = if on_sent.is_some() { 0 } else { patience.line_ms };

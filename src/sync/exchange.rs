@@ -11,7 +11,7 @@ use crate::text::{jwt_claims, redact};
 use crate::wire::auth::Auth;
 use crate::wire::classify::{self, Refusal};
 use crate::wire::event::Event;
-use crate::wire::http::{Failure, Request, Response};
+use crate::wire::http::{Authority, Failure, Request, Response};
 use crate::wire::retry::{Attempts, Decision, retry_after_ms};
 
 /// The slowest line an upload is given time for, where its progress can't be seen.
@@ -109,9 +109,9 @@ impl<P: Platform> Client<P> {
         request: Request<P::Bytes>,
         sent_before: u64,
     ) -> Result<Response, Refusal> {
-        let auth = match &request.signature {
-            Some(token) => Auth::Signed(token.clone()),
-            None => self.own_authority(call, stage).await?,
+        let auth = match &request.authority {
+            Authority::Upload(token) => Auth::Signed(token.clone()),
+            Authority::Client => self.own_auth(call, stage).await?,
         };
         let request = auth.add_to(request, &self.config);
         let bytes: u64 = request.payload.files().map(|file| self.platform.size(file)).sum();
@@ -155,7 +155,7 @@ impl<P: Platform> Client<P> {
     }
 
     /// The user's token where the caller gives one, else the key.
-    async fn own_authority(&self, call: &Call, stage: Stage) -> Result<Auth, Refusal> {
+    async fn own_auth(&self, call: &Call, stage: Stage) -> Result<Auth, Refusal> {
         let token = self.platform.access_token(self.config.timeout_ms).await.map_err(|(problem, cause)| {
             let message = format!("{}: accessToken {problem}", stage.label());
             Refusal::last(Error::new(stage, Code::TokenUnavailable, message).with_cause(cause)).retryable()

@@ -195,9 +195,9 @@ impl<P: Platform> Client<P> {
         }
         let slice = |piece| self.platform.slice(&shipment.image, piece);
         let request = upload.next(&self.config, ticket, shipment, beside, slice);
-        let is_signed = request.signature.is_some();
+        let authority = request.authority.clone();
         match self.exchange(call, stage, request, upload.offset()).await {
-            Ok(response) if may_renew && worker::wants_ticket(&response, is_signed) => {
+            Ok(response) if may_renew && worker::wants_ticket(&response, &authority) => {
                 upload.interrupted();
                 None
             }

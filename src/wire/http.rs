@@ -59,6 +59,16 @@ impl<B> Payload<B> {
     }
 }
 
+/// Who answers for a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Authority {
+    /// Whoever the client sends for: its user, or the holder of its key.
+    #[default]
+    Client,
+    /// The holder of this token of one upload, which stands for a key: then neither key nor user's token goes along.
+    Upload(String),
+}
+
 /// One request, complete but for the keys.
 #[derive(Clone, Debug)]
 pub struct Request<B> {
@@ -70,8 +80,8 @@ pub struct Request<B> {
     pub headers: Vec<(&'static str, String)>,
     /// What it carries.
     pub payload: Payload<B>,
-    /// The token of one upload, which stands for a key: then neither key nor user's token goes along.
-    pub signature: Option<String>,
+    /// Who answers for it.
+    pub authority: Authority,
     /// Whether its answer is read for what holds now, so that no cache may come between. Never of an upload: the headers
     /// that say so would be stored with the object.
     pub fresh: bool,
@@ -80,7 +90,7 @@ pub struct Request<B> {
 impl<B> Request<B> {
     /// A request without a payload.
     pub fn new(method: Method, url: String) -> Self {
-        Self { method, url, headers: Vec::new(), payload: Payload::Empty, signature: None, fresh: false }
+        Self { method, url, headers: Vec::new(), payload: Payload::Empty, authority: Authority::Client, fresh: false }
     }
 
     /// Has no cache come between.
@@ -91,7 +101,7 @@ impl<B> Request<B> {
 
     /// Goes with the token of one upload in place of a key.
     pub fn signed(mut self, token: &str) -> Self {
-        self.signature = Some(token.to_owned());
+        self.authority = Authority::Upload(token.to_owned());
         self
     }
 

@@ -1,7 +1,7 @@
 //! The Worker's API (`www/worker`): what stands between a page and a project whose key no page may have.
 //!
 //! A small image goes in one form. A large one goes by ticket: straight to Storage, to a path of its own where nobody
-//! reads, and a commit makes an image of it. `storage::tus` carries it there.
+//! reads, and a commit makes an image of it. [`tus`](super::tus) carries it there.
 
 use crate::config::{Config, check_url};
 use crate::error::{Code, Error, Stage};
@@ -10,7 +10,7 @@ use crate::image::path::{self, StoragePath, escape_query, is_plain_name};
 use crate::text::{contains, is_header_safe, quote};
 use crate::wire::Landed;
 use crate::wire::classify::{self, Refusal};
-use crate::wire::http::{Method, Request, Response};
+use crate::wire::http::{Authority, Method, Request, Response};
 use crate::wire::link::Link;
 
 /// Where an answer says that an image is, or will be.
@@ -129,12 +129,14 @@ pub fn read_commit(response: &Response) -> Result<bool, Refusal> {
     }
 }
 
-/// Whether an answer is about the ticket, or about its token if `signed`, and another one may mend it. Storage's words
-/// for a token that has ended are many, and those to HEAD none.
-pub fn wants_ticket(response: &Response, signed: bool) -> bool {
-    match signed {
-        true => matches!(response.status, 400 | 401 | 403) && !contains(&response.body, "lock acquired"),
-        false => matches!(code_of(response), Some("ticket_expired" | "ticket_invalid")),
+/// Whether an answer is about the ticket, or about the token that it gave, by which the request went; another ticket may mend
+/// both. Storage's words for a token that has ended are many, and those to HEAD none.
+pub fn wants_ticket(response: &Response, authority: &Authority) -> bool {
+    match authority {
+        Authority::Upload(_) => {
+            matches!(response.status, 400 | 401 | 403) && !contains(&response.body, "lock acquired")
+        }
+        Authority::Client => matches!(code_of(response), Some("ticket_expired" | "ticket_invalid")),
     }
 }
 
