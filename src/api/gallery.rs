@@ -7,7 +7,7 @@ use wasm_bindgen::prelude::*;
 
 #[cfg(feature = "relay")]
 use super::relay::Relay;
-use super::{Sink, call, outcomes_of, promise, read, refuse, start, stop_of, to_js};
+use super::{Sink, call, outcomes_of, promise, read, refuse, to_js};
 use crate::error::Code;
 use crate::host::web::Host;
 use crate::sync::client::Client;
@@ -53,9 +53,8 @@ fn start_list(client: Rc<Client<Host>>, options: &JsValue) -> Promise {
         Err(error) => refuse(error),
         Ok((query, options)) => {
             let call = call(&options, 0);
-            let running = call.clone();
             let work = async move {
-                let (page, links) = client.list(&query, &running).await?;
+                let (page, links) = client.list(&query, &call).await?;
                 let links: JsValue = match &query.link {
                     Some(link) => {
                         let url = |url: Option<String>| url.map_or(JsValue::NULL, |url| link.saved(url).into());
@@ -65,7 +64,7 @@ fn start_list(client: Rc<Client<Host>>, options: &JsValue) -> Promise {
                 };
                 let images = images_of(&page.text, page.paths.len() as u32, &links, &join(&query.columns, ','));
                 if images.is_undefined() {
-                    return Err(running.stopped(Code::BadResponse, "no page of images"));
+                    return Err(call.stopped(Code::BadResponse, "no page of images"));
                 }
                 let listed = Object::new();
                 let before = page.before.map_or(JsValue::NULL, JsValue::from);
@@ -74,7 +73,7 @@ fn start_list(client: Rc<Client<Host>>, options: &JsValue) -> Promise {
                 }
                 Ok(listed.into())
             };
-            start(call, options.signal, Box::pin(work))
+            promise(Box::pin(work))
         }
     }
 }
@@ -88,9 +87,8 @@ fn start_remove(client: Rc<Client<Host>>, images: &JsValue, options: &JsValue) -
         Err(error) => refuse(error),
         Ok((image, options)) => {
             let call = call(&options, 0);
-            let running = call.clone();
-            let work = async move { client.remove(image, &running).await.map(|removed| to_js(&removed)) };
-            start(call, options.signal, Box::pin(work))
+            let work = async move { client.remove(image, &call).await.map(|removed| to_js(&removed)) };
+            promise(Box::pin(work))
         }
     }
 }
@@ -102,11 +100,9 @@ fn start_remove_many(client: Rc<Client<Host>>, images: &JsValue, options: &JsVal
         Ok((images, options)) => {
             let call = call(&options, 0);
             let images = images.iter().map(|image| read::gallery::image_ref(&image)).collect();
-            promise(Box::pin(async move {
-                let stopped = Box::pin(stop_of(&call, &options));
-                let outcomes = client.remove_many(images, options.concurrency(), &call, stopped).await;
-                outcomes_of(outcomes)
-            }))
+            promise(Box::pin(
+                async move { outcomes_of(client.remove_many(images, options.concurrency(), &call).await) },
+            ))
         }
     }
 }

@@ -7,7 +7,7 @@ use wasm_bindgen::prelude::*;
 
 #[cfg(feature = "relay")]
 use super::relay::Relay;
-use super::{Sink, call, outcomes_of, promise, read, read_request, refuse, stop_of};
+use super::{Sink, call, outcomes_of, promise, read, read_request, refuse};
 use crate::host::web::Host;
 use crate::sync::client::Client;
 
@@ -42,11 +42,9 @@ fn start_sync_many(client: Rc<Client<Host>>, requests: &JsValue, options: &JsVal
             let call = call(&options, FRAME_MS);
             make_room(requests.length());
             let requests = requests.iter().map(|request| read_request(&request, &call, &options)).collect();
-            promise(Box::pin(async move {
-                let stopped = Box::pin(stop_of(&call, &options));
-                let outcomes = client.sync_many(requests, options.concurrency(), &call, stopped).await;
-                outcomes_of(outcomes)
-            }))
+            promise(Box::pin(
+                async move { outcomes_of(client.sync_many(requests, options.concurrency(), &call).await) },
+            ))
         }
     }
 }

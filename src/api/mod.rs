@@ -20,17 +20,15 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 
 use crate::config::{Config, Target};
-use crate::error::{Code, Error};
+use crate::error::{Cause, Error};
 use crate::host::Platform;
 use crate::host::web::{Host, HostBytes, in_browser};
 use crate::host::{js, time};
 use crate::image::meta::SyncRequest;
 use crate::image::path::StoragePath;
 use crate::image::slug;
-#[cfg(any(feature = "gallery", feature = "many"))]
 use crate::race::Racer;
-use crate::race::first_of;
-use crate::sync::call::{Call, Observer, Progress, Reached, Retrying, Work};
+use crate::sync::call::{self, Abort, Call, Observer, Progress, Reached, Retrying, Work};
 use crate::sync::client::Client;
 use crate::wire::sign;
 use read::CallOptions;
@@ -105,9 +103,8 @@ impl Sink {
             Err(error) => refuse(error),
             Ok((prepared, options)) => {
                 let call = call(&options, 0);
-                let running = call.clone();
-                let work = async move { client.insert_prepared(prepared, &running).await.map(|synced| to_js(&synced)) };
-                start(call, options.signal, Box::pin(work))
+                let work = async move { client.insert_prepared(prepared, &call).await.map(|synced| to_js(&synced)) };
+                promise(Box::pin(work))
             }
         }
     }
@@ -149,21 +146,22 @@ fn start_sync(client: Connected, request: &JsValue, options: &JsValue) -> Promis
     let read = || {
         let (client, options) = (client?, read::sync_options(options)?);
         let call = call(&options, 0);
-        Ok((client, read_request(request, &call, &options)?, call, options))
+        Ok((client, read_request(request, &call, &options)?, call))
     };
     match read() {
         Err(error) => refuse(error),
-        Ok((client, request, call, options)) => {
-            let running = call.clone();
-            let work = async move { client.sync(request, &running).await.map(|synced| to_js(&synced)) };
-            start(call, options.signal, Box::pin(work))
+        Ok((client, request, call)) => {
+            promise(Box::pin(async move { client.sync(request, &call).await.map(|synced| to_js(&synced)) }))
         }
     }
 }
 
 /// Nothing of a call that is aborted already: to copy a large image takes a while.
 fn read_request(request: &JsValue, call: &Call, options: &CallOptions) -> Result<SyncRequest<HostBytes>, Error> {
-    if time::is_aborted(&options.signal) { Err(aborted(call, &options.signal)) } else { read::sync_request(request) }
+    match &options.signal {
+        Some(signal) if time::is_aborted(&signal.0) => Err(call.aborted(signal)),
+        _ => read::sync_request(request),
+    }
 }
 
 fn start_signed_url(client: Connected, path: &JsValue, ttl_seconds: &JsValue, options: &JsValue) -> Promise {
@@ -174,13 +172,12 @@ fn start_signed_url(client: Connected, path: &JsValue, ttl_seconds: &JsValue, op
             let link = options.link(ttl_seconds);
             let is_thumbnail = options.thumbnail;
             let call = call(&options, 0);
-            let running = call.clone();
             let work = async move {
                 let path = meant(StoragePath::parse(&path)?, is_thumbnail);
-                let url = client.signed_url(path, &link, &running).await?;
+                let url = client.signed_url(path, &link, &call).await?;
                 Ok(link.saved(url).into())
             };
-            start(call, options.signal, Box::pin(work))
+            promise(Box::pin(work))
         }
     }
 }
@@ -205,7 +202,6 @@ fn start_signed_urls(client: Rc<Client<Host>>, paths: &JsValue, ttl_seconds: &Js
             let link = options.link(ttl_seconds);
             let is_thumbnail = options.thumbnail;
             let call = call(&options, 0);
-            let running = call.clone();
             let work = async move {
                 let urls = Array::new();
                 let each = |url: Option<String>| {
@@ -213,10 +209,10 @@ fn start_signed_urls(client: Rc<Client<Host>>, paths: &JsValue, ttl_seconds: &Js
                 };
                 let parse = |path: JsValue| StoragePath::parse(&path.as_string().unwrap_or_default()).ok();
                 let path = |path: JsValue| parse(path).map(|path| meant(path, is_thumbnail));
-                client.signed_urls(&mut paths.iter().filter_map(path), &link, &running, &each).await?;
+                client.signed_urls(&mut paths.iter().filter_map(path), &link, &call, &each).await?;
                 Ok(urls.into())
             };
-            start(call, options.signal, Box::pin(work))
+            promise(Box::pin(work))
         }
     }
 }
@@ -226,56 +222,33 @@ fn meant(path: StoragePath, is_thumbnail: bool) -> StoragePath {
     if is_thumbnail { path.small() } else { path }
 }
 
-fn call(options: &CallOptions, pace_ms: i64) -> Rc<Call> {
+fn call(options: &CallOptions, pace_ms: i64) -> Call {
     let CallOptions { on_progress, on_retry, deadline_ms, .. } = options;
     let (on_progress, on_retry) = (on_progress.clone(), on_retry.clone());
     let callbacks = Callbacks { on_progress, on_retry, pace_ms, told: Cell::new(None) };
+    let abort = options.signal.clone().map(|signal| Box::new(signal) as Box<dyn Abort>);
     let link = options.link.as_ref().map(WantedLink::link);
-    Rc::new(Call::new(Rc::new(callbacks), *deadline_ms).with_link(link))
+    Call::new(Rc::new(callbacks), call::Options { deadline_ms: *deadline_ms, abort, link, owner_only: false })
 }
 
-/// Runs a call, until it ends or its caller aborts it.
-fn start(call: Rc<Call>, signal: JsValue, work: Work<'static, JsValue>) -> Promise {
-    promise(Box::pin(async move {
-        if signal.is_undefined() {
-            return work.await;
-        }
-        let stopped = async { Err(abortion(&call, &signal).await) };
-        first_of(Box::pin(stopped), work).await
-    }))
-}
+/// A caller's `AbortSignal`.
+#[derive(Clone)]
+struct Signal(JsValue);
 
-async fn abortion(call: &Call, signal: &JsValue) -> Error {
-    time::abortion_of(signal).await;
-    aborted(call, signal)
-}
+impl Abort for Signal {
+    fn aborted(&self) -> Racer<'_, ()> {
+        Box::pin(time::abortion_of(&self.0))
+    }
 
-fn aborted(call: &Call, signal: &JsValue) -> Error {
-    let reason = Rc::new(js::value(signal, "reason"));
-    call.stopped(Code::Aborted, "aborted by the caller").with_cause(Some(reason))
+    fn reason(&self) -> Option<Cause> {
+        Some(Rc::new(js::value(&self.0, "reason")))
+    }
 }
 
 /// A promise of its own for work under way: it lives on when the handle it was started from is freed. Not generic, so
 /// that there is one in the binary.
 fn promise(work: Work<'static, JsValue>) -> Promise {
     future_to_promise(async move { work.await.map_err(error::to_js) })
-}
-
-/// Ends when the caller aborts the call, or its time is over.
-#[cfg(any(feature = "gallery", feature = "many"))]
-async fn stop_of(call: &Call, options: &read::CallOptions) -> Error {
-    let aborted: Racer<'_, Error> = match options.signal.is_undefined() {
-        true => Box::pin(core::future::pending()),
-        false => Box::pin(abortion(call, &options.signal)),
-    };
-    let Some(ms) = options.deadline_ms else {
-        return aborted.await;
-    };
-    let expired = async {
-        Host::default().sleep(ms).await;
-        call.expired(ms)
-    };
-    first_of(aborted, Box::pin(expired)).await
 }
 
 /// An outcome each, or what a framework threw.

@@ -10,6 +10,7 @@ use serde::de::{self, Deserializer, Visitor};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
 
+use super::Signal;
 use crate::config::{NOT_OF_A_RELAY, Options, Target};
 use crate::error::Error;
 use crate::host::js;
@@ -71,9 +72,9 @@ pub(super) struct CallOptions {
     /// The link that comes with an image.
     #[serde(skip)]
     pub(super) link: Option<WantedLink>,
-    /// These stay JavaScript's; `undefined` where they are not given.
+    /// These stay JavaScript's.
     #[serde(skip)]
-    pub(super) signal: JsValue,
+    pub(super) signal: Option<Signal>,
     #[serde(skip)]
     pub(super) on_progress: Option<Function>,
     #[serde(skip)]
@@ -248,12 +249,7 @@ impl CallOptions {
     }
 
     fn of(taken: &Taken) -> Result<Self, Error> {
-        let signal = taken.value("signal");
-        let is_signal =
-            js::value(&signal, "aborted").as_bool().is_some() && js::value(&signal, "addEventListener").is_function();
-        if !signal.is_undefined() && !is_signal {
-            return Err(Error::option("signal", "must be an AbortSignal"));
-        }
+        let signal = signal(taken.value("signal"))?;
         let (on_progress, on_retry) = (taken.function("onProgress")?, taken.function("onRetry")?);
         let (transform, link) =
             (link::transform(&taken.value("transform"))?, link::wanted_link(&taken.value("signedUrl"))?);
@@ -269,6 +265,16 @@ impl CallOptions {
     #[cfg(any(feature = "gallery", feature = "many"))]
     pub(super) fn concurrency(&self) -> u32 {
         self.concurrency.unwrap_or(6).min(MAX_UPLOADS)
+    }
+}
+
+fn signal(given: JsValue) -> Result<Option<Signal>, Error> {
+    let is_signal =
+        js::value(&given, "aborted").as_bool().is_some() && js::value(&given, "addEventListener").is_function();
+    match given {
+        none if none.is_undefined() => Ok(None),
+        given if is_signal => Ok(Some(Signal(given))),
+        _ => Err(Error::option("signal", "must be an AbortSignal")),
     }
 }
 

@@ -1,6 +1,5 @@
 //! The world `command`: sends a folder of images. See `wit/cloud.wit`.
 
-use core::future::pending;
 use std::env;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -12,7 +11,7 @@ use crate::host::Platform;
 use crate::host::wasi::run::block_on;
 use crate::host::wasi::{Wasi, WasiBytes};
 use crate::image::meta::SyncRequest;
-use crate::sync::call::{Call, Nobody};
+use crate::sync::call::{self, Call, Nobody};
 use crate::sync::client::Client;
 
 /// Files of one call.
@@ -83,7 +82,7 @@ impl Count {
 
 /// Sends those of some images that have no row yet.
 async fn send(client: &Client<Wasi>, folder: &Path, images: &[Named], count: &mut Count) {
-    let call = Call::new(Rc::new(Nobody), None);
+    let call = Call::new(Rc::new(Nobody), call::Options::default());
     let (mut named, mut requests, mut shipments) = (Vec::new(), Vec::new(), Vec::new());
     for image in images {
         let request = image.request(folder, client.owner_user_id());
@@ -107,7 +106,7 @@ async fn send(client: &Client<Wasi>, folder: &Path, images: &[Named], count: &mu
     let (named, requests): (Vec<_>, Vec<_>) =
         named.into_iter().zip(requests).filter(|(_, request)| is_new(request)).unzip();
     count.known += known.len() as u32;
-    let outcomes = client.sync_many(requests, CONCURRENCY, &call, Box::pin(pending())).await;
+    let outcomes = client.sync_many(requests, CONCURRENCY, &call).await;
     for (image, outcome) in named.into_iter().zip(outcomes) {
         match outcome {
             Ok(synced) => {

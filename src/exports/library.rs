@@ -1,7 +1,6 @@
 //! The world `library`: a sink for other components.
 
 use core::cell::RefCell;
-use core::future::pending;
 use std::rc::Rc;
 
 use wasip2::clocks::monotonic_clock::subscribe_duration;
@@ -15,12 +14,10 @@ use super::values::{self, checked_list, read_options, read_path, read_request};
 use super::{link, list};
 use crate::config::Config;
 use crate::error::{Code, Error};
-use crate::host::Platform;
 use crate::host::wasi::Wasi;
 use crate::host::wasi::run::{block_on, step};
 use crate::image::path::StoragePath;
-use crate::race::Racer;
-use crate::sync::call::{Call, Nobody, Synced, Work};
+use crate::sync::call::{self, Call, Nobody, Synced, Work};
 use crate::sync::client::Client;
 use crate::wire::link::Link;
 use crate::wire::sign;
@@ -70,22 +67,12 @@ impl GuestSink for Sink {
         options: SyncOptions,
     ) -> Vec<Result<sinks::Synced, sinks::Error>> {
         let call = match link::read_wanted(options.signed_url) {
-            Ok(link) => call(None).with_link(link),
+            Ok(link) => linked(options.deadline_ms, link),
             Err(error) => return requests.iter().map(|_| outcome(Err(error.clone()))).collect(),
         };
         let concurrency = options.concurrency.unwrap_or(CONCURRENCY.0).clamp(1, CONCURRENCY.1);
         let requests = checked_list(requests).map(read_request).collect();
-        let stopped: Racer<'_, Error> = match options.deadline_ms {
-            None => Box::pin(pending()),
-            Some(ms) => {
-                let call = &call;
-                Box::pin(async move {
-                    self.0.platform().sleep(ms).await;
-                    call.expired(ms)
-                })
-            }
-        };
-        let outcomes = block_on(Box::pin(self.0.sync_many(requests, concurrency, &call, stopped)));
+        let outcomes = block_on(Box::pin(self.0.sync_many(requests, concurrency, &call)));
         outcomes.into_iter().map(outcome).collect()
     }
 
@@ -147,7 +134,7 @@ impl Sink {
     fn send(&self, request: sinks::Request, options: SyncOptions) -> Work<'static, Synced> {
         let client = self.0.clone();
         Box::pin(async move {
-            let call = call(options.deadline_ms).with_link(link::read_wanted(options.signed_url)?);
+            let call = linked(options.deadline_ms, link::read_wanted(options.signed_url)?);
             client.sync(read_request(Ok(request))?, &call).await
         })
     }
@@ -164,7 +151,11 @@ fn meant(path: StoragePath, is_small: bool) -> StoragePath {
 }
 
 fn call(deadline_ms: Option<u32>) -> Call {
-    Call::new(Rc::new(Nobody), deadline_ms)
+    linked(deadline_ms, None)
+}
+
+fn linked(deadline_ms: Option<u32>, link: Option<Link>) -> Call {
+    Call::new(Rc::new(Nobody), call::Options { deadline_ms, link, ..call::Options::default() })
 }
 
 fn outcome(synced: Result<Synced, Error>) -> Result<sinks::Synced, sinks::Error> {

@@ -18,7 +18,7 @@ impl<P: Platform> Client<P> {
         let mut left = shipments.to_vec();
         while !left.is_empty() {
             let mut some = left.split_off(left.len().saturating_sub(IDS_AT_ONCE));
-            call.gather(&some);
+            call.trace.gather(&some);
             let build = || rows::read_back_many(&self.config, &some);
             let read = |response: &Response| Ok((rows::read_holders(&some, response)?, rows::read_ids(response)?));
             let (held, seen) = self.ask(call, Stage::Insert, &build, read).await?;

@@ -185,7 +185,7 @@ impl<B> Batch<B> {
     fn next_group(&self, call: &Call) -> Option<Group<Kept<B>>> {
         let is_over = self.uploading.get() == 0 && self.queue.borrow().len() == 0;
         if is_over && !self.is_uploaded.replace(true) {
-            call.enter(Stage::Insert);
+            call.trace.enter(Stage::Insert);
             call.meter.reach(Reached::Insert, self.total);
         }
         // After one that a gateway turned away they go one by one: side by side they would soon be too many in a row.

@@ -1,11 +1,11 @@
-//! One call: what it was asked to do, where it is, and who is told of it.
+//! One call: what it was asked for, where it is, who is told of it, and what it has brought.
 
 use core::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use serde::Serialize;
 
-use crate::error::{Code, Error, Stage};
+use crate::error::{Cause, Code, Error, Stage};
 use crate::image::meta::Shipment;
 use crate::race::Racer;
 use crate::wire::Landed;
@@ -110,87 +110,68 @@ impl Resumption for Unkept {
     }
 }
 
-/// One call's limits, its observer, and where it is: for the error if it is stopped from outside.
-pub struct Call {
-    pub(super) meter: Rc<Meter>,
-    pub(super) deadline_ms: Option<u32>,
-    pub(super) owner_only: bool,
-    pub(super) stage: Cell<Stage>,
-    pub(super) attempts: Cell<u32>,
+/// A caller's way to stop a call.
+pub trait Abort {
+    /// Ends when the caller stops it.
+    fn aborted(&self) -> Racer<'_, ()>;
+    /// Why, in the caller's own words.
+    fn reason(&self) -> Option<Cause>;
+}
+
+/// What a call is asked for, and what keeps it within bounds.
+#[derive(Default)]
+pub struct Options {
+    /// How long it may take in all.
+    pub deadline_ms: Option<u32>,
+    /// How its caller stops it.
+    pub abort: Option<Box<dyn Abort>>,
     /// The link that is wanted with the image.
-    pub(super) link: Option<Link>,
-    /// The link, as soon as it is there.
-    pub(super) signed_url: RefCell<Option<String>>,
-    /// Where the image landed, while its link is still waited for.
-    pub(super) arrived: RefCell<Option<Synced>>,
-    image: RefCell<Option<Place>>,
+    pub link: Option<Link>,
+    /// Whether it may go with no other user's token than the owner's: it is for what was accepted earlier.
+    pub owner_only: bool,
+}
+
+/// Where a call is: for the error if it is stopped from outside, and for who is told of its requests.
+pub(super) struct Trace {
+    stage: Cell<Stage>,
+    /// Of this stage, so far.
+    pub(super) attempts: Cell<u32>,
+    image: RefCell<Place>,
     /// The images of its request, where that is about several.
     group: RefCell<Vec<String>>,
 }
 
-/// Where a call's image is to be.
-#[derive(Clone)]
+/// Where a call's image is to be, as far as that is known: its path may be the Worker's to say.
+#[derive(Clone, Default)]
 struct Place {
-    /// `None` where only the Worker knows it.
     storage_path: Option<String>,
-    image_id: String,
+    image_id: Option<String>,
 }
 
-impl Call {
-    /// A call that may take `deadline_ms` in all.
-    pub fn new(observer: Rc<dyn Observer>, deadline_ms: Option<u32>) -> Self {
-        Self {
-            meter: Rc::new(Meter { observer, sent: Cell::new(0), total: Cell::new(0) }),
-            deadline_ms,
-            owner_only: false,
-            stage: Cell::new(Stage::Request),
-            attempts: Cell::new(0),
-            link: None,
-            signed_url: RefCell::new(None),
-            arrived: RefCell::new(None),
-            image: RefCell::new(None),
-            group: RefCell::default(),
-        }
+impl Trace {
+    fn new() -> Self {
+        let (stage, attempts) = (Cell::new(Stage::Request), Cell::default());
+        Self { stage, attempts, image: RefCell::default(), group: RefCell::default() }
     }
 
-    /// The same call, which brings a link too.
-    pub fn with_link(self, link: Option<Link>) -> Self {
-        Self { link, ..self }
+    pub(super) fn stage(&self) -> Stage {
+        self.stage.get()
     }
 
-    /// A call for what was accepted earlier: it may go with no other user's token than the owner's.
-    pub fn for_owner(observer: Rc<dyn Observer>) -> Self {
-        Self { owner_only: true, ..Self::new(observer, None) }
-    }
-
-    /// A call for what goes beside this one's image: as whoever it goes, and nobody is told.
-    pub(super) fn unwatched(&self) -> Self {
-        Self { owner_only: self.owner_only, ..Self::new(Rc::new(Nobody), None) }
-    }
-
-    /// The error of a call that was stopped, saying where it was.
-    pub fn stopped(&self, code: Code, why: &str) -> Error {
-        let stage = self.stage.get();
-        let mut error = Error::new(stage, code, format!("{}: {why}", stage.label()));
-        error.attempts = self.attempts.get();
-        self.located(error)
-    }
-
-    /// The error of a call whose time is over.
-    pub fn expired(&self, deadline_ms: u32) -> Error {
-        let mut error = self.stopped(Code::DeadlineExceeded, &format!("not done within {deadline_ms} ms"));
-        error.retryable = true;
-        error
+    /// The call goes on to a stage, of which nothing was tried yet.
+    pub(super) fn enter(&self, stage: Stage) {
+        self.stage.set(stage);
+        self.attempts.set(0);
     }
 
     /// Notes where the image is to be, for the error that may come.
-    pub(super) fn locate(&self, storage_path: Option<String>, image_id: &str) {
-        self.image.replace(Some(Place { storage_path, image_id: image_id.to_owned() }));
+    pub(super) fn locate(&self, storage_path: Option<String>, image_id: Option<&str>) {
+        self.image.replace(Place { storage_path, image_id: image_id.map(str::to_owned) });
     }
 
     /// Whether it is known which image it is about.
     pub(super) fn is_located(&self) -> bool {
-        self.image.borrow().as_ref().is_some_and(|image| !image.image_id.is_empty())
+        self.image.borrow().image_id.is_some()
     }
 
     /// Notes which images the next request is about, for who is told of it.
@@ -200,22 +181,76 @@ impl Call {
 
     /// The images that its request is about, once that is known.
     pub(super) fn image_ids(&self) -> Vec<String> {
-        match &*self.image.borrow() {
-            Some(image) if !image.image_id.is_empty() => vec![image.image_id.clone()],
-            _ => self.group.borrow().clone(),
+        match &self.image.borrow().image_id {
+            Some(image_id) => vec![image_id.clone()],
+            None => self.group.borrow().clone(),
         }
     }
 
+    /// The error, saying where the image is to be.
     pub(super) fn located(&self, mut error: Error) -> Error {
-        if let Some(Place { storage_path, image_id }) = self.image.borrow().clone() {
-            (error.storage_path, error.image_id) = (storage_path, Some(image_id).filter(|id| !id.is_empty()));
-        }
+        Place { storage_path: error.storage_path, image_id: error.image_id } = self.image.borrow().clone();
+        error
+    }
+}
+
+/// What a call has brought so far.
+#[derive(Default)]
+pub(super) struct Outcome {
+    /// The link, as soon as it is there.
+    pub(super) signed_url: RefCell<Option<String>>,
+    /// Where the image landed, while its link is still waited for.
+    pub(super) arrived: RefCell<Option<Synced>>,
+}
+
+/// One call: what it was asked for, who is told of it, where it is, and what it has brought.
+pub struct Call {
+    pub(super) options: Options,
+    pub(super) meter: Rc<Meter>,
+    pub(super) trace: Trace,
+    pub(super) outcome: Outcome,
+}
+
+impl Call {
+    /// A call that has not begun.
+    pub fn new(observer: Rc<dyn Observer>, options: Options) -> Self {
+        let meter = Rc::new(Meter { observer, sent: Cell::default(), total: Cell::default() });
+        Self { options, meter, trace: Trace::new(), outcome: Outcome::default() }
+    }
+
+    /// A call for what was accepted earlier: it may go with no other user's token than the owner's.
+    pub fn for_owner(observer: Rc<dyn Observer>) -> Self {
+        Self::new(observer, Options { owner_only: true, ..Options::default() })
+    }
+
+    /// A call for a part of what this one is for, of which the same are told.
+    pub(super) fn part(&self) -> Self {
+        Self::new(self.meter.observer.clone(), Options::default())
+    }
+
+    /// A call for what goes beside this one's image: as whoever it goes, and nobody is told.
+    pub(super) fn unwatched(&self) -> Self {
+        Self::new(Rc::new(Nobody), Options { owner_only: self.options.owner_only, ..Options::default() })
+    }
+
+    /// The error of a call that was stopped, saying where it was.
+    pub fn stopped(&self, code: Code, why: &str) -> Error {
+        let stage = self.trace.stage();
+        let mut error = Error::new(stage, code, format!("{}: {why}", stage.label()));
+        error.attempts = self.trace.attempts.get();
+        self.trace.located(error)
+    }
+
+    /// The error of a call whose time is over.
+    pub(super) fn expired(&self, deadline_ms: u32) -> Error {
+        let mut error = self.stopped(Code::DeadlineExceeded, &format!("not done within {deadline_ms} ms"));
+        error.retryable = true;
         error
     }
 
-    pub(super) fn enter(&self, stage: Stage) {
-        self.stage.set(stage);
-        self.attempts.set(0);
+    /// The error of a call that its caller has stopped.
+    pub fn aborted(&self, abort: &dyn Abort) -> Error {
+        self.stopped(Code::Aborted, "aborted by the caller").with_cause(abort.reason())
     }
 }
 
@@ -259,5 +294,5 @@ fn is_false(flag: &bool) -> bool {
     !flag
 }
 
-/// A call's work, which a deadline or the caller may stop.
+/// A call's work, which its caller or its deadline may stop.
 pub type Work<'a, T> = Racer<'a, Result<T, Error>>;

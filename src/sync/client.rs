@@ -38,12 +38,12 @@ impl<P: Platform> Client<P> {
     pub async fn sync(&self, request: SyncRequest<P::Bytes>, call: &Call) -> Result<Synced, Error> {
         let work = async {
             let shipment = self.ship(request).await?;
-            call.locate(self.known_path(&shipment), &shipment.image_id);
-            self.deliver(&shipment, call).await.map_err(|error| call.located(error))
+            call.trace.locate(self.known_path(&shipment), Some(&shipment.image_id));
+            self.deliver(&shipment, call).await.map_err(|error| call.trace.located(error))
         };
-        match self.within_deadline(call, Box::pin(work)).await {
+        match self.unless_stopped(call, Box::pin(work)).await {
             // Only its link was waited for.
-            Err(error) if error.code == Code::DeadlineExceeded => call.arrived.take().ok_or(error),
+            Err(error) if error.code == Code::DeadlineExceeded => call.outcome.arrived.take().ok_or(error),
             other => other,
         }
     }
@@ -125,21 +125,21 @@ impl<P: Platform> Client<P> {
     /// Inserts the row of an image that is in its place already. Long after it was prepared Storage is asked whether it is: by
     /// then an object without a row may have been swept.
     pub async fn insert_prepared(&self, prepared: Prepared, call: &Call) -> Result<Synced, Error> {
-        let is_old = prepared.prepared_at.is_some_and(|at_ms| is_swept_after(at_ms, self.platform.now_ms()));
-        let row = self.platform.parse_json(&prepared.row);
-        let shipment = prepared.check(&self.config, row.as_ref())?;
-        let storage_path = shipment.storage_path.as_str().to_owned();
-        call.locate(Some(storage_path.clone()), &shipment.image_id);
         let work = async {
+            let is_old = prepared.prepared_at.is_some_and(|at_ms| is_swept_after(at_ms, self.platform.now_ms()));
+            let row = self.platform.parse_json(&prepared.row);
+            let shipment = prepared.check(&self.config, row.as_ref())?;
+            let storage_path = shipment.storage_path.as_str().to_owned();
+            call.trace.locate(Some(storage_path.clone()), Some(&shipment.image_id));
             if is_old && !self.is_stored(&shipment, call).await? {
                 let why = "db insert: there is no object at the image's path: it never came, or was swept since. Bring it there \
                            again, then insert";
-                return Err(call.located(Error::new(Stage::Insert, Code::ObjectMissing, why)));
+                return Err(call.trace.located(Error::new(Stage::Insert, Code::ObjectMissing, why)));
             }
-            self.insert(&shipment, call).await.map_err(|error| call.located(error))
+            let image_id = self.insert(&shipment, call).await.map_err(|error| call.trace.located(error))?;
+            Ok(Synced { storage_path, image_id, queued: false, signed_url: None })
         };
-        let image_id = self.within_deadline(call, Box::pin(work)).await?;
-        Ok(Synced { storage_path, image_id, queued: false, signed_url: None })
+        self.unless_stopped(call, Box::pin(work)).await
     }
 
     async fn look_at(&self, image: &P::Bytes) -> Result<Found, Error> {

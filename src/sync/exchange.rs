@@ -1,12 +1,11 @@
-//! One request until it is answered: who it goes as, how long it may take, and what is tried again. The only retry loop.
+//! One request until it is answered: who it goes as, how long it may take by itself, and what is tried again. The only retry loop.
 
 use std::rc::Rc;
 
-use super::call::{Call, Reached, Retrying, Work};
+use super::call::{Call, Reached, Retrying};
 use super::client::Client;
 use crate::error::{Code, Error, Stage};
 use crate::host::{OnSent, Patience, Platform};
-use crate::race::first_of;
 use crate::text::{jwt_claims, redact};
 use crate::wire::auth::Auth;
 use crate::wire::classify::{self, Refusal};
@@ -21,18 +20,6 @@ const SLOWEST_BYTES_PER_SECOND: u64 = 16 * 1024;
 type Accept<'a> = dyn FnMut(&Response) -> Result<(), Refusal> + 'a;
 
 impl<P: Platform> Client<P> {
-    /// Does `work` within the call's deadline.
-    pub(super) async fn within_deadline<T>(&self, call: &Call, work: Work<'_, T>) -> Result<T, Error> {
-        let Some(ms) = call.deadline_ms else {
-            return work.await;
-        };
-        let expired = async {
-            self.platform.sleep(ms).await;
-            Err(call.expired(ms))
-        };
-        first_of(Box::pin(expired), work).await
-    }
-
     /// Sends what `build` makes until `read` makes something of the answer, or trying again makes no sense.
     pub(super) async fn ask<T>(
         &self,
@@ -58,7 +45,7 @@ impl<P: Platform> Client<P> {
         build: &dyn Fn() -> Request<P::Bytes>,
         accept: &mut Accept<'_>,
     ) -> Result<(), Error> {
-        call.enter(stage);
+        call.trace.enter(stage);
         let mut attempts = Attempts::default();
         loop {
             let response = self.exchange(call, stage, build(), 0).await;
@@ -85,15 +72,15 @@ impl<P: Platform> Client<P> {
         match self.config.retry.decide(attempts, refusal.remedy, asked_ms, can_refresh, self.platform.dice()) {
             Decision::GiveUp(retry_after_ms) => {
                 let mut error = refusal.error;
-                error.attempts = call.attempts.get();
+                error.attempts = call.trace.attempts.get();
                 error.retry_after_ms = retry_after_ms;
                 return Err(error);
             }
             Decision::RefreshToken => {}
             Decision::Wait(wait_ms) => {
-                let (code, status, attempt) = (refusal.error.code, refusal.error.status, call.attempts.get());
+                let (code, status, attempt) = (refusal.error.code, refusal.error.status, call.trace.attempts.get());
                 call.meter.observer.retrying(Retrying { stage, code, status, attempt, wait_ms });
-                let image_ids = call.image_ids();
+                let image_ids = call.trace.image_ids();
                 self.platform.tell(&Event::Retry { stage, code, status, attempt, wait_ms, image_ids });
                 self.platform.sleep(wait_ms).await;
             }
@@ -122,7 +109,7 @@ impl<P: Platform> Client<P> {
             let meter = call.meter.clone();
             Rc::new(move |sent| meter.reach(Reached::Upload, sent_before + sent)) as OnSent
         });
-        call.attempts.set(call.attempts.get() + 1);
+        call.trace.attempts.set(call.trace.attempts.get() + 1);
         // A server may echo what it was sent, a host may name what it could not send, and errors quote them.
         let clean = |text| [auth.token(&self.config), &self.config.api_key].into_iter().fold(text, redact);
         let (method, began_ms) = (request.method.as_str(), self.platform.now_ms());
@@ -148,8 +135,8 @@ impl<P: Platform> Client<P> {
             code: answered.as_ref().err().map(|refusal| refusal.error.code),
             ms: u32::try_from((self.platform.now_ms() - began_ms).max(0)).unwrap_or(u32::MAX),
             bytes,
-            attempt: call.attempts.get(),
-            image_ids: call.image_ids(),
+            attempt: call.trace.attempts.get(),
+            image_ids: call.trace.image_ids(),
         });
         answered
     }
@@ -164,7 +151,7 @@ impl<P: Platform> Client<P> {
             return Ok(Auth::Key);
         };
         self.config.check_token(&token).map_err(Refusal::last)?;
-        if call.owner_only && self.is_of_another_user(&token) {
+        if call.options.owner_only && self.is_of_another_user(&token) {
             let message = format!("{}: the token is another user's", stage.label());
             return Err(Refusal::last(Error::new(stage, Code::WrongUser, message)).retryable());
         }

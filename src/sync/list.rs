@@ -17,8 +17,8 @@ pub type Links = Vec<Option<String>>;
 impl<P: Platform> Client<P> {
     /// A page of rows and their links. There are none where the query asks for none, or where the page itself holds them.
     pub async fn list(&self, query: &Query, call: &Call) -> Result<(Page, Links), Error> {
-        query.check()?;
         let work = async {
+            query.check()?;
             let mut page = self.page(query, call).await?;
             let more = RefCell::new(Ok(Page::default()));
             // Some servers give so many rows at once and no more, and don't say so.
@@ -35,7 +35,7 @@ impl<P: Platform> Client<P> {
             }
             Ok((page, links))
         };
-        self.within_deadline(call, Box::pin(work)).await
+        self.unless_stopped(call, Box::pin(work)).await
     }
 
     async fn page(&self, query: &Query, call: &Call) -> Result<Page, Error> {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::rc::Rc;
 
 use super::batch::{Batch, Kept, Part, Task};
-use super::call::{Call, Reached, Synced, Unkept};
+use super::call::{Call, Options, Reached, Synced, Unkept};
 use super::client::Client;
 use super::group::Group;
 use crate::error::{Code, Error, Stage};
@@ -19,13 +19,12 @@ use crate::wire::rows;
 
 impl<P: Platform> Client<P> {
     /// Uploads all images, `concurrency` at once, and inserts their rows in bulk, as soon as there are enough of them. The
-    /// outcomes are in the requests' order. When `stopped` ends first, its error is that of all that has not arrived by then.
+    /// outcomes are in the requests' order. Of a call that is stopped the error is that of all that has not arrived by then.
     pub async fn sync_many(
         &self,
         requests: Vec<Result<SyncRequest<P::Bytes>, Error>>,
         concurrency: u32,
         call: &Call,
-        stopped: Racer<'_, Error>,
     ) -> Vec<Result<Synced, Error>> {
         // All of one day, though the last may wait past midnight for its turn.
         let now_ms = self.platform.now_ms();
@@ -41,14 +40,14 @@ impl<P: Platform> Client<P> {
             call.meter.reach(Reached::Done, batch.total);
             None
         };
-        let interrupted = async { Some(stopped.await) };
+        let interrupted = async { Some(self.stopped(call).await) };
         let stop = first_of(Box::pin(interrupted), Box::pin(work)).await;
         let is_whole = stop.is_none();
         let unfinished = stop.unwrap_or_else(|| Error::new(Stage::Request, Code::Rejected, "not tried"));
         let mut outcomes = batch.outcomes(&unfinished);
         if is_whole {
             self.link_all(&mut outcomes, call).await;
-        } else if call.link.is_some() {
+        } else if call.options.link.is_some() {
             outcomes.iter_mut().flatten().for_each(Synced::without_link);
         }
         outcomes
@@ -85,12 +84,12 @@ impl<P: Platform> Client<P> {
             batch.claim(index, &shipment)?;
             let part = Rc::new(Part::new(call.meter.clone(), batch.sent.clone()));
             // The Worker's answer brings the link. All others are signed together.
-            let link = call.link.clone().filter(|_| !self.config.target.is_project());
-            let own = Call::new(part.clone(), None).with_link(link);
+            let link = call.options.link.clone().filter(|_| !self.config.target.is_project());
+            let own = Call::new(part.clone(), Options { link, ..Options::default() });
             let uploaded = self.upload(&shipment, &own, &Unkept).await;
             part.reach(self.platform.size(&shipment.image));
             let landed = uploaded?;
-            let url = own.link.as_ref().and_then(|link| Some(link.saved(own.signed_url.take()?)));
+            let url = own.options.link.as_ref().and_then(|link| Some(link.saved(own.outcome.signed_url.take()?)));
             Ok((shipment, landed, url))
         };
         match outcome.await {
@@ -105,7 +104,7 @@ impl<P: Platform> Client<P> {
 
     /// Inserts a group of rows. What the database refuses is found in its parts.
     async fn insert_one(&self, group: Group<Kept<P::Bytes>>, batch: &Batch<P::Bytes>, call: &Call) {
-        let own = Call::new(Rc::new(Part::new(call.meter.clone(), batch.sent.clone())), None);
+        let own = Call::new(Rc::new(Part::new(call.meter.clone(), batch.sent.clone())), Options::default());
         let shipments: Vec<&Shipment<P::Bytes>> = group.rows.iter().map(|(_, shipment, _)| shipment).collect();
         match self.insert_group(&shipments, &own).await {
             Err(error) if batch.turns_all_away(Some(&error)) => {
@@ -137,7 +136,7 @@ impl<P: Platform> Client<P> {
         let rows: Vec<&str> = group.iter().map(|shipment| shipment.row.as_str()).collect();
         let columns = self.columns(&rows);
         let build = || rows::insert_many(&self.config, &rows, &columns);
-        call.gather(group);
+        call.trace.gather(group);
         let mut confirmed: HashSet<String> =
             self.ask(call, Stage::Insert, &build, rows::read_ids).await?.into_iter().collect();
         // Left out of the answer is a row whose id was there before: an earlier attempt's, or another one's.

@@ -16,4 +16,5 @@ pub mod many;
 #[cfg(feature = "gallery")]
 pub mod remove;
 mod sign;
+mod stop;
 mod upload;

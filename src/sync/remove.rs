@@ -19,7 +19,8 @@ use crate::wire::{
 impl<P: Platform> Client<P> {
     /// Removes an image: object, thumbnail and row. What is not there counts as removed, so that it may be repeated.
     pub async fn remove(&self, image: ImageRef, call: &Call) -> Result<ImageRef, Error> {
-        self.carry_out(Removal::new(&self.config, image)?, call).await
+        let work = async { self.carry_out(Removal::new(&self.config, image)?, call).await };
+        self.unless_stopped(call, Box::pin(work)).await
     }
 
     /// Removes an object that no row names any more.
@@ -45,34 +46,30 @@ impl<P: Platform> Client<P> {
     }
 
     async fn carry_out(&self, removal: Removal, call: &Call) -> Result<ImageRef, Error> {
-        call.enter(Stage::Remove);
+        call.trace.enter(Stage::Remove);
         let removal = RefCell::new(removal);
         let locate = || {
             let ImageRef { image_id, storage_path } = removal.borrow().image().clone();
-            call.locate(storage_path, &image_id.unwrap_or_default());
+            call.trace.locate(storage_path, image_id.as_deref());
         };
         locate();
-        let work = async {
-            loop {
-                let Some(request) = removal.borrow().next(&self.config) else { return Ok(()) };
-                let read = |response: &_| removal.borrow_mut().read(&self.config, response);
-                let asked = self.ask(call, Stage::Remove, &|| request.clone(), read).await;
-                locate();
-                asked.map_err(|error| call.located(error))?;
-            }
-        };
-        self.within_deadline(call, Box::pin(work)).await?;
+        loop {
+            let Some(request) = removal.borrow().next(&self.config) else { break };
+            let read = |response: &_| removal.borrow_mut().read(&self.config, response);
+            let asked = self.ask(call, Stage::Remove, &|| request.clone(), read).await;
+            locate();
+            asked.map_err(|error| call.trace.located(error))?;
+        }
         Ok(removal.into_inner().image().clone())
     }
 
-    /// Removes many, `lanes` at once: an outcome each, in their order. When `stopped` ends first, its error is that of all that
-    /// are not removed by then.
+    /// Removes many, `lanes` at once: an outcome each, in their order. Of a call that is stopped the error is that of all that are
+    /// not removed by then.
     pub async fn remove_many(
         &self,
         images: Vec<Result<ImageRef, Error>>,
         lanes: u32,
         call: &Call,
-        stopped: Racer<'_, Error>,
     ) -> Vec<Result<ImageRef, Error>> {
         let outcomes = RefCell::new(images.iter().map(|_| None).collect::<Vec<_>>());
         let queue = RefCell::new(images.into_iter().enumerate());
@@ -81,7 +78,7 @@ impl<P: Platform> Client<P> {
                 let next = queue.borrow_mut().next();
                 let Some((index, image)) = next else { return };
                 let outcome = match image {
-                    Ok(image) => self.remove(image, &Call::new(call.meter.observer.clone(), None)).await,
+                    Ok(image) => self.remove(image, &call.part()).await,
                     Err(error) => Err(error),
                 };
                 if let Some(slot) = outcomes.borrow_mut().get_mut(index) {
@@ -93,7 +90,7 @@ impl<P: Platform> Client<P> {
             all_of((0..lanes).map(|_| Box::pin(lane()) as Racer<'_, ()>).collect()).await;
             Error::new(Stage::Remove, Code::Rejected, "remove: not tried")
         };
-        let unfinished = first_of(stopped, Box::pin(work)).await;
+        let unfinished = first_of(Box::pin(self.stopped(call)), Box::pin(work)).await;
         outcomes.take().into_iter().map(|outcome| outcome.unwrap_or_else(|| Err(unfinished.clone()))).collect()
     }
 }

@@ -24,8 +24,11 @@ const LINK_GRACE_MS: u32 = 5000;
 impl<P: Platform> Client<P> {
     /// A URL that answers with the object, or with what is made of it.
     pub async fn signed_url(&self, path: StoragePath, link: &Link, call: &Call) -> Result<String, Error> {
-        sign::check(&path, link)?;
-        self.within_deadline(call, Box::pin(self.sign(&path, link, call))).await
+        let work = async {
+            sign::check(&path, link)?;
+            self.sign(&path, link, call).await
+        };
+        self.unless_stopped(call, Box::pin(work)).await
     }
 
     pub(super) async fn sign(&self, path: &StoragePath, link: &Link, call: &Call) -> Result<String, Error> {
@@ -44,7 +47,7 @@ impl<P: Platform> Client<P> {
         call: &Call,
         each: &dyn Fn(Option<String>),
     ) -> Result<(), Error> {
-        self.within_deadline(call, Box::pin(self.sign_all(paths, link, call, each))).await
+        self.unless_stopped(call, Box::pin(self.sign_all(paths, link, call, each))).await
     }
 
     pub(super) async fn sign_all(
@@ -79,8 +82,7 @@ impl<P: Platform> Client<P> {
             if sign::check(path, link).is_err() {
                 return Ok(None);
             }
-            let own = Call::new(call.meter.observer.clone(), None);
-            match self.sign(path, link, &own).await {
+            match self.sign(path, link, &call.part()).await {
                 Ok(url) => Ok(Some(url)),
                 Err(error) if error.code == Code::ObjectMissing => Ok(None),
                 Err(error) => Err(error),
@@ -108,11 +110,11 @@ impl<P: Platform> Client<P> {
         landed: &Landed,
         call: &'a Call,
     ) -> Option<Racer<'a, ()>> {
-        let link = call.link.as_ref()?;
+        let link = call.options.link.as_ref()?;
         let path = match landed {
             Landed::InBucket => shipment.storage_path.clone(),
             // The Worker's answer has brought it, unless it came by ticket.
-            Landed::Stored { path } if call.signed_url.borrow().is_none() => StoragePath::parse(path).ok()?,
+            Landed::Stored { path } if call.outcome.signed_url.borrow().is_none() => StoragePath::parse(path).ok()?,
             _ => return None,
         };
         let own = call.unwatched();
@@ -120,25 +122,25 @@ impl<P: Platform> Client<P> {
             if sign::check(&path, link).is_ok()
                 && let Ok(url) = self.sign(&path, link, &own).await
             {
-                call.signed_url.replace(Some(url));
+                call.outcome.signed_url.replace(Some(url));
             }
         }))
     }
 
     /// Where the image landed, with its link, which is waited for a little longer.
     pub(super) async fn linked(&self, synced: Synced, link: Option<Racer<'_, ()>>, call: &Call) -> Synced {
-        let Some(wanted) = &call.link else { return synced };
+        let Some(wanted) = &call.options.link else { return synced };
         if let Some(rest) = link {
-            call.arrived.replace(Some(Synced { signed_url: Some(None), ..synced.clone() }));
+            call.outcome.arrived.replace(Some(Synced { signed_url: Some(None), ..synced.clone() }));
             first_of(rest, Box::pin(self.platform.sleep(LINK_GRACE_MS))).await;
         }
-        Synced { signed_url: Some(call.signed_url.take().map(|url| wanted.saved(url))), ..synced }
+        Synced { signed_url: Some(call.outcome.signed_url.take().map(|url| wanted.saved(url))), ..synced }
     }
 
     /// The same for many, whose links are signed together.
     #[cfg(feature = "many")]
     pub(super) async fn link_all(&self, outcomes: &mut [Result<Synced, Error>], call: &Call) {
-        let Some(link) = &call.link else { return };
+        let Some(link) = &call.options.link else { return };
         let is_waited_for = |synced: &Synced| !synced.queued && synced.signed_url.is_none();
         let there = |synced: &Synced| StoragePath::parse(&synced.storage_path).ok().filter(|_| is_waited_for(synced));
         let paths: Vec<_> = outcomes.iter().flatten().filter_map(there).collect();

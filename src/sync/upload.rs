@@ -26,7 +26,7 @@ const THUMBNAIL_GRACE_MS: u32 = 2000;
 
 /// What the Worker is asked to take, and to give, with an image.
 fn beside_of<'a, B: Clone>(call: &'a Call, drawn: &RefCell<Option<B>>) -> Beside<'a, B> {
-    Beside { thumbnail: drawn.borrow().clone(), link: call.link.as_ref() }
+    Beside { thumbnail: drawn.borrow().clone(), link: call.options.link.as_ref() }
 }
 
 impl<P: Platform> Client<P> {
@@ -37,8 +37,8 @@ impl<P: Platform> Client<P> {
         call: &Call,
         resumption: &dyn Resumption,
     ) -> Result<Landed, Error> {
-        if !call.is_located() {
-            call.locate(self.known_path(shipment), &shipment.image_id);
+        if !call.trace.is_located() {
+            call.trace.locate(self.known_path(shipment), Some(&shipment.image_id));
         }
         let drawn = RefCell::new(None);
         let mut thumbnail = self.thumbnail_of(shipment, call, &drawn);
@@ -108,7 +108,7 @@ impl<P: Platform> Client<P> {
         let build = || target.upload(&self.config, shipment, beside_of(call, drawn));
         let read = |response: &Response| {
             let landed = target.read_upload(response)?;
-            call.signed_url.replace(target.read_link(response));
+            call.outcome.signed_url.replace(target.read_link(response));
             Ok(landed)
         };
         self.ask(call, Stage::Upload, &build, read).await
@@ -127,7 +127,7 @@ impl<P: Platform> Client<P> {
         let mut attempts = Attempts::default();
         let (mut idle, mut furthest) = (0, 0);
         let (mut ticket, mut wants_ticket, mut renewed) = (None::<Ticket>, by_ticket, false);
-        call.enter(Stage::Upload);
+        call.trace.enter(Stage::Upload);
         loop {
             if wants_ticket {
                 ticket = Some(self.ask_ticket(shipment, call).await?);
@@ -170,7 +170,7 @@ impl<P: Platform> Client<P> {
                 }
                 Err(refusal) => refusal,
             };
-            self.await_next_try(call, call.stage.get(), &mut attempts, refusal).await?;
+            self.await_next_try(call, call.trace.stage(), &mut attempts, refusal).await?;
         }
     }
 
@@ -189,8 +189,8 @@ impl<P: Platform> Client<P> {
             true => (Stage::Insert, Reached::Insert),
             false => (Stage::Upload, Reached::Upload),
         };
-        if call.stage.get() != stage {
-            call.enter(stage);
+        if call.trace.stage() != stage {
+            call.trace.enter(stage);
             call.meter.reach(reached, upload.offset());
         }
         let slice = |piece| self.platform.slice(&shipment.image, piece);
@@ -203,7 +203,7 @@ impl<P: Platform> Client<P> {
             }
             Ok(response) => {
                 if stage == Stage::Insert {
-                    call.signed_url.replace(self.config.target.read_link(&response));
+                    call.outcome.signed_url.replace(self.config.target.read_link(&response));
                 }
                 Some(upload.read(&response))
             }

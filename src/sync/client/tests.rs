@@ -23,9 +23,11 @@ use self::fault::fault;
 use self::world::{Bytes, KEY, Step, URL, World};
 use super::*;
 use crate::config::Options;
+use crate::error::Cause;
 use crate::image::path::StoragePath;
 use crate::image::row::ImageMeta;
-use crate::sync::call::{Observer, Progress, Reached, Retrying};
+use crate::race::Racer;
+use crate::sync::call::{self, Abort, Observer, Progress, Reached, Retrying};
 use crate::wire::link::Link;
 
 const OWNER: &str = "7e5c2b9a-6d1f-4c3e-8b0a-9f2d4e6a8c10";
@@ -99,9 +101,30 @@ impl Observer for Recorder {
     }
 }
 
-fn call(deadline_ms: Option<u32>) -> (Call, Events) {
+fn call_with(options: call::Options) -> (Call, Events) {
     let events = Events::default();
-    (Call::new(Rc::new(Recorder(events.clone())), deadline_ms), events)
+    (Call::new(Rc::new(Recorder(events.clone())), options), events)
+}
+
+fn call(deadline_ms: Option<u32>) -> (Call, Events) {
+    call_with(call::Options { deadline_ms, ..call::Options::default() })
+}
+
+/// A caller who stops a call after so many ms.
+struct After(World, u32);
+
+impl Abort for After {
+    fn aborted(&self) -> Racer<'_, ()> {
+        Box::pin(self.0.pass(self.1))
+    }
+
+    fn reason(&self) -> Option<Cause> {
+        None
+    }
+}
+
+fn aborted_after(world: &World, ms: u32) -> (Call, Events) {
+    call_with(call::Options { abort: Some(Box::new(After(world.clone(), ms))), ..call::Options::default() })
 }
 
 fn sync_within(
@@ -207,8 +230,22 @@ fn waits_and_their_reasons_are_told_before_they_begin() {
 }
 
 #[test]
+fn a_caller_who_stops_a_call_hears_where_it_was_and_what_is_under_way_ends() {
+    for (after_ms, stage, attempts) in [(0, Stage::Request, 0), (5, Stage::Upload, 1), (15, Stage::Insert, 1)] {
+        let world = World::new();
+        world.latency_ms.set(10);
+        let error =
+            world.run(client(&world, options()).sync(request(), &aborted_after(&world, after_ms).0)).unwrap_err();
+        assert_eq!((error.code, error.stage, error.attempts), (Code::Aborted, stage, attempts), "{after_ms}");
+        let known = (after_ms > 0).then_some((PATH, IMAGE_ID));
+        assert_eq!(error.storage_path.as_deref().zip(error.image_id.as_deref()), known, "{after_ms}");
+        assert!(!error.retryable && world.flying.borrow().values().all(|flying| *flying == 0), "{after_ms}");
+    }
+}
+
+#[test]
 fn the_dice_take_up_to_a_half_off_every_wait() {
-    for (dice, wanted) in [(0.0, [1000, 2000, 4000]), (0.5, [750, 1500, 3000]), (0.999, [500, 1000, 2001])] {
+    for (jitter, wanted) in [(0.0, [1000, 2000, 4000]), (0.5, [750, 1500, 3000]), (0.999, [500, 1000, 2001])] {
         let world = World::new();
         world.dice.set(dice);
         world.plan(UP, &[fault("502"); 3]);

@@ -9,7 +9,7 @@ use super::*;
 use crate::wire::http::Response;
 
 fn linked(deadline_ms: Option<u32>) -> Call {
-    call(deadline_ms).0.with_link(Some(Link::for_seconds(60)))
+    call_with(call::Options { deadline_ms, link: Some(Link::for_seconds(60)), ..call::Options::default() }).0
 }
 
 fn url_of(synced: &Synced) -> Option<&str> {
@@ -29,7 +29,7 @@ fn the_link_is_signed_while_the_row_is_inserted() {
     assert!(url_of(&synced).unwrap().starts_with(URL), "{synced:?}");
     assert_delivered(&world, IMAGE_ID, PATH, PNG, &"with its link");
     let saved = Link { download: Some("a b.png".to_owned()), ..Link::for_seconds(60) };
-    let call = call(None).0.with_link(Some(saved));
+    let call = call_with(call::Options { link: Some(saved), ..call::Options::default() }).0;
     let synced = world.run(client(&world, options()).sync(request(), &call)).unwrap();
     assert!(url_of(&synced).unwrap().ends_with("&download=a%20b.png"), "{synced:?}");
 }
@@ -86,8 +86,7 @@ fn links_of_many_are_signed_together() {
     let call = linked(None);
     let mut requests: Vec<_> = (1..=5).map(|seed| Ok(number(seed))).collect();
     requests.insert(2, Err(Error::field("seed", "is missing")));
-    let never = Box::pin(core::future::pending());
-    let outcomes = world.run(client.sync_many(requests, 3, &call, never));
+    let outcomes = world.run(client.sync_many(requests, 3, &call));
     assert_eq!(world.steps().iter().filter(|step| **step == Step::SignMany).count(), 1);
     for (index, outcome) in outcomes.iter().enumerate() {
         match outcome {
@@ -148,9 +147,8 @@ fn the_workers_answers_bring_the_links_of_many_and_only_what_lacks_one_is_asked_
         }
         let requests = vec![Ok(number(1)), Err(Error::field("seed", "is missing")), Ok(number(2))];
         let saved = Link { download: Some(String::new()), ..Link::for_seconds(60) };
-        let call = call(None).0.with_link(Some(saved));
-        let never = Box::pin(core::future::pending());
-        let outcomes = world.run(relay(&world).sync_many(requests, 2, &call, never));
+        let call = call_with(call::Options { link: Some(saved), ..call::Options::default() }).0;
+        let outcomes = world.run(relay(&world).sync_many(requests, 2, &call));
         let mut steps = world.steps();
         steps.sort();
         let asked: &[Step] = if is_older { &[Step::Link, Step::Link] } else { &[] };

@@ -1,7 +1,5 @@
 //! Many images in one call, and many signed URLs.
 
-use core::future::pending;
-
 use proptest::prelude::*;
 
 use super::fault::{Fault, Verdict, faults_at, weather};
@@ -50,7 +48,7 @@ fn sync_many_of(
     concurrency: u32,
 ) -> (Outcomes, Vec<Event>) {
     let (count, (call, events)) = (requests.len(), call(None));
-    let outcomes = world.run(client.sync_many(requests, concurrency, &call, Box::pin(pending())));
+    let outcomes = world.run(client.sync_many(requests, concurrency, &call));
     assert_eq!(outcomes.len(), count, "one outcome a request");
     let events = events.take();
     assert_monotonic(&events);
@@ -344,18 +342,14 @@ fn a_stop_at_any_time_leaves_an_outcome_for_each() {
         let world = World::new();
         world.latency_ms.set(10);
         let client = client(&world, options());
-        let stopped = async {
-            world.pass(after_ms).await;
-            Error::new(Stage::Upload, Code::Aborted, "aborted")
-        };
-        let (call, events) = call(None);
+        let (call, events) = aborted_after(&world, after_ms);
         let mut requests = all(9);
         requests[1] = Err(Error::field("seed", "is no number"));
         requests[4] = Ok(SyncRequest {
             meta: ImageMeta { slug: Some("refused-upload".to_owned()), ..numbered(4).meta },
             ..numbered(4)
         });
-        let outcomes = world.run(client.sync_many(requests, 2, &call, Box::pin(stopped)));
+        let outcomes = world.run(client.sync_many(requests, 2, &call));
         assert_monotonic(&events.borrow());
         assert_eq!(outcomes.len(), 9);
         assert!(world.flying.borrow().values().all(|flying| *flying == 0), "what is on its way is aborted");

@@ -314,7 +314,7 @@ fn many_go_one_by_one_and_each_has_its_own_outcome() {
     let requests = vec![with(1, PNG), with(2, &PNG[..299]), with(2, PNG), with(3, b"no image")];
     let client = relay_with(&world, large());
     let (call, events) = call(None);
-    let outcomes = world.run(client.sync_many(requests, 2, &call, Box::pin(core::future::pending())));
+    let outcomes = world.run(client.sync_many(requests, 2, &call));
     let told: Vec<_> = outcomes.iter().map(|outcome| outcome.as_ref().map(|synced| synced.queued)).collect();
     assert_eq!((told[0].unwrap(), told[1].unwrap()), (false, true));
     assert_eq!(outcomes[2].as_ref().unwrap_err().code, Code::PathTaken);

@@ -187,7 +187,7 @@ fn two_rows_of_one_object_that_go_at_once_leave_nothing() {
     let images = [IMAGE_ID, OTHER_ID].map(|id| Ok(ImageRef { image_id: Some(id.to_owned()), storage_path: None }));
     let client = client(&world, options());
     let (call, _) = call(None);
-    let outcomes = world.run(client.remove_many(images.into(), 2, &call, Box::pin(core::future::pending())));
+    let outcomes = world.run(client.remove_many(images.into(), 2, &call));
     assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
     assert!(world.rows.borrow().is_empty() && world.objects.borrow().is_empty());
 }
@@ -329,17 +329,12 @@ fn each_of_many_has_its_own_outcome_also_of_a_call_that_was_stopped() {
         let unreadable = Err(Error::field("imageId", "must be a string"));
         vec![Ok(by_id()), unreadable, Ok(by_path(OTHER_PATH))]
     };
-    let (call, _) = call(None);
-    let stop = async {
-        world.pass(25).await;
-        call.stopped(Code::Aborted, "aborted by the caller")
-    };
     let codes = |outcomes: Vec<Result<ImageRef, Error>>| {
         outcomes.into_iter().map(|outcome| outcome.err().map(|error| error.code)).collect::<Vec<_>>()
     };
-    let stopped = codes(world.run(client.remove_many(images(), 1, &call, Box::pin(stop))));
+    let stopped = codes(world.run(client.remove_many(images(), 1, &aborted_after(&world, 25).0)));
     assert_eq!(stopped, [Some(Code::Aborted); 3]);
-    let whole = world.run(client.remove_many(images(), 1, &call, Box::pin(core::future::pending())));
+    let whole = world.run(client.remove_many(images(), 1, &call(None).0));
     assert_eq!(codes(whole), [None, Some(Code::InvalidRequest), None]);
     assert!(world.rows.borrow().is_empty() && world.objects.borrow().is_empty());
 }
