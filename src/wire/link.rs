@@ -12,28 +12,32 @@ const MAX_SIDE: u32 = 2500;
 
 /// How a link is made.
 #[derive(Clone, Debug, Default)]
-#[allow(missing_docs)]
 pub struct Link {
-    /// Seconds.
+    /// How long it works, in seconds.
     pub expires_in: u32,
     /// The name that a browser saves it under, instead of showing it.
     pub download: Option<String>,
+    /// How the picture is made smaller on its way; without it, it comes as it is.
     pub transform: Option<Transform>,
 }
 
 /// What Storage makes of the picture on its way. Its limits are Storage's own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs)]
 pub struct Transform {
+    /// In pixels, 1 to 2500; of one side alone the other follows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub width: Option<u32>,
+    /// Likewise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub height: Option<u32>,
+    /// How it fits into both sides: `cover`, which is Storage's own choice, `contain` or `fill`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resize: Option<String>,
+    /// 20 to 100; Storage's own choice is 80.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quality: Option<u32>,
+    /// `origin` keeps the picture's own; otherwise Storage chooses by what a browser takes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
 }
