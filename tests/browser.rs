@@ -169,10 +169,10 @@ async fn a_token_is_given_or_it_is_told_why_not() {
 }
 
 #[wasm_bindgen_test]
-fn the_host_has_a_clock_dice_and_random_bytes() {
+fn the_host_has_a_clock_jitter_and_random_bytes() {
     let host = Host::default();
     assert!(host.now_ms() > 1_700_000_000_000);
-    assert!((0.0..1.0).contains(&host.dice()));
+    assert!((0.0..1.0).contains(&host.jitter()));
     let (one, other) = (host.random_bytes().unwrap(), host.random_bytes().unwrap());
     assert_ne!(one, other);
     assert_eq!(host.parse_date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777_000));

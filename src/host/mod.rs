@@ -107,8 +107,8 @@ pub trait Platform {
     /// Milliseconds since 1970 of an HTTP date.
     fn parse_date(&self, date: &str) -> Option<i64>;
 
-    /// A random number in `0.0..1.0`.
-    fn dice(&self) -> f64;
+    /// How much is taken off a wait, so that not everybody is back at once: a random number in `0.0..1.0`.
+    fn jitter(&self) -> f64;
 
     /// Random bytes that nobody can guess, where the host has a source of them.
     fn random_bytes(&self) -> Option<[u8; 16]>;

@@ -101,7 +101,7 @@ impl Platform for Wasi {
         Some(time.duration_since(UNIX_EPOCH).ok()?.as_millis() as i64)
     }
 
-    fn dice(&self) -> f64 {
+    fn jitter(&self) -> f64 {
         // As many bits as a number from 0 to 1 has.
         (random::get_random_u64() >> 11) as f64 / (1_u64 << 53) as f64
     }

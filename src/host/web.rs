@@ -145,7 +145,7 @@ impl Platform for Host {
         Some(js_sys::Date::parse(date)).filter(|ms| ms.is_finite()).map(|ms| ms as i64)
     }
 
-    fn dice(&self) -> f64 {
+    fn jitter(&self) -> f64 {
         js_sys::Math::random()
     }
 

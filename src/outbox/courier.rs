@@ -289,7 +289,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
     /// A stage of the job failed.
     fn refuse(&self, job: &mut Job, error: &Error, round: &Round) {
         let platform = self.client.platform();
-        match job.fail(error, platform.now_ms(), self.client.policy(), platform.dice()) {
+        match job.fail(error, platform.now_ms(), self.client.policy(), platform.jitter()) {
             Verdict::Later if error.turned_away => round.turned_away(&job.id, error.stage),
             Verdict::Later => {}
             Verdict::Failed => round.failed.set(round.failed.get() + 1),

@@ -243,7 +243,7 @@ impl Job {
     }
 
     /// The Worker has the image and will bring it to Supabase. It is asked again later.
-    pub fn hand_over(&mut self, now_ms: i64, policy: &Policy, dice: f64) {
+    pub fn hand_over(&mut self, now_ms: i64, policy: &Policy, jitter: f64) {
         if self.state != State::HandedOver {
             (self.state, self.attempts, self.error) = (State::HandedOver, 0, None);
         }
@@ -252,7 +252,7 @@ impl Job {
             max_backoff_ms: policy.max_backoff_ms.saturating_mul(HANDED_OVER_LONGEST),
             ..*policy
         };
-        self.wait(now_ms, policy.backoff_ms(self.attempts, dice), false);
+        self.wait(now_ms, policy.backoff_ms(self.attempts, jitter), false);
     }
 
     /// The bytes are in the bucket.
@@ -270,7 +270,7 @@ impl Job {
     }
 
     /// A stage failed.
-    pub fn fail(&mut self, error: &Error, now_ms: i64, policy: &Policy, dice: f64) -> Verdict {
+    pub fn fail(&mut self, error: &Error, now_ms: i64, policy: &Policy, jitter: f64) -> Verdict {
         let verdict = match error.code {
             Code::TokenUnavailable | Code::Unauthorized | Code::WrongUser => Verdict::Stop(error.code),
             // The application gave a secret key for a token: none that may be sent.
@@ -285,7 +285,7 @@ impl Job {
             Verdict::Stop(_) => {}
             Verdict::Failed => self.state = State::Failed,
             Verdict::Later => {
-                let own = policy.backoff_ms(self.attempts, dice);
+                let own = policy.backoff_ms(self.attempts, jitter);
                 let asked = error.retry_after_ms;
                 self.wait(now_ms, asked.unwrap_or(own), asked.is_some());
             }

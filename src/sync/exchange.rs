@@ -69,7 +69,7 @@ impl<P: Platform> Client<P> {
             retry_after_ms(value, date.as_deref(), self.platform.now_ms(), parse_date)
         });
         let can_refresh = self.platform.has_access_token();
-        match self.config.retry.decide(attempts, refusal.remedy, asked_ms, can_refresh, self.platform.dice()) {
+        match self.config.retry.decide(attempts, refusal.remedy, asked_ms, can_refresh, self.platform.jitter()) {
             Decision::GiveUp(retry_after_ms) => {
                 let mut error = refusal.error;
                 error.attempts = call.trace.attempts.get();

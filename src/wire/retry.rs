@@ -1,4 +1,4 @@
-//! Whether and when a failed attempt is made again. Pure: the clock, the dice and the waiting are the caller's.
+//! Whether and when a failed attempt is made again. Pure: the clock, the jitter and the waiting are the caller's.
 
 use crate::wire::classify::Remedy;
 
@@ -35,14 +35,14 @@ pub struct Attempts {
 
 impl Policy {
     /// Decides after an attempt failed. `asked_ms` is what the server asked to wait, `can_refresh` says whether there is
-    /// somebody to ask for another token, `dice` is a random number in `0.0..1.0`.
+    /// somebody to ask for another token, `jitter` is a random number in `0.0..1.0`.
     pub fn decide(
         &self,
         attempts: &mut Attempts,
         remedy: Remedy,
         asked_ms: Option<u32>,
         can_refresh: bool,
-        dice: f64,
+        jitter: f64,
     ) -> Decision {
         match remedy {
             Remedy::None => Decision::GiveUp(None),
@@ -55,18 +55,18 @@ impl Policy {
                 if attempts.spent >= self.max_retries || asked_ms.is_some_and(|ms| ms > self.max_backoff_ms) {
                     return Decision::GiveUp(asked_ms);
                 }
-                let wait = asked_ms.unwrap_or_else(|| self.backoff_ms(attempts.spent, dice));
+                let wait = asked_ms.unwrap_or_else(|| self.backoff_ms(attempts.spent, jitter));
                 attempts.spent += 1;
                 Decision::Wait(wait)
             }
         }
     }
 
-    /// The wait after `spent` earlier ones: doubled and capped, of which the dice take up to a half off.
-    pub fn backoff_ms(&self, spent: u32, dice: f64) -> u32 {
+    /// The wait after `spent` earlier ones: doubled and capped, of which jitter takes up to a half off.
+    pub fn backoff_ms(&self, spent: u32, jitter: f64) -> u32 {
         let doubled = u64::from(self.initial_backoff_ms) << spent.min(31);
         let capped = doubled.min(self.max_backoff_ms.into());
-        (capped as f64 * (1.0 - 0.5 * dice)) as u32
+        (capped as f64 * (1.0 - 0.5 * jitter)) as u32
     }
 }
 
@@ -95,8 +95,8 @@ pub(crate) mod tests {
 
     const POLICY: Policy = Policy { max_retries: 3, initial_backoff_ms: 1000, max_backoff_ms: 3000 };
 
-    fn decide(remedy: Remedy, asked_ms: Option<u32>, dice: f64) -> Decision {
-        POLICY.decide(&mut Attempts::default(), remedy, asked_ms, true, dice)
+    fn decide(remedy: Remedy, asked_ms: Option<u32>, jitter: f64) -> Decision {
+        POLICY.decide(&mut Attempts::default(), remedy, asked_ms, true, jitter)
     }
 
     #[test]
@@ -105,7 +105,7 @@ pub(crate) mod tests {
         let decisions: Vec<_> = (0..4).map(|_| POLICY.decide(&mut attempts, Remedy::Wait, None, true, 0.0)).collect();
         let wanted = [Decision::Wait(1000), Decision::Wait(2000), Decision::Wait(3000), Decision::GiveUp(None)];
         assert_eq!(decisions, wanted);
-        assert_eq!(decide(Remedy::Wait, None, 1.0), Decision::Wait(500), "the dice take up to a half off");
+        assert_eq!(decide(Remedy::Wait, None, 1.0), Decision::Wait(500), "jitter takes up to a half off");
     }
 
     #[test]

@@ -47,7 +47,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
             }
             Ok(Sent::Confirmed) => Done::Confirmed(job.id),
             Ok(Sent::HandedOver) => {
-                job.hand_over(platform.now_ms(), self.client.policy(), platform.dice());
+                job.hand_over(platform.now_ms(), self.client.policy(), platform.jitter());
                 Done::HandedOver(job)
             }
             Ok(Sent::Discarded) => {

@@ -244,13 +244,13 @@ fn a_caller_who_stops_a_call_hears_where_it_was_and_what_is_under_way_ends() {
 }
 
 #[test]
-fn the_dice_take_up_to_a_half_off_every_wait() {
+fn jitter_takes_up_to_a_half_off_every_wait() {
     for (jitter, wanted) in [(0.0, [1000, 2000, 4000]), (0.5, [750, 1500, 3000]), (0.999, [500, 1000, 2001])] {
         let world = World::new();
-        world.dice.set(dice);
+        world.jitter.set(jitter);
         world.plan(UP, &[fault("502"); 3]);
         assert!(sync(&world, &client_with_retries(&world, 3), request()).is_ok());
-        assert_eq!(*world.waits.borrow(), wanted, "{dice}");
+        assert_eq!(*world.waits.borrow(), wanted, "{jitter}");
     }
 }
 

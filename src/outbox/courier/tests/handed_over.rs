@@ -33,7 +33,7 @@ fn a_handed_over_image_is_asked_for_less_and_less_often_and_sent_no_second_time(
     let (outbox, diary) = RELAY.open(&world, &shelf);
     world.worker.is_cut_off.set(true);
     enqueue_all(&world, &outbox, &[SIZE]);
-    // 15 s, 30 s, … of the Worker's 15 min at most, with the dice in the middle; by its policy of 1 s to 30 s.
+    // 15 s, 30 s, … of the Worker's 15 min at most, with jitter in the middle; by its policy of 1 s to 30 s.
     for wait_s in [15, 30, 60, 120, 240, 480, 900, 900] {
         let drained = drain(&world, &outbox).unwrap();
         assert_eq!((drained.done, drained.failed, drained.waiting), (0, 0, 1));

@@ -108,7 +108,7 @@ pub(crate) struct State {
     timers: RefCell<Vec<i64>>,
     /// The waits that came to their end.
     pub(crate) waits: RefCell<Vec<u32>>,
-    pub(crate) dice: Cell<f64>,
+    pub(crate) jitter: Cell<f64>,
     random: Cell<u8>,
     /// What `accessToken` answers, one after the other, the last one again and again; `Err` is what it says when it fails.
     pub(crate) tokens: RefCell<VecDeque<Result<String, String>>>,
@@ -176,10 +176,10 @@ impl core::ops::Deref for World {
 }
 
 impl World {
-    /// A world whose dice show the middle, so that every wait is three quarters of the longest one.
+    /// A world whose jitter is in the middle, so that every wait is three quarters of the longest one.
     pub(crate) fn new() -> Self {
         let world = Self::default();
-        world.dice.set(0.5);
+        world.jitter.set(0.5);
         world.clock_ms.set(1_778_457_600_000);
         world
     }
@@ -660,8 +660,8 @@ impl Platform for World {
         crate::json::tests::parse(text)
     }
 
-    fn dice(&self) -> f64 {
-        self.dice.get()
+    fn jitter(&self) -> f64 {
+        self.jitter.get()
     }
 
     fn random_bytes(&self) -> Option<[u8; 16]> {
