@@ -1,5 +1,7 @@
 //! Requests and answers as plain data. A status code is not an error here.
 
+use serde::Deserialize;
+
 use crate::error::Cause;
 use crate::json::Json;
 
@@ -166,6 +168,11 @@ impl Response {
     pub fn is_problem(&self) -> bool {
         let essence = self.header("content-type").and_then(|value| value.split([';']).next()).unwrap_or_default();
         essence.trim().eq_ignore_ascii_case("application/problem+json")
+    }
+
+    /// The body, where it is JSON of this form.
+    pub fn read<'de, T: Deserialize<'de>>(&'de self) -> Option<T> {
+        T::deserialize(self.json.as_ref()?).ok()
     }
 
     /// The value of a header of [`READ_HEADERS`].

@@ -3,6 +3,8 @@
 //! A small image goes in one form. A large one goes by ticket: straight to Storage, to a path of its own where nobody
 //! reads, and a commit makes an image of it. [`tus`](super::tus) carries it there.
 
+use serde::Deserialize;
+
 use crate::config::{Config, check_url};
 use crate::error::{Code, Error, Stage};
 use crate::image::meta::Shipment;
@@ -13,11 +15,9 @@ use crate::wire::classify::{self, Refusal};
 use crate::wire::http::{Authority, Method, Request, Response};
 use crate::wire::link::Link;
 
-/// Where an answer says that an image is, or will be.
-const STORAGE_PATH: &str = "storagePath";
-
 /// The right to upload one image and have it committed. It holds secrets, and it ends.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Ticket {
     /// Names it to the Worker. A secret.
     pub ticket: String,
@@ -70,7 +70,7 @@ pub fn sync<B: Clone>(config: &Config, shipment: &Shipment<B>, beside: Beside<'_
 
 /// Where the image is, or will be.
 pub fn read_sync(response: &Response) -> Result<Landed, Refusal> {
-    let path = read_text(Stage::Upload, response, STORAGE_PATH)?;
+    let path = read_image(Stage::Upload, response)?.storage_path;
     Ok(if response.status == 202 { Landed::Queued { path } } else { Landed::Stored { path } })
 }
 
@@ -84,26 +84,14 @@ pub fn read_ticket(response: &Response) -> Result<Ticket, Refusal> {
     if !response.is_success() {
         return Err(classify::of_worker(Stage::Upload, response));
     }
-    let garbled = || Refusal::contradictory(Stage::Upload, "parse ticket response: no ticket");
-    let mut ticket = Ticket::default();
-    for (name, field) in [
-        ("ticket", &mut ticket.ticket),
-        (STORAGE_PATH, &mut ticket.storage_path),
-        ("bucket", &mut ticket.bucket),
-        ("path", &mut ticket.path),
-        ("token", &mut ticket.token),
-        ("resumableUrl", &mut ticket.resumable_url),
-    ] {
-        match response.json.as_ref().and_then(|answer| answer.text(name)) {
-            Some(text) => *field = text.to_owned(),
-            None => return Err(garbled()),
-        }
-    }
-    let is_sound = is_plain_name(&ticket.ticket)
-        && is_header_safe(&ticket.token)
-        && check_url(&ticket.resumable_url).is_ok()
-        && path::check(&ticket.storage_path).is_ok();
-    if is_sound { Ok(ticket) } else { Err(garbled()) }
+    let is_sound = |ticket: &Ticket| {
+        is_plain_name(&ticket.ticket)
+            && is_header_safe(&ticket.token)
+            && check_url(&ticket.resumable_url).is_ok()
+            && path::check(&ticket.storage_path).is_ok()
+    };
+    let problem = || Refusal::contradictory(Stage::Upload, "parse ticket response: no ticket");
+    response.read().filter(is_sound).ok_or_else(problem)
 }
 
 /// Has the upload made an image. Answered alike for an image that is one already.
@@ -125,7 +113,7 @@ pub fn commit<B>(
 pub fn read_commit(response: &Response) -> Result<bool, Refusal> {
     match code_of(response) {
         Some("not_uploaded" | "upload_mismatch") => Ok(false),
-        _ => read_text(Stage::Insert, response, STORAGE_PATH).map(|_| true),
+        _ => read_image(Stage::Insert, response).map(|_| true),
     }
 }
 
@@ -169,15 +157,13 @@ pub fn read_standing(image_id: &str, response: &Response) -> Result<Standing, Re
     if code_of(response) == Some("not_found") {
         return Ok(Standing::Unknown);
     }
-    let path = read_text(Stage::Upload, response, STORAGE_PATH)?;
-    let told = response.json.as_ref();
-    let text = |name| told.and_then(|image| image.text(name));
-    if !text("imageId").is_some_and(|told| told.eq_ignore_ascii_case(image_id)) {
+    let Image { image_id: told, storage_path: path, queued, refused: why } = read_image(Stage::Upload, response)?;
+    if !told.is_some_and(|told| told.eq_ignore_ascii_case(image_id)) {
         return Err(Refusal::garbled(Stage::Upload, response, "storage upload: another image was told of"));
     }
-    Ok(match text("refused") {
-        Some(code) => Standing::Refused(refused(code)),
-        None if told.is_some_and(|image| image.get("queued").is_some()) => Standing::OnItsWay { path },
+    Ok(match why {
+        Some(code) => Standing::Refused(refused(&code)),
+        None if queued => Standing::OnItsWay { path },
         None => Standing::There { path },
     })
 }
@@ -203,20 +189,24 @@ pub fn sign<B>(config: &Config, path: &StoragePath, link: &Link) -> Request<B> {
     Request::new(Method::Get, format!("{}/api/signed-url?path={path}&{}", config.url, link.query())).fresh()
 }
 
-/// The URL. Nothing that a page might run instead of show.
+/// The URL.
 pub fn read_sign(response: &Response) -> Result<String, Refusal> {
-    let url = read_text(Stage::Sign, response, "url")?;
-    if is_web(&url) { Ok(url) } else { Err(Refusal::garbled(Stage::Sign, response, "sign: no URL")) }
+    if !response.is_success() {
+        return Err(classify::of_worker(Stage::Sign, response));
+    }
+    read_url("url", response).ok_or_else(|| Refusal::garbled(Stage::Sign, response, "sign: no URL"))
 }
 
 /// The URL that came with an image.
 pub fn read_link(response: &Response) -> Option<String> {
-    let url = response.json.as_ref()?.text("signedUrl")?;
-    is_web(url).then(|| url.to_owned())
+    read_url("signedUrl", response)
 }
 
-fn is_web(url: &str) -> bool {
-    ["https://", "http://"].iter().any(|scheme| url.starts_with(scheme))
+/// Nothing that a page might run instead of show.
+fn read_url(name: &str, response: &Response) -> Option<String> {
+    let url = response.json.as_ref()?.text(name)?;
+    let is_web = ["https://", "http://"].iter().any(|scheme| url.starts_with(scheme));
+    is_web.then(|| url.to_owned())
 }
 
 /// The request as the ticket's routes take it: with the number of bytes.
@@ -225,13 +215,26 @@ fn with_size<B>(shipment: &Shipment<B>, size: u64) -> String {
     format!("{{\"size\":{size},{rest}")
 }
 
-fn read_text(stage: Stage, response: &Response, name: &str) -> Result<String, Refusal> {
+/// What the Worker says of an image.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Image {
+    #[serde(default)]
+    image_id: Option<String>,
+    /// Of the object, which may still be on its way.
+    storage_path: String,
+    #[serde(default)]
+    queued: bool,
+    /// Why it was refused for good after it was taken.
+    #[serde(default)]
+    refused: Option<String>,
+}
+
+fn read_image(stage: Stage, response: &Response) -> Result<Image, Refusal> {
     if !response.is_success() {
         return Err(classify::of_worker(stage, response));
     }
-    let text = response.json.as_ref().and_then(|answer| answer.text(name));
-    let problem = || Refusal::garbled(stage, response, &format!("{}: no {name}", stage.label()));
-    text.map(str::to_owned).ok_or_else(problem)
+    response.read().ok_or_else(|| Refusal::garbled(stage, response, &format!("{}: no storagePath", stage.label())))
 }
 
 /// The Worker's word for what it refuses.
@@ -249,7 +252,7 @@ mod tests {
         let read = |spoilt: &str, value: &str| {
             let mut answer = serde_json::json!({
                 "ticket": "abc.def",
-                STORAGE_PATH: "u/a.png",
+                "storagePath": "u/a.png",
                 "bucket": "b",
                 "path": "p",
                 "token": "a.b.c",
@@ -268,7 +271,7 @@ mod tests {
             ("token", "a\nb"),
             ("resumableUrl", "javascript:alert(1)"),
             ("resumableUrl", "https://x.co/?y"),
-            (STORAGE_PATH, "../u"),
+            ("storagePath", "../u"),
         ] {
             assert_eq!(read(name, value).err(), Some(Code::BadResponse), "{name} {value:?}");
         }
