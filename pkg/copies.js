@@ -2,6 +2,7 @@
 // IndexedDB damaged, and Chromium then deletes it whole (google/leveldb#1287 is one way there). The caches are other files.
 //
 // A copy comes after its job and goes before it, so a copy without a job is one whose job was lost.
+import { within } from "./within.js";
 
 /** In which a copy says how many bytes of it are its record's JSON; the image's follow. */
 const RECORD_BYTES = "x-record-bytes";
@@ -86,15 +87,8 @@ export class Copies {
   async #attempt(work) {
     const working = work().catch(() => undefined);
     if (this.#isStuck) return undefined;
-    let timer;
-    const patience = new Promise((resolve) => {
-      timer = setTimeout(() => {
-        this.#isStuck = true;
-        resolve();
-      }, PATIENCE_MS);
+    return within(PATIENCE_MS, working).catch(() => {
+      this.#isStuck = true;
     });
-    const outcome = await Promise.race([working, patience]);
-    clearTimeout(timer);
-    return outcome;
   }
 }

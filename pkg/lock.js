@@ -1,5 +1,6 @@
 // The lock of those who share an outbox: whoever has it drains.
 import { failed } from "./errors.js";
+import { within } from "./within.js";
 
 /** How long it is waited for before somebody looks who has it: another tab may have it for hours. */
 const PATIENCE_MS = 10_000;
@@ -50,11 +51,6 @@ export async function withLock(name, signal, work) {
 
 /** Whether anybody has it; not where there is no answer. */
 async function isHeld(name) {
-  let timer;
-  const silence = new Promise((resolve) => {
-    timer = setTimeout(resolve, LOOK_MS);
-  });
-  const known = await Promise.race([navigator.locks.query().catch(() => undefined), silence]);
-  clearTimeout(timer);
+  const known = await within(LOOK_MS, navigator.locks.query()).catch(() => undefined);
   return known?.held?.some((lock) => lock.name === name) ?? false;
 }

@@ -3,6 +3,7 @@ import { Copies } from "./copies.js";
 import { failed } from "./errors.js";
 import { renewed } from "./renew.js";
 import { openDB } from "./wasm/idb.js";
+import { within } from "./within.js";
 
 const VERSION = 2;
 const DURABLE = { durability: "strict" };
@@ -458,15 +459,6 @@ async function opened(open) {
     );
     throw error;
   }
-}
-
-/** What is waited for, but not for ever. */
-function within(ms, waiting) {
-  let timer;
-  const patience = new Promise((_, reject) => {
-    timer = setTimeout(reject, ms, new Error(`no answer within ${ms / 1000} s`));
-  });
-  return Promise.race([waiting, patience]).finally(() => clearTimeout(timer));
 }
 
 /** A job's text as an object; nothing of one that is damaged. */

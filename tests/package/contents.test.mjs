@@ -65,6 +65,7 @@ test("the tarball holds these files and no other", async (t) => {
     "wasm/snippets/HASH/src/host/host.js",
     "wasm/snippets/HASH/src/host/image.js",
     "wasm/snippets/HASH/src/host/safe.js",
+    "within.js",
     "workerd.js",
   ]);
   for (const file of files) {
