@@ -173,7 +173,7 @@ fn start_signed_url(client: Connected, path: &JsValue, ttl_seconds: &JsValue, op
             let is_thumbnail = options.thumbnail;
             let call = call(&options, 0);
             let work = async move {
-                let path = meant(StoragePath::parse(&path)?, is_thumbnail);
+                let path = StoragePath::parse(&path)?.meant(is_thumbnail);
                 let url = client.signed_url(path, &link, &call).await?;
                 Ok(link.saved(url).into())
             };
@@ -208,18 +208,13 @@ fn start_signed_urls(client: Rc<Client<Host>>, paths: &JsValue, ttl_seconds: &Js
                     urls.push(&url.map_or(JsValue::NULL, |url| link.saved(url).into()));
                 };
                 let parse = |path: JsValue| StoragePath::parse(&path.as_string().unwrap_or_default()).ok();
-                let path = |path: JsValue| parse(path).map(|path| meant(path, is_thumbnail));
+                let path = |path: JsValue| parse(path).map(|path| path.meant(is_thumbnail));
                 client.signed_urls(&mut paths.iter().filter_map(path), &link, &call, &each).await?;
                 Ok(urls.into())
             };
             promise(Box::pin(work))
         }
     }
-}
-
-/// The path of the small picture, if that is meant.
-fn meant(path: StoragePath, is_thumbnail: bool) -> StoragePath {
-    if is_thumbnail { path.small() } else { path }
 }
 
 fn call(options: &CallOptions, pace_ms: i64) -> Call {

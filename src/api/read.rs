@@ -21,7 +21,7 @@ use crate::image::thumbnail::Thumbnail;
 use crate::json::{Fault, Json, from_one, names_of};
 #[cfg(feature = "outbox")]
 use crate::outbox::job::Limits;
-use crate::wire::link::{Link, Transform};
+use crate::wire::link::{DEFAULT_TTL_SECONDS, Link, Transform};
 use link::WantedLink;
 
 #[wasm_bindgen(module = "/src/api/read.js")]
@@ -50,8 +50,6 @@ const DEFAULT_CONCURRENCY: u32 = 12;
 /// What a slow line takes some seconds for, and a quick one as long as an answer: more at once makes neither quicker.
 #[cfg(feature = "outbox")]
 const LINE_BYTES: u64 = 2_000_000;
-/// What a signed URL is valid for when nothing else is said.
-const DEFAULT_TTL_SECONDS: u32 = 3600;
 /// Up to here a number is exact.
 const MAX_EXACT: f64 = 9_007_199_254_740_991.0;
 

@@ -85,7 +85,7 @@ impl GuestSink for Sink {
         let work = async {
             let is_small = options.thumbnail;
             let link = read_link(options)?;
-            let path = meant(StoragePath::parse(&storage_path)?, is_small);
+            let path = StoragePath::parse(&storage_path)?.meant(is_small);
             self.0.signed_url(path, &link, &call).await.map(|url| link.saved(url))
         };
         block_on(Box::pin(work)).map_err(values::error)
@@ -101,7 +101,7 @@ impl GuestSink for Sink {
             let is_small = options.thumbnail;
             let link = read_link(options)?;
             let path = |given| {
-                let path = meant(read_path(given)?, is_small);
+                let path = read_path(given)?.meant(is_small);
                 sign::check(&path, &link).map(|()| path)
             };
             let paths: Vec<_> = checked_list(storage_paths).map(path).collect::<Result<_, _>>()?;
@@ -143,11 +143,6 @@ impl Sink {
 fn read_link(options: SignOptions) -> Result<Link, Error> {
     let seconds = options.ttl_seconds.filter(|seconds| *seconds > 0).map(i32::unsigned_abs);
     link::read(seconds, options.download, options.transform)
-}
-
-/// The path of the small picture, if that is meant.
-fn meant(path: StoragePath, is_small: bool) -> StoragePath {
-    if is_small { path.small() } else { path }
 }
 
 fn call(deadline_ms: Option<u32>) -> Call {

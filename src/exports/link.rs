@@ -2,10 +2,7 @@
 
 use super::bindings::exports::imagen::cloud::sinks::{LinkOptions, PictureFormat, Resize, Transform};
 use crate::error::Error;
-use crate::wire::link::{self, Link};
-
-/// What a signed URL is valid for when nothing else is said.
-const DEFAULT_TTL_SECONDS: u32 = 3600;
+use crate::wire::link::{self, DEFAULT_TTL_SECONDS, Link};
 
 /// A link that comes with an image, if one is wanted.
 pub(super) fn read_wanted(given: Option<LinkOptions>) -> Result<Option<Link>, Error> {

@@ -102,6 +102,11 @@ impl StoragePath {
         self.thumbnail().unwrap_or_else(|| self.clone())
     }
 
+    /// The path of the small picture, if that is meant.
+    pub fn meant(self, is_thumbnail: bool) -> Self {
+        if is_thumbnail { self.small() } else { self }
+    }
+
     /// The path for a URL: every segment escaped, the slashes kept.
     pub fn escaped(&self) -> String {
         join(self.0.split(['/']).map(escape_segment), '/')

@@ -9,6 +9,8 @@ use crate::text::join;
 
 /// The longest side of a transformed picture, in pixels.
 const MAX_SIDE: u32 = 2500;
+/// What a link is valid for when nothing else is said.
+pub const DEFAULT_TTL_SECONDS: u32 = 3600;
 
 /// How a link is made.
 #[derive(Clone, Debug, Default)]

@@ -3,10 +3,10 @@
 use serde::Deserialize;
 use wasm_bindgen::JsValue;
 
-use super::{DEFAULT_TTL_SECONDS, FaultOf, Taken, download, tree};
+use super::{FaultOf, Taken, download, tree};
 use crate::error::Error;
 use crate::json::{Fault, from_one};
-use crate::wire::link::{Link, Transform};
+use crate::wire::link::{DEFAULT_TTL_SECONDS, Link, Transform};
 
 /// A link, and the name that a browser saves it under.
 #[derive(Clone, Debug, Default, Deserialize)]
