@@ -40,6 +40,22 @@ async function down(work) {
   }
 }
 
+/** Has the Worker take an image that Supabase then refuses for good, with this answer to such requests. */
+async function refused(asked, isRefused, answered) {
+  const staged = await down(async () => answer(await post(asked)));
+  bench.front.before = async (request, response) => {
+    if (!isRefused(request)) return;
+    response.writeHead(400, { "content-type": "application/json" });
+    response.end(answered);
+  };
+  try {
+    await until(async () => (await bucket.head(`dead/${asked.imageId}`)) !== null, "its refusal");
+  } finally {
+    bench.front.before = undefined;
+  }
+  return staged;
+}
+
 async function isGone({ imageId, storagePath }) {
   const rows = await bench.supabase.sql("select id from imagen.images where id = $1", [imageId]);
   const objects = await bench.supabase.sql("select name from storage.objects where name = $1", [storagePath]);
@@ -85,18 +101,8 @@ test("an image on its way is told of as such, also while Supabase is down, and t
 
 test("an image that was refused after it was taken is told of with the reason's code, until it is removed", async () => {
   const asked = request();
-  const staged = await down(async () => answer(await post(asked)));
-  bench.front.before = async ({ path }, response) => {
-    if (path.includes("/object/") && path.includes(asked.slug)) {
-      response.writeHead(400, { "content-type": "application/json" });
-      response.end('{"statusCode":"415","error":"invalid_mime_type","message":"mime type is not supported"}');
-    }
-  };
-  try {
-    await until(async () => (await bucket.head(`dead/${asked.imageId}`)) !== null, "its refusal");
-  } finally {
-    bench.front.before = undefined;
-  }
+  const answered = '{"statusCode":"415","error":"invalid_mime_type","message":"mime type is not supported"}';
+  const staged = await refused(asked, ({ path }) => path.includes("/object/") && path.includes(asked.slug), answered);
   const wanted = { status: 200, imageId: asked.imageId, storagePath: staged.storagePath, refused: "invalid_image" };
   assert.deepEqual(await answer(await ask(`/${asked.imageId}`)), wanted);
   const theirs = await answer(await ask(`/${asked.imageId}`, { token: other.accessToken }));
@@ -180,17 +186,9 @@ test("all of a user's images that are one object are removed by its path", async
 test("what an image that was refused has left in the bucket goes with it, also where it came elsewhere since", async () => {
   for (const comesElsewhere of [false, true]) {
     const asked = request();
-    const staged = await down(async () => answer(await post(asked)));
-    bench.front.before = async ({ method, path }, response) => {
-      if (method !== "POST" || !path.startsWith("/rest/v1/images")) return;
-      response.writeHead(400, { "content-type": "application/json" });
-      response.end('{"code":"23514","message":"new row violates check constraint","details":null,"hint":null}');
-    };
-    try {
-      await until(async () => (await bucket.head(`dead/${asked.imageId}`)) !== null, "its refusal");
-    } finally {
-      bench.front.before = undefined;
-    }
+    const answered = '{"code":"23514","message":"new row violates check constraint","details":null,"hint":null}';
+    const isInsert = ({ method, path }) => method === "POST" && path.startsWith("/rest/v1/images");
+    const staged = await refused(asked, isInsert, answered);
     const left = await bench.supabase.sql("select name from storage.objects where name = $1", [staged.storagePath]);
     assert.equal(left.length, 1, "its upload");
     const paths = [staged.storagePath];
