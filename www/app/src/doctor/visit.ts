@@ -3,6 +3,7 @@ import { checkProject, isImagenCloudError, type ProjectReport } from "imagen-clo
 import { popAddress } from "../over-page";
 import type { Session } from "../session";
 import { state } from "../state";
+import { DOCTOR_MISSING } from "../view/doctor";
 
 /** What the doctor tells of the project's set-up. */
 export type Diagnosis =
@@ -70,9 +71,7 @@ export class Visit {
       const report = await checkProject({ url, apiKey, origin: location.origin, ...(isSignedIn && { accessToken }) });
       return { kind: "found", report };
     } catch (error) {
-      const why = isImagenCloudError(error)
-        ? `The page's configuration is wrong: ${error.message}.`
-        : "The doctor could not be loaded. Check your connection, then reload this page.";
+      const why = isImagenCloudError(error) ? `The page's configuration is wrong: ${error.message}.` : DOCTOR_MISSING;
       return { kind: "unasked", why };
     }
   }

@@ -2,6 +2,7 @@ import { install } from "../install";
 import { state, underWay } from "../state";
 import type { Controls } from "./controls";
 import { DetailsDialog } from "./details";
+import { DOCTOR_MISSING } from "./doctor";
 import { LeavingDialog } from "./leaving";
 import { RemovedBar } from "./removed";
 import { Studio } from "./studio";
@@ -29,9 +30,7 @@ export function App({ controls }: { controls: Controls }) {
               </button>
             </p>
           )}
-          {state.doctor.isMissing.value && (
-            <p className="banner">The doctor could not be loaded. Check your connection, then reload this page.</p>
-          )}
+          {state.doctor.isMissing.value && <p className="banner">{DOCTOR_MISSING}</p>}
         </div>
         {isSignedIn ? <Studio controls={controls} /> : <WelcomePage controls={controls} />}
       </main>
