@@ -107,6 +107,22 @@ test("a database error that quotes values is logged and buried by its code and s
   }
 });
 
+test("JSON that is none is not quoted in the log", async () => {
+  const bench = await startBench();
+  try {
+    const { accessToken } = await bench.supabase.createUser();
+    // V8 says of these what it has found, and what stood around it.
+    for (const request of ['{"prompt":private}', '{"seed":NaN,"prompt":"private"}', "private"]) {
+      assert.equal((await bench.post(accessToken, { request })).status, 400);
+      assert.equal((await bench.send("/api/tickets", accessToken, request)).status, 400);
+    }
+    assert.equal(bench.logs.filter((line) => line.includes('"code":"invalid_request"')).length, 6);
+    assert.doesNotMatch(bench.logs.join("\n"), /private|priv/);
+  } finally {
+    await bench.close();
+  }
+});
+
 test("a redirect takes the key nowhere", async () => {
   const visited = [];
   const elsewhere = await serve((request, response) => response.end(visited.push(request.headers) && "{}"));

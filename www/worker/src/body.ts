@@ -220,8 +220,9 @@ export function parseObject(utf8: Uint8Array, what: string, field?: string): Rec
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder().decode(utf8));
-  } catch (cause) {
-    throw new Problem("invalid_request", { detail: `${what} is not JSON.`, field, cause });
+  } catch {
+    // Without its cause, which quotes what came, a prompt for example.
+    throw new Problem("invalid_request", { detail: `${what} is not JSON.`, field });
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new Problem("invalid_request", { detail: `${what} has to be a JSON object.`, field });
