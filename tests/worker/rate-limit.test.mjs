@@ -48,3 +48,17 @@ test("who is told to wait is told so while still sending, on a line that stays o
   );
   assert.ok(answers.some(([status]) => status === 429));
 });
+
+test("a counter that fails stops nobody", async () => {
+  const USER_LIMIT = `import { WorkerEntrypoint } from "cloudflare:workers";
+    export default class extends WorkerEntrypoint {
+      limit() { throw new Error("the counter is down"); }
+    }`;
+  const uncounted = await startBench({}, { doubles: { USER_LIMIT } });
+  try {
+    const { accessToken } = await uncounted.supabase.createUser();
+    assert.equal((await uncounted.post(accessToken)).status, 201);
+  } finally {
+    await uncounted.close();
+  }
+});

@@ -14,7 +14,9 @@ function apiOf(env: Bindings): Api {
   return createApi({
     env,
     staging: StagedInR2.of(env),
-    isOverRate: counter && (async ({ id }) => !(await counter.limit({ key: id })).success),
+    // A counter that fails counts nobody: it must not stop what it protects.
+    isOverRate:
+      counter && (async ({ id }) => (await counter.limit({ key: id }).catch(() => undefined))?.success === false),
   });
 }
 
