@@ -5,7 +5,7 @@ import { connect } from "node:net";
 import { after, before, test } from "node:test";
 import { until } from "../support/until.mjs";
 import { inspect } from "./inspector.mjs";
-import { fields, pngOf, startBench } from "./support.mjs";
+import { fields, headOf, pngOf, startBench } from "./support.mjs";
 
 const MB = 1_000_000;
 const IMAGE = pngOf(MB);
@@ -120,6 +120,36 @@ test("200 requests at once of 1 MB are all answered, and live memory stays under
   } finally {
     bench.front.before = undefined;
     isolate.close();
+  }
+});
+
+test("JSON that comes slowly holds no more memory than its room", async () => {
+  const bytes = 256 * 1024;
+  const { hostname, port } = new URL(bench.url);
+  const users = await Promise.all(Array.from({ length: 5 }, () => bench.supabase.createUser()));
+  const sockets = Array.from({ length: 150 }, (_, index) => {
+    const socket = connect(Number(port), hostname).on("error", () => {});
+    const lines = [
+      "POST /api/tickets HTTP/1.1",
+      `Authorization: Bearer ${users[index % 5].accessToken}`,
+      "Content-Type: application/json",
+      `Content-Length: ${bytes}`,
+    ];
+    socket.write(`${headOf(lines)}{`);
+    return socket;
+  });
+  const isolate = await inspect(await bench.worker.inspector());
+  try {
+    // Later than the others: they are being read, or wait.
+    await areRead(5_000);
+    const busy = post(5_001, other);
+    const { buffers } = await isolate.liveBytes();
+    assert.equal(await busy, 201);
+    // Its room is 8 MiB, and an upload has two of its own.
+    assert.ok(buffers < 16 * 1024 * 1024, `${buffers} bytes of buffers`);
+  } finally {
+    isolate.close();
+    for (const socket of sockets) socket.destroy();
   }
 });
 

@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { Upload } from "tus-js-client";
 import { withCredentials } from "../support/images.mjs";
+import { until } from "../support/until.mjs";
 import { BUCKET, fields, mint, PNG, pngOf, putUpload, startBench } from "./support.mjs";
 
 let bench;
@@ -231,6 +232,28 @@ test("a commit that loses every other answer arrives all the same, once", async 
     assert.deepEqual(await stored(ticket.storagePath), PNG);
     const rows = await bench.supabase.sql("select id from imagen.images where storage_path = $1", [ticket.storagePath]);
     assert.equal(rows.length, 1);
+  }
+});
+
+test("a client that goes away has its commit ended all the same", async () => {
+  const { request, ticket } = await uploaded();
+  const gone = new AbortController();
+  bench.front.before = async ({ path }) => {
+    if (!path.endsWith("/object/copy") || gone.signal.aborted) return;
+    gone.abort();
+    // workerd has heard of it by the time it answers another request.
+    await bench.call("/api/health");
+  };
+  try {
+    const init = { method: "POST", headers: { authorization: `Bearer ${user.accessToken}` }, signal: gone.signal };
+    init.headers["content-type"] = "application/json";
+    const body = JSON.stringify(request);
+    await assert.rejects(fetch(`${bench.url}/api/tickets/${ticket.ticket}/commit`, { ...init, body }));
+    const rows = () => bench.supabase.sql("select id from imagen.images where id = $1", [ticket.imageId]);
+    await until(async () => (await rows()).length === 1, "its row");
+    await until(async () => (await objects(ticket.path)).length === 0, "its upload to be taken away");
+  } finally {
+    bench.front.before = undefined;
   }
 });
 

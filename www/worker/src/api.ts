@@ -60,31 +60,36 @@ const asUser =
     return work(call, user);
   };
 
+/** What has begun is ended, also when the client does not wait for it: else nobody would give back the room that it has taken. */
+function toItsEnd<T>({ context }: Call, work: Promise<T>): Promise<T> {
+  context?.waitUntil(work.catch(() => {}));
+  return work;
+}
+
 /** Each route by the name that it has in the log, and what it does by method. */
 const ROUTES = Object.entries<Record<string, Handler>>({
   "/api/sync": {
-    POST: asUser(async ({ request, url, settings, staging, env, context }, user) => {
+    POST: asUser(async (call, user) => {
+      const { request, url, settings, staging, env } = call;
       const link = readLink(url.searchParams);
-      const work = syncImage(request, link, user, settings, staging, env);
-      // What has begun is ended, also when the client does not wait for it.
-      context?.waitUntil(work.catch(() => {}));
-      const done = await work;
+      const done = await toItsEnd(call, syncImage(request, link, user, settings, staging, env));
       return { status: done.queued ? 202 : 201, body: done };
     }),
   },
   "/api/tickets": {
-    POST: asUser(async ({ request, settings, staging }, user) => ({
-      status: 201,
-      body: await makeTicket(request, user, settings, staging),
-    })),
+    POST: asUser(async (call, user) => {
+      const { request, settings, staging } = call;
+      return { status: 201, body: await toItsEnd(call, makeTicket(request, user, settings, staging)) };
+    }),
   },
   "/api/tickets/:id/renew": {
     POST: asUser(async ({ id, settings }, user) => ({ status: 201, body: await renewTicket(id, user, settings) })),
   },
   "/api/tickets/:id/commit": {
-    POST: asUser(async ({ id, request, url, settings, staging }, user) => {
+    POST: asUser(async (call, user) => {
+      const { id, request, url, settings, staging } = call;
       const link = readLink(url.searchParams);
-      return { status: 201, body: await commitTicket(id, request, link, user, settings, staging) };
+      return { status: 201, body: await toItsEnd(call, commitTicket(id, request, link, user, settings, staging)) };
     }),
   },
   "/api/images": {

@@ -209,10 +209,14 @@ export function tooLarge(limit: number, what = "A request", field?: string): Pro
 }
 
 /** A JSON object. */
-export async function readJson(request: Request, limits: BodyLimits): Promise<Record<string, unknown>> {
+export async function readJson(
+  request: Request,
+  limits: BodyLimits,
+  isInTheWay?: () => boolean,
+): Promise<Record<string, unknown>> {
   const type = request.headers.get("content-type") ?? "";
   if (!/^application\/json\s*(;|$)/i.test(type)) throw new Problem("unsupported_type", { detail: "Send JSON." });
-  return parseObject(await readBody(request, limits), "The body");
+  return parseObject(await readBody(request, limits, isInTheWay), "The body");
 }
 
 /** `what` is what the text is called in front of the caller, `field` its name where it is one of several. */

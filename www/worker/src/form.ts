@@ -50,10 +50,15 @@ export function parseForm(packed: PackedForm): SyncForm {
   return { ...described, image, packed };
 }
 
+/** How many bytes {@link readDescription} may take. */
+export function expectDescription(request: Request): number {
+  return announcedSize(request, isForm(request) ? COMMIT_LIMITS : JSON_LIMITS);
+}
+
 /** JSON, or a form that brings a small picture as well. */
-export async function readDescription(request: Request): Promise<Described> {
-  if (!isForm(request)) return { request: await readJson(request, JSON_LIMITS), thumbnail: undefined };
-  const body = await readBody(request, COMMIT_LIMITS);
+export async function readDescription(request: Request, isInTheWay: () => boolean): Promise<Described> {
+  if (!isForm(request)) return { request: await readJson(request, JSON_LIMITS, isInTheWay), thumbnail: undefined };
+  const body = await readBody(request, COMMIT_LIMITS, isInTheWay);
   return describe(partsOf({ body, type: typeOf(request) }, ["request", "thumbnail"]));
 }
 

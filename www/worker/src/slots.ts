@@ -145,5 +145,10 @@ function isWithin(taken: Set<Slot>, bytes: number, most: Size): boolean {
 
 /** For what users send. */
 export const uploads = new Room({ slots: 16, bytes: 32 * 1024 * 1024 }, 1 / 4);
+/**
+ * For requests of tickets, without their images: each may hold its JSON, which takes many times its size once it is parsed, and a
+ * small picture.
+ */
+export const descriptions = new Room({ slots: 64, bytes: 8 * 1024 * 1024 }, 1 / 4);
 /** For what the queue brings, so that neither waits for the other. */
 export const deliveries = new Room({ slots: 4, bytes: 16 * 1024 * 1024 }, 1);

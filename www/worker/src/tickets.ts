@@ -1,13 +1,14 @@
 import type { ImageSource, LinkOptions, PreparedImage, SyncRequest, SyncResult } from "imagen-cloud";
 import type { User } from "./auth";
-import { readJson } from "./body";
-import { JSON_LIMITS, readDescription } from "./form";
+import { announcedSize, readJson } from "./body";
+import { type Described, expectDescription, JSON_LIMITS, readDescription } from "./form";
 import { refuseRemoved, wasRemoved } from "./images";
 import { heldPath, incomingPath, openUpload } from "./incoming";
 import { Problem, type ProblemCode, toProblem } from "./problem";
 import type { Settings } from "./settings";
 import { RequestShape, read, refuseColumns, WishShape } from "./shapes";
 import { linkOf } from "./signed-url";
+import { descriptions } from "./slots";
 import type { Staging } from "./staging";
 import { copyObject, findObject, removeObject, resumableUrl, StoredImage, signUpload } from "./storage";
 import { BUCKET, findRow, plan, refuseAnothersId, withSink } from "./supabase";
@@ -42,7 +43,18 @@ export async function makeTicket(
   settings: Settings,
   staging: Staging | undefined,
 ): Promise<IssuedTicket> {
-  const json = await readJson(request, JSON_LIMITS);
+  const bytes = announcedSize(request, JSON_LIMITS);
+  return descriptions.with(bytes, user.id, settings.bodyWaitMs, async (isInTheWay) =>
+    grant(await readJson(request, JSON_LIMITS, isInTheWay), user, settings, staging),
+  );
+}
+
+async function grant(
+  json: Record<string, unknown>,
+  user: User,
+  settings: Settings,
+  staging: Staging | undefined,
+): Promise<IssuedTicket> {
   const { size, ...fields } = { ...json, ...read(WishShape, json) };
   refuseColumns(Object.keys(fields.columns ?? {}), settings);
   if (size > settings.maxImageBytes) {
@@ -91,8 +103,20 @@ export async function commitTicket(
   staging: Staging | undefined,
 ): Promise<SyncResult> {
   const ticket = await verifyTicket(id, user, settings);
+  return descriptions.with(expectDescription(request), user.id, settings.bodyWaitMs, async (isInTheWay) =>
+    commit(ticket, await readDescription(request, isInTheWay), link, user, settings, staging),
+  );
+}
+
+async function commit(
+  ticket: Ticket,
+  came: Described,
+  link: LinkOptions | undefined,
+  user: User,
+  settings: Settings,
+  staging: Staging | undefined,
+): Promise<SyncResult> {
   const { imageId, storagePath } = ticket;
-  const came = await readDescription(request);
   const { size, ...json } = came.request;
   const fixed = { date: json.date ?? dayIn(storagePath), imageId: json.imageId ?? imageId, mimeType: ticket.mimeType };
   const known = { ...json, ...fixed };
