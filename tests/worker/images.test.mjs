@@ -236,6 +236,52 @@ test("removed while its delivery is under way, it is gone when that has ended", 
   assert.equal(await isStaged(asked.imageId), false);
 });
 
+test("a removal that a delivery could not end is ended by the next one", async () => {
+  const asked = request();
+  const taken = await down(async () => answer(await post(asked)));
+  let isRemoved = false;
+  bench.front.before = async ({ method, path }, response) => {
+    if (isRemoved && path.startsWith("/rest/v1/images") && method === "GET") response.writeHead(503).end("down");
+    if (isRemoved || method !== "POST" || !path.startsWith("/rest/v1/images")) return;
+    assert.equal((await remove(`/${asked.imageId}`)).status, 200);
+    isRemoved = true;
+  };
+  const logged = (event) => bench.logs.some((line) => line.includes(`"${event}"`) && line.includes(asked.imageId));
+  try {
+    await until(() => logged("delayed") && isRemoved, "the delivery to have brought it");
+  } finally {
+    bench.front.before = undefined;
+  }
+  await until(() => logged("gone"), "the next one");
+  await isGone(taken);
+});
+
+test("what was put aside is removed by its user alone, whoever has its id", async () => {
+  const asked = request();
+  const answered = '{"code":"23514","message":"new row violates check constraint","details":null,"hint":null}';
+  const isInsert = ({ method, path }) => method === "POST" && path.startsWith("/rest/v1/images");
+  const staged = await refused(asked, isInsert, answered);
+  const token = other.accessToken;
+  assert.deepEqual(await answer(await remove(`/${asked.imageId}`, { token })), { status: 403, code: "not_yours" });
+  assert.equal((await remove(`/${asked.imageId}`)).status, 200);
+  await isGone(staged);
+  assert.equal(await bucket.head(`dead/${asked.imageId}`), null);
+
+  // One that was put aside since its id is another user's.
+  const theirs = request();
+  const { storagePath } = await answer(await post(theirs, { token }));
+  const late = request({ imageId: theirs.imageId });
+  await down(() => post(late));
+  await until(async () => (await bucket.head(`dead/${late.imageId}`)) !== null, "its refusal");
+  const removed = await answer(await remove(`/${late.imageId}`));
+  assert.deepEqual([removed.status, removed.imageId], [200, late.imageId]);
+  assert.equal(await bucket.head(`dead/${late.imageId}`), null);
+  const still = await answer(await ask(`/${theirs.imageId}`, { token }));
+  assert.deepEqual([still.status, still.storagePath], [200, storagePath]);
+  assert.equal((await remove(`/${theirs.imageId}`, { token })).status, 200, "it can be removed by its user");
+  await isGone({ imageId: theirs.imageId, storagePath });
+});
+
 test("removed while its upload is under way, it is gone when that is answered", async () => {
   for (const send of [post, sendByTicket]) {
     const asked = request();

@@ -1,6 +1,6 @@
 import { isImagenCloudError } from "imagen-cloud";
 import { parseForm } from "./form";
-import { remove } from "./images";
+import { endRemoval, remove } from "./images";
 import { causeOf, logStaged } from "./log";
 import { Problem, toProblem } from "./problem";
 import type { Env, Settings } from "./settings";
@@ -44,7 +44,10 @@ export async function deliverStaged(
 
 async function tryDelivery(imageId: string, staging: Stored, settings: Settings): Promise<"delivered" | "gone"> {
   const found = await staging.find(imageId);
-  if (found === undefined) return "gone";
+  if (found === undefined) {
+    await endRemoval(imageId, settings, staging);
+    return "gone";
+  }
   const owner = { id: found.owner };
   return deliveries.with(found.size, owner.id, settings.bodyWaitMs, async () => {
     const staged = await staging.open(imageId);

@@ -103,7 +103,9 @@ export async function removeImage(
   if (wish.storagePath !== undefined && !isOwnPath(wish.storagePath, user)) throw new Problem("not_yours");
   if (wish.imageId !== undefined) {
     const { imageId, storagePath = null } = wish;
-    const goal = await keepAway(imageId, user, settings, staging);
+    const { goal, isRowAnothers } = await keepAway(imageId, user, settings, staging);
+    // Another user's image has its id: so it was put aside, and there is no row of it.
+    if (isRowAnothers) return { ...(await remove({ storagePath: goal ?? "" }, user, settings)), imageId };
     const removed = await remove({ imageId, storagePath: goal ?? storagePath }, user, settings);
     // Its row may name another place, where it went after it had been refused.
     if (goal !== undefined && goal !== removed.storagePath)
@@ -115,34 +117,42 @@ export async function removeImage(
   return remove({ storagePath: wish.storagePath ?? "" }, user, settings);
 }
 
-/**
- * Sees to it that nothing of an image arrives any more. Resolves to where it was to go, if it was on its way or put aside: an
- * upload of it may lie there.
- */
+/** What is known of an image that will not arrive any more. */
+interface KeptAway {
+  /** Where it was to go, if it was on its way or put aside: an upload of it may lie there. */
+  goal: string | undefined;
+  /** The row of its id is another user's. */
+  isRowAnothers: boolean;
+}
+
+/** Sees to it that nothing of the user's image arrives any more. */
 async function keepAway(
   imageId: string,
   user: User,
   settings: Settings,
   staging: Staging | undefined,
-): Promise<string | undefined> {
+): Promise<KeptAway> {
   const [staged, buried] = await Promise.all([
     staging?.find(imageId).catch(unavailable),
     staging?.findBuried(imageId).catch(unavailable),
   ]);
+  const isOwn = (known: { owner: string } | undefined) => known?.owner === user.id;
   // What is on its way is dropped while Supabase is down, too; what is there waits.
-  const row = await findRow(imageId, settings).catch((cause: unknown) => {
-    if (staged?.owner !== user.id) unavailable(cause);
+  const row = await findRow(imageId, settings).catch((cause: unknown): undefined => {
+    if (!isOwn(staged)) unavailable(cause);
   });
-  for (const found of [row, staged]) {
-    if (found !== undefined && found.owner !== user.id) throw new Problem("not_yours");
-  }
-  const isOnesOwn = (row ?? staged) !== undefined;
+  const known = [row, staged, buried];
+  const isOnesOwn = known.some(isOwn);
+  if (!isOnesOwn && known.some((one) => one !== undefined)) throw new Problem("not_yours");
   const isMarked = await staging?.markRemoved(imageId, user.id, isOnesOwn).catch(unavailable);
   if (isMarked === false) throw new Problem("not_yours");
-  if (staged !== undefined) await staging?.release(imageId).catch(unavailable);
-  if (buried?.owner === user.id) await staging?.releaseBuried(imageId).catch(unavailable);
+  if (isOwn(staged)) await staging?.release(imageId).catch(unavailable);
+  // What was staged may have been put aside meanwhile.
+  const aside = staged === undefined ? buried : await staging?.findBuried(imageId).catch(unavailable);
+  if (isOwn(aside)) await staging?.releaseBuried(imageId).catch(unavailable);
   await removeObject(incomingPath(imageId, user), settings);
-  return [staged, buried].find((known) => known?.owner === user.id)?.storagePath;
+  const goal = [staged, buried].find(isOwn)?.storagePath;
+  return { goal, isRowAnothers: row !== undefined && !isOwn(row) };
 }
 
 /**
@@ -162,6 +172,17 @@ export async function refuseRemoved(
 ): Promise<never> {
   await remove({ imageId, storagePath }, user, settings);
   throw new Problem("image_removed", { imageId });
+}
+
+/**
+ * Removes an image that a delivery brought after its removal, and could not take back any more: it was killed then, or Supabase did
+ * not answer. What is staged is gone by then, so nothing but the mark tells of it.
+ */
+export async function endRemoval(imageId: string, settings: Settings, staging: Staging): Promise<void> {
+  const remover = await staging.findRemover(imageId);
+  if (remover === undefined) return;
+  const row = await findRow(imageId, settings);
+  if (row?.owner === remover) await remove({ imageId }, { id: remover }, settings);
 }
 
 /** Object, thumbnail and row. */

@@ -79,6 +79,9 @@ export class StagedInR2 implements Stored {
       customMetadata: { ...object.customMetadata, code, reason },
     });
     await this.#bucket.delete(STAGED + imageId);
+    // Of a removal at the same time and this, whoever is later finds the other.
+    const { owner } = readMetadata(object);
+    if ((await this.findRemover(imageId)) === owner) await this.releaseBuried(imageId);
   }
 
   async findBuried(imageId: string): Promise<Buried | undefined> {
