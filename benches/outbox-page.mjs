@@ -43,7 +43,7 @@ async function sizes({ url, few, many, size, rounds }) {
   const samples = { few: await timed(outbox, write, { rounds, size, from: 1e6 }) };
   await outbox.close();
   const { seedJobs } = await import("/tests/support/seeded.mjs");
-  await seedJobs({ name: `imagen-cloud-outbox-${sinkOptions(url).ownerUserId}`, count: many - few - rounds });
+  await seedJobs({ name: `imagen-cloud-outbox-${sinkOptions(url).ownerUserId}`, count: many - few - 2 * rounds });
   // The browser goes on putting so many files in order.
   await new Promise((resolve) => setTimeout(resolve, 5000));
   outbox = await open(url);
@@ -52,9 +52,9 @@ async function sizes({ url, few, many, size, rounds }) {
   return { ...samples, ...(await opened(url)), ...(await drainedAll(url)) };
 }
 
-/** Enqueues and lists, in turn with the bare write of the same bytes. */
+/** Enqueues with and without a second copy, and lists, in turn with the bare write of the same bytes. */
 async function timed(outbox, write, { rounds, size, from }) {
-  const samples = { enqueue: [], bare: [], list: [] };
+  const samples = { enqueue: [], single: [], bare: [], list: [] };
   const clock = async (name, work) => {
     const start = performance.now();
     await work();
@@ -64,10 +64,23 @@ async function timed(outbox, write, { rounds, size, from }) {
     const image = png(size, round + 1);
     const request = requestOf(image, from + round);
     await clock("enqueue", () => outbox.enqueue(request));
+    const other = requestOf(image, from + rounds + round);
+    await withoutCaches(() => clock("single", () => outbox.enqueue(other)));
     await clock("bare", async () => write(from + round, { ...request, image: undefined }, await image.arrayBuffer()));
     await clock("list", () => outbox.list({ limit: PAGE }));
   }
   return samples;
+}
+
+/** Does `work` in a page without Cache Storage, where an outbox keeps no second copy. */
+async function withoutCaches(work) {
+  const known = Object.getOwnPropertyDescriptor(globalThis, "caches");
+  Object.defineProperty(globalThis, "caches", { value: undefined, configurable: true });
+  try {
+    await work();
+  } finally {
+    Object.defineProperty(globalThis, "caches", known);
+  }
 }
 
 /** What anybody would write to keep an image: record and bytes, by a transaction with strict durability. */

@@ -15,7 +15,7 @@ const PEERS = [
 
 export const title = "outbox: few images and ten thousand, Chromium";
 export const notes = [
-  "An enqueue is of a Blob of 50 kB; the jobs that are only there have images of 1 kB, and most are written by the bench itself. Beside it, in turn, the bare write of the same record and bytes by one IndexedDB transaction with strict durability.",
+  "An enqueue is of a Blob of 50 kB; the jobs that are only there have images of 1 kB, and most are written by the bench itself. Beside it, in turn, one in a page whose `caches` is absent, which keeps no second copy, and the bare write of the same record and bytes by one IndexedDB transaction with strict durability.",
   "A list is of 50 jobs. The opening is from createOutbox to the first request, in the same page, whose module is compiled.",
   "The drain of all is against a server that answers at once. The longest task is the page's own (PerformanceObserver); the page's memory is performance.measureUserAgentSpecificMemory after it less before it, wasm memory is memory.buffer.byteLength after it.",
   "Workbox's queue keeps a request with the same bytes (the row's would be another) and Uppy's golden retriever a file, both without strict durability and once. Found again is for the former from replayRequests to the first request, for the latter from a new Uppy to its files; it sends none before its user has said so.",
@@ -52,6 +52,13 @@ async function costs() {
         what: "the same",
         unit: "ms",
         samples: many.enqueue,
+        beside: beside("a bare write", many.bare),
+        limit: 1.5,
+      }),
+      figure({
+        what: "the same without Cache Storage, so without a second copy",
+        unit: "ms",
+        samples: many.single,
         beside: beside("a bare write", many.bare),
         limit: 1.5,
       }),
