@@ -2,7 +2,7 @@
 // (BroadcastChannel), and it wakes when there is reason to. What happens to a job is decided in the WebAssembly.
 import { failed } from "./errors.js";
 import { disposable, Handle, targetOf } from "./handle.js";
-import { withLock } from "./lock.js";
+import { openChannel, withLock } from "./lock.js";
 import { pathOf, Store } from "./store.js";
 import { Outbox as Courier, Relay } from "./wasm/imagen_cloud_outbox.js";
 
@@ -159,7 +159,7 @@ export class Outbox {
     if (!record) throw missing(id);
     const job = this.#tellOf(record);
     if (job.removes !== undefined) throw failed("outbox", "invalid_state", "outbox: a removal has no image");
-    const image = await this.#store.image(id);
+    const image = await this.#store.image(id, record.seq);
     // Of a damaged job the image may be all that is left.
     const isWhole = image instanceof ArrayBuffer && (job.mimeType === "" || image.byteLength === job.size);
     if (!isWhole) {
@@ -330,9 +330,9 @@ export class Outbox {
       return this.#queued.drained;
     }
     const queued = { forced };
-    const held = async () => {
-      this.#queued = undefined;
-      return this.#drainLocked(queued.forced);
+    const held = async (taken) => {
+      if (this.#queued === queued) this.#queued = undefined;
+      return this.#drainLocked(queued.forced, taken);
     };
     queued.drained = withLock(this.#name, this.#closing.signal, held).catch((error) => {
       if (this.#queued === queued) this.#queued = undefined;
@@ -342,9 +342,11 @@ export class Outbox {
     return queued.drained;
   }
 
-  async #drainLocked(forced) {
+  /** Another tab may have taken the lock from this one: what is under way here ends then. */
+  async #drainLocked(forced, taken) {
     const draining = new AbortController();
     this.#draining = draining;
+    taken.addEventListener("abort", () => draining.abort());
     try {
       if (await this.isPaused()) draining.abort();
       const drained = await this.#open().drain(forced, draining.signal);
@@ -384,7 +386,8 @@ export class Outbox {
     if (!change || this.#closing.signal.aborted) return;
     if (change.state === "paused") this.#rest().catch(() => undefined);
     if (change.state === "resumed" && this.#options.automatic) this.#wake(true);
-    if (change.state === "queued" || change.state === "uploaded") this.#courier.lookAgain();
+    // What another tab was told to try again may be due.
+    if (["queued", "uploaded", "handed-over"].includes(change.state)) this.#courier.lookAgain();
     if (change.state === "discarded") this.#courier.discarded(change.id);
     this.#announce(change);
   }
@@ -479,15 +482,6 @@ function countOf(field, given, least) {
   if (given === undefined || given === null) return undefined;
   if (Number.isSafeInteger(given) && given >= least) return given;
   throw failed("request", "invalid_request", `list: ${field} must be a whole number from ${least} on`, { field });
-}
-
-/** Without one the other tabs hear nothing, and the outbox works. */
-function openChannel(name) {
-  try {
-    return new BroadcastChannel(name);
-  } catch {
-    return undefined;
-  }
 }
 
 /** A change, if this is what an outbox tells: anybody of this origin may write to its channel. */
