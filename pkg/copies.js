@@ -48,18 +48,21 @@ export class Copies {
     return this.#isStuck;
   }
 
-  /** @param {string[]} ids */
+  /** Gives the ids of those that were not there to be forgotten, or perhaps are still: another tab may yet write them. @param {string[]} ids */
   async forget(ids) {
-    if (ids.length === 0) return;
-    await this.#attempt(async () => {
+    if (ids.length === 0) return [];
+    const forgotten = await this.#attempt(async () => {
       const cache = await caches.open(this.#name);
-      await Promise.all(ids.map((id) => cache.delete(FOLDER + id)));
+      return Promise.all(ids.map((id) => cache.delete(FOLDER + id)));
     });
+    if (forgotten) return ids.filter((_, at) => !forgotten[at]);
+    return this.#isStuck ? ids : []; // where there are no caches, no tab has any
   }
 
-  /** Forgets all of them. */
-  clear() {
-    return this.#attempt(async () => caches.delete(this.#name));
+  /** Forgets all of them. Whether some may be there still, or come. */
+  async clear() {
+    const cleared = await this.#attempt(async () => caches.delete(this.#name));
+    return cleared !== undefined || this.#isStuck;
   }
 
   /** Ids. @returns {Promise<string[]>} */

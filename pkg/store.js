@@ -8,8 +8,13 @@ import { within } from "./within.js";
 const VERSION = 2;
 const DURABLE = { durability: "strict" };
 const ALL = ["jobs", "images", "settings"];
-/** The setting with the ids of removed jobs whose copies may still be there. */
-const FORGOTTEN = "forgotten";
+/** The settings that say when a job was removed whose copy may still be there, or come: another tab may write it that late. */
+const noteOf = (id) => ["forgotten", id];
+/** How long such a note counts: so long a tab may be frozen before it goes on writing. */
+const NOTED_MS = 86_400_000;
+
+/** All of them. Not at once: it is asked for where there may be no IndexedDB. */
+const notesRange = () => IDBKeyRange.bound(["forgotten"], ["forgotten", []]);
 
 /** The setting of a database that is new, until the jobs of a lost one are back in it. */
 const NEW = "new";
@@ -39,7 +44,7 @@ const TRANSACTION_MS = 60_000;
 export class Store {
   #name;
   #copies;
-  /** The jobs whose copies are written, and that nobody has looked for since. */
+  /** The jobs whose copies are written, and that nobody has looked for since: id and place. */
   #unseen = [];
   #opening;
   #isClosed = false;
@@ -109,7 +114,7 @@ export class Store {
           return putting;
         }),
       );
-      if (typeof added === "number") await this.#copy(id, keep);
+      if (typeof added === "number") await this.#copy(id, added, keep);
       return added;
     };
     const coming = putIn();
@@ -121,17 +126,17 @@ export class Store {
     }
   }
 
-  /** Forgets the copies of these jobs, or all, those too that are on their way. @param {string[]} [ids] */
+  /** Forgets the copies of these jobs, or all, those too that are on their way; what the copies say of that. @param {string[]} [ids] */
   async #forget(ids) {
     const coming = ids ? ids.map((id) => this.#coming.get(id)) : [...this.#coming.values()];
     await Promise.allSettled(coming);
-    await (ids ? this.#copies.forget(ids) : this.#copies.clear());
+    return ids ? this.#copies.forget(ids) : this.#copies.clear();
   }
 
   /** Keeps the copy of a job that was added. One that comes when another tab is done with its job already goes too. */
-  async #copy(id, keep) {
+  async #copy(id, seq, keep) {
     await keep();
-    this.#unseen.push(id);
+    this.#unseen.push({ id, seq });
     if (this.#unseen.length > 1) return; // somebody looks already
     this.#look().catch(() => {
       this.#unseen = [];
@@ -141,8 +146,8 @@ export class Store {
   /** Looks whether the jobs of new copies are there still. */
   async #look() {
     while (this.#unseen.length > 0 && !this.#isClosed) {
-      const ids = [...this.#unseen];
-      const known = await this.known(ids);
+      const [ids, places] = ["id", "seq"].map((name) => this.#unseen.map((job) => job[name]));
+      const known = await this.known(ids, places);
       await this.#copies.forget(ids.filter((_, at) => !known[at]));
       this.#unseen.splice(0, ids.length);
     }
@@ -154,12 +159,11 @@ export class Store {
    * @returns {Promise<number | "known" | "outdated">}
    */
   async supersede(record, id, revision) {
-    await this.#forget([id]);
+    const late = await this.#forget([id]);
     return this.#putIn(record, new ArrayBuffer(0), async (transaction, putIt) => {
       const [[job, known], totals] = await Promise.all([found(transaction, [id, record.id]), totalsOf(transaction)]);
       if ((job && (job.revision ?? 0)) !== revision) return "outdated";
-      await this.#noteGone(transaction, [id]);
-      await Promise.all(remove(transaction, totals, [id], [job]));
+      await Promise.all([...note(transaction, job ? late : []), ...remove(transaction, totals, [id], [job])]);
       if (!known) return putIt(totals);
       await last(transaction, [setTotals(transaction, totals)]);
       return "known";
@@ -217,52 +221,70 @@ export class Store {
     return [id, seq, notBefore, revision, this.read(record) ? text : ""];
   }
 
-  /** Which of these jobs are there. @param {string[]} ids */
-  known(ids) {
+  /** Which of these jobs are there, and not others under their ids. @param {string[]} ids @param {ArrayLike<number>} places */
+  known(ids, places) {
     return this.#transact(["jobs"], "readonly", async (transaction) => {
       const index = transaction.objectStore("jobs").index("id");
       const keys = await Promise.all(ids.map((id) => index.getKey(id)));
-      return keys.map((key) => key !== undefined);
+      return keys.map((key, at) => key === places[at]);
     });
-  }
-
-  /** @param {string} id @returns {Promise<ArrayBuffer | undefined>} */
-  async image(id) {
-    const image = await this.#transact(["images"], "readonly", (transaction) =>
-      transaction.objectStore("images").get(id),
-    );
-    return image instanceof ArrayBuffer ? image : undefined;
   }
 
   /**
-   * Stores what jobs have become, false of each that is gone, and removes others with their images.
-   * @param {JobRecord[]} records @param {string[]} gone
+   * The image of a job, from its copy where the database can't give it: Chromium has large values in files of their own, and one
+   * that is missing is no trouble of the other jobs.
+   * @param {string} id @param {number} place @returns {Promise<ArrayBuffer | undefined>}
    */
-  async commit(records, gone) {
-    await this.#forget(gone);
+  async image(id, place) {
+    const both = (transaction) =>
+      Promise.all([transaction.objectStore("jobs").index("id").get(id), transaction.objectStore("images").get(id)]);
+    const reading = this.#transact(["jobs", "images"], "readonly", both);
+    const [record, image] = await reading.catch(async () => [await this.record(id), undefined]);
+    if (record?.seq !== place) return undefined;
+    const buffer = image instanceof ArrayBuffer ? image : undefined;
+    if (buffer?.byteLength === record.size) return buffer;
+    const copy = await this.#copies.read(id);
+    return copy && copy.image.byteLength === record.size ? copy.image : buffer;
+  }
+
+  /**
+   * Stores what jobs have become, false of each that is gone, and removes others with their images, false of each that another has
+   * taken the id of.
+   * @param {JobRecord[]} records @param {string[]} gone @param {ArrayLike<number>} places of those that are gone
+   */
+  async commit(records, gone, places) {
+    const late = await this.#forget(gone);
     const stores = gone.length > 0 ? ALL : ["jobs", "settings"];
     return this.#transact(stores, "readwrite", async (transaction) => {
-      const [known, totals] = await Promise.all([
+      const [all, totals] = await Promise.all([
         found(transaction, [...records.map(({ id }) => id), ...gone]),
         totalsOf(transaction),
       ]);
-      await this.#noteGone(transaction, gone);
       const before = { ...totals };
+      const isThere = records.map(({ seq }, at) => all[at]?.seq === seq);
+      const leaving = all.slice(records.length);
+      const isAnother = leaving.map((record, at) => record !== undefined && record.seq !== places[at]);
+      const own = (list) => list.filter((_, at) => !isAnother[at]);
+      const notes = own(gone).filter((id) => late.includes(id));
       const writes = [
-        ...remove(transaction, totals, gone, known.slice(records.length)),
-        ...records.map((record, at) => known[at] && rewrite(transaction, totals, known[at], record)),
+        ...note(transaction, notes),
+        ...remove(transaction, totals, own(gone), own(leaving)),
+        ...records.map((record, at) => isThere[at] && rewrite(transaction, totals, all[at], record)),
       ];
       const isOther = Object.keys(totals).some((name) => totals[name] !== before[name]);
       await last(transaction, isOther ? [...writes, setTotals(transaction, totals)] : writes);
-      return records.map((_, at) => known[at] !== undefined);
+      return [...isThere, ...isAnother.map((is) => !is)];
     });
   }
 
-  /** Stores what a job has become if its record is still of this revision, and no other has one of its paths. @param {JobRecord} record @param {number} revision */
+  /**
+   * Stores what a job has become if its record is still the same, of this revision, and no other has one of its paths.
+   * @param {JobRecord} record @param {number} revision
+   */
   amend(record, revision) {
     return this.#transact(["jobs", "settings"], "readwrite", async (transaction) => {
       const [[known], totals] = await Promise.all([found(transaction, [record.id]), totalsOf(transaction)]);
-      if (!known || (known.revision ?? 0) !== revision) return "outdated";
+      if (known?.seq !== record.seq || (known.revision ?? 0) !== revision) return "outdated";
       const holders = await holdersOf(transaction, record);
       if (holders.some((seq) => seq !== known.seq)) return "path_taken";
       await last(transaction, [rewrite(transaction, totals, known, record), setTotals(transaction, totals)]);
@@ -284,28 +306,23 @@ export class Store {
 
   /** Removes a job and its image; its record, if it was there. @param {string} id */
   async remove(id) {
-    await this.#forget([id]);
+    const late = await this.#forget([id]);
     return this.#transact(ALL, "readwrite", async (transaction) => {
       const [known, totals] = await Promise.all([found(transaction, [id]), totalsOf(transaction)]);
-      await this.#noteGone(transaction, [id]);
-      await last(transaction, [...remove(transaction, totals, [id], known), setTotals(transaction, totals)]);
+      const writes = [...note(transaction, known[0] ? late : []), ...remove(transaction, totals, [id], known)];
+      await last(transaction, [...writes, setTotals(transaction, totals)]);
       return known[0];
     });
   }
 
-  /** Notes that these jobs go, where their copies may stay. */
-  async #noteGone(transaction, ids) {
-    if (this.#copies.isStuck && ids.length > 0) await remember(transaction, ids);
-  }
-
   /** Removes all jobs and images. */
   async clear() {
-    await this.#forget();
+    const isLate = await this.#forget();
     return this.#transact(ALL, "readwrite", async (transaction) => {
       const [jobs, images] = ["jobs", "images"].map((store) => transaction.objectStore(store));
-      if (this.#copies.isStuck) await remember(transaction, await images.getAllKeys());
-      const none = { ...(await totalsOf(transaction)), count: 0, bytes: 0, waiting: 0 };
-      await last(transaction, [jobs.clear(), images.clear(), setTotals(transaction, none)]);
+      const notes = note(transaction, isLate ? await images.getAllKeys() : []);
+      const none = { ...(await totalsOf(transaction)), count: 0 };
+      await last(transaction, [...notes, jobs.clear(), images.clear(), setTotals(transaction, none)]);
     });
   }
 
@@ -338,6 +355,9 @@ export class Store {
         return this.#transact(stores, mode, work, false);
       }
       throw toFailure(error);
+    } finally {
+      // What was under way is done still, and leaves no connection behind.
+      if (this.#isClosed) await this.close();
     }
   }
 
@@ -361,10 +381,12 @@ export class Store {
     this.#opening ??= opened(open)
       .then(async (database) => {
         // What can't be put back now (a full disk) stays where it is, and is tried again at the next opening.
-        const { wasLost, count } = await stateOf(database);
+        const { wasLost, count, isOff } = await stateOf(database);
+        if (isOff) await transact(database, ["jobs", "settings"], "readwrite", recount).catch(() => undefined);
         // A browser that finds a database damaged deletes it whole. Where there are very many, that one has lost a part only is seen
         // when there are fewer, since the caches can't list theirs by parts.
-        if (wasLost || count <= LISTED_AT_ONCE) await this.#restore(database, wasLost).catch(() => undefined);
+        if (!this.#isClosed && (wasLost || count <= LISTED_AT_ONCE))
+          await this.#restore(database, wasLost).catch(() => undefined);
         return database;
       })
       .catch((error) => {
@@ -378,22 +400,26 @@ export class Store {
   async #restore(database, wasLost) {
     // In this order: of a job that another tab removes meanwhile the copy is gone before the job is.
     const copied = await this.#copies.ids();
-    const [forgotten, known] = await transact(database, ["images", "settings"], "readonly", (transaction) =>
-      Promise.all([
-        transaction.objectStore("settings").get(FORGOTTEN),
-        copied.length > 0 ? transaction.objectStore("images").getAllKeys() : [],
-      ]),
-    );
-    const isForgotten = (id) => Array.isArray(forgotten) && forgotten.includes(id);
-    const there = new Set(known);
-    for (const id of copied.filter((id) => !there.has(id))) {
-      if (isForgotten(id)) await this.#copies.forget([id]);
+    const [notes, known] = await transact(database, ["jobs", "settings"], "readonly", (transaction) => {
+      const [jobs, settings] = ["jobs", "settings"].map((store) => transaction.objectStore(store));
+      return Promise.all([
+        Promise.all([settings.getAllKeys(notesRange()), settings.getAll(notesRange())]),
+        Promise.all(copied.map((id) => jobs.index("id").getKey(id))),
+      ]);
+    });
+    const forgotten = new Set(notes[0].map(([, id]) => id));
+    for (const id of copied.filter((_, at) => known[at] === undefined)) {
+      if (forgotten.has(id)) await this.#copies.forget([id]);
       else await this.#putBack(database, id);
     }
-    if (this.#copies.isStuck || !(forgotten || wasLost)) return;
+    if (this.#copies.isStuck) return;
+    // By a clock that may be put back.
+    const isOld = (noted) => !(Math.abs(Date.now() - noted) < NOTED_MS);
+    const old = notes[0].filter((_, at) => isOld(notes[1][at]));
+    if (old.length === 0 && !wasLost) return;
     await transact(database, ["settings"], "readwrite", async (transaction) => {
       const settings = transaction.objectStore("settings");
-      await Promise.all([settings.delete(FORGOTTEN), settings.delete(NEW)]);
+      await Promise.all([NEW, ...old].map((name) => settings.delete(name)));
     });
   }
 
@@ -412,30 +438,42 @@ export class Store {
   }
 }
 
-/** Whether what a database before this one held may not be back in it yet, and how many jobs there are. */
+/** Whether what a database before this one held may not be back in it yet, how many jobs there are, and whether the totals say otherwise. */
 function stateOf(database) {
   return transact(database, ["jobs", "settings"], "readonly", async (transaction) => {
-    const wasLost = await transaction.objectStore("settings").get(NEW);
-    return { wasLost: wasLost !== undefined, count: await transaction.objectStore("jobs").count() };
+    const [jobs, settings] = ["jobs", "settings"].map((store) => transaction.objectStore(store));
+    const [wasLost, totals, count] = await Promise.all([settings.get(NEW), settings.get(TOTALS), jobs.count()]);
+    return { wasLost: wasLost !== undefined, count, isOff: totals?.count !== count };
   });
+}
+
+/** Counts anew what a database holds that has lost a part. */
+async function recount(transaction) {
+  const known = await transaction.objectStore("settings").get(TOTALS);
+  const totals = await recounted(transaction);
+  await last(transaction, [setTotals(transaction, { ...totals, last: Math.max(totals.last, known?.last || 0) })]);
 }
 
 async function transact(database, stores, mode, work) {
   const transaction = database.transaction(stores, mode, mode === "readwrite" ? DURABLE : undefined);
+  const outcome = async () => Promise.all([work(transaction), transaction.done]);
+  const both = outcome();
   try {
-    const [result] = await within(TRANSACTION_MS, Promise.all([work(transaction), transaction.done]));
-    return result;
+    return (await within(TRANSACTION_MS, both))[0];
   } catch (error) {
-    abort(transaction); // what is told to have failed is not done later
-    throw error;
+    // What is told to have failed is not done later: of one that has begun to commit is told what comes of it.
+    if (isAborted(transaction)) throw error;
+    return (await both)[0];
   }
 }
 
-function abort(transaction) {
+/** Whether a transaction that was to be aborted is. */
+function isAborted(transaction) {
   try {
     transaction.abort();
+    return true;
   } catch {
-    // it has ended
+    return false;
   }
 }
 
@@ -505,7 +543,10 @@ async function totalsOf(transaction) {
 }
 
 function setTotals(transaction, totals) {
-  return transaction.objectStore("settings").put(totals, TOTALS);
+  // What a damaged record had said of itself does not outlive the last job.
+  const { count, last } = totals;
+  const known = count > 0 ? totals : { count: 0, bytes: 0, waiting: 0, last };
+  return transaction.objectStore("settings").put(known, TOTALS);
 }
 
 /** The totals by looking at every job: for a database that is new here, or that somebody else wrote into. */
@@ -548,11 +589,9 @@ function rewrite(transaction, totals, known, record) {
   return transaction.objectStore("jobs").put(next);
 }
 
-/** Notes that these jobs are gone, where their copies may not be. */
-async function remember(transaction, ids) {
-  const settings = transaction.objectStore("settings");
-  const known = await settings.get(FORGOTTEN);
-  await settings.put([...(Array.isArray(known) ? known : []), ...ids], FORGOTTEN);
+/** Notes that these jobs are gone, where their copies may not be. @param {string[]} ids */
+function note(transaction, ids) {
+  return ids.map((id) => transaction.objectStore("settings").put(Date.now(), noteOf(id)));
 }
 
 /** Adds a job in the next place, which it gives. */
@@ -563,6 +602,7 @@ async function put(transaction, totals, record, image) {
   await last(transaction, [
     transaction.objectStore("jobs").add(next),
     transaction.objectStore("images").put(image, record.id),
+    transaction.objectStore("settings").delete(noteOf(record.id)),
     setTotals(transaction, { ...totals, last: seq }),
   ]);
   return seq;
@@ -601,6 +641,9 @@ async function upgrade(database, oldVersion, transaction, ownerUserId) {
     for await (const page of pagesOf(jobs)) {
       await Promise.all(page.map((record) => jobs.put(placed(renewed(record, ownerUserId), record.seq))));
     }
+    const settings = transaction.objectStore("settings");
+    const forgotten = await settings.get("forgotten");
+    await Promise.all([settings.delete("forgotten"), ...note(transaction, Array.isArray(forgotten) ? forgotten : [])]);
     await setTotals(transaction, await recounted(transaction));
   }
 }

@@ -31,7 +31,7 @@ use crate::error::Error;
 use crate::image::thumbnail::Thumbnail;
 use crate::json::Json;
 #[cfg(feature = "outbox")]
-use crate::outbox::job::{Job, Limits};
+use crate::outbox::job::{Job, Limits, Which};
 use crate::wire::event::Event;
 use crate::wire::http::{Failure, Request, Response};
 
@@ -211,15 +211,17 @@ pub trait Store {
     async fn job(&self, id: &str) -> Result<Option<Stored>, Error>;
 
     /// Which of these jobs are there.
-    async fn known(&self, ids: &[String]) -> Result<Vec<bool>, Error>;
+    async fn known(&self, jobs: &[Which]) -> Result<Vec<bool>, Error>;
 
     /// The image of a job.
-    async fn image(&self, id: &str) -> Result<Option<Self::Bytes>, Error>;
+    async fn image(&self, job: &Which) -> Result<Option<Self::Bytes>, Error>;
 
-    /// Stores what jobs have become, and removes others with their images: all or nothing. False of each that is gone.
-    async fn commit(&self, changed: &[&Job], gone: &[String]) -> Result<Vec<bool>, Error>;
+    /// Stores what jobs have become, and removes others with their images: all or nothing. False of each that is gone, and of
+    /// each to be removed that another has taken the id of.
+    async fn commit(&self, changed: &[&Job], gone: &[Which]) -> Result<Vec<bool>, Error>;
 
-    /// Stores what a job has become if nobody has written it since this revision, and no other has one of its paths.
+    /// Stores what a job has become if it is the same still, nobody has written it since this revision, and no other has one
+    /// of its paths.
     async fn amend(&self, job: &Job, revision: u64) -> Result<Amended, Error>;
 
     /// Has jobs that can't be read wait no more. They stay.

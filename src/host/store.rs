@@ -10,7 +10,7 @@ use super::web::HostBytes;
 use super::{Added, Amended, Outlook, Query, Store, Stored, js};
 use crate::error::{Code, Error, Stage};
 use crate::json::{Json, to_text};
-use crate::outbox::job::{Job, Limits};
+use crate::outbox::job::{Job, Limits, Which};
 
 #[wasm_bindgen]
 extern "C" {
@@ -48,11 +48,16 @@ extern "C" {
     #[wasm_bindgen(structural, method, catch, js_name = stored)]
     async fn stored_of(this: &HostStore, id: &str) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(structural, method, catch, js_name = known)]
-    async fn known_of(this: &HostStore, ids: Vec<String>) -> Result<JsValue, JsValue>;
+    async fn known_of(this: &HostStore, ids: Vec<String>, places: Vec<f64>) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(structural, method, catch, js_name = image)]
-    async fn image_of(this: &HostStore, id: &str) -> Result<JsValue, JsValue>;
+    async fn image_of(this: &HostStore, id: &str, place: f64) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(structural, method, catch, js_name = commit)]
-    async fn commit_records(this: &HostStore, records: Array, gone: Vec<String>) -> Result<JsValue, JsValue>;
+    async fn commit_records(
+        this: &HostStore,
+        records: Array,
+        gone: Vec<String>,
+        places: Vec<f64>,
+    ) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(structural, method, catch, js_name = amend)]
     async fn amend_record(this: &HostStore, record: JsValue, revision: f64) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(structural, method, catch, js_name = shelve)]
@@ -63,6 +68,9 @@ extern "C" {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Record<'a> {
+    /// Nothing of a job that has no place yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seq: Option<u64>,
     id: &'a str,
     storage_path: Paths<'a>,
     size: u64,
@@ -87,6 +95,7 @@ fn record(job: &Job) -> JsValue {
     let paths: Vec<&str> = job.paths().collect();
     let waits = job.is_waiting();
     js::json(&to_text(&Record {
+        seq: (job.position > 0).then_some(job.position),
         id: &job.id,
         storage_path: if let [path] = *paths { Paths::One(path) } else { Paths::All(paths) },
         size: job.size,
@@ -120,6 +129,11 @@ fn read_added(added: &JsValue) -> Option<Added> {
         (_, Some("path_taken")) => Some(Added::PathTaken),
         _ => None,
     }
+}
+
+/// Jobs as JavaScript has them: their ids, and their places.
+fn lists(jobs: &[Which]) -> (Vec<String>, Vec<f64>) {
+    jobs.iter().map(|job| (job.id.clone(), job.position as f64)).unzip()
 }
 
 fn flags(list: JsValue) -> Vec<bool> {
@@ -179,18 +193,20 @@ impl Store for HostStore {
         Ok(stored(&self.stored_of(id).await.map_err(to_error)?))
     }
 
-    async fn known(&self, ids: &[String]) -> Result<Vec<bool>, Error> {
-        Ok(flags(self.known_of(ids.to_vec()).await.map_err(to_error)?))
+    async fn known(&self, jobs: &[Which]) -> Result<Vec<bool>, Error> {
+        let (ids, places) = lists(jobs);
+        Ok(flags(self.known_of(ids, places).await.map_err(to_error)?))
     }
 
-    async fn image(&self, id: &str) -> Result<Option<HostBytes>, Error> {
-        let buffer = self.image_of(id).await.map_err(to_error)?;
+    async fn image(&self, job: &Which) -> Result<Option<HostBytes>, Error> {
+        let buffer = self.image_of(&job.id, job.position as f64).await.map_err(to_error)?;
         Ok(buffer.is_object().then(|| HostBytes::stored(&buffer)))
     }
 
-    async fn commit(&self, changed: &[&Job], gone: &[String]) -> Result<Vec<bool>, Error> {
+    async fn commit(&self, changed: &[&Job], gone: &[Which]) -> Result<Vec<bool>, Error> {
         let records = changed.iter().map(|job| record(job)).collect();
-        Ok(flags(self.commit_records(records, gone.to_vec()).await.map_err(to_error)?))
+        let (ids, places) = lists(gone);
+        Ok(flags(self.commit_records(records, ids, places).await.map_err(to_error)?))
     }
 
     async fn amend(&self, job: &Job, revision: u64) -> Result<Amended, Error> {

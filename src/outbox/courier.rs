@@ -14,7 +14,7 @@ mod send;
 
 use serde::Serialize;
 
-use self::round::{Done, Kind, Next, Round};
+use self::round::{Done, Next, Round};
 use self::send::Bytes;
 use crate::error::{Code, Error, Stage};
 use crate::host::{Added, Amended, Platform, Query, Store, Stored};
@@ -22,7 +22,7 @@ use crate::image::meta::SyncRequest;
 use crate::image::row::check_length;
 use crate::json::to_text;
 use crate::limits;
-use crate::outbox::job::{Job, Limits, Verdict};
+use crate::outbox::job::{Job, Limits, Verdict, Which};
 use crate::race::{Racer, all_of, beside, first_of};
 use crate::sync::call::{Call, Synced};
 use crate::sync::client::Client;
@@ -73,6 +73,16 @@ pub enum Stop {
     Token(Code),
 }
 
+/// Which of a round's counts a worker's end is about.
+enum Kind {
+    Read,
+    Look,
+    Carry { size: u64, is_large: bool },
+    Write,
+    Insert,
+    Rest,
+}
+
 /// The outbox of one user on one host.
 pub struct Courier<P: Platform, S> {
     client: Rc<Client<P>>,
@@ -106,7 +116,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
         if !self.client.target().is_project() {
             return Ok(()); // without a ticket nobody may, and it ends by itself
         }
-        let call = Call::for_owner(Rc::new(Bytes { id: String::new(), witness: self.witness.clone() }));
+        let call = Call::for_owner(Rc::new(Bytes::new("", self.witness.clone())));
         self.client.abandon(upload_id, &call).await
     }
 
@@ -190,7 +200,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
         while let Some(next) = poll_fn(|context| round.next(platform.now_ms(), &is_large, context)).await {
             let (kind, done) = match next {
                 Next::Read => (Kind::Read, self.read(round).await),
-                Next::Look(ids) => (Kind::Look, self.look(&ids, round).await),
+                Next::Look(jobs) => (Kind::Look, self.look(&jobs, round).await),
                 Next::Carry(job) => {
                     let kind = Kind::Carry { size: job.size, is_large: is_large(&job) };
                     (kind, round.unless_paused(Box::pin(self.carry(*job, round))).await)
@@ -216,7 +226,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
     async fn read(&self, round: &Round) -> Result<(), Error> {
         let is_anew = round.unread.take();
         // Nothing is taken in hand while this reads; what is put down meanwhile may be another than it was read.
-        let in_hand = round.in_hand.borrow().clone();
+        let in_hand = round.ids_in_hand();
         if is_anew {
             round.queue.borrow_mut().clear();
             round.read_to.set(None);
@@ -279,10 +289,10 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
     }
 
     /// Lets go of those that were discarded.
-    async fn look(&self, ids: &[String], round: &Round) -> Result<(), Error> {
-        let known = self.store.known(ids).await?;
-        let gone = ids.iter().zip(known).filter(|(_, known)| !known).map(|(id, _)| id.clone());
-        round.discarded.borrow_mut().extend(gone);
+    async fn look(&self, jobs: &[Which], round: &Round) -> Result<(), Error> {
+        let known = self.store.known(jobs).await?;
+        let gone = jobs.iter().zip(known).filter(|(_, known)| !known).map(|(job, _)| job.clone());
+        round.discard(&gone.collect::<Vec<_>>());
         Ok(())
     }
 
@@ -303,27 +313,34 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
         let mut jobs = Vec::new();
         for step in &done {
             match step {
-                Done::Confirmed(id) | Done::Removed(id) => gone.push(id.clone()),
+                Done::Confirmed(job) | Done::Removed(job) => gone.push(job.clone()),
                 Done::InBucket(job) | Done::PutDown(job) | Done::HandedOver(job) => jobs.push(job),
             }
         }
-        let mut kept = self.keep(&jobs, &gone).await?.into_iter();
+        let mut kept = self.keep(&jobs, &gone).await?;
+        let mut removed = kept.split_off(jobs.len()).into_iter();
+        let mut kept = kept.into_iter();
         let now_ms = self.client.platform().now_ms();
         for step in done {
+            let is_same = match &step {
+                Done::Confirmed(_) | Done::Removed(_) => removed.next(),
+                _ => kept.next(),
+            };
             match step {
-                Done::Confirmed(id) => self.tell_done(&id, round),
-                Done::Removed(id) => {
-                    round.put_down(&id);
-                    self.witness.discarded(&id);
+                Done::Confirmed(Which { id, .. }) | Done::Removed(Which { id, .. }) if is_same != Some(true) => {
+                    round.let_go(&id);
                 }
-                Done::InBucket(job) if kept.next() == Some(true) => round.add_row(job, now_ms),
-                Done::InBucket(job) => round.put_down(&job.id),
-                Done::PutDown(job) => {
-                    kept.next();
+                Done::Confirmed(job) => self.tell_done(&job.id, round),
+                Done::Removed(job) => {
                     round.put_down(&job.id);
+                    self.witness.discarded(&job.id);
                 }
+                Done::InBucket(job) | Done::PutDown(job) | Done::HandedOver(job) if is_same != Some(true) => {
+                    round.let_go(&job.id);
+                }
+                Done::InBucket(job) => round.add_row(job, now_ms),
+                Done::PutDown(job) => round.put_down(&job.id),
                 Done::HandedOver(job) => {
-                    kept.next();
                     round.put_down(&job.id);
                     round.got_through();
                 }
@@ -339,8 +356,8 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
         self.witness.done(id);
     }
 
-    /// Stores what jobs have become and tells of them, and removes others; false of each that was discarded meanwhile.
-    async fn keep(&self, jobs: &[&Job], gone: &[String]) -> Result<Vec<bool>, Error> {
+    /// Stores what jobs have become and tells of them, and removes others; what [`Store::commit`] says of both.
+    async fn keep(&self, jobs: &[&Job], gone: &[Which]) -> Result<Vec<bool>, Error> {
         if jobs.is_empty() && gone.is_empty() {
             return Ok(Vec::new());
         }

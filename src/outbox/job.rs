@@ -48,6 +48,15 @@ pub enum State {
     Failed,
 }
 
+/// One job and no other: under its id alone there may be another by now, whose user has discarded it and enqueued anew.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Which {
+    /// The row's id.
+    pub id: String,
+    /// Its place among all, which no other gets.
+    pub position: u64,
+}
+
 /// How much longer a job waits that was handed over: the Worker itself looks first after 15 s, at last every 15 min.
 const HANDED_OVER_FIRST: u32 = 15;
 const HANDED_OVER_LONGEST: u32 = 30;
@@ -194,6 +203,11 @@ impl Job {
             upload_id: of.and_then(|job| job.upload_id.clone()),
             ..Self::new(settled, 0, now_ms)
         }
+    }
+
+    /// This job and no other.
+    pub fn which(&self) -> Which {
+        Which { id: self.id.clone(), position: self.position }
     }
 
     /// Where something of it is or may be, the latest first. No other job may go there.

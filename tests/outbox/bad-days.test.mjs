@@ -191,11 +191,12 @@ test("jobs of a version-1 database that another build wrote are kept and deliver
   await world.arrived(user, [1, 2], results);
 });
 
-/** Changes what the database holds of one job. */
+/** Changes what the database holds of one job, of which there is no copy. */
 const tamper = (tab, user, id, how) =>
   tab.page.evaluate(
     async ([name, id, how]) => {
       const { settled } = window.kit;
+      await caches.delete(name);
       const database = await settled(indexedDB.open(name));
       const transaction = database.transaction(["jobs", "images"], "readwrite");
       const [jobs, images] = [transaction.objectStore("jobs"), transaction.objectStore("images")];
@@ -248,6 +249,49 @@ test("a record without even an id holds nobody up, and clear forgets it", async 
   await tab.drain();
   await tab.clear();
   assert.deepEqual(await tab.list(), []);
+});
+
+test("an image that the browser can't read is sent from its copy, and without one holds nobody up", async (t) => {
+  const init = () => {
+    // As Chromium does where the file of a large value is missing.
+    const { get } = IDBObjectStore.prototype;
+    IDBObjectStore.prototype.get = function (key) {
+      if (this.name !== "images" || key !== window.unreadable) return get.call(this, key);
+      throw new DOMException("Failed to read large IndexedDB value", "DataError");
+    };
+  };
+  for (const hasCopy of [true, false]) {
+    const user = await world.user();
+    const tab = await world.tab(t, user, { init });
+    const results = await tab.enqueueAll([1, 2]);
+    const id = results[0].imageId;
+    await tab.page.evaluate((given) => {
+      window.unreadable = given;
+    }, id);
+    if (hasCopy) assert.deepEqual((await tab.image(id)).bytes, imageBytes(1));
+    else await tab.page.evaluate((name) => caches.delete(name), databaseOf(user));
+    const failed = hasCopy ? 0 : 1;
+    assert.deepEqual(await tab.drain(), { done: 2 - failed, failed, waiting: 0 });
+    if (!hasCopy) {
+      assert.equal((await tab.list())[0].error.code, "job_unreadable");
+      await tab.page.evaluate(() => delete window.unreadable);
+      await tab.retry(id);
+      assert.equal((await tab.drain()).done, 1);
+    }
+    await world.arrived(user, [1, 2], results);
+  }
+});
+
+test("what a damaged record said of its size takes no room for ever", async (t) => {
+  const user = await world.user();
+  const options = { maxBytes: 2 * imageBytes(1).length };
+  const tab = await world.tab(t, user, { options });
+  const { imageId } = await tab.enqueue(1);
+  await tamper(tab, user, imageId, "job rubbish");
+  await tab.discard(imageId);
+  const results = await tab.enqueueAll([2, 3]);
+  assert.deepEqual(await tab.drain(), { done: 2, failed: 0, waiting: 0 });
+  await world.arrived(user, [2, 3], results);
 });
 
 /** A page's clock that can be moved by `window.clockShift` ms, and is moved in other pages alike. */

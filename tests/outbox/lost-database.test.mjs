@@ -56,27 +56,46 @@ test("a database that Chromium finds damaged and deletes costs no image", async 
   assert.deepEqual(await ids(after.tab), []);
 });
 
-test("an image that its database has lost alone comes back", async (t) => {
-  const user = await world.user();
-  const tab = await world.tab(t, user);
-  const [kept, lost] = await tab.enqueueAll([1, 2]);
-  await tab.close();
-  await tab.page.evaluate(
-    async ([name, id]) => {
+/** Deletes a job of a closed outbox behind its back, its image too, or the image alone. */
+const loseOf = (tab, user, id, { job = true, image = true }) =>
+  tab.page.evaluate(
+    async ([name, id, job, image]) => {
       const database = await window.kit.settled(indexedDB.open(name));
       const transaction = database.transaction(["jobs", "images"], "readwrite");
       const jobs = transaction.objectStore("jobs");
-      jobs.delete(await window.kit.settled(jobs.index("id").getKey(id)));
-      await window.kit.settled(transaction.objectStore("images").delete(id));
+      if (job) jobs.delete(await window.kit.settled(jobs.index("id").getKey(id)));
+      if (image) transaction.objectStore("images").delete(id);
+      await new Promise((resolve) => {
+        transaction.oncomplete = resolve;
+      });
       database.close();
     },
-    [databaseOf(user), lost.imageId],
+    [databaseOf(user), id, job, image],
   );
-  await tab.open();
-  assert.deepEqual(await ids(tab), [kept.imageId, lost.imageId]);
-  assert.equal((await tab.drain()).done, 2);
-  await world.arrived(user, [1, 2], [kept, lost]);
-});
+
+for (const [what, parts] of Object.entries({
+  "an image with its job": {},
+  "the job of an image": { image: false },
+  "the bytes of an image": { job: false },
+})) {
+  test(`${what} that its database has lost alone comes back, and no room is lost by it`, async (t) => {
+    const user = await world.user();
+    const tab = await world.tab(t, user, { options: { maxJobs: 2 } });
+    const results = await tab.enqueueAll([1, 2]);
+    await tab.close();
+    await loseOf(tab, user, results[1].imageId, parts);
+    await tab.open();
+    assert.deepEqual(
+      await ids(tab),
+      results.map(({ imageId }) => imageId),
+    );
+    assert.deepEqual((await tab.image(results[1].imageId)).bytes, imageBytes(2));
+    assert.deepEqual(await tab.drain(), { done: 2, failed: 0, waiting: 0 });
+    results.push(...(await tab.enqueueAll([3, 4])));
+    assert.deepEqual(await tab.drain(), { done: 2, failed: 0, waiting: 0 });
+    await world.arrived(user, [1, 2, 3, 4], results);
+  });
+}
 
 test("what had arrived, was discarded or cleared does not come back with a new database", async (t) => {
   const user = await world.user();
@@ -195,6 +214,56 @@ test("a copy that is written when another tab is done with its job goes too", as
   assert.deepEqual(await ids(tab), []);
   await world.arrived(user, [1], [sent]);
 });
+
+for (const [what, leave] of Object.entries({
+  "has sent its image": (other) => other.drain(),
+  "has discarded its image": async (other) => other.discard((await ids(other))[0]),
+  "has cleared the outbox": (other) => other.clear(),
+  "has removed its image": async (other) => {
+    await other.remove((await ids(other))[0]);
+    await other.drain();
+  },
+})) {
+  test(`a copy that is written when another tab ${what}, by a tab that dies with that, brings nothing back`, async (t) => {
+    const user = await world.user();
+    const init = () => {
+      const { put } = Cache.prototype;
+      const isReleased = new Promise((resolve) => {
+        window.releaseCopies = resolve;
+      });
+      Cache.prototype.put = async function (...args) {
+        await isReleased;
+        await put.apply(this, args);
+        window.isWritten = true;
+        await new Promise(() => {}); // a tab that is frozen or killed does no more
+      };
+      const start = window.setTimeout;
+      window.setTimeout = (work, ms, ...args) => start(work, ms === 5000 ? 1e8 : ms, ...args);
+    };
+    const context = await world.context(t);
+    const tab = await world.tab(t, user, { context, init });
+    const other = await world.tab(t, user, { context });
+    tab.enqueue(1).catch(() => {});
+    await until(async () => (await ids(other)).length === 1, "the job");
+    const [imageId] = await ids(other);
+    await leave(other);
+    await tab.page.evaluate(() => window.releaseCopies());
+    await tab.page.waitForFunction(() => window.isWritten);
+    await tab.page.close();
+
+    await other.close();
+    await other.open();
+    assert.deepEqual(await ids(other), []);
+    // What was forgotten is no reason to forget what is enqueued under the same id later.
+    const again = await other.enqueue(1, { imageId });
+    await other.close();
+    await loseOf(other, user, imageId, {});
+    await other.open();
+    assert.deepEqual(await ids(other), [imageId]);
+    await other.drain();
+    await world.arrived(user, [1], [again]);
+  });
+}
 
 test("an image whose bytes or row had arrived when its job was lost is there once", async (t) => {
   const user = await world.user();

@@ -157,6 +157,73 @@ test("a tab that was closed is told nothing more, and its jobs stay", async (t) 
   await world.arrived(user, [1]);
 });
 
+test("what is under way when an outbox is closed is done, and no connection stays open", async (t) => {
+  const init = () => {
+    window.databases = [];
+    const { open } = IDBFactory.prototype;
+    IDBFactory.prototype.open = function (...args) {
+      const opening = open.apply(this, args);
+      opening.addEventListener("success", () => window.databases.push(opening.result));
+      return opening;
+    };
+    const { delete: forget } = Cache.prototype;
+    const isReleased = new Promise((resolve) => {
+      window.release = resolve;
+    });
+    Cache.prototype.delete = async function (...args) {
+      window.isForgetting = true;
+      await isReleased;
+      return forget.apply(this, args);
+    };
+  };
+  const user = await world.user();
+  const context = await world.context(t);
+  const tab = await world.tab(t, user, { context, init });
+  const { imageId } = await tab.enqueue(1);
+  const discarded = tab.discard(imageId);
+  await tab.page.waitForFunction(() => window.isForgetting);
+  await tab.close();
+  await tab.page.evaluate(() => window.release());
+  await discarded;
+  const open = await tab.page.evaluate(() => {
+    const isOpen = (database) => {
+      try {
+        database.transaction("jobs").abort();
+        return true;
+      } catch {
+        return false;
+      }
+    };
+    return window.databases.filter(isOpen).length;
+  });
+  assert.equal(open, 0);
+  const other = await world.tab(t, user, { context });
+  assert.deepEqual(await other.list(), []);
+});
+
+test("an image that is enqueued anew while its first job is being sent arrives as it was enqueued last", async (t) => {
+  const imageId = "5f0c2b9e-2222-4333-8444-555566667777";
+  for (const method of ["PUT", "POST"]) {
+    const user = await world.user();
+    const context = await world.context(t);
+    // It is not told of what the other does, and finds out.
+    const init = () => (window.BroadcastChannel = undefined);
+    const tabs = [await world.tab(t, user, { context, init }), await world.tab(t, user, { context })];
+    await tabs[0].enqueue(1, { imageId });
+    const hold = world.recorder.hold({ method, at: "request" });
+    const drained = tabs[0].drain();
+    await hold.reached;
+    await tabs[1].discard(imageId);
+    const result = await tabs[1].enqueue(1, { imageId, prompt: "another" });
+    hold.release();
+    assert.deepEqual(await drained, { done: 1, failed: 0, waiting: 0 });
+    await world.arrived(user, [1], [result]);
+    const [{ prompt }] = await world.supabase.sql("select prompt from imagen.images where id = $1", [imageId]);
+    assert.equal(prompt, method === "PUT" ? "another" : "p1", "a row that was on its way may still arrive");
+    await world.supabase.sql("delete from imagen.images where id = $1", [imageId]);
+  }
+});
+
 test("an image that another tab takes in waits for no upload that is under way", async (t) => {
   const user = await world.user();
   const context = await world.context(t);

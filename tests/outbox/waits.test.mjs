@@ -1,7 +1,7 @@
 // Whatever a browser owes an answer for: the outbox does not wait for ever, and looks at its jobs when they are due.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { outboxWorld, pathOf } from "../support/outbox.mjs";
+import { databaseOf, outboxWorld, pathOf } from "../support/outbox.mjs";
 import { until } from "../support/until.mjs";
 
 const world = outboxWorld();
@@ -41,6 +41,34 @@ test("a transaction that never ends is told of with storage_unavailable", async 
   await tab.page.clock.runFor(60_000);
   const error = await asked;
   assert.deepEqual({ ...error, ...refusal }, { ...error });
+});
+
+test("an image whose transaction commits after all patience is not told to be refused", async (t) => {
+  const init = () => {
+    window.released = new Promise((resolve) => {
+      window.release = resolve;
+    });
+    const { addEventListener } = EventTarget.prototype;
+    EventTarget.prototype.addEventListener = function (type, listener, ...rest) {
+      const isHeld = type === "complete" && this instanceof IDBTransaction && this.objectStoreNames.contains("images");
+      const late = async (event) => {
+        window.isComplete = true;
+        await window.released;
+        listener.call(this, event);
+      };
+      addEventListener.call(this, type, isHeld && this.mode === "readwrite" ? late : listener, ...rest);
+    };
+  };
+  const user = await world.user();
+  const tab = await world.tab(t, user, { init });
+  await tab.page.clock.install();
+  const taken = tab.enqueue(1);
+  await tab.page.waitForFunction(() => window.isComplete);
+  await tab.page.clock.runFor(60_000);
+  await tab.page.evaluate(() => window.release());
+  const result = await taken;
+  assert.equal((await tab.drain()).done, 1);
+  await world.arrived(user, [1], [result]);
 });
 
 test("a browser that wrongly calls itself offline sends what is enqueued", async (t) => {
@@ -118,22 +146,64 @@ test("a lock that another tab has is waited for, however long that takes", async
   await tabs[1].page.clock.install();
   let isOver = false;
   drains.push(tabs[1].drain().finally(() => (isOver = true)));
-  await tabs[1].page.evaluate(() => {
+  await tabs[1].page.evaluate((name) => {
     const { query } = LockManager.prototype;
-    window.looks = 0;
+    const { postMessage } = BroadcastChannel.prototype;
+    Object.assign(window, { looks: 0, asked: 0, answered: 0 });
     LockManager.prototype.query = function () {
       window.looks += 1;
       return query.call(this);
     };
-  });
+    BroadcastChannel.prototype.postMessage = function (message) {
+      window.asked += 1;
+      postMessage.call(this, message);
+    };
+    window.listening = new BroadcastChannel(`${name}-lock`);
+    window.listening.onmessage = ({ data }) => {
+      window.answered += data === "Yes" ? 1 : 0;
+    };
+  }, databaseOf(user));
   await until(async () => {
-    await tabs[1].page.clock.runFor(10_000);
+    await tabs[1].page.clock.runFor(1000);
+    // The clock runs faster than what is told between tabs.
+    await tabs[1].page.waitForFunction(() => window.answered === window.asked);
     return (await tabs[1].page.evaluate(() => window.looks)) >= 5;
   }, "five looks at who has it");
   assert.equal(isOver, false);
   hold.release();
   const [first, second] = await Promise.all(drains);
   assert.deepEqual([first.done, second], [1, { done: 0, failed: 0, waiting: 0 }]);
+});
+
+test("a frozen tab keeps nobody from draining, and waits for its turn when it goes on", async (t) => {
+  const user = await world.user();
+  const context = await world.context(t);
+  // It has the lock, waits for an answer that does not come, and hears nobody.
+  const init = () => {
+    const { addEventListener } = BroadcastChannel.prototype;
+    BroadcastChannel.prototype.addEventListener = function (...args) {
+      if (!this.name.endsWith("-lock")) addEventListener.apply(this, args);
+    };
+  };
+  const tabs = [await world.tab(t, user, { context, init }), await world.tab(t, user, { context })];
+  const result = await tabs[0].enqueue(1);
+  const hold = world.recorder.hold({ method: "PUT", at: "request", image: user.id });
+  const first = tabs[0].drain();
+  await hold.reached;
+  await tabs[1].page.clock.install();
+  let drained;
+  const second = tabs[1].drain().then((given) => {
+    drained = given;
+  });
+  await until(async () => {
+    await tabs[1].page.clock.runFor(1000);
+    return drained;
+  }, "the other tab's drain");
+  await second;
+  assert.deepEqual(drained, { done: 1, failed: 0, waiting: 0 });
+  assert.deepEqual(await first, { done: 0, failed: 0, waiting: 0 });
+  hold.release();
+  await world.arrived(user, [1], [result]);
 });
 
 for (const [what, init] of [

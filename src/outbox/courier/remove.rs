@@ -49,9 +49,9 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
     /// Carries a removal out. The error is the store's.
     pub(super) async fn carry_removal(&self, mut job: Job, image_id: &str, round: &Round) -> Result<(), Error> {
         let done = match self.remove_image(&mut job, image_id).await {
-            Ok(true) => Done::Confirmed(job.id),
+            Ok(true) => Done::Confirmed(job.which()),
             Ok(false) => {
-                round.put_down(&job.id);
+                round.let_go(&job.id);
                 return Ok(());
             }
             Err(Trouble::Store(error)) => return Err(error),

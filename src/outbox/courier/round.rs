@@ -4,9 +4,9 @@ use core::cell::{Cell, RefCell};
 use core::future::poll_fn;
 use core::task::{Context, Poll, Waker};
 
-use super::Stop;
+use super::{Kind, Stop};
 use crate::error::{Error, Stage};
-use crate::outbox::job::{Job, Limits};
+use crate::outbox::job::{Job, Limits, Which};
 use crate::race::{Racer, first_of};
 use crate::sync::group::Group;
 
@@ -43,7 +43,7 @@ pub(super) struct Round {
     reading: Cell<bool>,
     pub(super) queue: RefCell<Vec<Job>>,
     /// The jobs that this drain has taken from the queue and not put down.
-    pub(super) in_hand: RefCell<Vec<String>>,
+    in_hand: RefCell<Vec<Which>>,
     /// Lanes that are taken, those of them by large images, and the bytes of the others.
     uploading: Cell<u32>,
     large: Cell<u32>,
@@ -60,7 +60,7 @@ pub(super) struct Round {
     /// Jobs of which somebody said that they were discarded.
     doubts: RefCell<Vec<String>>,
     /// Those in hand that were.
-    pub(super) discarded: RefCell<Vec<String>>,
+    discarded: RefCell<Vec<String>>,
     /// Jobs that a gateway has turned away since one got through, in this drain: uploads, and rows.
     turned_away: [RefCell<Vec<String>>; 2],
     /// The same and those of earlier drains: the next that gets through holds it against them.
@@ -78,7 +78,7 @@ pub(super) struct Round {
 pub(super) enum Next {
     Read,
     /// Looks whether these are there.
-    Look(Vec<String>),
+    Look(Vec<Which>),
     Carry(Box<Job>),
     Write(Vec<Done>),
     Insert(Group<Job>),
@@ -95,9 +95,9 @@ pub(super) enum Done {
     /// The Worker has it.
     HandedOver(Job),
     /// Its row is there.
-    Confirmed(String),
+    Confirmed(Which),
     /// Its user has removed the image elsewhere.
-    Removed(String),
+    Removed(Which),
 }
 
 impl Round {
@@ -149,7 +149,9 @@ impl Round {
 
     fn next_step(&self, now_ms: i64, is_large: &dyn Fn(&Job) -> bool) -> Option<Next> {
         if !self.doubts.borrow().is_empty() {
-            return Some(Next::Look(self.doubts.take()));
+            let doubts = self.doubts.take();
+            let in_hand = self.in_hand.borrow();
+            return Some(Next::Look(in_hand.iter().filter(|job| doubts.contains(&job.id)).cloned().collect()));
         }
         if let Some(group) = self.next_group(now_ms) {
             self.inserting.set(self.inserting.get() + 1);
@@ -182,7 +184,7 @@ impl Round {
     fn next_place(&self, is_large: &dyn Fn(&Job) -> bool) -> Option<usize> {
         let has_room = self.large.get() + 1 < self.few.max(2);
         let may_go = |job: &Job| match &job.removes {
-            Some(image_id) => !holds(&self.in_hand, image_id),
+            Some(image_id) => !self.has_in_hand(image_id),
             None => has_room || !is_large(job),
         };
         self.queue.borrow().iter().position(may_go)
@@ -204,7 +206,7 @@ impl Round {
         }
         // Its next answer is waited for.
         forget(&self.suspects, &job.id);
-        note(&self.in_hand, &job.id);
+        self.in_hand.borrow_mut().push(job.which());
         Some(job)
     }
 
@@ -288,21 +290,47 @@ impl Round {
 
     /// The drain has nothing more to do with a job.
     pub(super) fn put_down(&self, id: &str) {
-        forget(&self.in_hand, id);
+        self.in_hand.borrow_mut().retain(|job| job.id != id);
         forget(&self.discarded, id);
+    }
+
+    /// The same of one that is gone: there may be another under its id, which was not taken as long as it was in hand.
+    pub(super) fn let_go(&self, id: &str) {
+        self.put_down(id);
+        self.unread.set(true);
+    }
+
+    /// The ids of the jobs that are in hand.
+    pub(super) fn ids_in_hand(&self) -> Vec<String> {
+        self.in_hand.borrow().iter().map(|job| job.id.clone()).collect()
+    }
+
+    fn has_in_hand(&self, id: &str) -> bool {
+        self.in_hand.borrow().iter().any(|job| job.id == id)
+    }
+
+    /// These jobs are gone: it lets go of those that it still has in hand.
+    pub(super) fn discard(&self, gone: &[Which]) {
+        let in_hand = self.in_hand.borrow();
+        gone.iter().filter(|job| in_hand.contains(job)).for_each(|job| note(&self.discarded, &job.id));
     }
 
     /// Somebody says that a job was discarded.
     pub(super) fn doubt(&self, id: &str) {
-        if holds(&self.in_hand, id) {
+        if self.has_in_hand(id) {
             self.doubts.borrow_mut().push(id.to_owned());
             self.wake();
         }
     }
 
+    /// Whether the job was discarded, as far as it knows.
+    pub(super) fn has_discarded(&self, id: &str) -> bool {
+        holds(&self.discarded, id)
+    }
+
     /// Ends when the job was discarded.
     pub(super) fn is_discarded<T>(&self, id: &str, context: &Context<'_>) -> Poll<Option<T>> {
-        if holds(&self.discarded, id) { Poll::Ready(None) } else { self.wait(context) }
+        if self.has_discarded(id) { Poll::Ready(None) } else { self.wait(context) }
     }
 
     pub(super) fn suspect(&self, id: &str) {
@@ -361,14 +389,4 @@ fn note(ids: &RefCell<Vec<String>>, id: &str) {
 
 fn forget(ids: &RefCell<Vec<String>>, id: &str) {
     ids.borrow_mut().retain(|known| known != id);
-}
-
-/// Which of a round's counts a worker's end is about.
-pub(super) enum Kind {
-    Read,
-    Look,
-    Carry { size: u64, is_large: bool },
-    Write,
-    Insert,
-    Rest,
 }

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::host::{Platform, Store};
 use crate::image::meta::Shipment;
 use crate::image::path::StoragePath;
-use crate::outbox::job::Job;
+use crate::outbox::job::{Job, Which};
 use crate::sync::call::{Call, Nobody};
 use crate::sync::group::Group;
 use crate::sync::many::may_be_one_rows_fault;
@@ -17,7 +17,7 @@ use crate::wire::rows;
 /// What has become of the jobs of an insert.
 #[derive(Default)]
 struct Settled {
-    confirmed: Vec<String>,
+    confirmed: Vec<Which>,
     refused: Vec<Job>,
     /// Where those that are confirmed were to go before they were put right.
     left: Vec<StoragePath>,
@@ -70,7 +70,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
         match is_stored {
             Ok(true) => {
                 settled.left.extend(job.earlier_paths.iter().filter_map(|path| StoragePath::parse(path).ok()));
-                settled.confirmed.push(job.id);
+                settled.confirmed.push(job.which());
                 return;
             }
             Ok(false) => {
@@ -83,12 +83,12 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
     }
 
     async fn drop_discarded(&self, group: &mut Group<Job>, round: &Round) -> Result<(), Error> {
-        let ids: Vec<String> = group.rows.iter().map(|job| job.id.clone()).collect();
-        let mut known = self.store.known(&ids).await?.into_iter();
+        let jobs: Vec<Which> = group.rows.iter().map(Job::which).collect();
+        let mut known = self.store.known(&jobs).await?.into_iter();
         group.rows.retain(|job| {
             let is_known = known.next().unwrap_or_default();
             if !is_known {
-                round.put_down(&job.id);
+                round.let_go(&job.id);
             }
             is_known
         });

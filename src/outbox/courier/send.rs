@@ -1,7 +1,8 @@
 //! One job's bytes on their way.
 
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use core::future::poll_fn;
+use core::task::Poll;
 use std::rc::Rc;
 
 use super::round::{Done, Round};
@@ -45,17 +46,17 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
                 job.arrived_in_bucket(platform.now_ms());
                 Done::InBucket(job)
             }
-            Ok(Sent::Confirmed) => Done::Confirmed(job.id),
+            Ok(Sent::Confirmed) => Done::Confirmed(job.which()),
             Ok(Sent::HandedOver) => {
                 job.hand_over(platform.now_ms(), self.client.policy(), platform.jitter());
                 Done::HandedOver(job)
             }
             Ok(Sent::Discarded) => {
-                round.put_down(&job.id);
+                round.let_go(&job.id);
                 return Ok(());
             }
             Err(Trouble::Store(error)) => return Err(error),
-            Err(Trouble::Job(error)) if is_removed(&error) => Done::Removed(job.id),
+            Err(Trouble::Job(error)) if is_removed(&error) => Done::Removed(job.which()),
             Err(Trouble::Job(error)) => {
                 self.refuse(&mut job, &error, round);
                 Done::PutDown(job)
@@ -114,11 +115,11 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
             return Ok(sent);
         }
         job.begin();
-        let call = Call::for_owner(Rc::new(Bytes { id: job.id.clone(), witness: self.witness.clone() }));
-        let image = self.store.image(&job.id).await.map_err(Trouble::Store)?;
+        let bytes = Rc::new(Bytes::new(&job.id, self.witness.clone()));
+        let call = Call::for_owner(bytes.clone());
+        let image = self.store.image(&job.which()).await.map_err(Trouble::Store)?;
         let Some(image) = image.filter(|image| self.client.platform().size(image) == job.size) else {
-            if let [false] = self.store.known(core::slice::from_ref(&job.id)).await.map_err(Trouble::Store)?.as_slice()
-            {
+            if let [false] = self.store.known(&[job.which()]).await.map_err(Trouble::Store)?.as_slice() {
                 return Ok(Sent::Discarded);
             }
             let message = "outbox: the image of this job can't be read any more";
@@ -128,8 +129,13 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
         let shipment = self.client.shipment(job.settled().map_err(Trouble::Job)?, image);
         let kept = Kept { courier: self, job: RefCell::new(job.clone()) };
         let upload = async { Some(self.client.upload(&shipment, &call, &kept).await) };
-        let discarded = poll_fn(|context| round.is_discarded(&job.id, context));
-        let Some(uploaded) = first_of(Box::pin(discarded), Box::pin(upload)).await else {
+        // What the server has whole it may store whoever waits for that: it is waited for, so that a removal comes after it.
+        let discarded = poll_fn(|context| match round.is_discarded(&job.id, context) {
+            Poll::Ready(_) if bytes.are_sent.get() => Poll::Pending,
+            discarded => discarded,
+        });
+        let uploaded = first_of(Box::pin(discarded), Box::pin(upload)).await;
+        let Some(uploaded) = uploaded.filter(|_| !round.has_discarded(&job.id)) else {
             return Ok(Sent::Discarded);
         };
         *job = kept.job.into_inner();
@@ -190,16 +196,27 @@ pub(super) enum Trouble {
 
 /// Tells of a job's bytes. Its attempts are its own affair.
 pub(super) struct Bytes {
-    pub(super) id: String,
-    pub(super) witness: Rc<dyn Witness>,
+    id: String,
+    witness: Rc<dyn Witness>,
+    /// Whether an attempt has sent them all, as far as the host can see that, and is not over.
+    are_sent: Cell<bool>,
+}
+
+impl Bytes {
+    pub(super) fn new(id: &str, witness: Rc<dyn Witness>) -> Self {
+        Self { id: id.to_owned(), witness, are_sent: Cell::new(false) }
+    }
 }
 
 impl Observer for Bytes {
     fn progress(&self, progress: Progress) {
+        self.are_sent.set(progress.sent == progress.total);
         self.witness.progress(&self.id, progress.sent, progress.total);
     }
 
-    fn retrying(&self, _: Retrying) {}
+    fn retrying(&self, _: Retrying) {
+        self.are_sent.set(false);
+    }
 
     fn watches(&self) -> bool {
         true

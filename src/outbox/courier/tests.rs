@@ -1,5 +1,6 @@
 //! The outbox's driver over a store in memory, with a fake clock: killed at every moment, and on every bad day.
 
+mod anew;
 mod bulk;
 mod handed_over;
 mod mended;
@@ -138,6 +139,10 @@ impl Shelf {
         self.jobs.borrow().iter().position(|known| known.id == id)
     }
 
+    fn has(&self, job: &Which) -> bool {
+        self.place(&job.id).is_some_and(|place| self.jobs.borrow()[place].position == job.position)
+    }
+
     fn job(&self, id: &str) -> Option<Job> {
         let stored = self.jobs.borrow().get(self.place(id)?)?.stored();
         Job::parse(stored.position, &stored.json)
@@ -242,19 +247,25 @@ impl Store for Shelf {
         self.transact(|| Some(self.jobs.borrow()[self.place(id)?].stored())).await
     }
 
-    async fn known(&self, ids: &[String]) -> Result<Vec<bool>, Error> {
-        self.transact(|| ids.iter().map(|id| self.place(id).is_some()).collect()).await
+    async fn known(&self, jobs: &[Which]) -> Result<Vec<bool>, Error> {
+        self.transact(|| jobs.iter().map(|job| self.has(job)).collect()).await
     }
 
-    async fn image(&self, id: &str) -> Result<Option<Image>, Error> {
-        self.transact(|| self.images.borrow().get(id).cloned()).await
+    async fn image(&self, job: &Which) -> Result<Option<Image>, Error> {
+        self.transact(|| self.images.borrow().get(&job.id).filter(|_| self.has(job)).cloned()).await
     }
 
-    async fn commit(&self, changed: &[&Job], gone: &[String]) -> Result<Vec<bool>, Error> {
+    async fn commit(&self, changed: &[&Job], gone: &[Which]) -> Result<Vec<bool>, Error> {
         self.touch(changed.len() + gone.len());
         self.transact(|| {
-            gone.iter().for_each(|id| self.discard(id));
-            changed.iter().map(|job| self.put(job)).collect()
+            let gone = gone.iter().map(|job| {
+                let is_others = self.place(&job.id).is_some() && !self.has(job);
+                if !is_others {
+                    self.discard(&job.id);
+                }
+                !is_others
+            });
+            changed.iter().map(|job| self.has(&job.which()) && self.put(job)).chain(gone).collect()
         })
         .await
     }
@@ -268,7 +279,7 @@ impl Store for Shelf {
                 return Amended::PathTaken;
             }
             let is_same = self.place(&job.id).is_some_and(|place| self.jobs.borrow()[place].revision == revision);
-            if is_same && self.put(job) { Amended::Stored } else { Amended::Outdated }
+            if is_same && self.has(&job.which()) && self.put(job) { Amended::Stored } else { Amended::Outdated }
         })
         .await
     }

@@ -189,6 +189,35 @@ fn an_image_that_is_removed_while_it_is_on_its_way_is_gone_when_that_has_ended()
 }
 
 #[test]
+fn an_image_that_is_removed_while_the_server_is_still_storing_it_is_gone_too() {
+    for (setup, size) in [(&SETUP, 50), (&SETUP, 350), (&RELAY, 50)] {
+        for after_ms in (0..700).step_by(7) {
+            let (world, shelf) = world();
+            world.latency_ms.set(10);
+            let (outbox, other_tab) = (setup.open(&world, &shelf).0, setup.open(&world, &shelf).0);
+            world.run(outbox.enqueue(image(setup, 1, 60))).unwrap();
+            drain_to_the_end(&world, &outbox);
+            world.slow_ms.set(500);
+            world.run(outbox.enqueue(image(setup, 0, size))).unwrap();
+            let remove = async {
+                world.pass(after_ms).await;
+                world.slow_ms.set(0);
+                other_tab.remove(&id_of(0)).await.unwrap();
+                outbox.discarded(&id_of(0));
+                outbox.look_again();
+            };
+            let drained = async {
+                drain_async(&outbox).await.unwrap();
+            };
+            world.run(all_of(vec![Box::pin(drained) as Racer<'_, ()>, Box::pin(remove)]));
+            drain_to_the_end(&world, &outbox);
+            world.run(world.pass(1000));
+            assert_removed(&world, &shelf, &(setup.target, size, after_ms));
+        }
+    }
+}
+
+#[test]
 fn no_image_goes_to_the_path_of_a_removal_before_that_is_done() {
     let (world, shelf) = begun(&SETUP, Had::Object);
     let outbox = open(&world, &shelf);

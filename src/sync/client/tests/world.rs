@@ -117,6 +117,9 @@ pub(crate) struct State {
     pub(crate) row_level_security: Cell<bool>,
     /// How long every exchange takes.
     pub(crate) latency_ms: Cell<u32>,
+    /// How long a server takes over an image that it has whole, whether or not anybody waits for that still.
+    pub(crate) slow_ms: Cell<u32>,
+    late: RefCell<Vec<Late>>,
     pub(crate) objects: RefCell<BTreeMap<String, Object>>,
     pub(crate) rows: RefCell<Vec<Value>>,
     pub(crate) sent: RefCell<Vec<Sent>>,
@@ -155,6 +158,15 @@ pub(crate) struct State {
     pub(crate) max_rows: Cell<Option<usize>>,
     /// The pieces of images that were looked at.
     pub(crate) read: RefCell<Vec<Range<u32>>>,
+}
+
+/// A request that a server has, and will do by then.
+struct Late {
+    at_ms: i64,
+    step: Step,
+    request: Request<Bytes>,
+    bearer: String,
+    answer: Rc<RefCell<Option<Response>>>,
 }
 
 /// Whether what runs asked to be looked at again.
@@ -221,7 +233,7 @@ impl World {
                 continue;
             }
             let next = self.timers.borrow().iter().copied().min().expect("waits for nothing that ever comes");
-            self.clock_ms.set(next);
+            self.set_clock(next);
         }
     }
 
@@ -245,6 +257,19 @@ impl World {
 
     pub(crate) fn set_clock(&self, ms: i64) {
         self.clock_ms.set(ms);
+        let due: Vec<Late> = self.late.borrow_mut().extract_if(.., |late| late.at_ms <= ms).collect();
+        for Late { step, request, bearer, answer, .. } in due {
+            answer.replace(Some(self.serve_by_token(step, &request, &bearer)));
+        }
+    }
+
+    /// What a server answers that takes its time.
+    async fn serve_slowly(&self, step: Step, request: &Request<Bytes>, bearer: &str, slow_ms: u32) -> Response {
+        let (request, bearer, answer) = (request.clone(), bearer.to_owned(), Rc::default());
+        let at_ms = self.clock_ms.get() + i64::from(slow_ms);
+        self.late.borrow_mut().push(Late { at_ms, step, request, bearer, answer: Rc::clone(&answer) });
+        self.pass(slow_ms).await;
+        answer.take().unwrap()
     }
 
     pub(super) fn new_version(&self) -> String {
@@ -265,7 +290,12 @@ impl World {
     }
 
     /// The line to the servers and the servers.
-    async fn exchange(&self, request: Request<Bytes>, patience_ms: u32) -> Result<Response, Failure> {
+    async fn exchange(
+        &self,
+        request: Request<Bytes>,
+        patience_ms: u32,
+        on_sent: Option<OnSent>,
+    ) -> Result<Response, Failure> {
         let step = step_of(&request);
         let header = |name: &str| {
             let found = request.headers.iter().filter(|(known, _)| *known == name).map(|(_, value)| value.clone());
@@ -302,7 +332,12 @@ impl World {
             false => self.serve_by_token(step, &request, &bearer),
         };
         let mut cut = None;
+        let slow_ms = self.slow_ms.get();
         let served = match trouble {
+            None if slow_ms > 0 && bytes > 0 => {
+                on_sent.iter().for_each(|on_sent| on_sent(bytes as u64));
+                Some(self.serve_slowly(step, &request, &bearer, slow_ms).await)
+            }
             Some(Trouble::Fault(fault)) if !fault.arrives() => None,
             Some(Trouble::Stored(part)) => {
                 cut = Some(Break::Cut("Failed to fetch".to_owned()));
@@ -592,9 +627,9 @@ impl Platform for World {
         &self,
         request: Request<Bytes>,
         patience: Patience,
-        _on_sent: Option<OnSent>,
+        on_sent: Option<OnSent>,
     ) -> Result<Response, Failure> {
-        self.exchange(request, patience.idle_ms + patience.line_ms).await
+        self.exchange(request, patience.idle_ms + patience.line_ms, on_sent).await
     }
 
     async fn sleep(&self, ms: u32) {
