@@ -96,11 +96,13 @@ const rowFor = (owner, storage_path, id = crypto.randomUUID()) => ({
 });
 
 /** Without an answer: reading a row back is another policy's affair. */
-const insert = (project, settings, who, row) =>
-  project.ask(who, "POST", tableOf(settings), {
+function insert(project, settings, who, row) {
+  const asked = project.ask(who, "POST", tableOf(settings), {
     headers: { ...profile(settings), prefer: "return=minimal" },
     json: row,
   });
+  return project.tries(row.id, () => remove(project, settings, project.secretKey ? "server" : who, row), asked);
+}
 
 const read = (project, settings, who, query) =>
   project.ask(who, "GET", `${tableOf(settings)}?select=id,created_at&limit=1&${query}`, { headers: profile(settings) });
@@ -109,7 +111,10 @@ const read = (project, settings, who, query) =>
 async function remove(project, settings, who, { id }) {
   const headers = { ...profile(settings), prefer: "return=representation" };
   const answer = await project.ask(who, "DELETE", `${tableOf(settings)}?select=id&id=eq.${id}`, { headers });
-  return answer.ok && answer.json?.length === 1;
+  const isGone = answer.ok && answer.json?.length === 1;
+  // As the service sees all rows, it is also gone where there was none.
+  if (isGone || (answer.ok && who === "server")) project.removed(id);
+  return isGone;
 }
 
 /** Removes a row as whoever may, and says so if nobody could. */

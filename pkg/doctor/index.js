@@ -45,11 +45,20 @@ class Visit {
     if (!url) return "not checked: the address is wrong";
     if (!this.#readKeys(url)) return "not checked: the key is wrong";
     this.project = new Project({ ...settings, url });
+    try {
+      return await this.#look();
+    } finally {
+      await this.#tidyUp();
+    }
+  }
+
+  async #look() {
+    const { settings, report } = this;
     if (!(await this.#meet())) return "not checked: the project does not answer as it should";
     await this.#step("page-policy", () => this.#page());
     if (settings.origin && !settings.inBrowser)
       await this.#step("cors", () => checkCors(this.project, settings, report));
-    const user = await this.#readToken();
+    const user = await this.#step("token", () => this.#readToken());
     if (!report.isWrong("schema") && !report.isWrong("table")) await this.#step("table", () => this.#table(user));
     await this.#step("bucket", () => this.#objects(user));
     this.#clock();
@@ -223,6 +232,13 @@ class Visit {
     await checkPrivate(project, settings, report);
   }
 
+  async #tidyUp() {
+    for (const name of await this.project.tidyUp()) {
+      const check = name.includes("/") ? "objects-remove" : "rows-remove";
+      this.report.wrong(check, `${name}, tried out, may still be there`, "Delete it, or look again.");
+    }
+  }
+
   #clock() {
     const { report } = this;
     const ahead = this.project.skewMs ?? this.tokenSkewMs;
@@ -239,12 +255,14 @@ class Visit {
     return this.project.secretKey ? "not checked" : "not checked: needs the secret key too, on a server";
   }
 
+  /** @returns what `run` gives, or nothing where an answer lacks: that is a finding, too */
   async #step(name, run) {
     try {
-      await run();
+      return await run();
     } catch (error) {
       if (!(error instanceof NoAnswer)) throw error;
       this.report.wrong(name, `no answer: ${error.message}`, "Look again. Is the network all right?");
+      return undefined;
     }
   }
 }

@@ -8,6 +8,8 @@ export class NoAnswer extends Error {}
 export class Project {
   /** How far the project's clock is before ours, in ms, once an answer told. */
   skewMs;
+  /** What was tried out and is not known to be gone: how it is removed, by its name. */
+  #tried = new Map();
 
   /** @param {{ url: URL, apiKey: string, secretKey?: string, token?: string, fetch: typeof fetch, signal?: AbortSignal }} given */
   constructor({ url, apiKey, secretKey, token, fetch, signal }) {
@@ -62,6 +64,30 @@ export class Project {
       clearTimeout(timer);
       this.signal?.removeEventListener("abort", stop);
     }
+  }
+
+  /**
+   * Tries something out that leaves something behind, which `undo` removes.
+   * @param {string} name @param {() => Promise<unknown>} undo @param {Promise<Answer>} asked
+   */
+  async tries(name, undo, asked) {
+    const isNew = !this.#tried.has(name);
+    this.#tried.set(name, undo);
+    const answer = await asked;
+    if (!answer.ok && isNew) this.#tried.delete(name);
+    return answer;
+  }
+
+  /** What was tried out is gone. */
+  removed(name) {
+    this.#tried.delete(name);
+  }
+
+  /** Removes what a lost answer or the caller's stop has left. @returns what may be there still */
+  async tidyUp() {
+    this.signal = undefined;
+    await Promise.all([...this.#tried.values()].map((undo) => undo().catch(() => undefined)));
+    return [...this.#tried.keys()];
   }
 
   #lookAtTheClock(headers, asked) {

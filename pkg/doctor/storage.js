@@ -86,13 +86,19 @@ export async function checkPrivate(project, settings, report, path = nameOf("non
   else report.ok("bucket-private", "the bucket is private");
 }
 
-const put = (project, settings, who, path, { upsert = true } = {}) =>
-  project.ask(who, upsert ? "PUT" : "POST", target(settings, path), {
+function put(project, settings, who, path, { upsert = true } = {}) {
+  const asked = project.ask(who, upsert ? "PUT" : "POST", target(settings, path), {
     headers: { "content-type": TYPES[0], ...(upsert && { "x-upsert": "true" }) },
     body: BYTES,
   });
+  return project.tries(path, () => remove(project, settings, project.secretKey ? "server" : who, path), asked);
+}
 const look = (project, settings, who, path) => project.ask(who, "GET", target(settings, path, "object/info"));
-const remove = (project, settings, who, path) => project.ask(who, "DELETE", target(settings, path));
+async function remove(project, settings, who, path) {
+  const answer = await project.ask(who, "DELETE", target(settings, path));
+  if (answer.ok || answer.status === 404) project.removed(path);
+  return answer;
+}
 
 /** Tries what a user should be allowed in their own folder, with one object. */
 export async function checkOwnObjects(project, settings, report, user) {

@@ -7,6 +7,7 @@ import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { checkProject } from "imagen-cloud";
+import { createFakeProject } from "imagen-cloud/testing";
 import { signJwt } from "../../supabase/keys.mjs";
 import { startBrowser } from "../support/browser.mjs";
 import { startEmbedded } from "../support/embedded.mjs";
@@ -403,6 +404,55 @@ test("what_is_left_where_a_user_may_not_remove_is_named", async () => {
     await backend.script(policy(name));
     await backend.script("delete from storage.objects where name like '%imagen-cloud-doctor%'");
   }
+});
+
+test("what_it_tries_out_is_removed_also_when_an_answer_is_lost_or_it_is_stopped", async () => {
+  const visit = async (breaks) => {
+    const project = createFakeProject();
+    const stop = new AbortController();
+    let asked = 0;
+    const fetch = async (...args) => {
+      asked += 1;
+      return breaks(asked, () => project.fetch(...args), stop);
+    };
+    const { url, apiKey, accessToken } = project.options;
+    const options = { url, apiKey, accessToken, secretKey: project.serverOptions.apiKey, fetch, signal: stop.signal };
+    const report = await checkProject(options).catch((error) => {
+      if (error !== ENOUGH) throw error;
+    });
+    return { asked, left: [...project.objects.keys(), ...project.rows.map(({ id }) => id)], report };
+  };
+  const ENOUGH = new Error("enough");
+  const broken = () => {
+    throw new TypeError("fetch failed");
+  };
+  const faults = {
+    "not sent": async () => broken(),
+    "without an answer": async (send) => {
+      await send();
+      broken();
+    },
+    stopped: async (send, stop) => {
+      const answer = await send();
+      stop.abort(ENOUGH);
+      return answer;
+    },
+  };
+  const { asked } = await visit((_, send) => send());
+  assert.ok(asked > 30, `${asked} requests`);
+  for (const [how, fault] of Object.entries(faults)) {
+    for (let nth = 1; nth <= asked; nth++) {
+      const { left } = await visit((at, send, stop) => (at === nth ? fault(send, stop) : send()));
+      assert.deepEqual(left, [], `request ${nth} ${how}`);
+    }
+  }
+  // From there on there is no line at all: then it says what it could not remove.
+  const { left, report } = await visit((at, send) => (at > asked - 12 ? broken() : send()));
+  const said = report.checks.map(({ message }) => message).join();
+  assert.ok(
+    left.every((name) => said.includes(name)),
+    `${left}: ${said}`,
+  );
 });
 
 test("with_the_publishable_key_alone_it_says_what_it_could_not_look_at", async () => {
