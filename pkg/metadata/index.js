@@ -15,7 +15,7 @@ export async function readMetadata(image) {
   const tags = await tagsOf(bytes);
   const made = madeBy(textsIn(tags));
   const credentials = credentialsIn(bytes);
-  const place = placeIn(tags.gps);
+  const place = placeIn(tags);
   return { ...made, ...(credentials && { credentials }), ...(place && { place }) };
 }
 
@@ -49,9 +49,28 @@ function madeBy(texts) {
   return {};
 }
 
-function placeIn(gps) {
-  const { Latitude: latitude, Longitude: longitude } = gps ?? {};
+/** EXIF's before XMP's, which ExifReader has worked out. */
+function placeIn({ exif = {}, gps = {} }) {
+  const isInExif = exif.GPSLatitude !== undefined && exif.GPSLongitude !== undefined;
+  const latitude = isInExif ? degreesOf(exif.GPSLatitude, exif.GPSLatitudeRef) : gps.Latitude;
+  const longitude = isInExif ? degreesOf(exif.GPSLongitude, exif.GPSLongitudeRef) : gps.Longitude;
   return Number.isFinite(latitude) && Number.isFinite(longitude) ? { latitude, longitude } : undefined;
+}
+
+const SIGNS = { N: 1, E: 1, S: -1, W: -1 };
+
+/**
+ * Degrees, minutes and seconds as fractions. Some programs leave out the later ones, or write them as not known: 0/0. Who does not say
+ * which half of the earth is meant has named no place.
+ */
+function degreesOf({ value }, half) {
+  const numbers = [value].flat(2);
+  const part = (at) => {
+    const [above, below] = numbers.slice(2 * at, 2 * at + 2);
+    return at > 0 && (above === undefined || below === 0) ? 0 : above / below;
+  };
+  const letter = String(half?.value ?? "").trim()[0];
+  return SIGNS[letter?.toUpperCase()] * (part(0) + part(1) / 60 + part(2) / 3600);
 }
 
 const withoutGaps = (found) =>

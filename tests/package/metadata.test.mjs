@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { readMetadata } from "imagen-cloud/metadata";
-import { cborText, exifOf, jpegWith, pngWith, pngWithBox, webpWith } from "../support/metadata.mjs";
+import { cborText, exifOf, fractions, jpegWith, pngWith, pngWithBox, webpWith } from "../support/metadata.mjs";
 
 const [PNG, JPEG, WEBP] = await Promise.all(
   ["png", "jpg", "webp"].map((type) => readFile(new URL(`../data/lighthouse.${type}`, import.meta.url))),
@@ -218,6 +218,28 @@ test("a place is read with its signs", async () => {
     assert.ok(Math.abs(found.latitude - place.latitude) < 1e-4 && Math.abs(found.longitude - place.longitude) < 1e-4);
     assert.deepEqual(rest, {});
   }
+});
+
+test("a place is read whose minutes or seconds are left out or not known, and none without its half of the earth", async () => {
+  const read = async (given) => (await readMetadata(jpegWith(JPEG, exifOf({ place: given })))).place;
+  const place = { latitude: -33.5, longitude: 151.25 };
+  for (const [how, parts] of Object.entries({
+    "degrees alone": (value) => fractions(value * 4, 4),
+    "no seconds": (value) => fractions(Math.floor(value), 1, (value % 1) * 60, 1),
+    "seconds that are not known": (value) => fractions(Math.floor(value), 1, (value % 1) * 60, 1, 0, 0),
+    "minutes and seconds that are not known": (value) => fractions(value * 4, 4, 0, 0, 0, 0),
+  })) {
+    assert.deepEqual(await read({ ...place, parts }), place, how);
+  }
+  for (const halves of [
+    ["", "", "", ""],
+    ["?", "?", "E", "W"],
+    ["N", "S", "\0", "\0"],
+  ]) {
+    assert.equal(await read({ ...place, halves }), undefined, JSON.stringify(halves));
+  }
+  assert.deepEqual(await read({ ...place, halves: ["n\0", "s\0", "e\0", "w\0"] }), place);
+  assert.equal(await read({ ...place, parts: () => fractions(0, 0, 30, 1, 0, 1) }), undefined, "no degrees");
 });
 
 test("a Blob, a buffer and a view of one give the same; anything else is refused", async () => {

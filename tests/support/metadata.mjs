@@ -60,14 +60,20 @@ function ifd(fields, offset) {
   return Buffer.concat([length, ...entries, be32(0), ...values]);
 }
 
+/** Numbers of EXIF's fractions, one after another. */
+export const fractions = (...numbers) => Buffer.concat(numbers.map(be32));
+
 const degrees = (value) => {
   const whole = Math.floor(value);
   const minutes = Math.floor((value - whole) * 60);
   const seconds = Math.round(((value - whole) * 60 - minutes) * 6000);
-  return Buffer.concat([whole, 1, minutes, 1, seconds, 100].map(be32));
+  return fractions(whole, 1, minutes, 1, seconds, 100);
 };
 
-/** EXIF with a comment in UTF-16, texts of the first directory by their tags, and a place. */
+/**
+ * EXIF with a comment in UTF-16, texts of the first directory by their tags, and a place, of which `parts` makes an angle's fractions
+ * and `halves` are the letters.
+ */
 export function exifOf({ comment, order = "be", ascii = {}, place }) {
   const texts = Object.entries(ascii).map(([tag, text]) => [Number(tag), ASCII, Buffer.from(`${text}\0`)]);
   const pointers = [...(comment === undefined ? [] : [0x8769]), ...(place ? [0x8825] : [])];
@@ -86,12 +92,14 @@ export function exifOf({ comment, order = "be", ascii = {}, place }) {
     add((offset) => ifd([[0x9286, UNDEFINED, Buffer.concat([Buffer.from("UNICODE\0"), utf16])]], offset));
   }
   if (place) {
-    const { latitude, longitude } = place;
+    const { latitude, longitude, parts = degrees, halves = ["N", "S", "E", "W"] } = place;
+    const half = (names, value) => Buffer.from(names[value < 0 ? 1 : 0]);
+    const angle = (value) => parts(Math.abs(value));
     const fields = [
-      [1, ASCII, Buffer.from(latitude < 0 ? "S\0" : "N\0")],
-      [2, RATIONAL, degrees(Math.abs(latitude)), 3],
-      [3, ASCII, Buffer.from(longitude < 0 ? "W\0" : "E\0")],
-      [4, RATIONAL, degrees(Math.abs(longitude)), 3],
+      [1, ASCII, half(halves, latitude)],
+      [2, RATIONAL, angle(latitude), angle(latitude).length / 8],
+      [3, ASCII, half(halves.slice(2), longitude)],
+      [4, RATIONAL, angle(longitude), angle(longitude).length / 8],
     ];
     add((offset) => ifd(fields, offset));
   }
