@@ -13,18 +13,29 @@ class Gallery {
   #abort = new AbortController();
   #reading = undefined;
   #round = 0;
+  /** Which images were removed since the last reading began: what it reads may still have them. */
+  #gone = [];
 
   /** @param {{ user: object, options: object }} latest those of the last rendering */
   constructor(latest, tell) {
     this.latest = latest;
     this.tell = tell;
-    this.opening = connect(latest);
-    this.opening.catch(() => undefined); // told by whoever reads
   }
 
   close() {
     this.#abort.abort();
-    this.opening.then((target) => target.free()).catch(() => undefined);
+    this.opening?.then((target) => target.free()).catch(() => undefined);
+  }
+
+  /** What reads and removes. Where it could not be had, the next one who asks tries again. */
+  #target() {
+    if (!this.opening) {
+      this.opening = connect(this.latest);
+      this.opening.catch(() => {
+        this.opening = undefined;
+      });
+    }
+    return this.opening;
   }
 
   /** The newest page, in the place of all. What was being read is not shown any more: it may lack what has arrived. */
@@ -43,10 +54,14 @@ class Gallery {
   }
 
   async remove(image) {
-    const target = await this.opening;
+    const target = await this.#target();
     const removed = await target.remove(image, { signal: this.#abort.signal });
-    const isOther = ({ imageId, storagePath }) => imageId !== removed.imageId && storagePath !== removed.storagePath;
-    this.#show({ images: this.shown.images.filter(isOther) });
+    // By an id one row goes, though others may name the same object; by a path all of them.
+    const isGone = image.imageId
+      ? ({ imageId }) => imageId === removed.imageId
+      : ({ storagePath }) => storagePath === removed.storagePath;
+    this.#gone.push(isGone);
+    this.#show({ images: this.shown.images.filter((each) => !isGone(each)) });
     return removed;
   }
 
@@ -54,8 +69,9 @@ class Gallery {
     const { signal } = this.#abort;
     this.#round += 1;
     const round = this.#round;
+    this.#gone = [];
     try {
-      const target = await this.opening;
+      const target = await this.#target();
       const { limit = 24, signedUrl } = this.latest.options ?? {};
       const options = { limit, ...(before && { before }), ...(signedUrl !== undefined && { signedUrl }), signal };
       const page = await target.list(options);
@@ -63,7 +79,8 @@ class Gallery {
       this.#before = page.before;
       const known = before === undefined ? [] : this.shown.images;
       const ids = new Set(known.map(({ imageId }) => imageId));
-      const images = [...known, ...page.images.filter(({ imageId }) => !ids.has(imageId))];
+      const isNew = (image) => !ids.has(image.imageId) && !this.#gone.some((isGone) => isGone(image));
+      const images = [...known, ...page.images.filter(isNew)];
       this.#show({ state: "shown", images, hasMore: page.before !== null, error: undefined });
     } catch (error) {
       // What is shown stays.

@@ -194,6 +194,45 @@ for (const version of Object.keys(REACTS)) {
       assert.deepEqual(complaints, []);
     });
 
+    test("an_image_that_is_removed_while_a_page_is_read_does_not_come_back_with_it", async (t) => {
+      const { shows, world } = await open(t);
+      await world("signIn", 0);
+      await shows("images", "shown 0");
+      const [path] = [await world("sync", 1), await world("sync", 2)];
+      await world("refresh");
+      await shows("images", "shown 2");
+      await world("refreshSlowly");
+      assert.equal(await world("remove", path), path);
+      await shows("images", "shown 1");
+      await world("arrive");
+      await shows("images", "shown 1");
+      assert.deepEqual((await world("images")).length, 1);
+    });
+
+    test("of_two_rows_of_one_object_the_one_that_is_not_removed_stays", async (t) => {
+      const { shows, world } = await open(t);
+      await world("signIn", 0);
+      await shows("images", "shown 0");
+      await world("sync", 1);
+      await world("sync", 1);
+      await world("refresh");
+      await shows("images", "shown 2");
+      await world("removeNewest");
+      await shows("images", "shown 1");
+      await world("refresh");
+      await shows("images", "shown 1");
+    });
+
+    test("images_are_read_once_the_webassembly_comes_that_did_not_at_first", async (t) => {
+      const { page, shows, world } = await open(t);
+      await page.route("**/*.wasm", (route) => route.abort());
+      await world("signIn", 0);
+      await shows("images", "failed 0");
+      await page.unroute("**/*.wasm");
+      await world("refresh");
+      await shows("images", "shown 0");
+    });
+
     test("images_that_cannot_be_read_leave_those_that_were", async (t) => {
       const { shows, world } = await open(t);
       await world("signIn", 0);

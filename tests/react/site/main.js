@@ -20,6 +20,17 @@ globalThis.BroadcastChannel = class extends BroadcastChannel {
   }
 };
 
+/** Keeps the answers to lists back, as a slow line does. */
+let held;
+async function fetchSlowly(input, init) {
+  const answer = await project.fetch(input, init);
+  if (held && String(input).includes("&order=")) {
+    held.reach();
+    await held.passed;
+  }
+  return answer;
+}
+
 const hooks = {};
 /** What was rendered, by the user of that rendering. */
 const rendered = [];
@@ -31,6 +42,7 @@ let setToken;
 /** A new object and a new function at every rendering, as people write it. */
 const optionsOf = (number, token) => ({
   ...project.optionsOf(users[number]),
+  fetch: fetchSlowly,
   initialBackoffMs: 1,
   accessToken: () => token ?? users[number].accessToken(),
 });
@@ -105,4 +117,22 @@ globalThis.world = {
   images: () =>
     hooks.gallery.images.map(({ storagePath, seed, signedUrl }) => [storagePath, String(seed), !!signedUrl]),
   remove: (storagePath) => outcome(hooks.gallery.remove({ storagePath })),
+  removeNewest: () => outcome(hooks.gallery.remove({ imageId: hooks.gallery.images[0].imageId })),
+  /** Begins to read, and leaves the answer on its way. */
+  refreshSlowly: async () => {
+    const reached = new Promise((reach) => {
+      held = { reach };
+    });
+    held.passed = new Promise((pass) => {
+      held.pass = pass;
+    });
+    held.refreshed = hooks.gallery.refresh();
+    await reached;
+  },
+  arrive: async () => {
+    const { pass, refreshed } = held;
+    held = undefined;
+    pass();
+    await refreshed;
+  },
 };
