@@ -40,13 +40,14 @@ impl<P: Platform> Client<P> {
             call.meter.reach(Reached::Done, batch.total);
             None
         };
-        let interrupted = async { Some(self.stopped(call).await) };
-        let stop = first_of(Box::pin(interrupted), Box::pin(work)).await;
+        let mut interrupted: Racer<'_, Option<Error>> = Box::pin(async { Some(self.stopped(call).await) });
+        let stop = first_of(Box::pin(&mut interrupted), Box::pin(work)).await;
         let is_whole = stop.is_none();
         let unfinished = stop.unwrap_or_else(|| Error::new(Stage::Request, Code::Rejected, "not tried"));
         let mut outcomes = batch.outcomes(&unfinished);
         if is_whole {
-            self.link_all(&mut outcomes, call).await;
+            let stopped = Box::pin(async { drop(interrupted.await) });
+            self.link_all(&mut outcomes, stopped, call).await;
         } else if call.options.link.is_some() {
             outcomes.iter_mut().flatten().for_each(Synced::without_link);
         }

@@ -137,9 +137,9 @@ impl<P: Platform> Client<P> {
         Synced { signed_url: Some(call.outcome.signed_url.take().map(|url| wanted.saved(url))), ..synced }
     }
 
-    /// The same for many, whose links are signed together.
+    /// The same for many, whose links are signed together; of a call that is stopped those that are there by then.
     #[cfg(feature = "many")]
-    pub(super) async fn link_all(&self, outcomes: &mut [Result<Synced, Error>], call: &Call) {
+    pub(super) async fn link_all(&self, outcomes: &mut [Result<Synced, Error>], stopped: Racer<'_, ()>, call: &Call) {
         let Some(link) = &call.options.link else { return };
         let is_waited_for = |synced: &Synced| !synced.queued && synced.signed_url.is_none();
         let there = |synced: &Synced| StoragePath::parse(&synced.storage_path).ok().filter(|_| is_waited_for(synced));
@@ -150,7 +150,8 @@ impl<P: Platform> Client<P> {
             let each = |url| signed.borrow_mut().push(url);
             drop(self.sign_all(&mut paths.into_iter(), link, &own, &each).await);
         };
-        first_of(Box::pin(sign), Box::pin(self.platform.sleep(LINK_GRACE_MS))).await;
+        let patience = first_of(stopped, Box::pin(self.platform.sleep(LINK_GRACE_MS)));
+        first_of(Box::pin(sign), Box::pin(patience)).await;
         let mut urls = signed.take().into_iter();
         for synced in outcomes.iter_mut().flatten().filter(|synced| there(synced).is_some()) {
             synced.signed_url = Some(urls.next().flatten().map(|url| link.saved(url)));

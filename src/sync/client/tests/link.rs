@@ -76,6 +76,18 @@ fn a_deadline_that_passes_while_only_the_link_is_waited_for_fails_nothing() {
 }
 
 #[test]
+fn links_of_many_are_waited_for_no_longer_than_the_call_may_take() {
+    let world = World::new();
+    world.plan(Step::SignMany, &[super::fault::fault("silence"); 9]);
+    let started = world.now_ms();
+    let outcomes = world.run(client(&world, options()).sync_many(vec![Ok(request())], 3, &linked(Some(3000))));
+    let synced = outcomes.into_iter().next().unwrap().unwrap();
+    assert_eq!((url_of(&synced), synced.image_id.as_str()), (None, IMAGE_ID));
+    assert_eq!(world.now_ms() - started, 3000);
+    assert_delivered(&world, IMAGE_ID, PATH, PNG, &"a deadline");
+}
+
+#[test]
 fn links_of_many_are_signed_together() {
     let world = World::new();
     let number = |seed: i64| {
