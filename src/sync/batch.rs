@@ -16,6 +16,9 @@ use crate::image::meta::{Shipment, SyncRequest};
 
 /// Rows of one insert at most.
 const ROWS_AT_ONCE: usize = 500;
+/// Bytes of them from which on they go: a sidecar may be long, and a statement has its time, a gateway its limit, and so has the
+/// memory here.
+const BYTES_AT_ONCE: usize = 1024 * 1024;
 /// Inserts in a row that a gateway may turn away: as many as it takes to find one row by halves.
 const TURNED_AWAY_AT_MOST: u32 = 10;
 
@@ -41,6 +44,8 @@ pub(super) struct Batch<B> {
     pub(super) inserting: Cell<u32>,
     /// Uploaded, and not yet enough for an insert.
     uploaded: RefCell<Vec<Kept<B>>>,
+    /// Bytes of their rows.
+    row_bytes: Cell<usize>,
     /// The next one stands last.
     groups: RefCell<Vec<Group<Kept<B>>>>,
     is_uploaded: Cell<bool>,
@@ -127,6 +132,7 @@ impl<B> Batch<B> {
             uploading: Cell::new(0),
             inserting: Cell::new(0),
             uploaded: RefCell::default(),
+            row_bytes: Cell::default(),
             groups: RefCell::default(),
             is_uploaded: Cell::new(false),
             turned_away: Cell::new(0),
@@ -193,10 +199,25 @@ impl<B> Batch<B> {
             return None;
         }
         let waiting = self.uploaded.borrow().len();
-        if waiting >= ROWS_AT_ONCE || (is_over && waiting > 0) {
-            return Some(Group::new(self.uploaded.take()));
+        let is_enough = waiting >= ROWS_AT_ONCE || self.row_bytes.get() >= BYTES_AT_ONCE;
+        if is_enough || (is_over && waiting > 0) {
+            return Some(Group::new(self.take_rows()));
         }
         self.groups.borrow_mut().pop()
+    }
+
+    /// As many of those that are uploaded as go by one insert.
+    fn take_rows(&self) -> Vec<Kept<B>> {
+        let mut uploaded = self.uploaded.borrow_mut();
+        let (mut count, mut bytes) = (0, 0);
+        for (_, shipment, _) in uploaded.iter().take(ROWS_AT_ONCE) {
+            if bytes >= BYTES_AT_ONCE {
+                break;
+            }
+            (count, bytes) = (count + 1, bytes + shipment.row.len());
+        }
+        self.row_bytes.set(self.row_bytes.get() - bytes);
+        if count == uploaded.len() { core::mem::take(&mut *uploaded) } else { uploaded.drain(..count).collect() }
     }
 
     /// Counts an upload or insert that is done. What it brought may be for others.
@@ -229,6 +250,7 @@ impl<B> Batch<B> {
     }
 
     pub(super) fn keep(&self, uploaded: Kept<B>) {
+        self.row_bytes.set(self.row_bytes.get() + uploaded.1.row.len());
         self.uploaded.borrow_mut().push(uploaded);
     }
 

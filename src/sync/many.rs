@@ -107,19 +107,18 @@ impl<P: Platform> Client<P> {
     async fn insert_one(&self, group: Group<Kept<P::Bytes>>, batch: &Batch<P::Bytes>, call: &Call) {
         let own = Call::new(Rc::new(Part::new(call.meter.clone(), batch.sent.clone())), Options::default());
         let shipments: Vec<&Shipment<P::Bytes>> = group.rows.iter().map(|(_, shipment, _)| shipment).collect();
-        match self.insert_group(&shipments, &own).await {
+        match self.insert_rows(&shipments, &own).await {
             Err(error) if batch.turns_all_away(Some(&error)) => {
                 batch.add(vec![group]);
                 batch.give_up_rows(&error);
             }
-            Ok(confirmed) => {
+            Ok((confirmed, unknown)) => {
                 batch.turns_all_away(None);
                 group.note(false);
                 for (index, shipment, uploaded_ms) in &group.rows {
-                    let is_confirmed = confirmed.contains(&shipment.image_id);
-                    let outcome = match is_confirmed {
+                    let outcome = match confirmed.contains(&shipment.image_id) {
                         true => self.bring_back(shipment, *uploaded_ms, &own).await,
-                        false => Err(rows::id_taken(shipment)),
+                        false => Err(unknown.clone().unwrap_or_else(|| rows::id_taken(shipment))),
                     };
                     batch.settle(*index, outcome);
                 }
@@ -132,8 +131,20 @@ impl<P: Platform> Client<P> {
         }
     }
 
-    /// The ids whose rows are there now and are ours.
+    /// The ids of rows that are there now and are ours; of none where it is not known of all.
+    #[cfg(feature = "outbox")]
     pub async fn insert_group<B>(&self, group: &[&Shipment<B>], call: &Call) -> Result<HashSet<String>, Error> {
+        let (confirmed, unknown) = self.insert_rows(group, call).await?;
+        unknown.map_or(Ok(confirmed), Err)
+    }
+
+    /// The ids whose rows are there now and are ours, and why nothing is known of the others, if so: what an insert has brought has
+    /// arrived, whatever becomes of the question for the rest.
+    async fn insert_rows<B>(
+        &self,
+        group: &[&Shipment<B>],
+        call: &Call,
+    ) -> Result<(HashSet<String>, Option<Error>), Error> {
         let rows: Vec<&str> = group.iter().map(|shipment| shipment.row.as_str()).collect();
         let columns = self.columns(&rows);
         let build = || rows::insert_many(&self.config, &rows, &columns);
@@ -143,8 +154,9 @@ impl<P: Platform> Client<P> {
         // Left out of the answer is a row whose id was there before: an earlier attempt's, or another one's.
         let missing: Vec<&Shipment<B>> =
             group.iter().copied().filter(|shipment| !confirmed.contains(&shipment.image_id)).collect();
-        confirmed.extend(self.arrived(&missing, call).await?);
-        Ok(confirmed)
+        let arrived = self.arrived(&missing, call).await;
+        let unknown = arrived.map(|arrived| confirmed.extend(arrived)).err();
+        Ok((confirmed, unknown))
     }
 
     /// Every column that any of the rows has.

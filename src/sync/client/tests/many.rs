@@ -239,6 +239,41 @@ fn rows_that_were_there_before_are_told_from_anothers() {
 }
 
 #[test]
+fn what_has_arrived_is_told_though_nothing_is_known_of_the_rest() {
+    let world = World::new();
+    sync(&world, &client(&world, options()), numbered(1)).unwrap();
+    world.plan(BACK_MANY, &[super::fault::fault("503"); 9]);
+    let outcomes = sync_many(&world, all(3));
+    assert_true(&world, &outcomes, &"a read-back that fails");
+    let codes = outcomes.into_iter().map(|outcome| outcome.err().map(|error| (error.code, error.retryable)));
+    assert_eq!(codes.collect::<Vec<_>>(), [None, Some((Code::Unavailable, true)), None]);
+    assert_eq!(world.rows.borrow().len(), 3);
+}
+
+#[test]
+fn long_rows_go_by_several_inserts_none_of_which_is_too_large() {
+    let world = World::new();
+    let largest = Rc::new(Cell::new(0));
+    let seen = largest.clone();
+    let sidecar = format!("{{\"workflow\":\"{}\"}}", "x".repeat(300_000));
+    let long = |number| {
+        let meta = ImageMeta { sidecar: Some(sidecar.clone()), ..numbered(number).meta };
+        Ok(SyncRequest { meta, ..numbered(number) })
+    };
+    world.lie.replace(Some(Rc::new(move |step, response| {
+        if step == MANY {
+            seen.set(seen.get().max(response.body.len()));
+        }
+        response
+    })));
+    let outcomes = sync_many(&world, (0..20).map(long).collect());
+    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+    assert_true(&world, &outcomes, &"long rows");
+    assert_eq!(count(&world, MANY), 5, "four rows make enough");
+    assert!((1_000_000..1_500_000).contains(&largest.get()), "{} bytes at once", largest.get());
+}
+
+#[test]
 fn the_same_call_again_is_the_same_success() {
     let world = World::new();
     for _ in 0..2 {
