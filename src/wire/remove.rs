@@ -41,6 +41,9 @@ enum Step {
     FindOthers,
 }
 
+/// Rows that go by one request at most: their ids stand in its URL.
+const ROWS_AT_ONCE: usize = 100;
+
 /// A row, as far as removing it needs.
 struct Held {
     id: String,
@@ -52,6 +55,8 @@ struct Held {
 pub struct Removal {
     image: ImageRef,
     path: Option<StoragePath>,
+    /// Whether all rows go that name the path, and not one that has an id.
+    by_path: bool,
     /// The ids of the rows that go.
     rows: Vec<String>,
     is_shared: bool,
@@ -79,13 +84,15 @@ impl Removal {
             (Some(_), _) => Step::FindById,
             _ => Step::FindByPath,
         };
-        Ok(Self { image, path, rows: Vec::new(), is_shared: false, steps: vec![step] })
+        let by_path = image.image_id.is_none();
+        Ok(Self { image, path, by_path, rows: Vec::new(), is_shared: false, steps: vec![step] })
     }
 
     /// Of an object alone, where no row names it.
     pub fn of_object(path: StoragePath) -> Self {
         let image = ImageRef { image_id: None, storage_path: Some(path.as_str().to_owned()) };
-        Self { image, path: Some(path), rows: Vec::new(), is_shared: false, steps: vec![Step::FindOthers] }
+        let steps = vec![Step::FindOthers];
+        Self { image, path: Some(path), by_path: true, rows: Vec::new(), is_shared: false, steps }
     }
 
     /// The image, as far as it is known; once it is done, what was removed.
@@ -192,18 +199,26 @@ impl Removal {
 
     /// The rows that name the object: of an image that is meant by its path all of the owner's go.
     fn take_rows(&mut self, config: &Config, named: Vec<Held>) -> Result<Vec<Step>, Refusal> {
-        let by_path = self.image.image_id.is_none();
+        if self.by_path {
+            self.rows.clear();
+        }
         for row in named {
-            if by_path && is_mine(config, &row) {
+            if self.by_path && is_mine(config, &row) {
                 self.rows.push(row.id);
             } else if !self.rows.contains(&row.id) {
                 self.is_shared = true;
             }
         }
-        if by_path && self.is_shared && self.rows.is_empty() {
+        // That there are none of the owner's left is what was asked for, once some have gone.
+        if self.image.image_id.is_none() && self.is_shared && self.rows.is_empty() {
             return Err(anothers());
         }
         self.image.image_id = self.image.image_id.take().or_else(|| self.rows.first().cloned());
+        if self.rows.len() > ROWS_AT_ONCE {
+            // The others when these have gone, and the object before the last of them.
+            self.rows.truncate(ROWS_AT_ONCE);
+            return Ok(vec![Step::FindByPath, Step::RemoveRows]);
+        }
         let rows = (!self.rows.is_empty()).then_some(Step::RemoveRows);
         let steps = match self.is_shared {
             true => [rows.is_some().then_some(Step::FindOthers), rows],

@@ -178,6 +178,20 @@ fn an_object_stays_as_long_as_another_row_names_it() {
 }
 
 #[test]
+fn an_object_that_hundreds_of_rows_name_goes_by_requests_of_bounded_length() {
+    let world = World::new();
+    for number in 0..250 {
+        world.put_row(&format!("00000000-0000-4000-8000-{number:012}"), OWNER, PATH);
+    }
+    world.put_row(OTHER_ID, OWNER, OTHER_PATH);
+    remove(&world, &client(&world, options()), &by_path(PATH)).unwrap();
+    assert_gone(&world, &"hundreds of rows");
+    assert_eq!(world.steps(), [NAMERS, ROWS, NAMERS, ROWS, NAMERS, OBJECTS, Step::Info, ROWS]);
+    let longest = world.sent.borrow().iter().map(|sent| sent.url.len()).max().unwrap();
+    assert!(longest < 4096, "an address of {longest} bytes");
+}
+
+#[test]
 fn two_rows_of_one_object_that_go_at_once_leave_nothing() {
     let world = World::new();
     world.latency_ms.set(10);
