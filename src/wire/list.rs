@@ -125,7 +125,8 @@ impl Query {
             url.push_str(&format!("&owner_user_id=eq.{}", escape_query(owner)));
         }
         if let Some(ids) = &self.ids {
-            url.push_str(&format!("&id=in.({})", join(ids, ',')));
+            // In the one way of writing that a list of PostgREST's knows.
+            url.push_str(&format!("&id=in.({})", join(ids.iter().filter_map(|id| canonical_id(id)), ',')));
         }
         if let Some(Cursor { created_at, id }) = self.before.as_deref().and_then(Cursor::parse) {
             // The first condition alone says it to the index.
@@ -252,6 +253,10 @@ mod tests {
         assert!(url(Query::default(), ID).contains(&format!("&owner_user_id=eq.{ID}")));
         let owner = Some("b".to_owned());
         assert!(url(Query { owner, ..Query::default() }, ID).contains("&owner_user_id=eq.b"));
+        let ids = ["{00000000-0000-4000-8000-00000000002A}", "urn:uuid:00000000-0000-4000-8000-00000000002b"];
+        let ids = Some(ids.map(str::to_owned).to_vec());
+        let asked = format!("&id=in.({ID},00000000-0000-4000-8000-00000000002b)");
+        assert!(url(Query { ids, ..Query::default() }, "").contains(&asked), "in the database's way of writing");
         let columns = vec!["project_id".to_owned()];
         assert!(url(Query { columns, ..Query::default() }, ID).contains(",created_at,project_id&"));
     }

@@ -1,5 +1,7 @@
 //! Whether and when a failed attempt is made again. Pure: the clock, the jitter and the waiting are the caller's.
 
+use core::num::IntErrorKind;
+
 use crate::wire::classify::Remedy;
 
 /// How often and how long to wait.
@@ -81,7 +83,10 @@ pub fn retry_after_ms(
 ) -> Option<u32> {
     let value = value.trim();
     if value.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.')) {
-        return value.parse::<u32>().ok().map(|seconds| seconds.saturating_mul(1000));
+        return match value.parse::<u32>() {
+            Ok(seconds) => Some(seconds.saturating_mul(1000)),
+            Err(fault) => (*fault.kind() == IntErrorKind::PosOverflow).then_some(u32::MAX),
+        };
     }
     let until = parse_date(value)?;
     let wait_ms = until.saturating_sub(date.and_then(parse_date).unwrap_or(now_ms)).max(0);
@@ -127,6 +132,9 @@ pub(crate) mod tests {
             ("2", None, Some(2000)),
             (" 0 ", None, Some(0)),
             ("4294967295", None, Some(u32::MAX)),
+            ("4294967296", None, Some(u32::MAX)),
+            ("99999999999999999999999", None, Some(u32::MAX)),
+            ("9 o'clock", None, None),
             ("Sun, 06 Nov 1994 08:49:39 GMT", None, Some(2000)),
             ("Sun, 06 Nov 1994 08:00:00 GMT", None, Some(0)),
             ("Sun, 06 Nov 1994 09:49:38 GMT", Some("Sun, 06 Nov 1994 09:49:37 GMT"), Some(1000)),
