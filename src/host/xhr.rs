@@ -48,6 +48,7 @@ pub(super) async fn exchange(
         upload.set_onprogress(None);
         request.set_onload(None);
         request.set_onerror(None);
+        request.set_onabort(None);
         if request.ready_state() != XmlHttpRequest::DONE {
             drop(request.abort());
         }
@@ -56,6 +57,8 @@ pub(super) async fn exchange(
         upload.set_onprogress(Some(progress.as_ref().unchecked_ref()));
         request.set_onload(Some(gate.open()));
         request.set_onerror(Some(gate.open()));
+        // A page that is stopped, by its user or by `window.stop()`, ends its requests so.
+        request.set_onabort(Some(gate.open()));
         request.open(head.method, &head.url)?;
         for (name, value) in head.headers_with(body) {
             request.set_request_header(name, value)?;

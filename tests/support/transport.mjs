@@ -94,6 +94,24 @@ export function testTransport(start, pick) {
     }
   });
 
+  for (const watched of [false, true]) {
+    test(`an upload that the page's Stop has ended is tried again at once, ${watched ? "watched" : "unwatched"}`, async (t) => {
+      const page = await openPage(t);
+      const sent = Promise.withResolvers();
+      const target = await server(t, async (request) => {
+        if (request.target === "/sent") return sent.promise.then(() => ({ body: "yes" }));
+        const isFirst = target.requests.filter(({ method }) => method === "PUT").length === 1;
+        if (request.method !== "PUT" || !isFirst) return welcome(request);
+        sent.resolve();
+        return { hang: true };
+      });
+      // By its patience it would take longer than a test may.
+      const call = { url: target.url, watched, stops: true, sink: { timeoutMs: 2 ** 30 } };
+      const { value, error } = await page.evaluate(syncInPage, call);
+      assert.ok(value, error?.message);
+    });
+  }
+
   for (const [how, change] of Object.entries({
     "replaced by another image": async (file) => writeFile(file, await data("lighthouse.webp")),
     "replaced by one of the same size": async (file) => {
@@ -204,7 +222,7 @@ function welcome({ method, target, body, headers }) {
 }
 
 /** Runs in the page: syncs an image as told, and tells what came of it. */
-async function syncInPage({ url, watched, relay, sink, request, picked, asks, buffer, size, free }) {
+async function syncInPage({ url, watched, relay, sink, request, picked, asks, stops, buffer, size, free }) {
   const { createSink, createRelay, sync } = await import("/pkg/browser.js");
   const png = new Uint8Array(await (await fetch("/data/lighthouse.png")).arrayBuffer());
   const shared = (bytes) => new WebAssembly.Memory({ initial: bytes / 65536 + 1, maximum: 200, shared: true }).buffer;
@@ -240,6 +258,7 @@ async function syncInPage({ url, watched, relay, sink, request, picked, asks, bu
   };
   const events = [];
   const call = watched ? { onProgress: (event) => events.push(event) } : {};
+  if (stops) fetch(`${url}/sent`).then(() => window.stop());
   const started = performance.now();
   const run = async () => {
     if (free) return sync(options, given, call);
