@@ -68,14 +68,17 @@ function readFooocus(texts) {
 
 /** `Steps: 20, Sampler: Euler a, …`: the last line of what A1111 writes, and those that came after it. */
 const LAST_LINE = /^Steps: \d+(,|$)/;
-const FIELD = /([A-Za-z][\w /-]{0,40}): ("[^"\\]*(?:\\.[^"\\]*)*"|[^,]*)(?:, |,?$)/g;
+const FIELD = /([A-Za-z][\w /-]{0,40}): ("[^"\\]*(?:\\.[^"\\]*)*"|[^,]{0,500})(?:, |,?$)/g;
+/** More of it is looked through by nobody: what is read here stands at its beginning, and a file may hold anything. */
+const LONGEST_LINE = 2 ** 16;
 
 function readInfotext(texts) {
   const raw = parametersOf(texts);
   const lines = raw?.split(/\r?\n/) ?? [];
   const at = lines.findLastIndex((line) => LAST_LINE.test(line));
   if (at === -1) return undefined;
-  const fields = new Map([...lines[at].matchAll(FIELD)].map(([, name, value]) => [name, value.replace(/^"|"$/g, "")]));
+  const found = lines[at].slice(0, LONGEST_LINE).matchAll(FIELD);
+  const fields = new Map([...found].map(([, name, value]) => [name, value.replace(/^"|"$/g, "")]));
   const words = lines.slice(0, at);
   const negativeAt = words.findIndex((line) => line.startsWith("Negative prompt:"));
   const [positive, negative] = negativeAt === -1 ? [words, []] : [words.slice(0, negativeAt), words.slice(negativeAt)];

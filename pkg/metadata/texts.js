@@ -38,9 +38,15 @@ function userComment(value) {
   const bytes = Uint8Array.from(value);
   const code = String.fromCharCode(...bytes.subarray(0, 8)).replaceAll("\0", "");
   const text = bytes.subarray(8);
-  if (code !== "UNICODE")
-    return new TextDecoder().decode(code === "ASCII" || code === "" ? text : bytes).replace(/\0+$/, "");
+  if (code !== "UNICODE") return withoutEnd(new TextDecoder().decode(code === "ASCII" || code === "" ? text : bytes));
   const zeros = [0, 0];
   for (const [at, byte] of text.subarray(0, 2048).entries()) if (byte === 0) zeros[at % 2]++;
-  return new TextDecoder(zeros[0] > zeros[1] ? "utf-16be" : "utf-16le").decode(text).replace(/\0+$/, "");
+  return withoutEnd(new TextDecoder(zeros[0] > zeros[1] ? "utf-16be" : "utf-16le").decode(text));
+}
+
+/** Without the NULs that fill up its place. Not by a pattern, which begins anew at each of them where they are in the midst. */
+function withoutEnd(text) {
+  let end = text.length;
+  while (text[end - 1] === "\0") end--;
+  return text.slice(0, end);
 }

@@ -1,4 +1,5 @@
-const TOKENS = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|NaN|-?Infinity/g;
+// A text without an end is one to the end: else it would be looked for again from each quote in it.
+const TOKENS = /"[^"\\]*(?:\\[\s\S]?[^"\\]*)*(?:"|$)|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|NaN|-?Infinity/g;
 
 /** JSON as programs write it: with whole numbers beyond 2^53, as digits in a text here, and Python's `NaN`. */
 export function parseExact(text) {

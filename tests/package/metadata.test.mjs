@@ -257,6 +257,27 @@ test("a Blob, a buffer and a view of one give the same; anything else is refused
   for (const image of [undefined, null, "a text", 7, {}]) await assert.rejects(readMetadata(image), TypeError);
 });
 
+test("a text that was made to be read for hours is read at once", async () => {
+  const times = 400_000;
+  for (const [how, bytes] of Object.entries({
+    "fields that don't end": pngWith(PNG, { parameters: `p\nSteps: 1, ${"a: ".repeat(times)},x` }),
+    "quoted fields that don't end": pngWith(PNG, { parameters: `p\nSteps: 1, ${'a: "\\'.repeat(times)},x` }),
+    "a JSON text that doesn't end": pngWith(PNG, { prompt: `{"${'\\"'.repeat(times)}` }),
+    "one that ends in its escape": pngWith(PNG, { prompt: `{"${'\\"'.repeat(times)}\\` }),
+    "NULs in the midst": webpWith(WEBP, exifOf({ comment: `${"\0".repeat(times)}x` })),
+  })) {
+    // Of these each took longer, by the square, than a test may.
+    const { raw, ...found } = await readMetadata(bytes);
+    const isInfotext = how.includes("fields");
+    const known = isInfotext ? { generator: "A1111", prompt: "p" } : {};
+    assert.deepEqual(
+      { generator: found.generator, prompt: found.prompt },
+      { generator: undefined, prompt: undefined, ...known },
+      how,
+    );
+  }
+});
+
 test("a file that says nothing, is broken, or lies, gives nothing", async () => {
   for (const bytes of [PNG, JPEG, WEBP, Buffer.alloc(0), Buffer.from("no image"), PNG.subarray(0, 40)]) {
     assert.deepEqual(await readMetadata(bytes), {});
