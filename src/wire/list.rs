@@ -92,6 +92,10 @@ impl Query {
         if self.before.as_deref().is_some_and(|before| Cursor::parse(before).is_none()) {
             return Err(Error::field("before", "is none that a list has given"));
         }
+        // Whoever has no name at hand asks for nobody's images, and not for all of them.
+        if self.owner.as_deref() == Some("") {
+            return Err(Error::field("owner", "is empty. Leave it out, or name one"));
+        }
         let ids = self.ids.as_deref().unwrap_or_default();
         if ids.len() > MAX_IDS || ids.iter().any(|id| canonical_id(id).is_none()) {
             return Err(Error::field("ids", &format!("must be UUIDs, {MAX_IDS} at most")));
@@ -274,6 +278,11 @@ mod tests {
         for limit in [0, 501] {
             assert_eq!(fault(Query { limit: Some(limit), ..Query::default() }).as_deref(), Some("limit"));
         }
+        assert_eq!(
+            fault(Query { owner: some(""), ..Query::default() }).as_deref(),
+            Some("owner"),
+            "and not everybody's"
+        );
         let ids = Some(vec!["7".to_owned()]);
         assert_eq!(fault(Query { ids, ..Query::default() }).as_deref(), Some("ids"));
         for column in ["seed", "a b", "1a", "", "a,b", "\u{e4}"] {
