@@ -1,5 +1,6 @@
 // Looks whether a project is set up for this package, from outside, as its users come to it. What it tries out it removes.
 import { failed } from "../errors.js";
+import { within } from "../within.js";
 import { checkCors } from "./cors.js";
 import {
   askForTable,
@@ -12,7 +13,7 @@ import {
 } from "./database.js";
 import { claimsOf, faultOf, kindOf, since, span } from "./keys.js";
 import { checkPage, checkThisPage } from "./page.js";
-import { NoAnswer, Project } from "./project.js";
+import { LIMIT_MS, NoAnswer, Project } from "./project.js";
 import { Report } from "./report.js";
 import { checkBucket, checkOthersFolder, checkOwnObjects, checkPrivate, checkServersObject } from "./storage.js";
 
@@ -179,7 +180,8 @@ class Visit {
     if (settings.accessToken === undefined) return undefined;
     const { accessToken } = settings;
     const ask = async () => (typeof accessToken === "function" ? accessToken() : accessToken);
-    const given = await ask().catch(() => "");
+    const given = await unlessStopped(settings.signal, within(LIMIT_MS, ask())).catch(() => "");
+    settings.signal?.throwIfAborted();
     const token = String(given ?? "")
       .trim()
       .replace(/^bearer\s+/i, "");
@@ -267,6 +269,17 @@ class Visit {
   }
 }
 
+/** What comes of waiting, or the caller's stop. */
+async function unlessStopped(signal, waiting) {
+  if (!signal) return waiting;
+  let stop;
+  const stopped = new Promise((_, reject) => {
+    stop = () => reject(signal.reason);
+    signal.addEventListener("abort", stop);
+  });
+  return Promise.race([waiting, stopped]).finally(() => signal.removeEventListener("abort", stop));
+}
+
 /** PostgREST, or the gateway before it: an array, or an object that says what is wrong. */
 function isSupabase({ ok, json, status, code }) {
   if (ok) return Array.isArray(json);
@@ -300,14 +313,16 @@ function readOptions(options) {
   for (const name of ["origin", "page"]) if (settings[name]) settings[name] = readAddress(settings[name], name, wrong);
   if (settings.origin) settings.origin = new URL(settings.origin).origin;
   else if (settings.page) settings.origin = new URL(settings.page).origin;
+  // It may be told from the page on.
+  if (settings.wasm) readAddress(settings.wasm, "wasm", wrong, settings.page);
   if (!Number.isSafeInteger(settings.largestImage) || settings.largestImage < 1)
     throw wrong("largestImage", "must be a number of bytes");
   return settings;
 }
 
-function readAddress(text, name, wrong) {
+function readAddress(text, name, wrong, base) {
   try {
-    const { href, protocol } = new URL(text);
+    const { href, protocol } = new URL(text, base);
     if (/^https?:$/.test(protocol)) return href;
   } catch {
     // said below

@@ -97,20 +97,30 @@ const isScheme = (scheme, { protocol }) => scheme === protocol || (scheme === "h
 async function findWasm(project, page, html) {
   const seen = new Set();
   const sources = [...html.matchAll(/<(?:script|link)[^>]+(?:src|href)=["']?([^"'\s>]+\.m?js[^"'\s>]*)/gi)];
-  const waiting = sources.map(([, source]) => new URL(source, page).href);
+  const waiting = sources.map(([, source]) => urlOf(source, page)?.href);
   while (waiting.length > 0 && seen.size < MAX_SCRIPTS) {
     const script = waiting.shift();
-    if (seen.has(script) || new URL(script).origin !== page.origin) continue;
+    if (script === undefined || seen.has(script) || new URL(script).origin !== page.origin) continue;
     seen.add(script);
     const { ok, text } = await project.send(script, { redirect: "follow" });
     if (!ok) continue;
     const [, wasm] = /["'`]([^"'`\s]*imagen_cloud(?:_outbox)?_bg[^"'`\s]*\.wasm[^"'`\s]*)["'`]/.exec(text) ?? [];
-    if (wasm) return new URL(wasm, script);
+    const found = wasm && urlOf(wasm, script);
+    if (found) return found;
     for (const [, next] of text.matchAll(/["'`]((?:\.{0,2}\/|assets\/)[^"'`\s]+\.m?js)["'`]/g)) {
-      waiting.push(new URL(next, next.startsWith("assets/") ? page : script).href);
+      waiting.push(urlOf(next, next.startsWith("assets/") ? page : script)?.href);
     }
   }
   return undefined;
+}
+
+/** Nothing for what only looks like an address, such as a part of a template in a script: `//${host}/x.js`. */
+function urlOf(address, base) {
+  try {
+    return new URL(address, base);
+  } catch {
+    return undefined;
+  }
 }
 
 async function checkWasm(project, wasm, report) {

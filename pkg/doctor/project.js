@@ -1,6 +1,7 @@
 // The project as it is asked: by whom, and what came back.
 
-const LIMIT_MS = 20_000;
+/** How long an answer is waited for. */
+export const LIMIT_MS = 20_000;
 
 /** No answer came; the message says why, as far as the host does. */
 export class NoAnswer extends Error {}
@@ -37,13 +38,13 @@ export class Project {
 
   /** @returns {Promise<Answer>} @throws {NoAnswer} */
   async send(url, init = {}) {
+    this.signal?.throwIfAborted();
     // Not by AbortSignal.any and .timeout, which browsers of some years ago don't know.
     const controller = new AbortController();
     const stop = () => controller.abort();
     const timer = setTimeout(stop, LIMIT_MS);
     this.signal?.addEventListener("abort", stop);
     const asked = Date.now();
-    this.signal?.throwIfAborted();
     try {
       const response = await this.fetch(url, {
         redirect: "manual",

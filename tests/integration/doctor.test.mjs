@@ -455,6 +455,61 @@ test("what_it_tries_out_is_removed_also_when_an_answer_is_lost_or_it_is_stopped"
   );
 });
 
+/** What a visit to a fake project needs. */
+function fake(options) {
+  const { url, apiKey, accessToken, fetch } = createFakeProject().options;
+  return { url, apiKey, accessToken, fetch, ...options };
+}
+
+test("a_page_whose_scripts_hold_what_only_looks_like_an_address_is_looked_at", async () => {
+  const files = {
+    "/": `<script src="https://\${cdn}/x.js"></script><script src="/a.js"></script>`,
+    "/a.js": `const load = (host) => import(\`//\${host}/sdk.js\`); const at = '//[/imagen_cloud_bg.wasm'; import('./b.js');`,
+    "/b.js": "fetch('/imagen_cloud_bg.wasm')",
+    "/imagen_cloud_bg.wasm": "\0asm",
+  };
+  const project = fake({ page: "https://app.example.com/" });
+  const fetch = async (url, init) => {
+    const { origin, pathname } = new URL(url);
+    if (origin !== "https://app.example.com") return project.fetch(url, init);
+    return new Response(files[pathname], { headers: { "content-type": "application/wasm" } });
+  };
+  const { checks } = await checkProject({ ...project, fetch });
+  const found = checks.find(({ name }) => name === "page-wasm");
+  assert.deepEqual([found.state, found.message.split(" ")[0]], ["ok", "https://app.example.com/imagen_cloud_bg.wasm"]);
+  for (const wasm of ["//[", "data:,x"]) {
+    const refused = checkProject({ ...project, fetch, wasm });
+    await assert.rejects(refused, ({ code, field }) => code === "invalid_config" && field === "wasm");
+  }
+});
+
+test("a_token_that_never_comes_is_a_finding_and_a_stop_ends_the_wait", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  for (const stops of [false, true]) {
+    const stop = new AbortController();
+    let asked;
+    const isAsked = new Promise((resolve) => {
+      asked = resolve;
+    });
+    const accessToken = () => {
+      asked();
+      return new Promise(() => {});
+    };
+    const visit = checkProject(fake({ accessToken, signal: stop.signal }));
+    await isAsked;
+    if (stops) {
+      stop.abort(new Error("enough"));
+      await assert.rejects(visit, /enough/);
+    } else {
+      // Once what waits has begun to.
+      await new Promise(setImmediate);
+      t.mock.timers.tick(20_000);
+      const { checks } = await visit;
+      assert.equal(checks.find(({ name }) => name === "token").state, "wrong");
+    }
+  }
+});
+
 test("with_the_publishable_key_alone_it_says_what_it_could_not_look_at", async () => {
   const { url, apiKey } = right;
   const { ok, checks } = await checkProject({ url, apiKey });
