@@ -32,7 +32,7 @@ export interface SinkOptions {
   apiKey: string;
   /**
    * `auth.users.id` of the images' owner; fills `owner_user_id` of every row. A UUID, unless `schema` or `table` is your own.
-   * Without it `sync` refuses to run.
+   * Without it `sync` refuses to run; where it is an empty text and there is no `accessToken`, so do `list` and `remove`.
    */
   ownerUserId?: string;
   /**
@@ -636,7 +636,7 @@ export type ErrorCode =
   | "unavailable"
   /** The token belongs to another user than the outbox: its jobs are left alone until their owner is back. */
   | "wrong_user"
-  /** Another unfinished job of the outbox holds the storage path: its image would be overwritten. */
+  /** Another image of the call, or an unfinished job of the outbox, goes to that storage path: it would be overwritten. */
   | "path_taken"
   /** Only a job of the outbox that has failed can be changed. */
   | "invalid_state"

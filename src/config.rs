@@ -117,6 +117,8 @@ pub struct Config {
     pub api_key: String,
     /// May be empty: then nothing can be synced.
     pub owner_user_id: String,
+    /// Whether it was given as an empty text, where nothing but its name keeps others' images from whoever asks.
+    pub names_nobody: bool,
     /// The same as it was given, by which an outbox of the owner's is found: 0.1.0 knew no other way of writing it.
     pub owner_as_given: String,
     /// One name, without a slash.
@@ -177,6 +179,7 @@ impl Config {
         Self {
             url: or(options.url, ""),
             api_key: or(options.api_key, ""),
+            names_nobody: options.owner_user_id.as_deref() == Some("") && !options.as_user,
             owner_as_given: options.owner_user_id.clone().unwrap_or_default(),
             owner_user_id: or(options.owner_user_id, ""),
             bucket: or(options.bucket, "imagen-generated"),
@@ -242,6 +245,14 @@ impl Config {
     fn check_public(&self, key: &str, message: &str, option: &str) -> Result<(), Error> {
         match self.must_be_public && is_secret(key) {
             true => Err(Error::new(Stage::Config, Code::SecretKeyInBrowser, message).with_field(option)),
+            false => Ok(()),
+        }
+    }
+
+    /// Refuses to look for images, or to remove them, as nobody: with a secret key they would be everybody's.
+    pub fn check_owner(&self) -> Result<(), Error> {
+        match self.names_nobody {
+            true => Err(Error::field("ownerUserId", "is empty. Leave it out for the images of all, or name one user")),
             false => Ok(()),
         }
     }

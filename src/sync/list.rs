@@ -19,6 +19,9 @@ impl<P: Platform> Client<P> {
     pub async fn list(&self, query: &Query, call: &Call) -> Result<(Page, Links), Error> {
         let work = async {
             query.check()?;
+            if query.owner.is_none() {
+                self.config.check_owner()?;
+            }
             let mut page = self.page(query, call).await?;
             let more = RefCell::new(Ok(Page::default()));
             // Some servers give so many rows at once and no more, and don't say so.

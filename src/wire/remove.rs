@@ -67,6 +67,7 @@ pub struct Removal {
 impl Removal {
     /// Refuses what can be refused before anything is sent.
     pub fn new(config: &Config, image: ImageRef) -> Result<Self, Error> {
+        config.check_owner()?;
         let id = |id: String| canonical_id(&id).ok_or_else(|| Error::field("imageId", "is no UUID"));
         let image = ImageRef { image_id: image.image_id.map(id).transpose()?, ..image };
         let path = image.storage_path.as_deref().map(StoragePath::parse).transpose()?;

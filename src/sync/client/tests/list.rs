@@ -71,6 +71,17 @@ fn a_page_comes_with_its_links_by_two_requests() {
 }
 
 #[test]
+fn an_empty_owner_is_not_everybody() {
+    let world = world(3);
+    let client = client(&world, Options { owner_user_id: Some(String::new()), ..options() });
+    let error = world.run(client.list(&query(9), &call(None).0)).unwrap_err();
+    assert_eq!((error.code, error.field.as_deref()), (Code::InvalidRequest, Some("ownerUserId")));
+    assert!(world.steps().is_empty(), "nothing is asked");
+    let named = Query { owner: Some("another".to_owned()), ..query(9) };
+    assert_eq!(world.run(client.list(&named, &call(None).0)).unwrap().0.paths.len(), 1);
+}
+
+#[test]
 fn page_by_page_each_image_is_there_once_though_all_share_their_time() {
     let limits = [1, 7, 25, 26, 500].map(|limit| (limit, None));
     // A server may give fewer than are asked for, and not say so.

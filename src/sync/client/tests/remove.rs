@@ -313,6 +313,11 @@ fn the_service_removes_only_the_owners_that_it_is_told() {
         assert_eq!((error.stage, error.code), (Stage::Remove, Code::Forbidden), "{image:?}");
         assert_eq!((world.rows.borrow().len(), world.objects.borrow().len()), (2, 3), "{image:?}");
     }
+    // An empty name is a mistake of whoever looked one up.
+    let sent = world.steps();
+    let error = remove(&world, &client_of(Some(String::new())), &by_path(PATH)).unwrap_err();
+    assert_eq!((error.code, error.field.as_deref()), (Code::InvalidRequest, Some("ownerUserId")));
+    assert_eq!(world.steps(), sent, "nothing is asked");
     assert_eq!(remove(&world, &client_of(None), &by_path(PATH)).unwrap(), removed());
     assert_gone(&world, &"no owner is told");
 }
