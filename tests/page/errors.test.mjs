@@ -1,6 +1,19 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { enter, job, leave, PICTURE_SIDE, press, retry, send, shownWidth, startSite } from "./support.mjs";
+import { until } from "../support/until.mjs";
+import {
+  enter,
+  expire,
+  job,
+  leave,
+  PICTURE_SIDE,
+  press,
+  retry,
+  send,
+  sessionOf,
+  shownWidth,
+  startSite,
+} from "./support.mjs";
 
 let site;
 let page;
@@ -37,6 +50,24 @@ test("what the Worker keeps while Supabase is down is said to be safe, and arriv
   await item.waitFor({ state: "detached" });
   await page.locator("#grid li", { hasText: "in safe hands" }).waitFor();
   assert.equal((await site.rowsOf(page)).filter(({ prompt }) => prompt === "in safe hands").length, 1);
+});
+
+test("what the Worker keeps and is discarded does not arrive", async () => {
+  site.recorder.offline(true);
+  await press(page, { prompt: "not wanted any more", route: "worker" });
+  const item = job(page, "not wanted any more");
+  await item.getByText("Safe with the Worker").waitFor();
+  const isRemoval = (answer) => answer.request().method() === "DELETE" && answer.url().includes("/api/images/");
+  const gone = page.waitForResponse((answer) => isRemoval(answer) && answer.ok());
+  await item.getByRole("button", { name: "Discard" }).click();
+  await item.getByRole("button", { name: "Discard for good?" }).click();
+  await item.waitFor({ state: "detached" });
+  assert.equal(await page.locator("#jobs > li").count(), 0);
+  site.recorder.offline(false);
+  await gone;
+  await site.web.runCron();
+  const isThere = async () => (await site.rowsOf(page)).some(({ prompt }) => prompt === "not wanted any more");
+  await until(async () => !(await isThere()), "a delivery that was under way to take it back");
 });
 
 test("what waits goes by the way that is chosen meanwhile, and the choice outlives a reload", async () => {
@@ -136,6 +167,22 @@ async function openBare() {
   await enter(bare);
   return bare;
 }
+
+test("a token that was renewed and can't be kept, for want of room, sends what makes room", async () => {
+  const full = await site.openPage();
+  await enter(full);
+  await expire(full);
+  await full.evaluate(() => {
+    const { put } = IDBObjectStore.prototype;
+    IDBObjectStore.prototype.put = function (...given) {
+      if (this.name === "session") throw new DOMException("of the test", "QuotaExceededError");
+      return put.apply(this, given);
+    };
+  });
+  for (const prompt of ["with a renewed token", "with the same"]) await send(full, { prompt });
+  assert.equal((await sessionOf(full)).expires_at, 1, "the new one is not written");
+  assert.equal(site.recorder.requests.filter(({ target }) => target.includes("grant_type=refresh_token")).length, 1);
+});
 
 test("a wrong password and a short one are told", async () => {
   await leave(page);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { dispatchSync, stopWorkers } from "../support/background.mjs";
 import { until } from "../support/until.mjs";
-import { enqueue, enter, job, sessionOf, startSite } from "./support.mjs";
+import { enqueue, enter, expire, job, sessionOf, startSite } from "./support.mjs";
 
 let site;
 let page;
@@ -142,19 +142,7 @@ test("its cache holds the app and nothing else; the outbox's held images until t
 });
 
 test("a session whose token has expired offline is still the user's", async () => {
-  await page.evaluate(
-    () =>
-      new Promise((resolve) => {
-        indexedDB.open("imagen-cloud-session").onsuccess = ({ target: { result } }) => {
-          const transaction = result.transaction("session", "readwrite");
-          const store = transaction.objectStore("session");
-          store.openCursor("imagen-cloud-session").onsuccess = ({ target: { result: cursor } }) => {
-            cursor?.update(JSON.stringify({ ...JSON.parse(cursor.value), expires_at: 1 }));
-          };
-          transaction.oncomplete = resolve;
-        };
-      }),
-  );
+  await expire(page);
   await context.setOffline(true);
   await page.reload();
   await page.getByRole("button", { name: "Send to Supabase" }).waitFor();
@@ -162,6 +150,23 @@ test("a session whose token has expired offline is still the user's", async () =
   await context.setOffline(false);
   await page.locator("#grid li", { hasText: "with an old token" }).waitFor();
   assert.ok((await sessionOf(page)).expires_at > 1);
+});
+
+test("a server that answers with its page for the configuration spoils neither the page nor what is kept", async () => {
+  await context.route("**/config.json", (route) =>
+    route.fulfill({ contentType: "text/html", body: "<!doctype html>" }),
+  );
+  try {
+    await page.reload();
+    await page.getByRole("button", { name: "Send to Supabase" }).waitFor();
+    await context.setOffline(true);
+    await page.reload();
+    await page.getByRole("button", { name: "Send to Supabase" }).waitFor();
+  } finally {
+    await context.setOffline(false);
+    await context.unroute("**/config.json");
+  }
+  await page.reload();
 });
 
 test("a newer version on the server is told of", async () => {

@@ -91,6 +91,25 @@ test("a token that is renewed is handed on", async () => {
   assert.equal(realtime.tokens.at(-1), (await sessionOf(page)).access_token);
 });
 
+test("a page that was opened without a line listens once there is one", async () => {
+  let tries = 0;
+  let isThere = false;
+  await page.routeWebSocket(/realtime/, (socket) => {
+    tries += 1;
+    if (isThere) socket.connectToServer();
+    else socket.close({ code: 1011 });
+  });
+  await page.reload();
+  await until(() => tries >= 3, "as many tries as there are");
+  isThere = true;
+  await realtime.until({ channels: 0 });
+  await page.evaluate(() => dispatchEvent(new Event("online")));
+  await realtime.until({ channels: 1 });
+  const row = await sentElsewhere("heard of again");
+  realtime.inserted(row);
+  await tile("heard of again").waitFor();
+});
+
 test("who signs out hears of nothing any more", async () => {
   await leave(page);
   await realtime.until({ channels: 0 });

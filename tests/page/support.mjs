@@ -149,6 +149,23 @@ export function sessionOf(page) {
   );
 }
 
+/** Has the token that the page keeps end. */
+export function expire(page) {
+  return page.evaluate(
+    () =>
+      new Promise((resolve) => {
+        indexedDB.open("imagen-cloud-session").onsuccess = ({ target: { result } }) => {
+          const transaction = result.transaction("session", "readwrite");
+          const store = transaction.objectStore("session");
+          store.openCursor("imagen-cloud-session").onsuccess = ({ target: { result: cursor } }) => {
+            cursor?.update(JSON.stringify({ ...JSON.parse(cursor.value), expires_at: 1 }));
+          };
+          transaction.oncomplete = resolve;
+        };
+      }),
+  );
+}
+
 /** Fills in what is given and presses the button. */
 export async function press(page, { prompt, seed, route } = {}) {
   if (prompt !== undefined) await page.locator("#prompt").fill(prompt);

@@ -25,14 +25,33 @@ async function inStore<T>(mode: IDBTransactionMode, work: (store: IDBObjectStore
   }
 }
 
+const read = (key: string) => inStore<string | undefined>("readonly", (store) => store.get(key));
+
+/**
+ * What could not be written, where there is no room any more: a token that was renewed, say, and the one before is not good twice.
+ * This page goes on with it, and makes room by what it sends; `over` is what it would have taken the place of.
+ */
+const unwritten = new Map<string, { value: string; over: string | undefined }>();
+
 /** What supabase-js takes as its `storage`. */
 export const sessionStore = {
-  getItem: async (key: string): Promise<string | null> =>
-    (await inStore<string | undefined>("readonly", (store) => store.get(key))) ?? null,
+  getItem: async (key: string): Promise<string | null> => {
+    const written = await read(key);
+    const newer = unwritten.get(key);
+    // Another page may have found room, or another user.
+    return (newer && newer.over === written ? newer.value : written) ?? null;
+  },
   setItem: async (key: string, value: string): Promise<void> => {
-    await inStore("readwrite", (store) => store.put(value, key));
+    try {
+      await inStore("readwrite", (store) => store.put(value, key));
+      unwritten.delete(key);
+    } catch (error) {
+      if ((error as DOMException | null)?.name !== "QuotaExceededError") throw error;
+      unwritten.set(key, { value, over: await read(key) });
+    }
   },
   removeItem: async (key: string): Promise<void> => {
+    unwritten.delete(key);
     await inStore("readwrite", (store) => store.delete(key));
   },
 };

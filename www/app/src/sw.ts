@@ -84,11 +84,13 @@ function answerTo(request: Request): Promise<Response> | undefined {
 
 async function newestConfig(): Promise<Response> {
   return newest(new Request(CONFIG_PATH), CONFIG_PATH, async (answer) => {
+    // Many hosts answer with their page what they don't find: that is not to take its place.
+    await answer.clone().json();
     await (await caches.open(cacheName())).put(CONFIG_PATH, answer);
   });
 }
 
-/** What the network has, unless it is slow or fails: then what is kept. */
+/** What the network has, unless it is slow, fails, or has nothing that can be kept: then what is kept. */
 async function newest(request: Request, key: string, keep?: (answer: Response) => Promise<void>): Promise<Response> {
   const old = await (await caches.open(cacheName())).match(key);
   const coming = fetch(request).then(async (answer) => {

@@ -91,9 +91,12 @@ export class OutboxList {
 
   /** A picture that is discarded is lost: one click is not enough. */
   discard(id: string): void {
-    if (items.value.get(id)?.isAsked) {
+    const item = items.value.get(id);
+    if (item?.isAsked) {
       this.#ask(id, false);
-      this.#act((outbox) => outbox.discard(id));
+      // What the Worker has would arrive all the same.
+      const isElsewhere = item.job.state === "handed-over" && state.route.value === "worker";
+      this.#act((outbox) => (isElsewhere ? outbox.remove(id) : outbox.discard(id)));
     } else {
       this.#ask(id, true);
       this.#sure.set(
@@ -190,6 +193,11 @@ export class OutboxList {
   }
 
   #put(job: OutboxJob): void {
+    // A picture that goes is told of only where it can't.
+    if (job.removes !== undefined && job.state !== "failed") {
+      this.#take(job.id);
+      return;
+    }
     const known = items.value.get(job.id);
     if (!known) {
       this.#add(job);
@@ -207,7 +215,7 @@ export class OutboxList {
   }
 
   #add(job: OutboxJob): void {
-    const title = job.prompt || "untitled";
+    const title = job.prompt || (job.removes === undefined ? "untitled" : "A picture that was discarded");
     const hasWaited = !state.isOnline.value || isPaused.value;
     const item = { job, title, sent: undefined, since: Date.now(), hasWaited, url: undefined, isAsked: false };
     edit(items, (copy) => copy.set(job.id, item));
