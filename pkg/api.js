@@ -11,21 +11,46 @@ let slugifyOfLoaded;
 /** Says that a copy is nobody else's, so that it is not copied again. */
 const COPIED = Symbol.for("imagen-cloud.copied");
 
-/** What was given, whatever the caller does with the object or the buffer while the WebAssembly loads. */
+/** A request as it was given, whatever the caller does with it, what it holds, or its buffer while the WebAssembly loads. */
 function snapshot(request) {
   try {
-    const given = Object.assign(Object.create(Object.getPrototypeOf(request)), request);
-    const { image } = given;
-    const buffer = ArrayBuffer.isView(image) ? image.buffer : image;
-    // By its name, since a buffer may be shared, or come from another realm.
-    if (["[object ArrayBuffer]", "[object SharedArrayBuffer]"].includes(Object.prototype.toString.call(buffer))) {
-      given.image = new Uint8Array(buffer, image.byteOffset, image.byteLength).slice();
-      given.image[COPIED] = true;
-    }
-    return given;
+    const { image, ...rest } = request;
+    const given = Object.assign(Object.create(Object.getPrototypeOf(request)), copied(rest));
+    return image === undefined ? given : Object.assign(given, { image: copyOfBytes(image) });
   } catch {
     return request; // refused later, with its field's name
   }
+}
+
+/** The same of options. Those of a class of its own may read what only they can. */
+function optionsOf(given) {
+  try {
+    return isPlain(given) ? copied(given) : given;
+  } catch {
+    return given; // as above
+  }
+}
+
+/** Of plain objects and arrays all the way down; anything else is what it is. */
+function copied(value) {
+  if (Array.isArray(value)) return value.map(copied);
+  return isPlain(value) ? Object.fromEntries(Object.entries(value).map(([name, each]) => [name, copied(each)])) : value;
+}
+
+function isPlain(value) {
+  if (typeof value !== "object" || value === null) return false;
+  const prototype = Object.getPrototypeOf(value);
+  // That of a plain object, in any realm, has no prototype itself.
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+
+/** Only of a buffer: a Blob stays what it is. */
+function copyOfBytes(image) {
+  const buffer = ArrayBuffer.isView(image) ? image.buffer : image;
+  // By its name, since a buffer may be shared, or come from another realm.
+  if (!["[object ArrayBuffer]", "[object SharedArrayBuffer]"].includes(Object.prototype.toString.call(buffer)))
+    return image;
+  return Object.assign(new Uint8Array(buffer, image.byteOffset, image.byteLength).slice(), { [COPIED]: true });
 }
 
 /** What the host's own words, and where this file lies by now, say of the reason. */
@@ -82,8 +107,9 @@ export function load(entry, build, source, draw = async (...args) => (await impo
   return {
     init,
     createSink: async (options) => {
+      const given = optionsOf(options);
       await init();
-      return sinkOf(new build.Sink(options, draw));
+      return sinkOf(new build.Sink(given, draw));
     },
     createSinkFromEnv: async (env, options) => {
       await init();
@@ -91,18 +117,20 @@ export function load(entry, build, source, draw = async (...args) => (await impo
       return sink && sinkOf(sink);
     },
     createRelay: async (options) => {
+      const given = optionsOf(options);
       await init();
-      return freeable({ entry, kind: "relay", names: CALLS }, new build.Relay(options, draw));
+      return freeable({ entry, kind: "relay", names: CALLS }, new build.Relay(given, draw));
     },
     sync: async (sink, request, options) => {
       if (loaded) return build.sync(sink, request, options, draw);
-      const given = snapshot(request);
+      const [target, image, given] = [optionsOf(sink), snapshot(request), optionsOf(options)];
       await init();
-      return build.sync(sink, given, options, draw);
+      return build.sync(target, image, given, draw);
     },
     signedUrl: async (sink, storagePath, ttlSeconds, options) => {
+      const [target, given] = [sink, options].map(optionsOf);
       await init();
-      return build.signedUrl(sink, storagePath, ttlSeconds, options);
+      return build.signedUrl(target, storagePath, ttlSeconds, given);
     },
     slugify: async (text) => {
       if (!slugifyOfLoaded) await init();

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createRelay, createSink, isImagenCloudError } from "imagen-cloud";
+import { createFakeProject } from "imagen-cloud/testing";
 import { aRequest, OWNER, PNG, POST, PUT, rejection, scripted, sentTo, sinkFor, uploaded } from "./helpers.mjs";
 
 /** A sink that the test itself frees. */
@@ -171,4 +172,51 @@ test("a request and options changed after the call are what they were at the cal
   assert.equal(row.prompt, "a lighthouse at dusk");
   assert.deepEqual(row.sidecar, { a: [1] });
   assert.ok(server.requests.every(({ headers }) => headers.apikey === "test-key"));
+});
+
+test("what is passed is as it was when the call was made, also before the WebAssembly is loaded", async () => {
+  const project = createFakeProject();
+  const [first, second] = [project.user, project.createUser()];
+  /** An entry that has loaded nothing yet. */
+  const fresh = () => import(`../../pkg/node.js?${crypto.randomUUID()}`);
+  const request = () => ({
+    ...{ date: "2026-05-11", slug: "kept", seed: 1, prompt: "first", backend: "b", image: PNG.slice() },
+    sidecar: { nodes: [{ words: "first" }] },
+  });
+  /** As somebody does who has one object for all users and images. */
+  const reuse = (options, given) => {
+    Object.assign(options, project.optionsOf(second));
+    if (!given) return;
+    Object.assign(given, { prompt: "second" });
+    given.sidecar.nodes[0].words = "second";
+    given.image.fill(0);
+  };
+  const calls = {
+    sync: async ({ sync }, options, given) => {
+      const sent = sync(options, given);
+      reuse(options, given);
+      await sent;
+    },
+    createSink: async ({ createSink }, options, given) => {
+      const made = createSink(options);
+      reuse(options);
+      await (await made).sync(given);
+    },
+  };
+  for (const [name, call] of Object.entries(calls)) {
+    project.clear();
+    await call(await fresh(), project.optionsOf(first), request());
+    const [{ owner_user_id, prompt, sidecar, storage_path }] = project.rows;
+    assert.deepEqual(
+      { owner_user_id, prompt, sidecar },
+      { owner_user_id: first.id, prompt: "first", sidecar: request().sidecar },
+      name,
+    );
+    assert.deepEqual(project.objects.get(storage_path).bytes, PNG, name);
+    const { signedUrl } = await fresh();
+    const options = project.optionsOf(first);
+    const url = signedUrl(options, storage_path);
+    reuse(options);
+    assert.match(await url, /token=/, "as the one who may see it");
+  }
 });
