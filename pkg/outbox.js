@@ -234,7 +234,7 @@ export class Outbox {
 
   async resume() {
     this.#open();
-    await this.#store.set("paused", false);
+    await this.#store.set("paused");
     this.#tell({ state: "resumed" });
     if (this.#options.automatic) this.#wake(true);
   }

@@ -22,6 +22,9 @@ const NEW = "new";
 /** The setting with what is kept of all jobs together, so that nobody has to look at them all. */
 const TOTALS = "totals";
 
+/** @type {Totals} */
+const NONE = { count: 0, bytes: 0, waiting: 0, last: 0 };
+
 /** So many copies are listed without holding the page's thread up for long. */
 const LISTED_AT_ONCE = 500;
 /** So many records are read at once where all are looked at. */
@@ -254,12 +257,8 @@ export class Store {
    */
   async commit(records, gone, places) {
     const late = await this.#forget(gone);
-    const stores = gone.length > 0 ? ALL : ["jobs", "settings"];
-    return this.#transact(stores, "readwrite", async (transaction) => {
-      const [all, totals] = await Promise.all([
-        found(transaction, [...records.map(({ id }) => id), ...gone]),
-        totalsOf(transaction),
-      ]);
+    const work = async (transaction, totals) => {
+      const all = await found(transaction, [...records.map(({ id }) => id), ...gone]);
       const before = { ...totals };
       const isThere = records.map(({ seq }, at) => all[at]?.seq === seq);
       const leaving = all.slice(records.length);
@@ -267,13 +266,32 @@ export class Store {
       const own = (list) => list.filter((_, at) => !isAnother[at]);
       const notes = own(gone).filter((id) => late.includes(id));
       const writes = [
-        ...note(transaction, notes),
         ...remove(transaction, totals, own(gone), own(leaving)),
         ...records.map((record, at) => isThere[at] && rewrite(transaction, totals, all[at], record)),
       ];
       const isOther = Object.keys(totals).some((name) => totals[name] !== before[name]);
-      await last(transaction, isOther ? [...writes, setTotals(transaction, totals)] : writes);
-      return [...isThere, ...isAnother.map((is) => !is)];
+      return { notes, writes, totals: isOther && totals, result: [...isThere, ...isAnother.map((is) => !is)] };
+    };
+    if (records.length === 0) return this.#removing(work);
+    return this.#transact(gone.length > 0 ? ALL : ["jobs", "settings"], "readwrite", (transaction) =>
+      ended(transaction, work),
+    );
+  }
+
+  /**
+   * A transaction that only removes. Where the storage is full nothing can be written, but all be deleted (Chromium): then it is
+   * done without a note, and all that is left is counted anew later.
+   */
+  async #removing(work) {
+    try {
+      return await this.#transact(ALL, "readwrite", (transaction) => ended(transaction, work));
+    } catch (error) {
+      if (error?.code !== "quota_exceeded") throw error;
+    }
+    return this.#transact(ALL, "readwrite", async (transaction) => {
+      const { writes, result } = await work(transaction, { ...NONE });
+      await last(transaction, [...writes, transaction.objectStore("settings").delete(TOTALS)]);
+      return result;
     });
   }
 
@@ -307,22 +325,20 @@ export class Store {
   /** Removes a job and its image; its record, if it was there. @param {string} id */
   async remove(id) {
     const late = await this.#forget([id]);
-    return this.#transact(ALL, "readwrite", async (transaction) => {
-      const [known, totals] = await Promise.all([found(transaction, [id]), totalsOf(transaction)]);
-      const writes = [...note(transaction, known[0] ? late : []), ...remove(transaction, totals, [id], known)];
-      await last(transaction, [...writes, setTotals(transaction, totals)]);
-      return known[0];
+    return this.#removing(async (transaction, totals) => {
+      const known = await found(transaction, [id]);
+      const writes = remove(transaction, totals, [id], known);
+      return { notes: known[0] ? late : [], writes, totals, result: known[0] };
     });
   }
 
   /** Removes all jobs and images. */
   async clear() {
     const isLate = await this.#forget();
-    return this.#transact(ALL, "readwrite", async (transaction) => {
+    return this.#removing(async (transaction, totals) => {
       const [jobs, images] = ["jobs", "images"].map((store) => transaction.objectStore(store));
-      const notes = note(transaction, isLate ? await images.getAllKeys() : []);
-      const none = { ...(await totalsOf(transaction)), count: 0 };
-      await last(transaction, [...notes, jobs.clear(), images.clear(), setTotals(transaction, none)]);
+      const notes = isLate ? await images.getAllKeys() : [];
+      return { notes, writes: [jobs.clear(), images.clear()], totals: { ...totals, count: 0 } };
     });
   }
 
@@ -331,10 +347,11 @@ export class Store {
     return this.#transact(["settings"], "readonly", (transaction) => transaction.objectStore("settings").get(name));
   }
 
-  /** @param {string} name @param {unknown} value */
+  /** Without a value it is deleted, which also a full storage allows. @param {string} name @param {unknown} [value] */
   set(name, value) {
     return this.#transact(["settings"], "readwrite", async (transaction) => {
-      await transaction.objectStore("settings").put(value, name);
+      const settings = transaction.objectStore("settings");
+      await (value === undefined ? settings.delete(name) : settings.put(value, name));
     });
   }
 
@@ -545,13 +562,13 @@ async function totalsOf(transaction) {
 function setTotals(transaction, totals) {
   // What a damaged record had said of itself does not outlive the last job.
   const { count, last } = totals;
-  const known = count > 0 ? totals : { count: 0, bytes: 0, waiting: 0, last };
+  const known = count > 0 ? totals : { ...NONE, last };
   return transaction.objectStore("settings").put(known, TOTALS);
 }
 
 /** The totals by looking at every job: for a database that is new here, or that somebody else wrote into. */
 async function recounted(transaction) {
-  const totals = { count: 0, bytes: 0, waiting: 0, last: 0 };
+  const totals = { ...NONE };
   for await (const page of pagesOf(transaction.objectStore("jobs"))) {
     for (const record of page) count(totals, record, 1);
     totals.last = page.at(-1).seq;
@@ -606,6 +623,14 @@ async function put(transaction, totals, record, image) {
     setTotals(transaction, { ...totals, last: seq }),
   ]);
   return seq;
+}
+
+/** Ends a transaction with what `work` would write and note in it, and with the totals where it gives some. */
+async function ended(transaction, work) {
+  const { notes, writes, totals, result } = await work(transaction, await totalsOf(transaction));
+  const all = [...writes, ...note(transaction, notes)];
+  await last(transaction, totals ? [...all, setTotals(transaction, totals)] : all);
+  return result;
 }
 
 /** Waits for a transaction's last requests. It commits with them: by itself it would do so when they are answered. */

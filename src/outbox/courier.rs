@@ -317,7 +317,10 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
                 Done::InBucket(job) | Done::PutDown(job) | Done::HandedOver(job) => jobs.push(job),
             }
         }
-        let mut kept = self.keep(&jobs, &gone).await?;
+        let mut kept = match self.keep(&jobs, &gone).await {
+            Err(error) if error.code == Code::QuotaExceeded => self.keep_what_fits(&done, &gone).await?,
+            kept => kept?,
+        };
         let mut removed = kept.split_off(jobs.len()).into_iter();
         let mut kept = kept.into_iter();
         let now_ms = self.client.platform().now_ms();
@@ -347,6 +350,23 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
             }
         }
         Ok(())
+    }
+
+    /// The same in a storage that is full. What leaves makes room. What is in the bucket goes on though that is not stored: a kill
+    /// before its row would have it uploaded once more.
+    async fn keep_what_fits(&self, done: &[Done], gone: &[Which]) -> Result<Vec<bool>, Error> {
+        let removed = self.keep(&[], gone).await?;
+        let mut kept = Vec::new();
+        for step in done {
+            let (Done::InBucket(job) | Done::PutDown(job) | Done::HandedOver(job)) = step else { continue };
+            kept.extend(match self.keep(&[job], &[]).await {
+                Err(error) if error.code == Code::QuotaExceeded && matches!(step, Done::InBucket(_)) => {
+                    self.store.known(&[job.which()]).await?
+                }
+                stored => stored?,
+            });
+        }
+        Ok([kept, removed].concat())
     }
 
     fn tell_done(&self, id: &str, round: &Round) {

@@ -117,6 +117,22 @@ test("images that are there arrive once there is room again, whatever a drain di
   await world.arrived(user, range(results.length), results);
 });
 
+test("a full storage keeps no image from arriving, being discarded or cleared, nor a pause from ending", async (t) => {
+  const user = await world.user();
+  const { tab } = await smallTab(t, user);
+  await tab.pause();
+  const results = [];
+  await fill(tab, results);
+  await tab.resume();
+  assert.equal(await tab.isPaused(), false);
+  const [{ imageId }, ...others] = results;
+  await tab.discard(imageId);
+  assert.deepEqual(await tab.drain(), { done: others.length, failed: 0, waiting: 0 });
+  assert.deepEqual(await tab.list(), []);
+  await tab.clear();
+  await world.arrived(user, range(results.length).slice(1), others);
+});
+
 test("the database of a newer version is refused with outbox_too_new and left as it is", async (t) => {
   const user = await world.user();
   const tab = await world.tab(t, user, { open: false });

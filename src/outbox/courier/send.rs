@@ -175,7 +175,11 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Resumption for Kept<'_, P, S> {
             }
             *self.upload_id(&mut self.job.borrow_mut()) = id.map(str::to_owned);
             let job = self.job.borrow().clone();
-            self.courier.keep(&[&job], &[]).await.map(|_| ())
+            match self.courier.keep(&[&job], &[]).await {
+                // In a full storage it begins anew after a kill.
+                Err(error) if error.code != Code::QuotaExceeded => Err(error),
+                _ => Ok(()),
+            }
         })
     }
 }

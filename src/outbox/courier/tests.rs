@@ -48,6 +48,8 @@ struct Shelves {
     latency_ms: Cell<u32>,
     /// This one of the calls fails, before or after its commit.
     fails_at: Cell<Option<(u32, bool)>>,
+    /// Nothing can be written, only deleted.
+    is_full: Cell<bool>,
     /// Every text that was ever stored.
     written: RefCell<String>,
 }
@@ -111,6 +113,7 @@ impl Shelf {
             most_read: Cell::new(0),
             latency_ms: Cell::new(0),
             fails_at: Cell::new(None),
+            is_full: Cell::new(false),
             written: RefCell::default(),
         }))
     }
@@ -257,6 +260,9 @@ impl Store for Shelf {
 
     async fn commit(&self, changed: &[&Job], gone: &[Which]) -> Result<Vec<bool>, Error> {
         self.touch(changed.len() + gone.len());
+        if self.is_full.get() && !changed.is_empty() {
+            return Err(Error::new(Stage::Outbox, Code::QuotaExceeded, "outbox: the browser's storage is full"));
+        }
         self.transact(|| {
             let gone = gone.iter().map(|job| {
                 let is_others = self.place(&job.id).is_some() && !self.has(job);
@@ -1122,6 +1128,31 @@ fn a_store_that_fails_at_any_call_rejects_the_drain_and_loses_nothing() {
                 assert_all_arrived(&world, &shelf, &[50, 350, 60], &(concurrency, after_commit, nth));
             }
         }
+    }
+}
+
+#[test]
+fn a_store_that_is_full_keeps_no_image_from_arriving() {
+    let sizes = [50, 350, 60];
+    for concurrency in [1, 3] {
+        let (world, shelf) = world();
+        let setup = Setup { limits: Limits { concurrency, ..LIMITS }, ..SETUP };
+        let (outbox, _) = setup.open(&world, &shelf);
+        // One was tried before, and that is known.
+        world.run(outbox.enqueue(request(0, sizes[0]))).unwrap();
+        world.plan(Step::Upload, &[fault("502")]);
+        world.set_clock(drain(&world, &outbox).unwrap().next_due_ms.unwrap());
+        for (number, size) in sizes.iter().enumerate().skip(1) {
+            world.run(outbox.enqueue(request(number, *size))).unwrap();
+        }
+        shelf.is_full.set(true);
+        world.plan(Step::Upload, &[fault("502")]);
+        // That a job waits has to be known, or it would be tried without end.
+        assert_eq!(drain(&world, &outbox).unwrap_err().code, Code::QuotaExceeded);
+        let sent = world.bytes_sent();
+        drain_to_the_end(&world, &outbox);
+        assert_all_arrived(&world, &shelf, &sizes, &concurrency);
+        assert!(world.bytes_sent() - sent <= 460, "{} bytes, once each", world.bytes_sent() - sent);
     }
 }
 
