@@ -61,6 +61,21 @@ function hand(kind, names) {
   );
 }
 
+test("words that an office program copies with a picture of them are pasted as words", async () => {
+  const isDrawing = await page.locator("#prompt").evaluate(async (field) => {
+    const transfer = new DataTransfer();
+    transfer.setData("text/plain", "a word of a table");
+    const canvas = new OffscreenCanvas(8, 8);
+    canvas.getContext("2d").fillRect(0, 0, 8, 8);
+    transfer.items.add(new File([await canvas.convertToBlob()], "image.png", { type: "image/png" }));
+    field.dispatchEvent(new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true }));
+    // What the event changes is drawn before the next task.
+    await new Promise((resolve) => setTimeout(resolve));
+    return document.getElementById("canvas")?.checkVisibility() === true;
+  });
+  assert.equal(isDrawing, true);
+});
+
 test("several files are all sent by one press, and those that can't be are named", async () => {
   await page.locator("#file").setInputFiles([PNG, JPEG, WEBP]);
   await lines().nth(2).waitFor();

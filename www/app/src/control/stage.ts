@@ -215,7 +215,9 @@ export class Stage {
       isDraggedOver.value = false;
       this.#takeFrom(event.dataTransfer);
     });
-    addEventListener("paste", (event) => this.#takeFrom(event.clipboardData));
+    addEventListener("paste", (event) => {
+      if (!isOfWords(event)) this.#takeFrom(event.clipboardData);
+    });
   }
 
   #takeFrom(data: DataTransfer | null): void {
@@ -287,4 +289,10 @@ export class Stage {
       fileProblem.value = (error as Error).message;
     }
   }
+}
+
+/** Words for a field: office programs copy a picture of them as well. */
+function isOfWords({ target, clipboardData }: ClipboardEvent): boolean {
+  const isField = target instanceof HTMLInputElement || target instanceof HTMLTextAreaElement;
+  return isField && clipboardData?.types.includes("text/plain") === true;
 }
