@@ -7,7 +7,7 @@ import { textsIn } from "./texts.js";
 // Node has the CommonJS build, bundlers the modules.
 const { load } = exifreader.default ?? exifreader;
 
-/** Text that is unpacked from a compressed part of a file: more is no prompt. */
+/** Bytes that are unpacked of all compressed parts of a file together: more is no prompt. */
 const MAX_UNPACKED = 16 * 1024 * 1024;
 
 export async function readMetadata(image) {
@@ -29,11 +29,36 @@ async function bytesOf(image) {
 /** None where there is nothing to be read, or nothing that can be. */
 async function tagsOf(bytes) {
   try {
-    const options = { expanded: true, async: true, decompress: { maxDecompressedSize: MAX_UNPACKED } };
-    return await load(bytes.buffer, options);
+    const decompress = { maxDecompressedSize: MAX_UNPACKED, deflate: unpacker("deflate") };
+    return await load(bytes.buffer, { expanded: true, async: true, decompress });
   } catch {
     return {};
   }
+}
+
+/** Unpacks one part after another, until they have been too much together: each may be a thousand times as long as it is packed. */
+function unpacker(format) {
+  let room = MAX_UNPACKED;
+  let before = Promise.resolve();
+  const unpack = async (packed) => {
+    const pieces = [];
+    const reader = new Blob([packed]).stream().pipeThrough(new DecompressionStream(format)).getReader();
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return new Uint8Array(await new Blob(pieces).arrayBuffer());
+      room -= value.byteLength;
+      if (room < 0) {
+        await reader.cancel();
+        throw new RangeError("too much is packed in the file");
+      }
+      pieces.push(value);
+    }
+  };
+  return (packed) => {
+    const unpacked = before.then(() => (room < 0 ? Promise.reject(new RangeError("no more room")) : unpack(packed)));
+    before = unpacked.catch(() => undefined);
+    return unpacked;
+  };
 }
 
 /** What the first reader has found that knows these texts. */

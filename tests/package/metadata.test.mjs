@@ -257,6 +257,31 @@ test("a Blob, a buffer and a view of one give the same; anything else is refused
   for (const image of [undefined, null, "a text", 7, {}]) await assert.rejects(readMetadata(image), TypeError);
 });
 
+test("of many parts that are packed small no more is unpacked than one may have", async (t) => {
+  const Real = globalThis.DecompressionStream;
+  let unpacked = 0;
+  globalThis.DecompressionStream = class {
+    constructor(format) {
+      const { readable, writable } = new Real(format);
+      const count = new TransformStream({
+        transform(piece, to) {
+          unpacked += piece.byteLength;
+          to.enqueue(piece);
+        },
+      });
+      Object.assign(this, { writable, readable: readable.pipeThrough(count) });
+    }
+  };
+  t.after(() => {
+    globalThis.DecompressionStream = Real;
+  });
+  const long = "x".repeat(8 * 1024 * 1024);
+  const parts = Object.fromEntries(Array.from({ length: 8 }, (_, number) => [`part${number}`, long]));
+  await readMetadata(pngWith(PNG, parts, "zTXt"));
+  const most = 16 * 1024 * 1024;
+  assert.ok(unpacked > 0 && unpacked <= most + 2 ** 20, `${unpacked} bytes`);
+});
+
 test("a text that was made to be read for hours is read at once", async () => {
   const times = 400_000;
   for (const [how, bytes] of Object.entries({
