@@ -17,6 +17,10 @@ export const notes = [
 
 /** By the first pattern that a function's name matches; what the library is built of comes last. */
 const FEATURES = {
+  slugs: /imagen_cloud::(image::slug|api::slugify)\b/,
+  "columns of the caller's own": /imagen_cloud::.*\bcolumns\b/,
+  onEvent: /imagen_cloud::(wire::event|sync::call::Trace|sync::call::Told)\b/,
+  thumbnails: /imagen_cloud::.*thumbnail/,
   "the outbox": /imagen_cloud::(outbox|api::outbox|host::store)\b/,
   "many images (syncMany)": /imagen_cloud::(sync::(many|batch|group)|api::many|race::all_of)\b/,
   "resumable uploads (TUS)": /imagen_cloud::(wire::tus|base64::encode)\b/,
@@ -34,9 +38,9 @@ const FEATURES = {
 
 /** JavaScript inputs, likewise. */
 const FILES = {
-  "the outbox": /pkg\/(outbox|store|copies)\.js|idb\.js/,
+  "the outbox": /pkg\/(outbox|store|copies|lock|renew|within)\.js|idb\.js/,
   "options and their checks": /read\.js/,
-  "host and loader": /host\.js|pkg\/\w+\.js/,
+  "host and loader": /snippets\/|pkg\/[\w-]+\.js/,
   "wasm-bindgen's glue": /./,
 };
 
