@@ -1,15 +1,14 @@
 //! The images of one call and what has become of them: what each lane does next, and when rows are enough for an insert.
 
 use core::cell::{Cell, RefCell};
-use core::hash::Hash;
 use core::iter::Enumerate;
 use core::task::{Context, Poll, Waker};
-use std::collections::HashSet;
 use std::rc::Rc;
 use std::vec::IntoIter;
 
 use super::call::{Call, Meter, Observer, Progress, Reached, Retrying, Synced};
 use super::group::Group;
+use super::seen::Seen;
 use crate::error::{Code, Error, Stage};
 use crate::host::Platform;
 use crate::image::meta::{Shipment, SyncRequest};
@@ -55,28 +54,13 @@ pub(super) struct Batch<B> {
     idle: RefCell<Option<Waker>>,
     /// In the requests' order.
     slots: RefCell<Vec<Slot>>,
-    taken: Taken<String>,
+    /// The paths and ids that images have. A path has a slash and an id has none, so one set holds both.
+    taken: RefCell<Seen<String>>,
     /// Bytes that are sent, or of images that failed.
     pub(super) sent: Rc<Cell<u64>>,
     pub(super) total: u64,
     /// Whether paths are known before the Worker has said them.
     pub(super) knows_paths: bool,
-}
-
-/// The paths and ids that images of one call have. A path has a slash and an id has none, so one set holds both.
-struct Taken<K>(RefCell<HashSet<K>>);
-
-impl<K> Default for Taken<K> {
-    fn default() -> Self {
-        Self(RefCell::default())
-    }
-}
-
-impl<K: Eq + Hash> Taken<K> {
-    /// Whether nobody had it before.
-    fn take(&self, key: K) -> bool {
-        self.0.borrow_mut().insert(key)
-    }
 }
 
 /// Adds one image's progress to that of all.
@@ -138,7 +122,7 @@ impl<B> Batch<B> {
             turned_away: Cell::new(0),
             idle: RefCell::default(),
             slots: RefCell::new(slots),
-            taken: Taken::default(),
+            taken: RefCell::default(),
             sent: Rc::default(),
             total,
             knows_paths: true,
@@ -154,8 +138,8 @@ impl<B> Batch<B> {
             queued: false,
             signed_url: None,
         };
-        let has_new_path = self.taken.take(synced.storage_path.clone());
-        let has_new_id = self.taken.take(synced.image_id.clone());
+        let has_new_path = self.taken.borrow_mut().add(synced.storage_path.clone());
+        let has_new_id = self.taken.borrow_mut().add(synced.image_id.clone());
         let problem = match (has_new_path, has_new_id) {
             (false, _) => Some((Code::PathTaken, "another image of this call goes to this storage path")),
             (_, false) => Some((Code::IdTaken, "another image of this call has this imageId")),
@@ -281,48 +265,5 @@ impl<B> Batch<B> {
             }
         };
         self.slots.take().into_iter().map(settle).collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use core::hash::Hasher;
-
-    use super::*;
-
-    thread_local! {
-        static LOOKS: Cell<usize> = const { Cell::new(0) };
-    }
-
-    /// A path that counts how often it is compared.
-    #[derive(Eq)]
-    struct Counted(usize);
-
-    impl PartialEq for Counted {
-        fn eq(&self, other: &Self) -> bool {
-            LOOKS.set(LOOKS.get() + 1);
-            self.0 == other.0
-        }
-    }
-
-    impl Hash for Counted {
-        fn hash<H: Hasher>(&self, to: &mut H) {
-            self.0.hash(to);
-        }
-    }
-
-    #[test]
-    fn twice_as_many_images_are_not_looked_through_four_times_as_long() {
-        let looks = |count: usize| {
-            LOOKS.set(0);
-            let taken = Taken::default();
-            for number in 0..count {
-                assert!(taken.take(Counted(number)));
-                assert!(number == 0 || !taken.take(Counted(number / 2)), "one that is there is found");
-            }
-            LOOKS.get()
-        };
-        let (some, twice_as_many) = (looks(20_000), looks(40_000));
-        assert!(twice_as_many as f64 <= 2.5 * some as f64, "{some} and {twice_as_many}");
     }
 }

@@ -1,13 +1,13 @@
 //! Many images in one call: uploads overlap, rows go in bulk, and nobody's failure is a neighbour's.
 
 use core::future::poll_fn;
-use std::collections::HashSet;
 use std::rc::Rc;
 
 use super::batch::{Batch, Kept, Part, Task};
 use super::call::{Call, Options, Reached, Synced, Unkept};
 use super::client::Client;
 use super::group::Group;
+use super::seen::Seen;
 use crate::error::{Code, Error, Stage};
 use crate::host::Platform;
 use crate::image::meta::{Shipment, SyncRequest};
@@ -116,7 +116,7 @@ impl<P: Platform> Client<P> {
                 batch.turns_all_away(None);
                 group.note(false);
                 for (index, shipment, uploaded_ms) in &group.rows {
-                    let outcome = match confirmed.contains(&shipment.image_id) {
+                    let outcome = match confirmed.has(&shipment.image_id) {
                         true => self.bring_back(shipment, *uploaded_ms, &own).await,
                         false => Err(unknown.clone().unwrap_or_else(|| rows::id_taken(shipment))),
                     };
@@ -133,7 +133,7 @@ impl<P: Platform> Client<P> {
 
     /// The ids of rows that are there now and are ours; of none where it is not known of all.
     #[cfg(feature = "outbox")]
-    pub async fn insert_group<B>(&self, group: &[&Shipment<B>], call: &Call) -> Result<HashSet<String>, Error> {
+    pub async fn insert_group<B>(&self, group: &[&Shipment<B>], call: &Call) -> Result<Seen<String>, Error> {
         let (confirmed, unknown) = self.insert_rows(group, call).await?;
         unknown.map_or(Ok(confirmed), Err)
     }
@@ -144,16 +144,16 @@ impl<P: Platform> Client<P> {
         &self,
         group: &[&Shipment<B>],
         call: &Call,
-    ) -> Result<(HashSet<String>, Option<Error>), Error> {
+    ) -> Result<(Seen<String>, Option<Error>), Error> {
         let rows: Vec<&str> = group.iter().map(|shipment| shipment.row.as_str()).collect();
         let columns = self.columns(&rows);
         let build = || rows::insert_many(&self.config, &rows, &columns);
         call.trace.gather(group);
-        let mut confirmed: HashSet<String> =
-            self.ask(call, Stage::Insert, &build, rows::read_ids).await?.into_iter().collect();
+        let mut confirmed = Seen::default();
+        confirmed.extend(self.ask(call, Stage::Insert, &build, rows::read_ids).await?);
         // Left out of the answer is a row whose id was there before: an earlier attempt's, or another one's.
         let missing: Vec<&Shipment<B>> =
-            group.iter().copied().filter(|shipment| !confirmed.contains(&shipment.image_id)).collect();
+            group.iter().copied().filter(|shipment| !confirmed.has(&shipment.image_id)).collect();
         let arrived = self.arrived(&missing, call).await;
         let unknown = arrived.map(|arrived| confirmed.extend(arrived)).err();
         Ok((confirmed, unknown))

@@ -15,6 +15,8 @@ pub mod list;
 pub mod many;
 #[cfg(feature = "gallery")]
 pub mod remove;
+#[cfg(feature = "many")]
+pub mod seen;
 mod sign;
 mod stop;
 mod upload;

@@ -108,7 +108,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
             Ok(ids) => {
                 group.note(false);
                 for (job, shipment) in group.rows.into_iter().zip(shipments) {
-                    let is_confirmed = ids.contains(&job.id);
+                    let is_confirmed = ids.has(&job.id);
                     self.settle_row(job, is_confirmed, shipment, settled, round).await;
                 }
             }
