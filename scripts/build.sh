@@ -65,7 +65,9 @@ for registry in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*; do paths+=("--rema
 flags="target.wasm32-unknown-unknown.rustflags=[$(printf '"%s",' "${paths[@]}")]"
 optimizing=()
 for entry in "${entries[@]}"; do
-  cargo build --locked --quiet --release --target wasm32-unknown-unknown --lib --config "$flags" \
+  # As a cdylib alone: where an rlib is asked for too, the compiler does no optimization of all crates together, whatever the
+  # profile says, and the module is 15 % larger.
+  cargo rustc --locked --quiet --release --target wasm32-unknown-unknown --lib --crate-type cdylib --config "$flags" \
     --no-default-features --features "${features[$entry]}"
   "${bind[@]}" --out-dir "$next" --out-name "$entry"
   rm "$next/${entry}_bg.wasm.d.ts" # the exports' own names are the glue's affair
