@@ -98,6 +98,40 @@ test("an image that the Worker keeps is kept here too, asked for, and sent again
   assert.deepEqual(objects, []);
 });
 
+test("a retry, in another tab, of an image that the Worker has is heard by the tab that drains", async (t) => {
+  const user = await world.user();
+  const context = await world.context(t);
+  const relay = { url: worker.url, maxRetries: 0, initialBackoffMs: 60_000, maxBackoffMs: 60_000 };
+  const tabs = [await world.tab(t, user, { context, relay }), await world.tab(t, user, { context, relay })];
+  const { imageId } = await tabs[0].enqueue(1);
+  world.recorder.offline(true);
+  assert.equal((await tabs[0].drain()).waiting, 1);
+  await tabs[0].enqueue(2);
+  let asked = 0;
+  await tabs[0].page.route(`**/api/images/${imageId}`, (route) => {
+    asked += route.request().method() === "GET" ? 1 : 0;
+    return route.continue();
+  });
+  let release;
+  const released = new Promise((resolve) => {
+    release = resolve;
+  });
+  await tabs[0].page.route("**/api/sync", async (route) => {
+    await released;
+    await route.continue();
+  });
+  const drained = tabs[0].drain();
+  const attempts = async () => (await tabs[1].list())[0].attempts;
+  await until(async () => (await attempts()) === 2, "the answer to a first question");
+  await tabs[1].retry(imageId);
+  await until(() => asked === 2, "a second one, while another image is held");
+  world.recorder.offline(false);
+  release();
+  await drained;
+  await until(async () => (await tabs[1].drain()).waiting === 0, "the Worker's delivery", 60_000);
+  await world.arrived(user, [1, 2]);
+});
+
 test("a killed tab's large image goes on in the next page by another ticket, and none was kept", async (t) => {
   const user = await world.user();
   const context = await world.context(t);
