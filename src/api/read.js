@@ -11,7 +11,10 @@ const MAX_TEXT = 2 ** 22;
 /** How much of a name that a caller made up is told back. */
 const MAX_NAME = 64;
 
-/** The values of these names, `undefined` for what is not given; or the first `Fault`. `what` is the object's own name. */
+/**
+ * The values of these names, behind a number whose bits say which of them are given, so that the others need not be asked for; or
+ * the first `Fault`. `what` is the object's own name.
+ */
 export const take = (given, what, names) =>
   faultOr(() =>
     at(what, () => {
@@ -20,7 +23,13 @@ export const take = (given, what, names) =>
       const unknown = Object.keys(given).find((name) => !known.includes(name));
       if (unknown !== undefined) throw new Fault(unknown);
       const objects = what === "request" ? OBJECTS : [];
-      return known.map((name) => at(name, () => taken(name, given[name] ?? undefined, objects)));
+      let bits = 0;
+      const values = known.map((name, index) => {
+        const value = at(name, () => taken(name, given[name] ?? undefined, objects));
+        if (value !== undefined) bits += 2 ** index;
+        return value;
+      });
+      return [bits, ...values];
     }),
   );
 

@@ -138,19 +138,16 @@ pub(super) fn options(given: &JsValue, draw: &JsValue, target: Target) -> Result
         return Err(Error::option("accessToken", "is missing"));
     }
     let as_user = host.access_token.is_some();
-    let thumbnail = thumbnail(&taken.value("thumbnail"))?;
+    let thumbnail = taken.value("thumbnail").as_ref().map(thumbnail).transpose()?;
     Ok((Options { target, as_user, thumbnail, ..taken.read()? }, host))
 }
 
-fn thumbnail(given: &JsValue) -> Result<Option<Thumbnail>, Error> {
-    if given.is_undefined() {
-        return Ok(None);
-    }
+fn thumbnail(given: &JsValue) -> Result<Thumbnail, Error> {
     let fault: FaultOf = |name, problem| match name {
         "thumbnail" => Error::option(name, problem),
         _ => Error::option(&format!("thumbnail.{name}"), problem),
     };
-    Taken::new::<Thumbnail>(given, "thumbnail", &[], &[], fault)?.read().map(Some)
+    Taken::new::<Thumbnail>(given, "thumbnail", &[], &[], fault)?.read()
 }
 
 /// One variable of an environment; anything but a text counts as not set.
@@ -160,25 +157,27 @@ pub(super) fn env(env: &JsValue, name: &str) -> Option<String> {
 
 /// How an environment is read: whether it must have a URL and a key.
 pub(super) fn env_options(given: &JsValue) -> Result<bool, Error> {
-    let options: EnvOptions = Taken::new::<EnvOptions>(&or_none(given), "options", &[], &[], Error::option)?.read()?;
+    if is_none(given) {
+        return Ok(false);
+    }
+    let options: EnvOptions = Taken::new::<EnvOptions>(given, "options", &[], &[], Error::option)?.read()?;
     Ok(options.required)
 }
 
 /// The request to sync an image.
 pub(super) fn sync_request(given: &JsValue) -> Result<SyncRequest<HostBytes>, Error> {
     let (meta, given) = request(given)?;
-    Ok(SyncRequest { meta, image: image(&given)? })
+    Ok(SyncRequest { meta, image: image(&given.unwrap_or_default())? })
 }
 
 /// The same where the image may be left out.
 pub(super) fn promised_request(given: &JsValue) -> Result<SyncRequest<Option<HostBytes>>, Error> {
     let (meta, given) = request(given)?;
-    let image = if given.is_undefined() { None } else { Some(image(&given)?) };
-    Ok(SyncRequest { meta, image })
+    Ok(SyncRequest { meta, image: given.as_ref().map(image).transpose()? })
 }
 
 /// What is said of an image, and what was given as its bytes.
-fn request(given: &JsValue) -> Result<(ImageMeta, JsValue), Error> {
+fn request(given: &JsValue) -> Result<(ImageMeta, Option<JsValue>), Error> {
     let taken = Taken::new::<ImageMeta>(given, "request", &["image"], &[], Error::field)?;
     let mut meta: ImageMeta = taken.read()?;
     // A dot before an ending is what people write.
@@ -200,13 +199,10 @@ pub(super) fn prepared(given: &JsValue) -> Result<Prepared, Error> {
 /// A text that is an argument by itself.
 pub(super) fn text(given: &JsValue, name: &str) -> Result<String, Error> {
     let at = |problem: &str| Error::field(name, problem);
-    if given.is_undefined() || given.is_null() {
-        return Err(at("is missing"));
+    match problem_of(given) {
+        Some(problem) => Err(at(&problem)),
+        None => given.as_string().ok_or_else(|| at(if is_none(given) { "is missing" } else { "must be a string" })),
     }
-    if let Some(problem) = problem_of(given) {
-        return Err(at(&problem));
-    }
-    given.as_string().ok_or_else(|| at("must be a string"))
 }
 
 /// A storage path and the seconds that a URL for it shall work.
@@ -241,16 +237,17 @@ pub(super) fn many_options(given: &JsValue) -> Result<CallOptions, Error> {
 impl CallOptions {
     /// Some of them are of no use to some calls.
     fn read(given: &JsValue, without: &[&str]) -> Result<Self, Error> {
+        if is_none(given) {
+            return Ok(Self::default());
+        }
         let handles = ["signal", "onProgress", "onRetry", "transform", "signedUrl"];
-        let taken = Taken::new::<Self>(&or_none(given), "call options", &handles, without, Error::option)?;
-        Self::of(&taken)
+        Self::of(&Taken::new::<Self>(given, "call options", &handles, without, Error::option)?)
     }
 
     fn of(taken: &Taken) -> Result<Self, Error> {
-        let signal = signal(taken.value("signal"))?;
+        let signal = taken.value("signal").map(signal).transpose()?;
         let (on_progress, on_retry) = (taken.function("onProgress")?, taken.function("onRetry")?);
-        let (transform, link) =
-            (link::transform(&taken.value("transform"))?, link::wanted_link(&taken.value("signedUrl"))?);
+        let (transform, link) = (link::transform(taken)?, link::wanted_link(taken)?);
         Ok(Self { signal, on_progress, on_retry, transform, link, ..taken.read()? })
     }
 
@@ -266,14 +263,10 @@ impl CallOptions {
     }
 }
 
-fn signal(given: JsValue) -> Result<Option<Signal>, Error> {
+fn signal(given: JsValue) -> Result<Signal, Error> {
     let is_signal =
         js::value(&given, "aborted").as_bool().is_some() && js::value(&given, "addEventListener").is_function();
-    match given {
-        none if none.is_undefined() => Ok(None),
-        given if is_signal => Ok(Some(Signal(given))),
-        _ => Err(Error::option("signal", "must be an AbortSignal")),
-    }
+    if is_signal { Ok(Signal(given)) } else { Err(Error::option("signal", "must be an AbortSignal")) }
 }
 
 /// An array of anything.
@@ -299,9 +292,9 @@ pub(super) fn outbox_options(given: &JsValue) -> Result<Limits, Error> {
     })
 }
 
-/// An object of nothing where nothing is given.
-fn or_none(given: &JsValue) -> JsValue {
-    if given.is_undefined() || given.is_null() { js_sys::Object::new().into() } else { given.clone() }
+/// Whether a caller has left it out.
+fn is_none(given: &JsValue) -> bool {
+    given.is_undefined() || given.is_null()
 }
 
 type FaultOf = fn(&str, &str) -> Error;
@@ -309,7 +302,9 @@ type FaultOf = fn(&str, &str) -> Error;
 /// The fields of an object that a caller passed, each taken once.
 struct Taken {
     names: Vec<&'static str>,
+    /// The number whose bits say which are given, and the values.
     values: Array,
+    given: u64,
     fault: FaultOf,
 }
 
@@ -334,22 +329,19 @@ impl Taken {
     ) -> Result<Self, Error> {
         names.retain(|name| !without.contains(name));
         let values = sound(take(given, what, &names.join(",")), &names, fault)?;
-        Ok(Self { names, values, fault })
+        let given = values.get(0).as_f64().unwrap_or_default() as u64;
+        Ok(Self { names, values, given, fault })
     }
 
-    /// `undefined` where it is not given.
-    fn value(&self, name: &str) -> JsValue {
-        match self.names.iter().position(|known| *known == name) {
-            Some(at) => self.values.get(at as u32),
-            None => JsValue::UNDEFINED,
-        }
+    /// Nothing where it is not given: to ask for it would be a call.
+    fn value(&self, name: &str) -> Option<JsValue> {
+        let at = self.names.iter().position(|known| *known == name)?;
+        (self.given >> at & 1 == 1).then(|| self.values.get(at as u32 + 1))
     }
 
     fn function(&self, name: &str) -> Result<Option<Function>, Error> {
-        match self.value(name) {
-            none if none.is_undefined() => Ok(None),
-            given => given.dyn_into().map(Some).map_err(|_| (self.fault)(name, "must be a function")),
-        }
+        let function = |given: JsValue| given.dyn_into().map_err(|_| (self.fault)(name, "must be a function"));
+        self.value(name).map(function).transpose()
     }
 
     fn read<T: de::DeserializeOwned>(&self) -> Result<T, Error> {
@@ -358,9 +350,8 @@ impl Taken {
     }
 
     fn tree(&self, names: &[&str]) -> Json {
-        let given = self.names.iter().zip(self.values.iter());
-        let given = given.filter(|(name, value)| !value.is_undefined() && names.contains(name));
-        Json::Object(given.map(|(name, value)| ((*name).to_owned(), tree(&value))).collect())
+        let member = |name: &&'static str| Some(((*name).to_owned(), tree(&self.value(name)?)));
+        Json::Object(self.names.iter().filter(|name| names.contains(name)).filter_map(member).collect())
     }
 }
 

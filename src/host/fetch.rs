@@ -1,10 +1,10 @@
 //! Requests by `fetch`, the host's own or one of the caller's.
 
 use core::cell::Cell;
-use js_sys::{Function, Reflect};
+use js_sys::Function;
 use serde::{Serialize, Serializer};
 use wasm_bindgen::prelude::*;
-use web_sys::{AbortController, Request, RequestCache, RequestInit, RequestRedirect, Response};
+use web_sys::{AbortController, Request, RequestInit, Response};
 
 use super::image::Body;
 use super::thrown::{failure_of, is_about_cache};
@@ -26,6 +26,8 @@ extern "C" {
     type Answer;
     #[wasm_bindgen(structural, method, getter, catch)]
     fn status(this: &Answer) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(structural, method, getter, catch)]
+    fn redirected(this: &Answer) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(structural, method, getter, catch)]
     fn headers(this: &Answer) -> Result<AnswersHeaders, JsValue>;
 
@@ -95,26 +97,23 @@ pub(super) async fn exchange(
         given = ask(false).await;
     }
     let answer = match given {
-        Ok(answer) => read(answer.unchecked_into()).await,
+        Ok(answer) => read(answer.unchecked_into(), head).await,
         Err(thrown) => Err(failure_of(thrown)),
     };
     is_over.set(true);
     answer
 }
 
+/// As one text, since each member of it would be a call and each header two.
 fn init_of(head: &Head, body: &Body, uncached: bool) -> RequestInit {
-    let init = RequestInit::new();
-    init.set_method(head.method);
-    init.set_redirect(redirect());
-    if redirect() == RequestRedirect::Error {
-        drop(Reflect::set(&init, &"window".into(), &JsValue::NULL));
-    }
+    // No redirect is followed, since the keys would go along. Node then also keeps no copy of a body, which it does for the
+    // sake of redirects and windows. Other hosts give the redirect as the answer, pages as one of which nothing can be read.
+    let redirect = if is_node() { r#""error","window":null"# } else { r#""manual""# };
     // No cache may answer instead of the server, or keep its answer: frameworks have caches of their own in `fetch`.
-    if uncached {
-        init.set_cache(RequestCache::NoStore);
-    }
-    // As one text, since each of them would be two.
-    init.set_headers(js::json(&to_text(&Headers(head, body))).unchecked_ref());
+    let cache = if uncached { r#""cache":"no-store","# } else { "" };
+    let (method, headers) = (head.method, to_text(&Headers(head, body)));
+    let text = format!(r#"{{"method":"{method}","redirect":{redirect},{cache}"headers":{headers}}}"#);
+    let init: RequestInit = js::json(&text).unchecked_into();
     if !body.content.is_undefined() {
         init.set_body(&body.content);
     }
@@ -122,45 +121,47 @@ fn init_of(head: &Head, body: &Body, uncached: bool) -> RequestInit {
 }
 
 thread_local! {
-    static REDIRECT: Cell<Option<RequestRedirect>> = const { Cell::new(None) };
+    static IS_NODE: Cell<Option<bool>> = const { Cell::new(None) };
     static KNOWS_CACHE: Cell<Option<bool>> = const { Cell::new(None) };
 }
 
-/// No redirect is followed, since the keys would go along. Node then also keeps no copy of a body, which it does for the
-/// sake of redirects and windows. Other hosts give the redirect as the answer, pages as one of which nothing can be read.
-fn redirect() -> RequestRedirect {
-    place::once(&REDIRECT, || if place::is_node() { RequestRedirect::Error } else { RequestRedirect::Manual })
+fn is_node() -> bool {
+    place::once(&IS_NODE, place::is_node)
 }
 
 /// workerd of 2024 knows no `cache`. Asked when it is needed: it has Node load all of its fetch.
 fn knows_cache() -> bool {
     place::once(&KNOWS_CACHE, || {
-        let init = RequestInit::new();
-        init.set_cache(RequestCache::NoStore);
-        Request::new_with_str_and_init("http://x", &init).is_ok()
+        let init = js::json(r#"{"cache":"no-store"}"#);
+        Request::new_with_str_and_init("http://x", init.unchecked_ref()).is_ok()
     })
 }
 
-async fn read(answer: Answer) -> Result<http::Response, Failure> {
-    let status = answer.status().map_err(failure_of)?;
-    let is_redirect = js::text(&answer, "type").as_deref() == Some("opaqueredirect");
-    if is_redirect || js::value(&answer, "redirected") == true {
-        return Err(Failure::Redirect);
-    }
-    let Some(status) = status.as_f64() else {
+async fn read(answer: Answer, head: &Head) -> Result<http::Response, Failure> {
+    let Some(status) = answer.status().map_err(failure_of)?.as_f64() else {
         return Err(failure_of(js_sys::TypeError::new("fetch gave no Response").into()));
     };
-    let headers = answer.headers().map_err(failure_of)?;
-    let header = |name: &'static str| {
-        let value =
-            js::text_of(&headers.get(name).ok()?).filter(|value| !value.is_empty() && !value.contains(['\n']))?;
-        Some((name, value))
-    };
+    let is_hidden = || js::text(&answer, "type").as_deref() == Some("opaqueredirect");
+    if answer.redirected().is_ok_and(|is_redirected| is_redirected == true) || status == 0.0 && is_hidden() {
+        return Err(Failure::Redirect);
+    }
     let status = status as u16;
-    let headers = http::counting(status).iter().copied().filter_map(header).collect();
+    let is_resumable = head.headers.iter().any(|(name, _)| *name == http::RESUMABLE);
+    let headers = match http::counting(status, is_resumable) {
+        [] => Vec::new(),
+        names => headers_of(&answer.headers().map_err(failure_of)?, names),
+    };
     let text = answer.text().map_err(failure_of)?;
     let text = settled(&text).await.map_err(failure_of)?;
     let body = js::text_of(&text).unwrap_or_default();
     let json = if body.is_empty() { None } else { js::parse_json(&text) };
     Ok(http::Response { status, headers, json, body })
+}
+
+fn headers_of(headers: &AnswersHeaders, names: &[&'static str]) -> Vec<(&'static str, String)> {
+    let header = |name: &&'static str| {
+        let value = js::text_of(&headers.get(name).ok()?);
+        Some((*name, value.filter(|value| !value.is_empty() && !value.contains(['\n']))?))
+    };
+    names.iter().filter_map(header).collect()
 }

@@ -42,48 +42,49 @@ function ignore(given) {
 }
 
 /**
- * A callback, and what forgets it. The WebAssembly's own are gone with who waits, and a host may keep one for longer than it was
- * asked to: a promise that is never settled, a timer of which a test's fake clock knows nothing, a signal that is a look-alike.
+ * What opens a gate, and what forgets it. A gate's number is another's when nobody waits there any more, and a host may keep a
+ * callback for longer than it was asked to: a promise that is never settled, a timer of which a test's fake clock knows nothing, a
+ * signal that is a look-alike.
  */
-function forgettable(done) {
-  let told = done;
+function forgettable(open, gate) {
+  let opens = open;
   return [
-    (value, isThrown) => told?.(value, isThrown),
+    (value, isThrown) => opens?.(gate, value, isThrown === true),
     () => {
-      told = undefined;
+      opens = undefined;
     },
   ];
 }
 
-/** Tells `done` what becomes of whatever has a `then`, and whether it was thrown. Returns what forgets that. */
-export function follow(given, done) {
-  const [tell, forget] = forgettable(done);
-  (async () => given)().then(
-    (value) => tell(value),
-    (thrown) => tell(thrown, true),
-  );
-  return forget;
+/** Opens a gate with what becomes of whatever has a `then`, and says whether it was thrown. Returns what forgets that. */
+export function follow(given, open, gate) {
+  const [tell, stop] = forgettable(open, gate);
+  (async () => given)().then(tell, (thrown) => tell(thrown, true));
+  return stop;
 }
 
-/** Calls `done` after a while, where the host has timers: workerd has none while a Worker's modules are evaluated. */
-export function after(ms, done) {
-  const [tell, forget] = forgettable(done);
-  const timer = attempt(() => setTimeout(() => tell(), ms));
+/** Opens a gate after a while, where the host has timers: workerd has none while a Worker's modules are evaluated. */
+export function after(ms, open, gate) {
+  const [tell, stop] = forgettable(open, gate);
+  const timer = attempt(() => setTimeout(tell, ms));
   return () => {
-    forget();
+    stop();
     attempt(() => clearTimeout(timer));
   };
 }
 
-/** Calls `done` when the signal is aborted. */
-export function whenAborted(signal, done) {
-  const [tell, forget] = forgettable(done);
+/** Opens a gate when the signal is aborted. */
+export function whenAborted(signal, open, gate) {
+  const [tell, stop] = forgettable(open, gate);
   attempt(() => signal.addEventListener("abort", tell));
   return () => {
-    forget();
+    stop();
     attempt(() => signal.removeEventListener("abort", tell));
   };
 }
+
+/** Has the host forget what it was asked for. */
+export const forget = (asked) => asked();
 
 /** What became of one image of many: where it landed, or why not. */
 export const outcome = (landed, error) => (error ? { ok: false, error } : { ok: true, ...landed });

@@ -51,7 +51,8 @@ impl Platform for Host {
         let line_ms = if on_sent.is_some() { 0 } else { patience.line_ms };
         let watchdog = Rc::new(Watchdog::new(patience.idle_ms.saturating_add(line_ms)));
         // A caller's fetch in a page or in workerd ends in the host's own, which knows its Blobs; in Node it may be anybody's.
-        let bytes_only = self.fetch.is_some() && place::is_server();
+        let has_files = payload.files().next().is_some();
+        let bytes_only = has_files && self.fetch.is_some() && place::is_server();
         let work = async {
             // In Firefox a file that was replaced meanwhile would be sent as it is now, and one that became shorter would
             // never have been sent.

@@ -10,7 +10,7 @@ use web_sys::{Event, ProgressEvent, Url, XmlHttpRequest};
 use super::fetch::Head;
 use super::image::Body;
 use super::thrown::failure_of;
-use super::time::{Gate, OnDrop, Watchdog};
+use super::time::{Gate, OnDrop, Watchdog, open};
 use super::{OnSent, Patience, js};
 use crate::text::split_once;
 use crate::wire::http::{Failure, READ_HEADERS, Response};
@@ -44,6 +44,8 @@ pub(super) async fn exchange(
         }
     });
     let gate = Gate::new();
+    let number = gate.number();
+    let end = Closure::<dyn Fn(ProgressEvent)>::new(move |event: ProgressEvent| open(number, event.into(), false));
     let _sending = OnDrop(|| {
         upload.set_onprogress(None);
         request.set_onload(None);
@@ -55,10 +57,11 @@ pub(super) async fn exchange(
     });
     let send = || {
         upload.set_onprogress(Some(progress.as_ref().unchecked_ref()));
-        request.set_onload(Some(gate.open()));
-        request.set_onerror(Some(gate.open()));
+        let ended = Some(end.as_ref().unchecked_ref());
+        request.set_onload(ended);
+        request.set_onerror(ended);
         // A page that is stopped, by its user or by `window.stop()`, ends its requests so.
-        request.set_onabort(Some(gate.open()));
+        request.set_onabort(ended);
         request.open(head.method, &head.url)?;
         for (name, value) in head.headers_with(body) {
             request.set_request_header(name, value)?;

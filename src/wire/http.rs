@@ -140,9 +140,16 @@ impl<B> Request<B> {
 /// The headers that a platform copies from an answer.
 pub const READ_HEADERS: [&str; 5] = ["content-type", "retry-after", "date", "location", "upload-offset"];
 
-/// Those that count in an answer of this status: why nothing was done, or where an upload is.
-pub fn counting(status: u16) -> &'static [&'static str] {
-    if (200..300).contains(&status) { &["location", "upload-offset"] } else { &READ_HEADERS }
+/// The header of every request of a resumable upload.
+pub const RESUMABLE: &str = "Tus-Resumable";
+
+/// Those that count in an answer of this status: why nothing was done, or where a resumable upload is.
+pub fn counting(status: u16, is_resumable: bool) -> &'static [&'static str] {
+    match (200..300).contains(&status) {
+        false => &READ_HEADERS,
+        true if is_resumable => &["location", "upload-offset"],
+        true => &[],
+    }
 }
 
 /// An answer, read to its end.

@@ -19,11 +19,11 @@ use crate::image::path::is_plain_name;
 use crate::json::Json;
 use crate::text::{contains, join, split_once};
 use crate::wire::classify::{self, Refusal, Remedy};
-use crate::wire::http::{Method, Request, Response};
+use crate::wire::http::{Method, RESUMABLE, Request, Response};
 use crate::wire::worker::{self, Beside, Ticket};
 
 /// The version of the protocol, on every request.
-const TUS: (&str, &str) = ("Tus-Resumable", "1.0.0");
+const TUS: (&str, &str) = (RESUMABLE, "1.0.0");
 
 /// One resumable upload.
 #[derive(Clone, Debug, PartialEq)]

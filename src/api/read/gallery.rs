@@ -1,10 +1,11 @@
 //! What `list` and `remove` take.
 
+use js_sys::Object;
 use serde::Deserialize;
 use wasm_bindgen::JsValue;
 
 use super::link::WantedLink;
-use super::{CallOptions, Taken, list, or_none, text};
+use super::{CallOptions, Taken, is_none, list, text};
 use crate::error::Error;
 use crate::host::js;
 use crate::json::names_of;
@@ -25,21 +26,22 @@ pub(in crate::api) fn list_options(given: &JsValue, is_relay: bool) -> Result<(Q
     let names: [&[&str]; 3] =
         [names_of::<ListOptions>(), names_of::<CallOptions>(), &["signal", "onRetry", "ids", "columns", "signedUrl"]];
     let without = ["download", "concurrency"];
-    let taken = Taken::of(&or_none(given), "list options", names.concat(), &without, Error::field)?;
+    let nothing = Object::new();
+    let given = if is_none(given) { &nothing } else { given };
+    let taken = Taken::of(given, "list options", names.concat(), &without, Error::field)?;
     let ListOptions { limit, before, owner } = taken.read()?;
-    let texts = |name: &str| match taken.value(name) {
-        none if none.is_undefined() => Ok(None),
-        given => list(&given, name)?.iter().map(|given| text(&given, name)).collect::<Result<Vec<_>, _>>().map(Some),
+    let texts = |name: &str| {
+        let texts = |given| list(&given, name)?.iter().map(|given| text(&given, name)).collect::<Result<Vec<_>, _>>();
+        taken.value(name).map(texts).transpose()
     };
-    let relayed =
-        if is_relay { ["owner", "ids"].into_iter().find(|name| !taken.value(name).is_undefined()) } else { None };
-    if let Some(name) = relayed {
+    let is_given = |name: &&str| taken.value(name).is_some();
+    if let Some(name) = ["owner", "ids"].into_iter().find(is_given).filter(|_| is_relay) {
         return Err(Error::field(name, "is the signed-in user's to say: the Worker lists their own images"));
     }
     let (ids, columns) = (texts("ids")?, texts("columns")?.unwrap_or_default());
     let mut call = CallOptions::of(&taken)?;
     // They come with their links, unless it is said otherwise.
-    if taken.value("signedUrl").is_undefined() {
+    if !is_given(&"signedUrl") {
         call.link = Some(WantedLink::default());
     }
     let link = call.link.as_ref().map(WantedLink::link);

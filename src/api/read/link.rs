@@ -1,7 +1,6 @@
 //! The link that is wanted of an image, and what Storage shall make of it on its way.
 
 use serde::Deserialize;
-use wasm_bindgen::JsValue;
 
 use super::{FaultOf, Taken, download, tree};
 use crate::error::Error;
@@ -28,27 +27,23 @@ impl WantedLink {
 }
 
 /// What Storage shall make of a picture.
-pub(super) fn transform(given: &JsValue) -> Result<Option<Transform>, Error> {
-    if given.is_undefined() {
-        return Ok(None);
-    }
+pub(super) fn transform(of: &Taken) -> Result<Option<Transform>, Error> {
+    let Some(given) = of.value("transform") else { return Ok(None) };
     let fault: FaultOf = |name, problem| match name {
         "transform" => Error::field(name, problem),
         name => Error::field(&format!("transform.{name}"), problem),
     };
-    let transform: Transform = Taken::new::<Transform>(given, "transform", &[], &[], fault)?.read()?;
+    let transform: Transform = Taken::new::<Transform>(&given, "transform", &[], &[], fault)?.read()?;
     transform.check()?;
     Ok(Some(transform))
 }
 
 /// The link that is wanted with an image: seconds, or what is known of it; `false` is none.
-pub(super) fn wanted_link(given: &JsValue) -> Result<Option<WantedLink>, Error> {
-    if given.is_undefined() || *given == false {
-        return Ok(None);
-    }
+pub(super) fn wanted_link(of: &Taken) -> Result<Option<WantedLink>, Error> {
+    let Some(given) = of.value("signedUrl").filter(|given| *given != false) else { return Ok(None) };
     if !given.is_object() {
         let fault = |fault: Fault| Error::field("signedUrl", &fault.problem);
-        let seconds = u32::deserialize(&tree(given)).map_err(fault)?;
+        let seconds = u32::deserialize(&tree(&given)).map_err(fault)?;
         let expires_in = Some(seconds).filter(|seconds| *seconds > 0);
         return Ok(Some(WantedLink { expires_in, ..WantedLink::default() }));
     }
@@ -56,6 +51,6 @@ pub(super) fn wanted_link(given: &JsValue) -> Result<Option<WantedLink>, Error> 
         "signedUrl" => Error::field(name, problem),
         name => Error::field(&format!("signedUrl.{name}"), problem),
     };
-    let taken = Taken::new::<WantedLink>(given, "signedUrl", &["transform"], &[], fault)?;
-    Ok(Some(WantedLink { transform: transform(&taken.value("transform"))?, ..taken.read()? }))
+    let taken = Taken::new::<WantedLink>(&given, "signedUrl", &["transform"], &[], fault)?;
+    Ok(Some(WantedLink { transform: transform(&taken)?, ..taken.read()? }))
 }
