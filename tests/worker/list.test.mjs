@@ -133,6 +133,28 @@ test("a link that can't be had fails no image", async () => {
   }
 });
 
+test("a link whose answer is lost, or is none, is asked for again", async () => {
+  const { storagePath } = await send(request());
+  const isSigning = ({ method, path }) => method === "POST" && path.includes("/object/sign/");
+  for (const spoil of ["lost", "another's page"]) {
+    let asked = 0;
+    if (spoil === "lost") bench.front.lose = (request) => isSigning(request) && asked++ === 0;
+    else {
+      bench.front.before = async (request, response) => {
+        if (isSigning(request) && asked++ === 0) response.writeHead(200).end("<html>");
+      };
+    }
+    try {
+      const { status, url } = await get(`/api/signed-url?path=${encodeURIComponent(storagePath)}`);
+      assert.deepEqual([status, asked], [200, 2], spoil);
+      assert.equal((await fetch(url)).status, 200);
+    } finally {
+      bench.front.lose = undefined;
+      bench.front.before = undefined;
+    }
+  }
+});
+
 test("an image whose object is gone is listed without a link", async () => {
   const { imageId, storagePath } = await send(request());
   assert.equal((await bench.admin.storage.from(BUCKET).remove([storagePath])).error, null);

@@ -3,7 +3,7 @@ import type { User } from "./auth";
 import { Problem } from "./problem";
 import type { Settings } from "./settings";
 import { LinkShape, read, SignShape } from "./shapes";
-import { signingSink } from "./supabase";
+import { ATTEMPT_MS, askSupabase, BUCKET, keyHeaders, signingSink } from "./supabase";
 
 const SIGN_NAMES = Object.keys(SignShape.entries);
 const LINK_NAMES = Object.keys(LinkShape.entries);
@@ -42,8 +42,39 @@ export function linkOf(path: string, link: LinkOptions, settings: Settings): Pro
 
 async function sign(path: string, link: LinkOptions, settings: Settings): Promise<string> {
   const { expiresIn, transform } = link;
-  const call = { deadlineMs: settings.syncDeadlineMs, ...(transform && { transform }) };
+  const until = Date.now() + settings.syncDeadlineMs;
+  const usual = transform === undefined && PLAIN.test(path) ? await signPlainly(path, expiresIn, settings) : undefined;
+  if (usual !== undefined) return usual;
+  const call = { deadlineMs: Math.max(1, until - Date.now()), ...(transform && { transform }) };
   return (await signingSink(settings)).signedUrl(path, expiresIn, call);
+}
+
+/** Of these letters nothing is written otherwise in a URL. */
+const PLAIN = /^[\w./-]+$/;
+
+/**
+ * The link of a path that needs no escapes, which is what almost all links are, and what the package takes a fifth of a
+ * request's time for; `undefined` for any answer but the usual one. That, and what it means, is the package's to know.
+ */
+async function signPlainly(
+  path: string,
+  expiresIn: number | undefined,
+  settings: Settings,
+): Promise<string | undefined> {
+  try {
+    const answer = await askSupabase(`${settings.supabaseUrl}/storage/v1/object/sign/${BUCKET}/${path}`, {
+      method: "POST",
+      headers: { ...keyHeaders(settings), "content-type": "application/json" },
+      body: JSON.stringify({ expiresIn }),
+      signal: AbortSignal.timeout(Math.min(ATTEMPT_MS, settings.syncDeadlineMs)),
+    });
+    const { signedURL } = (await answer.json()) as { signedURL?: unknown };
+    const [signed, token = ""] = String(signedURL).split("?token=");
+    const isUsual = answer.ok && signed === `/object/sign/${BUCKET}/${path}` && PLAIN.test(token);
+    return isUsual ? `${settings.supabaseUrl}/storage/v1${signedURL}` : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /**

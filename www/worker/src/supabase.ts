@@ -7,6 +7,9 @@ import { ASKING_MS, nothingYet, type Shared, share } from "./shared";
 
 export const BUCKET = "imagen-generated";
 
+/** How long one request to Supabase may take, in ms: it is tried again within a call's own limit. */
+export const ATTEMPT_MS = 10_000;
+
 /** A sink that writes as the service, into the user's folder and in the user's name, and takes nothing but images. */
 export async function withSink<T>(
   user: User,
@@ -40,7 +43,7 @@ function optionsOf(settings: Settings): SinkOptions {
     bucket: BUCKET,
     initialBackoffMs: settings.syncBackoffMs,
     maxBackoffMs: 5_000,
-    timeoutMs: 10_000,
+    timeoutMs: ATTEMPT_MS,
     fetch: askSupabase,
   };
 }
