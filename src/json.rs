@@ -7,7 +7,7 @@ mod write;
 
 use serde::{Serialize, Serializer};
 
-pub use read::{Fault, from_one, names_of, number_text};
+pub use read::{Fault, from_one, lenient, names_of, number_text};
 pub use write::to_text;
 
 /// What [`raw`] writes is known by this name.

@@ -157,6 +157,11 @@ pub fn from_one<'de, D: Deserializer<'de>, N: From<u32>>(from: D) -> Result<Opti
     from.deserialize_newtype_struct(FROM_ONE, Whole).map(|number| Some(number.into()))
 }
 
+/// Reads what is no such value as if it were not there, for `deserialize_with`.
+pub fn lenient<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D) -> Result<T, D::Error> {
+    Ok(T::deserialize(from).unwrap_or_default())
+}
+
 impl Json {
     fn number_of_any_kind(&self) -> Result<f64, Fault> {
         match self {

@@ -14,7 +14,7 @@ use crate::error::{Code, Error};
 use crate::image::meta::Settled;
 use crate::image::path::StoragePath;
 use crate::image::row::ImageMeta;
-use crate::json::{self, Json, to_text};
+use crate::json::{self, Json, lenient, to_text};
 use crate::text::is_header_safe;
 use crate::wire::retry::Policy;
 
@@ -74,10 +74,10 @@ pub struct Job {
     /// Fixed when the job was made.
     pub storage_path: String,
     /// Of a removal the image's id; its own is another one. A removal has no bytes and no request.
-    #[serde(default, deserialize_with = "kept::lenient", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub removes: Option<String>,
     /// Where it was to go before it was put right: there may be an object, and even its row.
-    #[serde(default, deserialize_with = "kept::lenient", skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Vec::is_empty")]
     pub earlier_paths: Vec<String>,
     /// Bytes of the image.
     pub size: u64,
@@ -85,18 +85,18 @@ pub struct Job {
     #[serde(skip_deserializing, serialize_with = "json::as_texts")]
     pub request: ImageMeta,
     /// As the image has it; 0 where it is not known.
-    #[serde(default, deserialize_with = "kept::lenient")]
+    #[serde(default, deserialize_with = "lenient")]
     pub width: u32,
     /// Likewise.
-    #[serde(default, deserialize_with = "kept::lenient")]
+    #[serde(default, deserialize_with = "lenient")]
     pub height: u32,
     /// Where it is.
     pub state: State,
     /// Whether the bytes are in the bucket already; outlives `failed`.
-    #[serde(default, deserialize_with = "kept::lenient")]
+    #[serde(default, deserialize_with = "lenient")]
     pub uploaded: bool,
     /// When they came there, in milliseconds since 1970; 0 where that is not known.
-    #[serde(rename = "uploadedAt", default, deserialize_with = "kept::lenient")]
+    #[serde(rename = "uploadedAt", default, deserialize_with = "lenient")]
     pub uploaded_ms: i64,
     /// When somebody saw last that they are there. Not kept: another drain looks again.
     #[serde(skip)]
@@ -119,13 +119,13 @@ pub struct Job {
     #[serde(rename = "waitSetAt")]
     pub wait_set_ms: i64,
     /// The server asked for that wait.
-    #[serde(default, deserialize_with = "kept::lenient")]
+    #[serde(default, deserialize_with = "lenient")]
     pub wait_asked: bool,
     /// How often a gateway turned it away and then let another job through.
-    #[serde(default, deserialize_with = "kept::lenient")]
+    #[serde(default, deserialize_with = "lenient")]
     pub turned_away: u32,
     /// A gateway turned it away last, and has let no other through since.
-    #[serde(default, deserialize_with = "kept::lenient")]
+    #[serde(default, deserialize_with = "lenient")]
     pub is_suspect: bool,
     /// Why it failed last, as a JSON object's text.
     #[serde(

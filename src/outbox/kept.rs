@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::image::path::is_plain_name;
 use crate::image::row::ImageMeta;
-use crate::json::{self, Json};
+use crate::json::{self, Json, lenient};
 
 /// The request that a job keeps: as a caller gives it, but for these numbers, which are texts there, so that none is read and
 /// written anew.
@@ -21,11 +21,6 @@ pub(super) fn request(kept: &Json) -> Option<ImageMeta> {
     };
     let given = members.iter().map(given).collect::<Option<_>>()?;
     ImageMeta::deserialize(&Json::Object(given)).ok()
-}
-
-/// What a job can be sent without must not keep it from being sent.
-pub(super) fn lenient<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D) -> Result<T, D::Error> {
-    Ok(T::deserialize(from).unwrap_or_default())
 }
 
 /// A name that leads to no other upload.

@@ -163,12 +163,12 @@ fn words(response: &Response) -> String {
 
 /// What the body of an error says.
 #[derive(Default)]
-struct Told {
+pub(super) struct Told {
     /// Storage's `code` or `error`, PostgREST's `code`.
-    code: String,
+    pub(super) code: String,
     message: String,
     /// Storage's own status, in the body of an HTTP 400.
-    status: Option<u16>,
+    pub(super) status: Option<u16>,
     /// Whether the Worker says so (RFC 9457): its codes are its own.
     is_problem: bool,
     /// Whether one of the services says so, by a JSON object that tells why.
@@ -178,7 +178,7 @@ struct Told {
 }
 
 impl Told {
-    fn read(response: &Response) -> Self {
+    pub(super) fn read(response: &Response) -> Self {
         let Some(body) = &response.json else {
             return Self::default();
         };
@@ -202,7 +202,7 @@ impl Told {
         }
     }
 
-    fn says(&self, words: &str) -> bool {
+    pub(super) fn says(&self, words: &str) -> bool {
         contains(&self.message.to_ascii_lowercase(), words)
     }
 

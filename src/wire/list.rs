@@ -1,14 +1,16 @@
 //! Pages of rows, the newest first. A page begins behind the row that the one before ended with: by the server's own text of
 //! `created_at`, which has more digits than a `Date`, and by the id, since the rows of one bulk insert share their time.
 
-use super::rows::table_url;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::rows::{Row, table_url};
 use crate::base64;
 use crate::config::Config;
 use crate::error::{Error, Stage};
 use crate::image::columns;
 use crate::image::path::{StoragePath, escape_query};
 use crate::image::row::COLUMNS;
-use crate::json::Json;
 use crate::text::{canonical_id, join};
 use crate::wire::classify::{self, Refusal};
 use crate::wire::http::{Method, Request, Response};
@@ -23,18 +25,18 @@ const DEFAULT_ROWS: u32 = 24;
 
 /// What is asked for.
 #[derive(Clone, Debug, Default)]
-#[allow(missing_docs)]
 pub struct Query {
+    /// Rows of the page, at most.
     pub limit: Option<u32>,
     /// Where the page before ended.
     pub before: Option<String>,
-    /// Left out it is the configuration's.
+    /// Whose rows; left out it is the configuration's.
     pub owner: Option<String>,
-    /// Only these.
+    /// Only the rows of these ids.
     pub ids: Option<Vec<String>>,
     /// Columns of the caller's own.
     pub columns: Vec<String>,
-    /// Without it there are no links.
+    /// What links to the images are to give; without it there are none.
     pub link: Option<Link>,
     /// Whether links to the small pictures are wanted as well.
     pub thumbnails: bool,
@@ -42,16 +44,24 @@ pub struct Query {
 
 /// A page as it came.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub struct Page {
     /// The answer's own text: an array of rows, of which the last may be the next page's. The Worker's holds images.
     pub text: String,
-    /// Of the page's rows.
+    /// The storage paths of the page's rows.
     pub paths: Vec<StoragePath>,
     /// Where the next page begins.
     pub before: Option<String>,
     /// Where it would begin after fewer rows than were asked for: the end, unless the server gives no more at once.
     pub doubt: Option<String>,
+}
+
+/// A page as the Worker gives it, whose images are nothing to look at here.
+#[derive(Deserialize)]
+struct Images {
+    #[serde(rename = "images")]
+    _images: Vec<IgnoredAny>,
+    #[serde(default)]
+    before: Option<String>,
 }
 
 /// Where a page ended.
@@ -167,29 +177,21 @@ impl Query {
             if !response.is_success() {
                 return Err(classify::of_worker(Stage::List, response));
             }
-            let answer = response.json.as_ref();
-            return match answer.and_then(|answer| answer.get("images")) {
-                Some(Json::Array(_)) => {
-                    let before = answer.and_then(|answer| answer.text("before")).map(str::to_owned);
-                    Ok(Page { text, before, ..Page::default() })
-                }
-                _ => Err(garbled("no images")),
-            };
+            let Images { before, .. } = response.read().ok_or_else(|| garbled("no images"))?;
+            return Ok(Page { text, before, ..Page::default() });
         }
         if !response.is_success() {
             return Err(classify::of_response(Stage::List, response));
         }
-        let Some(Json::Array(rows)) = &response.json else {
-            return Err(garbled("no array of rows"));
-        };
+        let rows: Vec<Row> = response.read().ok_or_else(|| garbled("no array of rows"))?;
         let limit = self.limit() as usize;
-        let path = |row: &Json| StoragePath::parse(row.text("storage_path").unwrap_or_default());
+        let path = |row: &Row| StoragePath::parse(row.storage_path.as_deref().unwrap_or_default());
         let paths: Result<Vec<_>, _> = rows.iter().take(limit).map(path).collect();
         let paths = paths.map_err(|_| garbled("a row without its path"))?;
         let has_more = rows.len() > limit;
         let last = if has_more { rows.get(limit.saturating_sub(1)) } else { rows.last() };
-        let cursor = |row: &Json| {
-            let (created_at, id) = (row.text("created_at")?.to_owned(), row.text("id")?.to_owned());
+        let cursor = |row: &Row| {
+            let (created_at, id) = (row.created_at.clone()?, row.id.clone()?);
             Some(Cursor { created_at, id }.to_text())
         };
         let end = last.map(|row| cursor(row).ok_or_else(|| garbled("a row without its time"))).transpose()?;

@@ -1,5 +1,7 @@
 //! One object in one request.
 
+use serde::Deserialize;
+
 use super::object_url;
 use crate::config::Config;
 use crate::error::{Code, Stage};
@@ -24,14 +26,27 @@ pub fn put<B>(config: &Config, path: &StoragePath, image: B, mime_type: &str) ->
     }
 }
 
+/// What Storage says of an object: `Key` where it has stored one, the rest of one that is there, or was until now. Older
+/// versions say less.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Object {
+    #[serde(rename = "Key")]
+    key: Option<String>,
+    id: Option<String>,
+    pub(super) name: Option<String>,
+    pub(super) version: Option<String>,
+    /// In bytes.
+    pub(super) size: Option<u64>,
+}
+
 /// The stored object's name. A 2xx without Storage's JSON is a gateway's word, not Storage's.
 pub fn read_upload(response: &Response) -> Result<String, Refusal> {
     if !response.is_success() {
         return Err(classify::of_response(Stage::Upload, response));
     }
-    let key = response.json.as_ref().and_then(|answer| answer.text("Key"));
-    key.map(str::to_owned)
-        .ok_or_else(|| Refusal::garbled(Stage::Upload, response, "storage upload: parse upload response: no Key"))
+    let stored: Object = response.read().unwrap_or_default();
+    stored.key.ok_or_else(|| Refusal::garbled(Stage::Upload, response, "storage upload: parse upload response: no Key"))
 }
 
 /// Asks about an object.
@@ -43,8 +58,8 @@ pub fn info<B>(config: &Config, path: &StoragePath) -> Request<B> {
 pub fn read_info(stage: Stage, response: &Response) -> Result<bool, Refusal> {
     let garbled = |what| Refusal::garbled(stage, response, what);
     if response.is_success() {
-        let is_told = response.json.as_ref().is_some_and(|info| info.text("name").or(info.text("id")).is_some());
-        return if is_told { Ok(true) } else { Err(garbled("storage info: no object")) };
+        let found: Object = response.read().unwrap_or_default();
+        return if found.name.or(found.id).is_some() { Ok(true) } else { Err(garbled("storage info: no object")) };
     }
     let refusal = classify::of_response(stage, response);
     match refusal.error.code {

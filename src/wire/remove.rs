@@ -3,24 +3,27 @@
 //! First the row is read, then object and thumbnail go, then the row: until the end it names what is left. An empty answer to
 //! a DELETE proves nothing, since row-level security leaves out what it keeps: what an answer leaves out is looked at.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::{object, rows::table_url};
+use super::object::{self, Object};
+use super::rows::{self, Row, table_url};
 use crate::config::Config;
 use crate::error::{Code, Error, Stage};
 use crate::image::path::{StoragePath, escape_query, escape_segment};
-use crate::json::{self, Json};
+use crate::json;
 use crate::text::{canonical_id, join};
 use crate::wire::classify::{self, Refusal};
 use crate::wire::http::{Method, Request, Response};
 
 /// An image as its caller names it, or as it was removed. Of both the id counts, and the path where no row has that id: an
 /// upload may have left it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
 pub struct ImageRef {
+    /// Its row's.
     pub image_id: Option<String>,
+    /// Its object's, below the bucket.
+    #[serde(default)]
     pub storage_path: Option<String>,
 }
 
@@ -44,10 +47,10 @@ enum Step {
 /// Rows that go by one request at most: their ids stand in its URL.
 const ROWS_AT_ONCE: usize = 100;
 
-/// A row, as far as removing it needs.
-struct Held {
+/// A row that was looked for.
+struct Found {
     id: String,
-    owner_user_id: String,
+    owner_user_id: Option<String>,
     storage_path: String,
 }
 
@@ -105,11 +108,7 @@ impl Removal {
     pub fn next<B>(&self, config: &Config) -> Option<Request<B>> {
         let step = self.steps.last()?;
         let path = || self.path.as_ref().map(StoragePath::as_str).unwrap_or_default();
-        let find = |column: &str, condition: &str| {
-            let select = "select=id,owner_user_id,storage_path";
-            let url = format!("{}?{column}={condition}&{select}", table_url(config));
-            Request::new(Method::Get, url).fresh().header("Accept-Profile", config.schema.as_str())
-        };
+        let find = |column: &str, condition: &str| rows::look_up(config, column, condition);
         let ids = || format!("in.({})", join(&self.rows, ','));
         Some(match step {
             Step::Hand => self.hand(config),
@@ -162,16 +161,17 @@ impl Removal {
             }
             Some(Step::FindByPath) => self.take_rows(config, found(response)?)?,
             Some(Step::RemoveObjects) => {
-                let gone = list(response)?;
-                let is_left = |path: &StoragePath| !gone.iter().any(|item| item.text("name") == Some(path.as_str()));
+                let gone: Vec<Object> = list(response)?;
+                let is_left =
+                    |path: &StoragePath| !gone.iter().any(|object| object.name.as_deref() == Some(path.as_str()));
                 self.objects().into_iter().filter(is_left).map(Step::LookAt).collect()
             }
             Some(Step::LookAt(_)) if object::read_info(Stage::Remove, response)? => return Err(stays("object")),
             Some(Step::LookAt(_)) => Vec::new(),
             Some(Step::RemoveRows) => {
-                let gone = list(response)?;
+                let gone: Vec<Row> = list(response)?;
                 let is_gone = |id: &String| {
-                    gone.iter().any(|row| row.text("id").is_some_and(|gone| gone.eq_ignore_ascii_case(id)))
+                    gone.iter().any(|row| row.id.as_ref().is_some_and(|gone| gone.eq_ignore_ascii_case(id)))
                 };
                 if self.rows.iter().all(is_gone) { Vec::new() } else { vec![Step::FindLeft] }
             }
@@ -186,7 +186,7 @@ impl Removal {
     }
 
     /// The row that has the id: it says which object is its.
-    fn take_row(&mut self, config: &Config, row: Option<Held>) -> Result<Vec<Step>, Refusal> {
+    fn take_row(&mut self, config: &Config, row: Option<Found>) -> Result<Vec<Step>, Refusal> {
         if let Some(row) = row {
             if !is_mine(config, &row) {
                 return Err(anothers());
@@ -199,7 +199,7 @@ impl Removal {
     }
 
     /// The rows that name the object: of an image that is meant by its path all of the owner's go.
-    fn take_rows(&mut self, config: &Config, named: Vec<Held>) -> Result<Vec<Step>, Refusal> {
+    fn take_rows(&mut self, config: &Config, named: Vec<Found>) -> Result<Vec<Step>, Refusal> {
         if self.by_path {
             self.rows.clear();
         }
@@ -233,33 +233,22 @@ impl Removal {
         if !response.is_success() {
             return Err(classify::of_worker(Stage::Remove, response));
         }
-        match &response.json {
-            Some(removed @ Json::Object(_)) if removed.get("imageId").is_some() => {
-                let text = |name| removed.text(name).map(str::to_owned);
-                self.image = ImageRef { image_id: text("imageId"), storage_path: text("storagePath") };
-                Ok(Vec::new())
-            }
-            _ => Err(garbled(response, "no imageId")),
-        }
+        self.image = response.read().ok_or_else(|| garbled(response, "no imageId"))?;
+        Ok(Vec::new())
     }
 }
 
 /// Whether a row is of the configuration's owner, if it has one.
-fn is_mine(config: &Config, row: &Held) -> bool {
-    config.owner_user_id.is_empty() || row.owner_user_id.eq_ignore_ascii_case(&config.owner_user_id)
+fn is_mine(config: &Config, row: &Found) -> bool {
+    let is_owner = |owner: &String| owner.eq_ignore_ascii_case(&config.owner_user_id);
+    config.owner_user_id.is_empty() || row.owner_user_id.as_ref().is_some_and(is_owner)
 }
 
-fn found(response: &Response) -> Result<Vec<Held>, Refusal> {
-    let text = |row: &Json, column| row.text(column).map(str::to_owned);
-    let held = |row: &Json| {
-        let owner_user_id = text(row, "owner_user_id").unwrap_or_default();
-        Some(Held { id: text(row, "id")?, owner_user_id, storage_path: text(row, "storage_path")? })
-    };
-    list(response)?
-        .iter()
-        .map(held)
-        .collect::<Option<_>>()
-        .ok_or_else(|| garbled(response, "a row without id and path"))
+fn found(response: &Response) -> Result<Vec<Found>, Refusal> {
+    let whole =
+        |row: Row| Some(Found { id: row.id?, owner_user_id: row.owner_user_id, storage_path: row.storage_path? });
+    let rows: Option<_> = list(response)?.into_iter().map(whole).collect();
+    rows.ok_or_else(|| garbled(response, "a row without id and path"))
 }
 
 /// Something is there that was to go: nobody has refused it, and it stays.
@@ -275,14 +264,11 @@ fn anothers() -> Refusal {
     Refusal::last(Error::new(Stage::Remove, Code::Forbidden, "remove: the image is another user's"))
 }
 
-fn list(response: &Response) -> Result<&[Json], Refusal> {
+fn list<'de, T: Deserialize<'de>>(response: &'de Response) -> Result<Vec<T>, Refusal> {
     if !response.is_success() {
         return Err(classify::of_response(Stage::Remove, response));
     }
-    match &response.json {
-        Some(Json::Array(items)) => Ok(items),
-        _ => Err(garbled(response, "no array")),
-    }
+    response.read().ok_or_else(|| garbled(response, "no array"))
 }
 
 fn garbled(response: &Response, problem: &str) -> Refusal {

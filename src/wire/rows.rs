@@ -1,10 +1,12 @@
 //! A row of `imagen.images`: the insert, and reading it back.
 
+use serde::Deserialize;
+
 use crate::config::Config;
 use crate::error::{Code, Error, Stage};
 use crate::image::meta::Shipment;
 use crate::image::path::escape_segment;
-use crate::json::Json;
+use crate::json::lenient;
 use crate::text::join;
 use crate::wire::classify::{self, Refusal};
 use crate::wire::http::{Method, Request, Response};
@@ -26,24 +28,36 @@ fn post<B>(config: &Config, url: String, json: String, prefer: &str) -> Request<
         .header("Prefer", prefer)
 }
 
-/// Asks for what tells whose a row is, of those whose id fits.
-fn look_up<B>(config: &Config, id: &str) -> Request<B> {
-    let url = format!("{}?id={id}&select=id,owner_user_id,storage_path", table_url(config));
+/// A row, as far as an answer has of it what is looked at here. A table of one's own may have other types: what is no text counts
+/// as not there.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Row {
+    #[serde(deserialize_with = "lenient")]
+    pub(super) id: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub(super) owner_user_id: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub(super) storage_path: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub(super) created_at: Option<String>,
+}
+
+/// Asks which images the rows are of, and whose, whose column is so.
+pub(super) fn look_up<B>(config: &Config, column: &str, condition: &str) -> Request<B> {
+    let url = format!("{}?{column}={condition}&select=id,owner_user_id,storage_path", table_url(config));
     Request::new(Method::Get, url).fresh().header("Accept-Profile", config.schema.as_str())
 }
 
 /// The rows of an answer to `what`.
-fn rows<'a>(what: &str, response: &'a Response) -> Result<&'a [Json], Refusal> {
+fn rows(what: &str, response: &Response) -> Result<Vec<Row>, Refusal> {
     if !response.is_success() {
         return Err(classify::of_response(Stage::Insert, response));
     }
-    match &response.json {
-        Some(Json::Array(rows)) => Ok(rows),
-        other => {
-            let problem = if other.is_none() { "not JSON" } else { "no array of rows" };
-            Err(Refusal::garbled(Stage::Insert, response, &format!("db insert: parse {what}: {problem}")))
-        }
-    }
+    response.read().ok_or_else(|| {
+        let problem = if response.json.is_none() { "not JSON" } else { "no array of rows" };
+        Refusal::garbled(Stage::Insert, response, &format!("db insert: parse {what}: {problem}"))
+    })
 }
 
 /// Inserts the row and asks for it back.
@@ -54,15 +68,15 @@ pub fn insert<B>(config: &Config, row: &str) -> Request<B> {
 /// The id of the inserted row.
 pub fn read_insert(response: &Response) -> Result<String, Refusal> {
     let garbled = |problem: &str| Refusal::garbled(Stage::Insert, response, &format!("db insert: {problem}"));
-    match rows(INSERT_RESPONSE, response)?.first() {
+    match rows(INSERT_RESPONSE, response)?.into_iter().next() {
         None => Err(garbled("insert returned 0 rows")),
-        Some(row) => row.text("id").map(str::to_owned).ok_or_else(|| garbled("parse insert response: no id")),
+        Some(row) => row.id.ok_or_else(|| garbled("parse insert response: no id")),
     }
 }
 
 /// Asks who holds the id of a row that the database refused as a duplicate.
 pub fn read_back<B>(config: &Config, image_id: &str) -> Request<B> {
-    look_up(config, &format!("eq.{image_id}"))
+    look_up(config, "id", &format!("eq.{image_id}"))
 }
 
 /// The id, if the row that was read back is the shipment's: then an earlier attempt brought it.
@@ -72,7 +86,7 @@ pub fn read_holder<B>(shipment: &Shipment<B>, response: &Response) -> Result<Str
 
 /// The path in the row that was read back, if there is one.
 pub fn read_path(response: &Response) -> Result<Option<String>, Refusal> {
-    Ok(rows("read-back", response)?.first().and_then(|row| row.text("storage_path")).map(str::to_owned))
+    Ok(rows("read-back", response)?.into_iter().next().and_then(|row| row.storage_path))
 }
 
 /// The row's id belongs to somebody else.
@@ -97,25 +111,25 @@ pub fn insert_many<B>(config: &Config, rows: &[&str], columns: &str) -> Request<
 
 /// The ids of the inserted rows.
 pub fn read_ids(response: &Response) -> Result<Vec<String>, Refusal> {
-    let rows = rows(INSERT_RESPONSE, response)?;
-    Ok(rows.iter().filter_map(|row| row.text("id")).map(str::to_owned).collect())
+    Ok(rows(INSERT_RESPONSE, response)?.into_iter().filter_map(|row| row.id).collect())
 }
 
 /// Asks who holds the ids of rows that an insert passed over.
 pub fn read_back_many<A, B>(config: &Config, shipments: &[&Shipment<A>]) -> Request<B> {
     let ids = join(shipments.iter().map(|shipment| &shipment.image_id), ',');
-    look_up(config, &format!("in.({ids})"))
+    look_up(config, "id", &format!("in.({ids})"))
 }
 
 /// The ids of those shipments whose rows are theirs.
 pub fn read_holders<B>(shipments: &[&Shipment<B>], response: &Response) -> Result<Vec<String>, Refusal> {
     let rows = rows("read-back", response)?;
+    let same =
+        |found: &Option<String>, value: &str| found.as_ref().is_some_and(|found| found.eq_ignore_ascii_case(value));
     let is_held = |shipment: &Shipment<B>| {
         rows.iter().any(|row| {
-            let same = |column, value: &str| row.text(column).is_some_and(|found| found.eq_ignore_ascii_case(value));
-            same("id", &shipment.image_id)
-                && same("owner_user_id", &shipment.owner_user_id)
-                && row.text("storage_path") == Some(shipment.storage_path.as_str())
+            same(&row.id, &shipment.image_id)
+                && same(&row.owner_user_id, &shipment.owner_user_id)
+                && row.storage_path.as_deref() == Some(shipment.storage_path.as_str())
         })
     };
     Ok(shipments.iter().filter(|shipment| is_held(shipment)).map(|shipment| shipment.image_id.clone()).collect())
@@ -173,6 +187,8 @@ mod tests {
     #[test]
     fn an_inserted_rows_id_is_read() {
         assert_eq!(read_insert(&answer(201, r#"[{"prompt":"p","id":"x"}]"#)).unwrap(), "x");
+        let other_types = r#"[{"id":"x","owner_user_id":7,"created_at":1778486400,"storage_path":null}]"#;
+        assert_eq!(read_insert(&answer(201, other_types)).unwrap(), "x", "of a table of one's own");
         for (body, words) in [
             ("[]", "insert returned 0 rows"),
             ("[{}]", "no id"),

@@ -3,11 +3,12 @@
 use core::slice;
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use serde::Deserialize;
 
 use crate::config::Config;
 use crate::error::{Code, Error, Stage};
 use crate::image::path::{StoragePath, escape_segment, escape_signed};
-use crate::json::{self, Json};
+use crate::json;
 use crate::text::{join, quote, split_once};
 use crate::wire::classify::{self, Refusal};
 use crate::wire::http::{Method, Request, Response};
@@ -51,6 +52,15 @@ pub fn sign_many<B>(config: &Config, paths: &[StoragePath], ttl_seconds: u32) ->
     Request::new(Method::Post, url).json(format!("{{\"expiresIn\":{ttl_seconds},\"paths\":[{paths}]}}")).fresh()
 }
 
+/// What Storage says of a path that it was to sign.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Signed {
+    #[serde(rename = "signedURL")]
+    url: Option<String>,
+    error: Option<String>,
+}
+
 /// The signed URLs in the paths' order; `None` for an object that is missing.
 pub fn read_sign_many(
     config: &Config,
@@ -61,18 +71,16 @@ pub fn read_sign_many(
         return Err(classify::of_response(Stage::Sign, response));
     }
     let garbled = |problem: &str| Refusal::garbled(Stage::Sign, response, problem);
-    let Some(Json::Array(items)) = &response.json else {
-        return Err(garbled("parse sign response: no array"));
-    };
+    let items: Vec<Signed> = response.read().ok_or_else(|| garbled("parse sign response: no array"))?;
     if items.len() != paths.len() {
         return Err(garbled("parse sign response: not one answer a path"));
     }
-    let url = |(path, item): (&StoragePath, &Json)| match item.text("signedURL") {
+    let url = |(path, item): (&StoragePath, Signed)| match item.url {
         Some(url) if !url.is_empty() => {
-            absolute(config, path, url).map(Some).ok_or_else(|| garbled("parse sign response: no URL"))
+            absolute(config, path, &url).map(Some).ok_or_else(|| garbled("parse sign response: no URL"))
         }
         // Missing: then the item says so.
-        _ if item.text("error").is_some() => Ok(None),
+        _ if item.error.is_some() => Ok(None),
         _ => Err(garbled("parse sign response: neither a URL nor an error")),
     };
     paths.iter().zip(items).map(url).collect()
@@ -88,19 +96,20 @@ pub fn read_sign(config: &Config, path: &StoragePath, link: &Link, response: &Re
         return url.flatten().ok_or_else(|| missing(response));
     }
     let garbled = |problem: &str| Refusal::garbled(Stage::Sign, response, problem);
-    let Some(answer) = &response.json else {
+    if response.json.is_none() {
         return Err(garbled("parse sign response: not JSON"));
-    };
-    match answer.get("signedURL") {
-        Some(Json::Text(url)) if url.is_empty() => {
+    }
+    let signed: Signed = response.read().unwrap_or_default();
+    match signed.url {
+        Some(url) if url.is_empty() => {
             // Storage's own word, so that trying again won't change it.
             let message = format!("empty signedURL in response: {}", quote(&response.body));
             let mut error = Error::new(Stage::Sign, Code::BadResponse, message);
             error.status = Some(response.status);
             Err(Refusal::last(error))
         }
-        Some(Json::Text(url)) => absolute(config, path, url).ok_or_else(|| garbled("parse sign response: no URL")),
-        _ => Err(garbled("parse sign response: no signedURL")),
+        Some(url) => absolute(config, path, &url).ok_or_else(|| garbled("parse sign response: no URL")),
+        None => Err(garbled("parse sign response: no signedURL")),
     }
 }
 
@@ -140,6 +149,7 @@ fn escaped(config: &Config, path: &StoragePath, url: &str) -> String {
 mod tests {
     use super::*;
     use crate::config::Options;
+    use crate::json::Json;
     use crate::wire::classify::Remedy;
     use crate::wire::http::Payload;
     use proptest::prelude::*;

@@ -10,15 +10,14 @@
 
 use core::ops::Range;
 
-use super::object;
+use super::object::{self, Object};
 use crate::base64;
 use crate::config::Config;
 use crate::error::{Code, Stage};
 use crate::image::meta::Shipment;
 use crate::image::path::is_plain_name;
-use crate::json::Json;
 use crate::text::{contains, join, split_once};
-use crate::wire::classify::{self, Refusal, Remedy};
+use crate::wire::classify::{self, Refusal, Remedy, Told};
 use crate::wire::http::{Method, RESUMABLE, Request, Response};
 use crate::wire::worker::{self, Beside, Ticket};
 
@@ -235,10 +234,10 @@ impl Upload {
     /// refuses it says that there is no bucket; but it has taken the upload, into that bucket.
     fn read_info(&mut self, response: &Response) -> Result<Outcome, Refusal> {
         if response.is_success() {
-            let size = response.json.as_ref().and_then(|info| info.get("size"));
-            let is_ours = match (response.json.as_ref().and_then(|info| info.text("version")), self.version(), size) {
+            let Object { version, size, .. } = response.read().unwrap_or_default();
+            let is_ours = match (version, self.version(), size) {
                 (Some(found), Some(ours), _) => found == ours,
-                (_, _, Some(Json::Number(size))) => *size == self.total as f64,
+                (_, _, Some(size)) => size == self.total,
                 (Some(_), None, _) => false,
                 // Not Storage's answer. To believe that there is no such object would be to send it all again.
                 _ => return Err(Refusal::garbled(Stage::Upload, response, "storage upload: parse object info")),
@@ -332,14 +331,12 @@ fn offset_of(response: &Response) -> Option<u64> {
 
 /// Storage's word for it: HTTP 400 with the status in the body; a real 404 from others.
 fn is_missing(response: &Response) -> bool {
-    let told = response.json.as_ref().and_then(|body| body.get("statusCode"));
-    let is_404 = matches!(told, Some(Json::Text(status)) if status == "404") || told == Some(&Json::Number(404.0));
-    response.status == 404 || (response.status == 400 && is_404)
+    response.status == 404 || (response.status == 400 && Told::read(response).status == Some(404))
 }
 
 fn has_no_bucket(response: &Response) -> bool {
-    let told = |name| response.json.as_ref().and_then(|body| body.text(name)).unwrap_or_default();
-    told("code") == "NoSuchBucket" || contains(&told("message").to_ascii_lowercase(), "bucket not found")
+    let told = Told::read(response);
+    told.code == "NoSuchBucket" || told.says("bucket not found")
 }
 
 /// Past its check of the token, the protocol answers real statuses with texts for bodies.
