@@ -108,27 +108,34 @@ pub const NOT_OF_A_RELAY: [&str; 8] = [
     "dangerouslyAllowSecretKeyInBrowser",
 ];
 
+/// Whose images are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// `auth.users.id`, a UUID written as the database does; of a table of one's own any text.
+    pub id: String,
+    /// The same as it was given, by which an outbox of the owner's is found: 0.1.0 knew no other way of writing it.
+    pub as_given: String,
+}
+
 /// A checked configuration.
 #[derive(Clone)]
 pub struct Config {
     /// Without a slash at its end.
     pub url: String,
-    /// Empty for a relay.
-    pub api_key: String,
-    /// May be empty: then nothing can be synced.
-    pub owner_user_id: String,
+    /// Of a project, and of nothing else.
+    pub api_key: Option<String>,
+    /// Without one nothing can be synced to a project; the Worker has it of the user's token.
+    pub owner: Option<Owner>,
     /// Whether it was given as an empty text, where nothing but its name keeps others' images from whoever asks.
     pub names_nobody: bool,
-    /// The same as it was given, by which an outbox of the owner's is found: 0.1.0 knew no other way of writing it.
-    pub owner_as_given: String,
     /// One name, without a slash.
     pub bucket: String,
     /// One name.
     pub schema: String,
     /// One name.
     pub table: String,
-    /// May be empty.
-    pub path_prefix: String,
+    /// The folder of all paths, if there is one.
+    pub path_prefix: Option<String>,
     /// How often and how long to wait.
     pub retry: Policy,
     /// How long a request may go without progress.
@@ -157,15 +164,16 @@ impl Config {
         let must_be_public = in_browser && !options.allow_secret_key_in_browser;
         let has_own_folder = !options.target.is_project() || options.as_user && options.path_prefix.is_none();
         let mut config = Self { must_be_public, ..Self::with_defaults(options) };
-        if config.has_uuid_owners() {
+        if config.has_uuid_owners()
+            && let Some(owner) = &mut config.owner
+            && let Some(id) = canonical_id(&owner.id)
+        {
             // One way of writing it, as the database and the user's token have it.
-            if let Some(owner) = canonical_id(&config.owner_user_id) {
-                config.owner_user_id = owner;
-            }
+            owner.id = id;
         }
         if has_own_folder {
             // As the policies ask for it, and as the Worker will do, so that a path is known before it is asked.
-            config.path_prefix = config.owner_user_id.to_ascii_lowercase();
+            config.path_prefix = config.owner_id().map(str::to_ascii_lowercase);
         }
         config.require_image |= !config.target.is_project();
         config.check(if has_own_folder { "ownerUserId" } else { "pathPrefix" })?;
@@ -176,16 +184,16 @@ impl Config {
 
     fn with_defaults(options: Options) -> Self {
         let or = |value: Option<String>, default: &str| value.unwrap_or_else(|| default.to_owned());
+        let given = |value: Option<String>| value.filter(|value| !value.is_empty());
         Self {
-            url: or(options.url, ""),
-            api_key: or(options.api_key, ""),
+            url: options.url.unwrap_or_default(),
+            api_key: given(options.api_key).filter(|_| options.target.is_project()),
             names_nobody: options.owner_user_id.as_deref() == Some("") && !options.as_user,
-            owner_as_given: options.owner_user_id.clone().unwrap_or_default(),
-            owner_user_id: or(options.owner_user_id, ""),
+            owner: given(options.owner_user_id).map(|id| Owner { as_given: id.clone(), id }),
             bucket: or(options.bucket, "imagen-generated"),
             schema: or(options.schema, SCHEMA),
             table: or(options.table, TABLE),
-            path_prefix: or(options.path_prefix, ""),
+            path_prefix: given(options.path_prefix),
             retry: Policy {
                 max_retries: options.max_retries.unwrap_or(2).max(0).unsigned_abs(),
                 initial_backoff_ms: options.initial_backoff_ms.unwrap_or(1000),
@@ -207,16 +215,17 @@ impl Config {
     /// `prefix_option` is the option that the prefix is from.
     fn check(&self, prefix_option: &str) -> Result<(), Error> {
         if self.target.is_project() {
-            check_key(&self.api_key).map_err(|problem| Error::option("apiKey", problem))?;
-        }
-        self.check_public(
-            &self.api_key,
-            "apiKey is a secret key, and whoever opens this page could read it. Use the publishable key with accessToken, \
+            let key = self.api_key.as_deref().unwrap_or_default();
+            check_key(key).map_err(|problem| Error::option("apiKey", problem))?;
+            self.check_public(
+                key,
+                "apiKey is a secret key, and whoever opens this page could read it. Use the publishable key with accessToken, \
              or a server (dangerouslyAllowSecretKeyInBrowser allows it all the same)",
-            "apiKey",
-        )?;
-        if !self.path_prefix.is_empty() {
-            path::check(&self.path_prefix).map_err(|problem| Error::option(prefix_option, problem))?;
+                "apiKey",
+            )?;
+        }
+        if let Some(prefix) = &self.path_prefix {
+            path::check(prefix).map_err(|problem| Error::option(prefix_option, problem))?;
         }
         if self.cache_control.as_deref().is_some_and(|value| !is_header_safe(value)) {
             return Err(Error::option("cacheControl", "is no header value"));
@@ -257,6 +266,11 @@ impl Config {
         }
     }
 
+    /// The owner of all images, as their rows say it.
+    pub fn owner_id(&self) -> Option<&str> {
+        self.owner.as_ref().map(|owner| owner.id.as_str())
+    }
+
     /// Whether an image of so many bytes is uploaded in pieces.
     pub fn goes_in_pieces(&self, bytes: u64) -> bool {
         cfg!(feature = "resumable") && bytes >= self.resumable_from
@@ -270,8 +284,8 @@ impl Config {
 
     /// The folder, with its slash, that holds all that the user may write; `None` where nobody has told, or other policies hold.
     pub fn folder_of_owner(&self) -> Option<String> {
-        let is_known = self.as_user && self.has_uuid_owners() && !self.owner_user_id.is_empty();
-        is_known.then(|| format!("{}/", self.owner_user_id.to_ascii_lowercase()))
+        let owner = self.owner_id().filter(|_| self.as_user && self.has_uuid_owners())?;
+        Some(format!("{}/", owner.to_ascii_lowercase()))
     }
 
     /// Reads the environment through `get`. The error names what is missing: URL, key or both.
@@ -389,13 +403,15 @@ mod tests {
     fn a_relay_needs_no_key_and_its_folder_is_the_users() {
         let relay = || Options { url: Some("https://x.co/".to_owned()), target: Target::Worker, ..Options::default() };
         let config = Config::new(relay(), true).unwrap();
-        assert_eq!((config.url.as_str(), config.path_prefix.as_str()), ("https://x.co", ""));
+        assert_eq!((config.url.as_str(), config.path_prefix), ("https://x.co", None));
         assert!(config.require_image && config.timeout_ms == 60_000);
         let owned = |owner: &str| Options { owner_user_id: Some(owner.to_owned()), ..relay() };
         let config = Config::new(owned("{7D6F2B8E-1111-4222-8333-444455556666}"), true).unwrap();
-        assert_eq!(config.path_prefix, "7d6f2b8e-1111-4222-8333-444455556666", "as the Worker has it of the token");
+        let folder = config.path_prefix.as_deref();
+        assert_eq!(folder, Some("7d6f2b8e-1111-4222-8333-444455556666"), "as the Worker has it of the token");
         assert_eq!(
-            config.owner_as_given, "{7D6F2B8E-1111-4222-8333-444455556666}",
+            config.owner.unwrap().as_given,
+            "{7D6F2B8E-1111-4222-8333-444455556666}",
             "an outbox of 0.1.0 is found by it"
         );
         assert_eq!(fault(owned("a/../b")).as_deref(), Some("ownerUserId"));
@@ -409,9 +425,9 @@ mod tests {
             let options = Options { owner_user_id: Some(owner), path_prefix, as_user, ..options("https://x.co", "k") };
             Config::new(options, false).unwrap().path_prefix
         };
-        assert_eq!(owned(true, None), "7d6f2b8e-1111-4222-8333-444455556666");
-        assert_eq!((owned(true, Some("")), owned(true, Some("A/b"))), (String::new(), "A/b".to_owned()));
-        assert_eq!(owned(false, None), "", "the service may write everywhere");
+        assert_eq!(owned(true, None).as_deref(), Some("7d6f2b8e-1111-4222-8333-444455556666"));
+        assert_eq!((owned(true, Some("")), owned(true, Some("A/b")).as_deref()), (None, Some("A/b")));
+        assert_eq!(owned(false, None), None, "the service may write everywhere");
         let table = Some("pictures".to_owned());
         let odd =
             Options { owner_user_id: Some("a/../b".to_owned()), table, as_user: true, ..options("https://x.co", "k") };
@@ -522,8 +538,10 @@ mod tests {
         }
         let below = Config::new(options("https://x.co/db/rest/v1", "k"), false).unwrap();
         assert_eq!(below.url, "https://x.co/db");
-        let relay = Options { target: Target::Worker, ..options("https://x.co/rest/v1", "") };
-        assert_eq!(Config::new(relay, false).unwrap().url, "https://x.co/rest/v1", "the Worker may lie anywhere");
+        let relay = Options { target: Target::Worker, ..options("https://x.co/rest/v1", "k") };
+        let relay = Config::new(relay, false).unwrap();
+        assert_eq!(relay.url, "https://x.co/rest/v1", "the Worker may lie anywhere");
+        assert_eq!(relay.api_key, None, "and is told no key");
     }
 
     #[test]

@@ -35,8 +35,8 @@ pub fn holds(input: &[u8]) {
     assert!(api_key.bytes().all(|byte| (b' '..0x7f).contains(&byte)));
 
     // Whatever is in a folder's name can be asked for, also what Storage takes in no new name.
-    let separator = if config.path_prefix.is_empty() { "" } else { "/" };
-    let path = StoragePath::parse(&format!("{}{separator}d/s-1.png", config.path_prefix)).unwrap();
+    let folder = config.path_prefix.as_ref().map(|prefix| format!("{prefix}/")).unwrap_or_default();
+    let path = StoragePath::parse(&format!("{folder}d/s-1.png")).unwrap();
     let shipment = super::shipment(path.as_str());
     super::check_request(&object::upload(&config, &shipment), &config, "/storage/v1/object/");
     super::check_request(

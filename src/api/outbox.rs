@@ -40,7 +40,7 @@ impl Outbox {
         options: JsValue,
         on_change: Function,
     ) -> Result<Outbox, JsValue> {
-        if client.owner_user_id().is_empty() {
+        if client.owner().is_none() {
             return Err(error::to_js(Error::option("ownerUserId", "is needed: an outbox belongs to a user")));
         }
         let limits = read::outbox_options(&options).map_err(error::to_js)?;

@@ -27,13 +27,13 @@ impl Relay {
     /// The owner of all rows; empty if none is set.
     #[wasm_bindgen(getter, js_name = ownerUserId)]
     pub fn owner_user_id(&self) -> String {
-        self.client.owner_user_id().to_owned()
+        self.client.owner().map(|owner| owner.id.clone()).unwrap_or_default()
     }
 
     /// The same as it was given.
     #[wasm_bindgen(getter, js_name = ownerAsGiven)]
     pub fn owner_as_given(&self) -> String {
-        self.client.owner_as_given().to_owned()
+        self.client.owner().map(|owner| owner.as_given.clone()).unwrap_or_default()
     }
 
     /// Hands an image over. Resolves to `{ storagePath, imageId }`, with `queued: true` while it is on its way.

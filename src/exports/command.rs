@@ -83,9 +83,10 @@ impl Count {
 /// Sends those of some images that have no row yet.
 async fn send(client: &Client<Wasi>, folder: &Path, images: &[Named], count: &mut Count) {
     let call = Call::new(Rc::new(Nobody), call::Options::default());
+    let owner = client.owner().map(|owner| owner.id.as_str()).unwrap_or_default();
     let (mut named, mut requests, mut shipments) = (Vec::new(), Vec::new(), Vec::new());
     for image in images {
-        let request = image.request(folder, client.owner_user_id());
+        let request = image.request(folder, owner);
         let shipped = async { client.ship(request.clone()?).await };
         match shipped.await {
             Ok(shipment) => {

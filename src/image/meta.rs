@@ -95,14 +95,14 @@ impl Prepared {
         let says = |column, value: &str| row.and_then(|row| row.text(column)) == Some(value);
         let is_its = says("id", &self.image_id)
             && says("storage_path", &self.storage_path)
-            && says("owner_user_id", &config.owner_user_id);
+            && config.owner_id().is_some_and(|owner| says("owner_user_id", owner));
         if !is_its {
             return Err(Error::field("row", "is not the one that was prepared for this image and this owner"));
         }
         Ok(Shipment {
             storage_path,
             image_id: self.image_id,
-            owner_user_id: config.owner_user_id.clone(),
+            owner_user_id: config.owner_id().unwrap_or_default().to_owned(),
             image: (),
             mime_type: self.mime_type,
             row: self.row,
@@ -118,7 +118,7 @@ pub struct Shipment<B> {
     pub storage_path: StoragePath,
     /// A UUID in lower case.
     pub image_id: String,
-    /// Whose it is, as the row says.
+    /// Whose it is, as the row says; empty where the Worker will write the row, and nobody has told.
     pub owner_user_id: String,
     /// The platform's handle to its bytes.
     pub image: B,
@@ -147,14 +147,15 @@ impl Settled {
     /// What is sent.
     pub fn shipment<B>(self, config: &Config, image: B) -> Shipment<B> {
         let Self { meta, storage_path, image_id, measured } = self;
-        let row = meta.row(&image_id, &config.owner_user_id, storage_path.as_str(), measured);
+        let owner_user_id = config.owner_id().unwrap_or_default();
+        let row = meta.row(&image_id, owner_user_id, storage_path.as_str(), measured);
         Shipment {
             row: columns::beside(row, meta.columns.as_deref()),
             // With all that is known of the image: the Worker fixes the path just so.
             request: to_text(&meta),
             storage_path,
             image_id,
-            owner_user_id: config.owner_user_id.clone(),
+            owner_user_id: owner_user_id.to_owned(),
             image,
             mime_type: meta.mime_type,
         }
@@ -182,22 +183,23 @@ impl ImageMeta {
     /// `image_id` is as the database writes it.
     fn path(&self, config: &Config, ext: &str, image_id: &str) -> Result<StoragePath, Error> {
         let date = self.date.as_deref().unwrap_or_default();
+        let prefix = config.path_prefix.as_deref();
         if let Some(slug) = &self.slug {
-            return StoragePath::build(&config.path_prefix, date, slug, self.seed, ext);
+            return StoragePath::build(prefix, date, slug, self.seed, ext);
         }
         let part_of_id = image_id.rsplit(['-']).next().unwrap_or_default();
         let name = format!("{}-{}-{part_of_id}", slugify(&self.prompt), self.seed);
-        StoragePath::named(&config.path_prefix, date, &name, ext)
+        StoragePath::named(prefix, date, &name, ext)
     }
 
     /// Refuses what can be refused before the image's bytes are read.
     pub fn check(&self, config: &Config) -> Result<(), Error> {
-        if config.owner_user_id.is_empty() && config.target.is_project() {
+        if config.owner.is_none() && config.target.is_project() {
             let message = "owner_user_id not set (config or $IMAGEN_OWNER_USER_ID); refusing to insert NULL into \
                            imagen.images";
             return Err(Error::field("ownerUserId", "").with_message(message));
         }
-        if config.has_uuid_owners() && !config.owner_user_id.is_empty() && !is_uuid(&config.owner_user_id) {
+        if config.has_uuid_owners() && config.owner_id().is_some_and(|owner| !is_uuid(owner)) {
             let problem = "is no UUID, and the table imagen.images takes no other. It is the user's auth.users.id";
             return Err(Error::field("ownerUserId", problem));
         }
@@ -538,7 +540,7 @@ mod tests {
     fn ids_have_one_spelling() {
         for id in [OWNER.to_uppercase(), OWNER.replace('-', ""), format!("{{{OWNER}}}"), format!("urn:uuid:{OWNER}")] {
             let config = config_with(Options { owner_user_id: Some(id.clone()), ..Options::default() });
-            assert_eq!(config.owner_user_id, OWNER, "{id}");
+            assert_eq!(config.owner_id(), Some(OWNER), "{id}");
             let shipment = SyncRequest { meta: ImageMeta { image_id: Some(id), ..request().meta }, ..request() }
                 .ship(&config, &found(PNG), None)
                 .unwrap();

@@ -36,22 +36,21 @@ pub struct StoragePath(String);
 
 impl StoragePath {
     /// `{prefix/}{date}/{slug}-{seed}.{ext}`, or an error that names the part at fault: one that leads elsewhere, or that
-    /// Storage is certain to refuse. `prefix` may be empty.
-    pub fn build(prefix: &str, date: &str, slug: &str, seed: i64, ext: &str) -> Result<Self, Error> {
+    /// Storage is certain to refuse.
+    pub fn build(prefix: Option<&str>, date: &str, slug: &str, seed: i64, ext: &str) -> Result<Self, Error> {
         let name = if slug.is_empty() { String::new() } else { format!("{slug}-{seed}") };
         Self::named(prefix, date, &name, ext)
     }
 
     /// The same of a name whose caller has put slug and seed together; it is empty where the slug is.
-    pub fn named(prefix: &str, date: &str, name: &str, ext: &str) -> Result<Self, Error> {
+    pub fn named(prefix: Option<&str>, date: &str, name: &str, ext: &str) -> Result<Self, Error> {
         if date.is_empty() || name.is_empty() {
             let missing = if date.is_empty() { "date" } else { "slug" };
             return Err(Error::field(missing, "").with_message("date and slug are required for storage_path"));
         }
-        for (field, folders) in [("pathPrefix", prefix), ("date", date)] {
-            if !folders.is_empty() {
-                check(folders).map_err(|problem| Error::field(field, problem))?;
-            }
+        let prefix = prefix.map(|prefix| ("pathPrefix", prefix));
+        for (field, folders) in prefix.into_iter().chain([("date", date)]) {
+            check(folders).map_err(|problem| Error::field(field, problem))?;
         }
         if ext.bytes().any(|byte| byte == b'/') {
             return Err(Error::field("ext", "is the ending of a file name and holds no slash"));
@@ -61,7 +60,7 @@ impl StoragePath {
         }
         check_characters(ext).map_err(|problem| Error::field("ext", problem))?;
         check(&format!("{name}.{ext}")).map_err(|problem| Error::field("slug", problem))?;
-        for (field, part) in [("pathPrefix", prefix), ("date", date), ("slug", name), ("ext", ext)] {
+        for (field, part) in prefix.into_iter().chain([("date", date), ("slug", name), ("ext", ext)]) {
             if let Some(other) = part.chars().find(|c| !is_storable(*c)) {
                 let problem = format!(
                     "holds '{other}', which Storage does not take in a name. Leave it out or write something else: letters \
@@ -70,8 +69,8 @@ impl StoragePath {
                 return Err(Error::field(field, &problem));
             }
         }
-        let separator = if prefix.is_empty() { "" } else { "/" };
-        let path = format!("{prefix}{separator}{date}/{name}.{ext}");
+        let folder = prefix.map(|(_, prefix)| format!("{prefix}/")).unwrap_or_default();
+        let path = format!("{folder}{date}/{name}.{ext}");
         if path.len() > limits::PATH {
             let (bytes, most) = (path.len(), limits::PATH);
             let problem = format!("makes a storage path of {bytes} bytes, and {most} is the limit. Shorten it");
@@ -170,15 +169,15 @@ mod tests {
     use super::*;
 
     fn fault(date: &str, slug: &str, ext: &str) -> Option<String> {
-        StoragePath::build("", date, slug, 1, ext).err().and_then(|error| error.field.clone())
+        StoragePath::build(None, date, slug, 1, ext).err().and_then(|error| error.field.clone())
     }
 
     #[test]
     fn a_path_is_the_seeds() {
-        let path = StoragePath::build("", "2026-05-11", "light house", -7, "png").unwrap();
+        let path = StoragePath::build(None, "2026-05-11", "light house", -7, "png").unwrap();
         assert_eq!(path.as_str(), "2026-05-11/light house--7.png");
         assert_eq!(path.escaped(), "2026-05-11/light%20house--7.png");
-        let prefixed = StoragePath::build("user/x", "d", "a/b", 1, "png").unwrap();
+        let prefixed = StoragePath::build(Some("user/x"), "d", "a/b", 1, "png").unwrap();
         assert_eq!(prefixed.as_str(), "user/x/d/a/b-1.png");
     }
 
@@ -207,7 +206,7 @@ mod tests {
             assert_eq!(fault("d", c, "png").as_deref(), Some("slug"), "{c}");
             assert_eq!(fault(c, "s", "png").as_deref(), Some("date"), "{c}");
             assert_eq!(fault("d", "s", c).as_deref(), Some("ext"), "{c}");
-            let error = StoragePath::build(c, "d", "s", 1, "png").unwrap_err();
+            let error = StoragePath::build(Some(c), "d", "s", 1, "png").unwrap_err();
             assert_eq!(error.field.as_deref(), Some("pathPrefix"), "{c}");
             assert!(error.message.contains(c) && error.message.contains("letters and digits of ASCII"), "{error:?}");
         }
@@ -217,8 +216,8 @@ mod tests {
     fn a_path_leaves_room_for_a_thumbnails_ending() {
         let longest = |folder: usize| format!("{0}/{0}/{0}/{1}", "x".repeat(250), "y".repeat(folder));
         // `{date}/s-1.png`
-        assert_eq!(StoragePath::build("", &longest(257 - 2), "s", 1, "png").unwrap().as_str().len(), 753 + 255 + 8);
-        let by_two = StoragePath::build("", &longest(255), "sss", 1, "png").unwrap();
+        assert_eq!(StoragePath::build(None, &longest(257 - 2), "s", 1, "png").unwrap().as_str().len(), 753 + 255 + 8);
+        let by_two = StoragePath::build(None, &longest(255), "sss", 1, "png").unwrap();
         assert_eq!(by_two.as_str().len(), 1024 - ".thumb".len());
         assert_eq!(fault(&longest(255), "ssss", "png").as_deref(), Some("slug"));
     }

@@ -1,7 +1,7 @@
 //! The driver of one image: from its request to its object and its row.
 
 use super::call::{Call, Reached, Synced, Unkept};
-use crate::config::{Config, Target};
+use crate::config::{Config, Owner, Target};
 use crate::error::{Code, Error, Stage};
 use crate::host::Platform;
 use crate::image::header::{Header, Walk};
@@ -55,7 +55,7 @@ impl<P: Platform> Client<P> {
 
     /// Whether paths are known before the Worker has said them.
     pub(super) fn knows_paths(&self) -> bool {
-        self.config.target.is_project() || !self.config.owner_user_id.is_empty()
+        self.config.target.is_project() || self.config.owner.is_some()
     }
 
     /// The host this client runs on.
@@ -63,14 +63,9 @@ impl<P: Platform> Client<P> {
         &self.platform
     }
 
-    /// The owner of all rows; empty if none is set.
-    pub fn owner_user_id(&self) -> &str {
-        &self.config.owner_user_id
-    }
-
-    /// The owner as the options have it.
-    pub fn owner_as_given(&self) -> &str {
-        &self.config.owner_as_given
+    /// The owner of all images, if one is set.
+    pub fn owner(&self) -> Option<&Owner> {
+        self.config.owner.as_ref()
     }
 
     /// Where images go.

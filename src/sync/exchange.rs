@@ -111,7 +111,7 @@ impl<P: Platform> Client<P> {
         });
         call.trace.attempts.set(call.trace.attempts.get() + 1);
         // A server may echo what it was sent, a host may name what it could not send, and errors quote them.
-        let clean = |text| [auth.token(&self.config), &self.config.api_key].into_iter().fold(text, redact);
+        let clean = |text| [auth.token(), self.config.api_key.as_deref()].into_iter().flatten().fold(text, redact);
         let (method, began_ms) = (request.method.as_str(), self.platform.now_ms());
         let sent = self.platform.send(request, patience, on_sent).await;
         let answered = match sent {
@@ -148,20 +148,20 @@ impl<P: Platform> Client<P> {
             Refusal::last(Error::new(stage, Code::TokenUnavailable, message).with_cause(cause)).retryable()
         })?;
         let Some(token) = token else {
-            return Ok(Auth::Key);
+            return Ok(self.config.api_key.clone().map_or(Auth::Nobody, Auth::Bearer));
         };
         self.config.check_token(&token).map_err(Refusal::last)?;
         if call.options.owner_only && self.is_of_another_user(&token) {
             let message = format!("{}: the token is another user's", stage.label());
             return Err(Refusal::last(Error::new(stage, Code::WrongUser, message)).retryable());
         }
-        Ok(Auth::User(token))
+        Ok(Auth::Bearer(token))
     }
 
     /// By the token's `sub`; one that is no JWT tells nothing, and is the server's to judge.
     fn is_of_another_user(&self, token: &str) -> bool {
         let claims = jwt_claims(token).and_then(|claims| self.platform.parse_json(&claims));
         let subject = claims.as_ref().and_then(|claims| claims.text("sub"));
-        subject.is_some_and(|subject| !subject.eq_ignore_ascii_case(&self.config.owner_user_id))
+        subject.is_some_and(|subject| !self.config.owner_id().is_some_and(|owner| owner.eq_ignore_ascii_case(subject)))
     }
 }

@@ -8,29 +8,33 @@ const SIGNATURE: &str = "x-signature";
 
 /// Who a request goes as.
 pub enum Auth {
-    /// Whoever has the project's key.
-    Key,
-    /// The user of this token.
-    User(String),
+    /// The user of this token, or whoever has this key of the project.
+    Bearer(String),
     /// Whoever has this token for one upload.
     Signed(String),
+    /// Somebody whom the Worker does not know, which it says.
+    Nobody,
 }
 
 impl Auth {
     /// What a server may echo of it.
-    pub fn token<'a>(&'a self, config: &'a Config) -> &'a str {
+    pub fn token(&self) -> Option<&str> {
         match self {
-            Self::Key => &config.api_key,
-            Self::User(token) | Self::Signed(token) => token,
+            Self::Bearer(token) | Self::Signed(token) => Some(token),
+            Self::Nobody => None,
         }
     }
 
     /// Adds the headers that tell it.
     pub fn add_to<B>(&self, request: Request<B>, config: &Config) -> Request<B> {
         let request = match self {
+            Self::Bearer(token) => request.header("Authorization", format!("Bearer {token}")),
             Self::Signed(token) => request.header(SIGNATURE, token.as_str()),
-            _ => request.header("Authorization", format!("Bearer {}", self.token(config))),
+            Self::Nobody => request,
         };
-        if config.target.is_project() { request.header("apikey", config.api_key.as_str()) } else { request }
+        match &config.api_key {
+            Some(key) => request.header("apikey", key.as_str()),
+            None => request,
+        }
     }
 }

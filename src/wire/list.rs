@@ -134,8 +134,7 @@ impl Query {
         let columns = COLUMNS.iter().map(|column| if *column == "seed" { "seed::text" } else { column });
         let columns = join(columns.chain(self.columns.iter().map(String::as_str)), ',');
         let mut url = format!("{}?select={columns}", table_url(config));
-        let owner = self.owner.as_deref().unwrap_or(&config.owner_user_id);
-        if !owner.is_empty() {
+        if let Some(owner) = self.owner.as_deref().or(config.owner_id()) {
             url.push_str(&format!("&owner_user_id=eq.{}", escape_query(owner)));
         }
         if let Some(ids) = &self.ids {

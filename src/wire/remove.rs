@@ -122,10 +122,8 @@ impl Removal {
             }
             Step::LookAt(left) => object::info(config, left),
             Step::RemoveRows => {
-                let owner = match config.owner_user_id.as_str() {
-                    "" => String::new(),
-                    owner => format!("&owner_user_id=eq.{}", escape_query(owner)),
-                };
+                let owner = config.owner_id().map(|owner| format!("&owner_user_id=eq.{}", escape_query(owner)));
+                let owner = owner.unwrap_or_default();
                 let url = format!("{}?id={}{owner}&select=id", table_url(config), ids());
                 Request::new(Method::Delete, url)
                     .fresh()
@@ -240,8 +238,8 @@ impl Removal {
 
 /// Whether a row is of the configuration's owner, if it has one.
 fn is_mine(config: &Config, row: &Found) -> bool {
-    let is_owner = |owner: &String| owner.eq_ignore_ascii_case(&config.owner_user_id);
-    config.owner_user_id.is_empty() || row.owner_user_id.as_ref().is_some_and(is_owner)
+    let is_owners = |owner| row.owner_user_id.as_ref().is_some_and(|told| told.eq_ignore_ascii_case(owner));
+    config.owner_id().is_none_or(is_owners)
 }
 
 fn found(response: &Response) -> Result<Vec<Found>, Refusal> {
