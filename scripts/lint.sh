@@ -16,7 +16,7 @@ check rustfmt cargo fmt --check
 for project in examples/wasi-service benches/wasi-http tests/packaging/compose; do
   check "rustfmt $project" cargo fmt --check --manifest-path $project/Cargo.toml
 done
-check clippy cargo clippy --locked --quiet --all-targets -- -D warnings
+check clippy cargo clippy --locked --quiet --all-targets --features internals -- -D warnings
 check clippy-wasm cargo clippy --locked --quiet --target wasm32-unknown-unknown --lib -- -D warnings
 # A component's two worlds; scripts/bootstrap.sh says so where the target can't be had.
 if [[ -d $(rustc --print sysroot)/lib/rustlib/wasm32-wasip2 ]]; then
@@ -42,7 +42,7 @@ each_set_of_features() {
   done
 }
 check features each_set_of_features
-check rustdoc env RUSTDOCFLAGS="-D warnings" cargo doc --locked --quiet --no-deps
+check rustdoc env RUSTDOCFLAGS="-D warnings" cargo doc --locked --quiet --no-deps --document-private-items
 check biome biome check
 # A page and a Worker have other globals, hence projects of their own.
 for project in tsconfig.json www/*/tsconfig.json www/*/src/*/tsconfig.json; do

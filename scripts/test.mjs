@@ -34,7 +34,7 @@ if (!Number.isInteger(jobs) || jobs < 1) {
 // others let it go first. The longest begin first, so that none is left at the end, and the longest of all is two. What compiles
 // on all cores is not beside the other that does.
 const suites = {
-  rust: { command: ["cargo", "test", "--locked", "--no-fail-fast"], exists: true },
+  rust: { command: ["cargo", "test", "--locked", "--no-fail-fast", "--features", "internals"], exists: true },
   worker: folder("worker"),
   "page-1": { ...folder("page", 1), needsApp: true },
   outbox: folder("outbox"),
@@ -50,7 +50,10 @@ const suites = {
   chaos: folder("chaos"),
   "browser-rust": {
     // Without --locked, which wasm-pack hands on to the tests' runner; clippy holds cargo to its lock file.
-    command: "wasm-pack test --headless --chrome --mode no-install --chromedriver .tools/bin/chromedriver".split(" "),
+    command:
+      "wasm-pack test --headless --chrome --mode no-install --chromedriver .tools/bin/chromedriver -- --features internals".split(
+        " ",
+      ),
     exists: true,
   },
   react: folder("react"),

@@ -182,6 +182,31 @@ fn a_file_and_a_function_stay_as_long_as_one_reads_at_once() {
 }
 
 #[test]
+fn the_modules_are_open_only_by_the_feature_that_says_so() {
+    let root = include_str!("../src/lib.rs");
+    let mut modules = 0;
+    for (condition, _) in root.match_indices("\npub mod ").map(|(at, _)| root.split_at(at)) {
+        modules += 1;
+        let condition = condition.lines().last().unwrap();
+        assert!(condition.contains("feature = \"internals\"") && !condition.contains("not(feature"), "{condition}");
+    }
+    assert!(modules > 10, "{modules} modules");
+    let manifest = include_str!("../Cargo.toml");
+    let default = manifest.lines().find(|line| line.starts_with("default = ")).unwrap();
+    assert!(!default.contains("internals"), "{default}");
+}
+
+#[test]
+fn what_is_public_says_what_it_is() {
+    let manifest = include_str!("../Cargo.toml");
+    assert!(manifest.contains("\nmissing_docs = \"warn\"\n"));
+    // Of what wit-bindgen makes nothing can be asked.
+    for (file, code) in files().into_iter().filter(|(file, _)| file != "exports/bindings.rs") {
+        assert!(!code.contains("missing_docs"), "{file}");
+    }
+}
+
+#[test]
 fn nothing_is_allowed_that_panics() {
     let manifest = include_str!("../Cargo.toml");
     for lint in ["expect_used", "indexing_slicing", "panic", "string_slice", "todo", "unreachable", "unwrap_used"] {

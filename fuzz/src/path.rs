@@ -7,7 +7,9 @@ use percent_encoding::percent_decode_str;
 pub fn holds(input: &[u8]) {
     let [prefix, date, slug, ext, seed, path] = super::fields(input);
     let seed: i64 = seed.parse().unwrap_or(seed.len() as i64);
-    if let Ok(built) = StoragePath::build(Some(prefix.as_str()).filter(|prefix| !prefix.is_empty()), &date, &slug, seed, &ext) {
+    if let Ok(built) =
+        StoragePath::build(Some(prefix.as_str()).filter(|prefix| !prefix.is_empty()), &date, &slug, seed, &ext)
+    {
         check(&built, &prefix);
         assert!(built.as_str().len() <= 1018, "room for a thumbnail's ending");
         let legal = |c: char| c.is_ascii_alphanumeric() || "_/!.*'() &$@=;:+,?-".contains(c);

@@ -205,6 +205,7 @@ impl Walk {
 }
 
 /// Reads the header of an image that is all there; `None` for bytes of no format in [`Format`].
+#[cfg(any(test, feature = "internals"))]
 pub fn read_header(bytes: &[u8]) -> Option<Header> {
     let mut walk = Walk::new(bytes.len() as u64);
     while let Some(Range { start, end }) = walk.wants() {

@@ -75,7 +75,7 @@ impl ImageMeta {
         Self { date: self.date.or_else(|| Some(day_of(now_ms))), ..self }
     }
 
-    /// Refuses what is too long for the Worker or an outbox, see [`limits`].
+    /// Refuses what is too long for the Worker or an outbox, see `limits.json`.
     pub fn check_limits(&self) -> Result<(), Error> {
         for (field, text, most) in [
             ("ext", self.ext.as_str(), limits::EXT),

@@ -233,7 +233,7 @@ impl<'de> Deserializer<'de> for &'de Json {
     }
 
     /// Its fields in their order, which is half as much code as by their names. Members that it has no field for are none of its
-    /// affairs; who refuses them has [`names_of`].
+    /// affairs; who refuses them has `names_of`.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,

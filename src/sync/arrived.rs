@@ -13,7 +13,7 @@ const IDS_AT_ONCE: usize = 100;
 
 impl<P: Platform> Client<P> {
     /// The ids of those shipments whose rows are there, and are theirs. A row comes after its object, so that both are.
-    pub async fn arrived<B>(&self, shipments: &[&Shipment<B>], call: &Call) -> Result<Vec<String>, Error> {
+    pub(crate) async fn arrived<B>(&self, shipments: &[&Shipment<B>], call: &Call) -> Result<Vec<String>, Error> {
         let mut arrived = Vec::new();
         let mut left = shipments.to_vec();
         while !left.is_empty() {

@@ -74,17 +74,17 @@ impl<P: Platform> Client<P> {
     }
 
     /// Whether an image of so many bytes goes in pieces.
-    pub fn is_large(&self, size: u64) -> bool {
+    pub(crate) fn is_large(&self, size: u64) -> bool {
         self.config.goes_in_pieces(size)
     }
 
     /// How often and how long to wait.
-    pub fn policy(&self) -> &Policy {
+    pub(crate) fn policy(&self) -> &Policy {
         &self.config.retry
     }
 
     /// Checks the request and fixes path, id and row.
-    pub async fn ship(&self, request: SyncRequest<P::Bytes>) -> Result<Shipment<P::Bytes>, Error> {
+    pub(crate) async fn ship(&self, request: SyncRequest<P::Bytes>) -> Result<Shipment<P::Bytes>, Error> {
         let request = request.dated(self.platform.now_ms());
         request.check(&self.config)?;
         let found = self.look_at(&request.image).await?;
@@ -92,7 +92,7 @@ impl<P: Platform> Client<P> {
     }
 
     /// The same, without making the shipment yet: for who keeps it, and sends it later.
-    pub async fn settle(&self, request: SyncRequest<P::Bytes>) -> Result<(Settled, P::Bytes), Error> {
+    pub(crate) async fn settle(&self, request: SyncRequest<P::Bytes>) -> Result<(Settled, P::Bytes), Error> {
         let request = request.dated(self.platform.now_ms());
         request.check(&self.config)?;
         let found = self.look_at(&request.image).await?;
@@ -101,7 +101,7 @@ impl<P: Platform> Client<P> {
     }
 
     /// The shipment of a request that was settled.
-    pub fn shipment<B>(&self, settled: Settled, image: B) -> Shipment<B> {
+    pub(crate) fn shipment<B>(&self, settled: Settled, image: B) -> Shipment<B> {
         settled.shipment(&self.config, image)
     }
 
@@ -172,7 +172,7 @@ impl<P: Platform> Client<P> {
     }
 
     /// Whether the object is there.
-    pub async fn is_stored<B>(&self, shipment: &Shipment<B>, call: &Call) -> Result<bool, Error> {
+    pub(crate) async fn is_stored<B>(&self, shipment: &Shipment<B>, call: &Call) -> Result<bool, Error> {
         let info = || object::info(&self.config, &shipment.storage_path);
         self.ask(call, Stage::Upload, &info, |response| object::read_info(Stage::Upload, response)).await
     }
@@ -193,7 +193,7 @@ impl<P: Platform> Client<P> {
 
     /// Whether the shipment's row is there.
     #[cfg(feature = "outbox")]
-    pub async fn has_row<B>(&self, shipment: &Shipment<B>, call: &Call) -> Result<bool, Error> {
+    pub(crate) async fn has_row<B>(&self, shipment: &Shipment<B>, call: &Call) -> Result<bool, Error> {
         let read_back = || rows::read_back(&self.config, &shipment.image_id);
         let read = |response: &Response| rows::read_holders(&[shipment], response).map(|held| !held.is_empty());
         self.ask(call, Stage::Insert, &read_back, read).await
@@ -201,13 +201,13 @@ impl<P: Platform> Client<P> {
 
     /// What became of an image that the Worker was given.
     #[cfg(feature = "outbox")]
-    pub async fn standing(&self, image_id: &str, call: &Call) -> Result<Standing, Error> {
+    pub(crate) async fn standing(&self, image_id: &str, call: &Call) -> Result<Standing, Error> {
         let ask = || worker::ask_standing(&self.config, image_id);
         self.ask(call, Stage::Upload, &ask, |response| worker::read_standing(image_id, response)).await
     }
 
     /// Inserts the row. A duplicate id is no failure when the row that holds it is the one an earlier attempt brought.
-    pub async fn insert<B>(&self, shipment: &Shipment<B>, call: &Call) -> Result<String, Error> {
+    pub(crate) async fn insert<B>(&self, shipment: &Shipment<B>, call: &Call) -> Result<String, Error> {
         let insert = || rows::insert(&self.config, &shipment.row);
         match self.ask(call, Stage::Insert, &insert, rows::read_insert).await {
             Err(error) if error.code == Code::IdTaken => {

@@ -133,7 +133,7 @@ impl<P: Platform> Client<P> {
 
     /// The ids of rows that are there now and are ours; of none where it is not known of all.
     #[cfg(feature = "outbox")]
-    pub async fn insert_group<B>(&self, group: &[&Shipment<B>], call: &Call) -> Result<Seen<String>, Error> {
+    pub(crate) async fn insert_group<B>(&self, group: &[&Shipment<B>], call: &Call) -> Result<Seen<String>, Error> {
         let (confirmed, unknown) = self.insert_rows(group, call).await?;
         unknown.map_or(Ok(confirmed), Err)
     }

@@ -25,13 +25,13 @@ impl<P: Platform> Client<P> {
 
     /// Removes an object that no row names any more.
     #[cfg(feature = "outbox")]
-    pub async fn remove_object(&self, path: StoragePath, call: &Call) -> Result<(), Error> {
+    pub(crate) async fn remove_object(&self, path: StoragePath, call: &Call) -> Result<(), Error> {
         self.carry_out(Removal::of_object(path), call).await.map(|_| ())
     }
 
     /// Where an image's object is, or will be, as far as the database or the Worker knows.
     #[cfg(feature = "outbox")]
-    pub async fn whereabouts(&self, image_id: &str, call: &Call) -> Result<Option<String>, Error> {
+    pub(crate) async fn whereabouts(&self, image_id: &str, call: &Call) -> Result<Option<String>, Error> {
         if self.config.target.is_project() {
             let read_back = || rows::read_back(&self.config, image_id);
             return self.ask(call, Stage::Remove, &read_back, rows::read_path).await;

@@ -31,7 +31,7 @@ fn beside_of<'a, B: Clone>(call: &'a Call, drawn: &RefCell<Option<B>>) -> Beside
 
 impl<P: Platform> Client<P> {
     /// Brings the bytes to their target: in one request, or from `resumableFrom` on in pieces.
-    pub async fn upload(
+    pub(crate) async fn upload(
         &self,
         shipment: &Shipment<P::Bytes>,
         call: &Call,
@@ -215,7 +215,7 @@ impl<P: Platform> Client<P> {
     }
 
     /// Tells the server that an upload in pieces won't be gone on with.
-    pub async fn abandon(&self, upload_id: &str, call: &Call) -> Result<(), Error> {
+    pub(crate) async fn abandon(&self, upload_id: &str, call: &Call) -> Result<(), Error> {
         if !is_plain_name(upload_id) {
             return Ok(()); // damaged where it was stored: it names no upload
         }
