@@ -70,7 +70,8 @@ async function userOf(request: Request, env: Env): Promise<string | undefined> {
   const authorization = request.headers.get("authorization");
   if (!authorization) return undefined;
   const headers = { authorization, apikey: env.SUPABASE_SECRET_KEY };
-  const response = await fetch(`${env.SUPABASE_URL}/auth/v1/user`, { headers });
+  // A redirect would take the key along to wherever it points.
+  const response = await fetch(`${env.SUPABASE_URL}/auth/v1/user`, { headers, redirect: "manual" });
   return response.ok ? ((await response.json()) as { id: string }).id : undefined;
 }
 
