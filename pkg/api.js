@@ -11,6 +11,9 @@ let slugifyOfLoaded;
 /** Says that a copy is nobody else's, so that it is not copied again. */
 const COPIED = Symbol.for("imagen-cloud.copied");
 
+/** So many values are copied of what was given. A sidecar that is not too long has fewer; a list may say that it is endless. */
+const MAX_VALUES = 2 ** 17;
+
 /** A request as it was given, whatever the caller does with it, what it holds, or its buffer while the WebAssembly loads. */
 function snapshot(request) {
   try {
@@ -31,10 +34,15 @@ function optionsOf(given) {
   }
 }
 
-/** Of plain objects and arrays all the way down; anything else is what it is. */
-function copied(value) {
-  if (Array.isArray(value)) return value.map(copied);
-  return isPlain(value) ? Object.fromEntries(Object.entries(value).map(([name, each]) => [name, copied(each)])) : value;
+/** Of plain objects and arrays all the way down; anything else is what it is. Throws for more values than it may hold. */
+function copied(value, room = { values: MAX_VALUES }) {
+  const isList = Array.isArray(value);
+  if (!isList && !isPlain(value)) return value;
+  const members = isList ? value : Object.entries(value);
+  room.values -= members.length;
+  if (!(room.values >= 0)) throw new RangeError("too many values");
+  if (isList) return members.map((each) => copied(each, room));
+  return Object.fromEntries(members.map(([name, each]) => [name, copied(each, room)]));
 }
 
 function isPlain(value) {

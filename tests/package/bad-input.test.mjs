@@ -358,6 +358,20 @@ test("a list that can't be read is a rejection, and harms no later call", async 
   assert.equal(server.requests.length, 0);
 });
 
+test("options and a sidecar with a list that says it is endless are refused at once", async () => {
+  const endless = new Array(2 ** 32 - 1);
+  /** Lists of lists: two to the power of a hundred of them, and no more than a hundred. */
+  let shared = [];
+  for (let depth = 0; depth < 100; depth++) shared = [shared, shared];
+  for (const list of [endless, shared]) {
+    await rejection(() => createSink({ ...good(), bucket: list }), { code: "invalid_config", field: "bucket" });
+    const { sync } = await import(`../../pkg/node.js?${crypto.randomUUID()}`); // nothing is loaded yet
+    const error = await rejection(() => sync(good(), aRequest({ sidecar: { list } })), { code: "invalid_request" });
+    assert.match(error.field, /^sidecar/);
+  }
+  assert.equal(server.requests.length, 0);
+});
+
 test("a concurrency past all bounds is one that there is memory for", async () => {
   const sink = await createSink(good());
   const [outcome] = await sink.syncMany([{}], { concurrency: 2 ** 31 - 1 });
