@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 use wasm_bindgen::prelude::*;
 use web_sys::{AbortController, Request, RequestInit, Response};
 
-use super::image::Body;
+use super::body::Body;
 use super::thrown::{failure_of, is_about_cache};
 use super::time::{OnDrop, settled};
 use super::{js, place};

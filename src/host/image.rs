@@ -7,9 +7,8 @@ use std::rc::Rc;
 
 use js_sys::{Array, Error, Number, Promise, Uint8Array};
 use wasm_bindgen::prelude::*;
-use web_sys::{Blob, Crypto, Response};
+use web_sys::{Blob, Response};
 
-use super::thrown::failure_of;
 use super::time::settled;
 use super::{js, place};
 use crate::error::Cause;
@@ -37,9 +36,9 @@ extern "C" {
 
     /// js-sys takes for granted that there is memory for it, and that a buffer is one.
     #[wasm_bindgen(extends = Uint8Array)]
-    type Bytes;
+    pub(super) type Bytes;
     #[wasm_bindgen(constructor, catch, js_class = "Uint8Array")]
-    fn new(buffer_or_length: &JsValue) -> Result<Bytes, JsValue>;
+    pub(super) fn new(buffer_or_length: &JsValue) -> Result<Bytes, JsValue>;
 }
 
 /// What is looked at of either end of a Blob, to know it again: a file on disk may be replaced while a retry waits.
@@ -331,14 +330,6 @@ impl HostBytes {
     }
 }
 
-/// What is sent of a payload.
-pub(super) struct Body {
-    /// A text, a Blob, bytes, or `undefined`.
-    pub(super) content: JsValue,
-    /// The type of a form.
-    pub(super) content_type: Option<String>,
-}
-
 /// The Blobs of a request.
 fn blobs_of(payload: &Payload<HostBytes>) -> impl Iterator<Item = &Whole> {
     payload.files().filter_map(|HostBytes(file)| match file {
@@ -358,59 +349,4 @@ pub(super) async fn check(payload: &Payload<HostBytes>) -> Result<(), Failure> {
 /// Has the images of a request looked at from now on: they may be why the request has failed.
 pub(super) fn doubt(payload: &Payload<HostBytes>) {
     blobs_of(payload).for_each(|whole| whole.is_doubtful.set(true));
-}
-
-/// The body of a request; `bytes_only` for who may know no Blobs.
-pub(super) async fn body_of(payload: &Payload<HostBytes>, bytes_only: bool) -> Result<Body, Failure> {
-    let content = match payload {
-        Payload::Empty => JsValue::UNDEFINED,
-        Payload::Json(text) => text.into(),
-        Payload::Image(image) => image.content(bytes_only).await?,
-        Payload::Form(request, files) => {
-            let mut contents = Vec::with_capacity(files.len());
-            for (name, file) in files {
-                contents.push((*name, file.content(bytes_only).await?));
-            }
-            return form(request, &contents).map_err(failure_of);
-        }
-    };
-    Ok(Body { content, content_type: None })
-}
-
-/// A form's parts (RFC 7578). Not by FormData, of which one that is not the host's own is sent as "[object FormData]", as is
-/// any by a `fetch` that knows none.
-fn form(request: &str, files: &[(&str, JsValue)]) -> Result<Body, JsValue> {
-    let letters = random_bytes::<24>().unwrap_or_default().map(|byte| char::from(b'a' + byte % 16));
-    let boundary = format!("imagen-{}", String::from_iter(letters));
-    let part = |head: &str| format!("--{boundary}\r\nContent-Disposition: form-data; name={head}\r\n\r\n");
-    let mut text = part("\"request\"") + request;
-    let pieces = Array::new();
-    for (name, content) in files {
-        let file = format!("\"{name}\"; filename=\"{name}\"\r\nContent-Type: application/octet-stream");
-        pieces.push(&Uint8Array::from((text + "\r\n" + &part(&file)).as_bytes()));
-        pieces.push(content);
-        text = String::new();
-    }
-    pieces.push(&Uint8Array::from(format!("{text}\r\n--{boundary}--\r\n").as_bytes()));
-    let bytes: Option<Vec<Uint8Array>> = pieces.iter().map(|piece| piece.dyn_into().ok()).collect();
-    let content = match bytes {
-        None => Blob::new_with_blob_sequence(&pieces)?.into(),
-        Some(bytes) => {
-            let whole = Bytes::new(&bytes.iter().map(|piece| f64::from(piece.length())).sum::<f64>().into())?;
-            bytes.iter().fold(0, |from, piece| {
-                whole.set(piece, from);
-                from + piece.length()
-            });
-            whole.into()
-        }
-    };
-    Ok(Body { content, content_type: Some(format!("multipart/form-data; boundary={boundary}")) })
-}
-
-/// Random bytes that nobody can guess, where the host has a source of them.
-pub(super) fn random_bytes<const N: usize>() -> Option<[u8; N]> {
-    let crypto: Crypto = Some(js::value(&js_sys::global(), "crypto")).filter(JsValue::is_object)?.unchecked_into();
-    let mut bytes = [0; N];
-    crypto.get_random_values_with_u8_array(&mut bytes).ok()?;
-    Some(bytes)
 }

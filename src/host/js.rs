@@ -1,9 +1,10 @@
-//! What `safe.js` and `host.js` do for us, which never throws, and JSON.
+//! What `safe.js` and `host.js` do for us, which never throws, JSON, and random bytes.
 
 use js_sys::{Array, JSON, Object};
 use serde::Serialize;
 use serde_wasm_bindgen::Serializer;
 use wasm_bindgen::prelude::*;
+use web_sys::Crypto;
 
 use crate::json::Json;
 
@@ -83,4 +84,12 @@ fn to_json(value: &JsValue, depth: u32) -> Json {
 /// A value of serde's as JavaScript has it.
 pub(crate) fn written(value: &impl Serialize) -> JsValue {
     value.serialize(&Serializer::json_compatible()).unwrap_or_default()
+}
+
+/// Random bytes that nobody can guess, where the host has a source of them.
+pub(super) fn random_bytes<const N: usize>() -> Option<[u8; N]> {
+    let crypto: Crypto = Some(value(&js_sys::global(), "crypto")).filter(JsValue::is_object)?.unchecked_into();
+    let mut bytes = [0; N];
+    crypto.get_random_values_with_u8_array(&mut bytes).ok()?;
+    Some(bytes)
 }

@@ -2,6 +2,8 @@
 //! and a fake network.
 
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+mod body;
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 mod fetch;
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 mod image;

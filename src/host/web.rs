@@ -11,7 +11,7 @@ use super::fetch::Head;
 pub use super::image::HostBytes;
 pub use super::place::in_browser;
 use super::time::{self, Watchdog, settled, within};
-use super::{OnSent, Patience, Platform, fetch, image, js, place, xhr};
+use super::{OnSent, Patience, Platform, body, fetch, image, js, place, xhr};
 use crate::error::Cause;
 use crate::image::thumbnail::Thumbnail;
 use crate::json::Json;
@@ -57,7 +57,7 @@ impl Platform for Host {
             // In Firefox a file that was replaced meanwhile would be sent as it is now, and one that became shorter would
             // never have been sent.
             image::check(&payload).await?;
-            let body = image::body_of(&payload, bytes_only).await?;
+            let body = body::body_of(&payload, bytes_only).await?;
             let sent = match on_sent {
                 Some(on_sent) => xhr::exchange(&head, &body, patience, watchdog.clone(), on_sent).await,
                 None => fetch::exchange(self.fetch.as_ref(), &self.refuses_cache, &head, &body).await,
@@ -151,6 +151,6 @@ impl Platform for Host {
     }
 
     fn random_bytes(&self) -> Option<[u8; 16]> {
-        image::random_bytes()
+        js::random_bytes()
     }
 }

@@ -7,8 +7,8 @@ use js_sys::decode_uri_component;
 use wasm_bindgen::prelude::*;
 use web_sys::{Event, ProgressEvent, Url, XmlHttpRequest};
 
+use super::body::Body;
 use super::fetch::Head;
-use super::image::Body;
 use super::thrown::failure_of;
 use super::time::{Gate, OnDrop, Watchdog, open};
 use super::{OnSent, Patience, js};
