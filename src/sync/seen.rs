@@ -1,8 +1,11 @@
 //! What was seen of a kind, found again quickly however many there are.
 
-/// In order, which is 1 kB less of the module than a hash table.
+/// So many keys are in one list at most: to put one in moves those behind it.
+const MOST: usize = 512;
+
+/// In order, which is 1 kB less of the module than a hash table: lists of which each goes on where the one before it ends.
 #[derive(Debug)]
-pub struct Seen<K>(Vec<K>);
+pub struct Seen<K>(Vec<Vec<K>>);
 
 impl<K> Default for Seen<K> {
     fn default() -> Self {
@@ -13,18 +16,28 @@ impl<K> Default for Seen<K> {
 impl<K: Ord> Seen<K> {
     /// Whether it was not there before.
     pub fn add(&mut self, key: K) -> bool {
-        match self.0.binary_search(&key) {
-            Ok(_) => false,
-            Err(place) => {
-                self.0.insert(place, key);
-                true
-            }
+        let at = self.list_of(&key);
+        let Some(list) = self.0.get_mut(at) else {
+            self.0.push(vec![key]);
+            return true;
+        };
+        let Err(place) = list.binary_search(&key) else { return false };
+        list.insert(place, key);
+        if list.len() > MOST {
+            let rest = list.split_off(MOST / 2);
+            self.0.insert(at + 1, rest);
         }
+        true
     }
 
     /// Whether it is there.
     pub fn has(&self, key: &K) -> bool {
-        self.0.binary_search(key).is_ok()
+        self.0.get(self.list_of(key)).is_some_and(|list| list.binary_search(key).is_ok())
+    }
+
+    /// Which list it would be in.
+    fn list_of(&self, key: &K) -> usize {
+        self.0.partition_point(|list| list.first().is_some_and(|first| first <= key)).saturating_sub(1)
     }
 }
 
@@ -92,5 +105,21 @@ mod tests {
         assert!([1, 5, 9].iter().all(|key| seen.has(key)));
         assert!(![0, 2, 10].iter().any(|key| seen.has(key)));
         assert!(seen.add(2) && !seen.add(2));
+    }
+
+    #[test]
+    fn more_than_one_list_holds_is_found_whatever_it_came_in() {
+        let count = 10 * MOST;
+        let (up, down) = (Vec::from_iter(0..count), Vec::from_iter((0..count).rev()));
+        // 7919 is a prime, so that each comes once.
+        let mixed = Vec::from_iter((0..count).map(|number| number * 7919 % count));
+        for order in [up, down, mixed] {
+            let mut seen = Seen::default();
+            for key in &order {
+                assert!(!seen.has(key) && seen.add(*key) && !seen.add(*key));
+            }
+            assert!(order.iter().all(|key| seen.has(key)) && !seen.has(&count));
+            assert!(seen.0.iter().all(|list| list.len() <= MOST), "to put one in moves few others");
+        }
     }
 }
