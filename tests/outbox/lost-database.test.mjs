@@ -16,6 +16,10 @@ async function lose(tab, user) {
   await tab.open();
 }
 
+/** How many second copies there are. */
+const copiesOf = (tab, user) =>
+  tab.page.evaluate(async (name) => (await (await caches.open(name)).keys()).length, databaseOf(user));
+
 const ids = async (tab) => (await tab.list()).map(({ id }) => id);
 
 /** Breaks the checksum of the first record of every log of the profile's databases. */
@@ -175,28 +179,30 @@ test("caches that do not answer hold nothing up, and bring nothing back when the
   await tab.open();
   assert.deepEqual(await ids(tab), []);
   await world.arrived(user, [1, 3], sent);
-  const copies = () =>
-    tab.page.evaluate(async (name) => (await (await caches.open(name)).keys()).length, databaseOf(user));
-  await until(async () => (await copies()) === 0, "their copies to be gone too");
+  await until(async () => (await copiesOf(tab, user)) === 0, "their copies to be gone too");
 });
+
+/** In a page: holds the outbox's copies until they are released; `isDead` has the page do no more once one is written. */
+const holdCopies = () => {
+  const { put } = Cache.prototype;
+  const released = new Promise((resolve) => {
+    window.releaseCopies = (isDead) => resolve(isDead);
+  });
+  Cache.prototype.put = async function (...args) {
+    const isDead = await released;
+    await put.apply(this, args);
+    window.isWritten = true;
+    if (isDead) await new Promise(() => {}); // a tab that is frozen or killed does no more
+  };
+  // As long as they are held the outbox waits for them.
+  const start = window.setTimeout;
+  window.setTimeout = (work, ms, ...args) => start(work, ms === 5000 ? 1e8 : ms, ...args);
+};
 
 test("a copy that is written when another tab is done with its job goes too", async (t) => {
   const user = await world.user();
-  const init = () => {
-    const { put } = Cache.prototype;
-    const isReleased = new Promise((resolve) => {
-      window.releaseCopies = resolve;
-    });
-    Cache.prototype.put = async function (...args) {
-      await isReleased;
-      return put.apply(this, args);
-    };
-    // As long as they are held the outbox waits for them.
-    const start = window.setTimeout;
-    window.setTimeout = (work, ms, ...args) => start(work, ms === 5000 ? 1e8 : ms, ...args);
-  };
   const context = await world.context(t);
-  const tab = await world.tab(t, user, { context, init });
+  const tab = await world.tab(t, user, { context, init: holdCopies });
   const other = await world.tab(t, user, { context });
   const kept = [tab.enqueue(1)];
   await until(async () => (await ids(other)).length === 1, "the job");
@@ -206,9 +212,7 @@ test("a copy that is written when another tab is done with its job goes too", as
   await other.discard((await ids(other))[0]);
   await tab.page.evaluate(() => window.releaseCopies());
   const [sent] = await Promise.all(kept);
-  const copies = () =>
-    tab.page.evaluate(async (name) => (await (await caches.open(name)).keys()).length, databaseOf(user));
-  await until(async () => (await copies()) === 0, "their copies to go");
+  await until(async () => (await copiesOf(tab, user)) === 0, "their copies to go");
   await other.close();
   await lose(tab, user);
   assert.deepEqual(await ids(tab), []);
@@ -226,28 +230,14 @@ for (const [what, leave] of Object.entries({
 })) {
   test(`a copy that is written when another tab ${what}, by a tab that dies with that, brings nothing back`, async (t) => {
     const user = await world.user();
-    const init = () => {
-      const { put } = Cache.prototype;
-      const isReleased = new Promise((resolve) => {
-        window.releaseCopies = resolve;
-      });
-      Cache.prototype.put = async function (...args) {
-        await isReleased;
-        await put.apply(this, args);
-        window.isWritten = true;
-        await new Promise(() => {}); // a tab that is frozen or killed does no more
-      };
-      const start = window.setTimeout;
-      window.setTimeout = (work, ms, ...args) => start(work, ms === 5000 ? 1e8 : ms, ...args);
-    };
     const context = await world.context(t);
-    const tab = await world.tab(t, user, { context, init });
+    const tab = await world.tab(t, user, { context, init: holdCopies });
     const other = await world.tab(t, user, { context });
     tab.enqueue(1).catch(() => {});
     await until(async () => (await ids(other)).length === 1, "the job");
     const [imageId] = await ids(other);
     await leave(other);
-    await tab.page.evaluate(() => window.releaseCopies());
+    await tab.page.evaluate(() => window.releaseCopies(true));
     await tab.page.waitForFunction(() => window.isWritten);
     await tab.page.close();
 
