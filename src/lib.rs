@@ -44,7 +44,7 @@ mod exports;
 #[path = "../tests/support/host.rs"]
 mod stand_in;
 
-// The same twice: a visibility has no condition.
+// The same twice, since a visibility has no condition; not by a macro, in which rustfmt finds no modules.
 #[cfg(not(feature = "internals"))]
 mod base64;
 #[cfg(feature = "internals")]
