@@ -2,13 +2,18 @@
 //! only pieces are looked at.
 
 mod avif;
-mod fixed;
+mod exif;
+mod gif;
 mod jpeg;
+mod png;
+mod webp;
 
 use core::ops::Range;
 
 use avif::Avif;
+use gif::Gif;
 use jpeg::Jpeg;
+use png::Png;
 
 /// How many bytes of an image are looked at at once.
 pub const WINDOW_BYTES: u32 = 64 * 1024;
@@ -96,10 +101,13 @@ struct Piece<'a> {
 }
 
 impl<'a> Piece<'a> {
-    /// Bytes by their place in the image, if all of them are in the piece.
-    fn bytes(&self, at: u64, count: u32) -> Option<&'a [u8]> {
-        let at = usize::try_from(at.checked_sub(self.from.into())?).ok()?;
-        self.bytes.get(at..at.checked_add(count as usize)?)
+    /// Bytes by their place in the image; where not all of them are in the piece, another one is needed.
+    fn bytes(&self, at: u64, count: u32) -> Result<&'a [u8], Stop> {
+        let found = || {
+            let at = usize::try_from(at.checked_sub(self.from.into())?).ok()?;
+            self.bytes.get(at..at.checked_add(count as usize)?)
+        };
+        found().ok_or(Stop::Until(at))
     }
 }
 
@@ -126,8 +134,10 @@ pub struct Walk {
 #[derive(Debug)]
 enum Reader {
     None,
+    Png(Png),
     Jpeg(Jpeg),
     Avif(Avif),
+    Gif(Gif),
 }
 
 impl Walk {
@@ -152,15 +162,18 @@ impl Walk {
         }
         let piece = Piece { from: wanted.start, bytes };
         let told = if piece.from == 0 && self.header.is_none() { self.begin(&piece) } else { self.go_on(&piece) };
-        match told {
-            Ok(size) => {
-                let in_range = |side: u32| (1..=i32::MAX as u32).contains(&side);
-                let size = Some(size).filter(|(width, height)| in_range(*width) && in_range(*height));
-                self.header = self.header.map(|header| Header { size, ..header });
+        let size = match told {
+            Ok(size) => Some(size),
+            Err(Stop::Until(at)) => {
+                self.wanted = self.window_at(at, &wanted);
+                let is_out_of_reach = self.wanted.is_none() && (self.length > FURTHEST || self.reads == MAX_READS);
+                is_out_of_reach.then(|| self.likely()).flatten()
             }
-            Err(Stop::Until(at)) => self.wanted = self.window_at(at, &wanted),
-            Err(Stop::Nothing) => {}
-        }
+            Err(Stop::Nothing) => None,
+        };
+        let in_range = |side: u32| (1..=i32::MAX as u32).contains(&side);
+        let size = size.filter(|(width, height)| in_range(*width) && in_range(*height));
+        self.header = self.header.map(|header| Header { size, ..header });
     }
 
     /// What was told.
@@ -171,27 +184,32 @@ impl Walk {
     fn begin(&mut self, piece: &Piece<'_>) -> Result<Size, Stop> {
         let format = format_of(piece.bytes).ok_or(Stop::Nothing)?;
         self.header = Some(Header { format, size: None });
-        let fixed = match format {
-            Format::Png => fixed::png_size(piece.bytes),
-            Format::Gif => fixed::gif_size(piece.bytes),
-            Format::Webp => fixed::webp_size(piece.bytes),
-            Format::Jpeg => {
-                self.reader = Reader::Jpeg(Jpeg::new());
-                return self.go_on(piece);
-            }
-            Format::Avif => {
-                self.reader = Reader::Avif(Avif::default());
-                return self.go_on(piece);
-            }
+        self.reader = match format {
+            Format::Webp => return webp::size_of(piece.bytes).ok_or(Stop::Nothing),
+            Format::Png => Reader::Png(Png::new(piece.bytes).ok_or(Stop::Nothing)?),
+            Format::Gif => Reader::Gif(Gif::new(piece.bytes).ok_or(Stop::Nothing)?),
+            Format::Jpeg => Reader::Jpeg(Jpeg::new()),
+            Format::Avif => Reader::Avif(Avif::default()),
         };
-        fixed.ok_or(Stop::Nothing)
+        self.go_on(piece)
     }
 
     fn go_on(&mut self, piece: &Piece<'_>) -> Result<Size, Stop> {
         match &mut self.reader {
             Reader::Jpeg(jpeg) => jpeg.read(piece),
             Reader::Avif(avif) => avif.read(piece),
+            Reader::Png(png) => png.read(piece),
+            Reader::Gif(gif) => gif.read(piece),
             Reader::None => Err(Stop::Nothing),
+        }
+    }
+
+    /// What is the size unless something out of reach says otherwise.
+    fn likely(&self) -> Option<Size> {
+        match &self.reader {
+            Reader::Png(png) => Some(png.size),
+            Reader::Gif(gif) => Some(gif.screen),
+            _ => None,
         }
     }
 
@@ -219,7 +237,7 @@ fn format_of(bytes: &[u8]) -> Option<Format> {
         [0xff, 0xd8, 0xff, ..] => Some(Format::Jpeg),
         [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Some(Format::Gif),
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(Format::Webp),
-        _ if bytes.starts_with(fixed::PNG) => Some(Format::Png),
+        _ if bytes.starts_with(png::START) => Some(Format::Png),
         _ if avif::has_av1_brand(bytes) => Some(Format::Avif),
         _ => None,
     }

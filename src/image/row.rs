@@ -114,8 +114,9 @@ impl ImageMeta {
     }
 }
 
-/// The columns of `imagen.images`: those of `Row`, and the arrival that the database writes.
-pub const COLUMNS: [&str; 15] = [
+/// The columns of `imagen.images`: those of `Row`, and the arrival that the database writes. The package's doctor and its double
+/// of a project get them from here when it is built.
+pub const COLUMNS: &[&str] = &[
     "id",
     "owner_user_id",
     "prompt",

@@ -40,13 +40,18 @@ for (const [name, encode] of Object.entries(images)) {
 }
 
 const read = (name) => readFile(new URL(name, import.meta.url));
-const [jpeg, png, avif] = await Promise.all(["lighthouse.jpg", "lighthouse.png", "plain.avif"].map(read));
+const [jpeg, png, gif, avif] = await Promise.all(
+  ["lighthouse.jpg", "lighthouse.png", "lighthouse.gif", "plain.avif"].map(read),
+);
 
 const made = {
   "stray.jpg": hard.withStrayBytes(jpeg, 40),
   "meta-to-the-end.avif": hard.withEndlessMeta(avif),
   "long-boxes.avif": hard.withLongBoxes(avif),
   "larger-item.avif": hard.withLargerItem(avif),
+  "o6.png": hard.withOrientation(png, 6, 5000),
+  "no-screen.gif": hard.withScreen(gif, 0, 0),
+  "small-screen.gif": hard.withScreen(gif, 160, 300),
   "cgbi.png": hard.asCgBI(png),
   "unix-line-ends.png": hard.withUnixLineEnds(png),
 };

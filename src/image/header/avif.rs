@@ -143,7 +143,7 @@ fn size_of(properties: impl Iterator<Item = Property>) -> Option<Size> {
 }
 
 fn box_at(at: u64, piece: &Piece<'_>) -> Result<Box, Stop> {
-    let bytes = |count| piece.bytes(at, count).ok_or(Stop::Until(at));
+    let bytes = |count| piece.bytes(at, count);
     let short = bytes(8)?;
     let kind = short.get(4..8).and_then(|kind| kind.try_into().ok()).unwrap_or_default();
     match big_endian(short, 0, 4) {
@@ -159,7 +159,7 @@ fn box_at(at: u64, piece: &Piece<'_>) -> Result<Box, Stop> {
 fn whole_box<'a>(at: u64, piece: &Piece<'a>) -> Result<&'a [u8], Stop> {
     let found = box_at(at, piece)?;
     let length = u32::try_from(found.length).ok().filter(|length| *length <= WINDOW_BYTES).ok_or(Stop::Nothing)?;
-    let whole = piece.bytes(at, length).ok_or(Stop::Until(at))?;
+    let whole = piece.bytes(at, length)?;
     whole.get(found.head as usize..).ok_or(Stop::Nothing)
 }
 

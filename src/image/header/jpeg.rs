@@ -1,6 +1,7 @@
 //! JPEG: the frame header stands behind any number of other segments, and an orientation in one of them turns it.
 
-use super::{Piece, Size, Stop, WINDOW_BYTES, big_endian, little_endian};
+use super::exif::is_turned;
+use super::{Piece, Size, Stop, WINDOW_BYTES, big_endian};
 
 /// Where a JPEG's reader is, and what it has found so far.
 #[derive(Debug)]
@@ -39,7 +40,7 @@ impl Jpeg {
     /// that fill up before a marker.
     fn next_marker(&mut self, piece: &Piece<'_>) -> Result<u8, Stop> {
         loop {
-            match self.bytes(piece, 2)? {
+            match piece.bytes(self.at, 2)? {
                 [0xff, 0xff] => self.at += 1,
                 [0xff, 0x00] => self.at += 2,
                 [0xff, kind] => return Ok(*kind),
@@ -49,19 +50,16 @@ impl Jpeg {
     }
 
     fn read_segment(&mut self, kind: u8, piece: &Piece<'_>) -> Result<(), Stop> {
-        let length = big_endian(self.bytes(piece, 4)?, 2, 2).unwrap_or_default().max(2);
+        let length = big_endian(piece.bytes(self.at, 4)?, 2, 2).unwrap_or_default().max(2);
         if matches!(kind, 0xc0..=0xcf) && !matches!(kind, 0xc4 | 0xc8 | 0xcc) {
-            self.frame = Some(frame_size(self.bytes(piece, 10)?).ok_or(Stop::Nothing)?);
-        } else if kind == 0xe1 && self.turned.is_none() && length >= 8 && self.bytes(piece, 9)?.ends_with(b"Exif\0") {
-            let segment = self.bytes(piece, (2 + length).min(WINDOW_BYTES))?;
-            self.turned = Some(segment.get(10..).and_then(is_turned).unwrap_or_default());
+            self.frame = Some(frame_size(piece.bytes(self.at, 10)?).ok_or(Stop::Nothing)?);
+        } else if kind == 0xe1 && self.turned.is_none() && length >= 8 && piece.bytes(self.at, 9)?.ends_with(b"Exif\0")
+        {
+            let segment = piece.bytes(self.at, (2 + length).min(WINDOW_BYTES))?;
+            self.turned = Some(segment.get(10..).is_some_and(is_turned));
         }
         self.at += u64::from(2 + length);
         Ok(())
-    }
-
-    fn bytes<'a>(&self, piece: &Piece<'a>, count: u32) -> Result<&'a [u8], Stop> {
-        piece.bytes(self.at, count).ok_or(Stop::Until(self.at))
     }
 }
 
@@ -71,23 +69,4 @@ fn frame_size(bytes: &[u8]) -> Option<Size> {
     let components = u32::from(*bytes.get(9)?);
     let fits = big_endian(bytes, 2, 2)? == 8 + 3 * components;
     fits.then_some((big_endian(bytes, 7, 2)?, big_endian(bytes, 5, 2)?))
-}
-
-/// Whether the orientation of Exif 3.0, 4.6.4 (tag 0x0112) is 5 to 8: what is stored as lines is shown as columns.
-fn is_turned(tiff: &[u8]) -> Option<bool> {
-    let read = match tiff.get(..4)? {
-        b"II*\0" => little_endian,
-        b"MM\0*" => big_endian,
-        _ => return None,
-    };
-    let first = read(tiff, 4, 4)? as usize;
-    let count = read(tiff, first, 2)? as usize;
-    for entry in (0..count).map(|index| first.saturating_add(2 + 12 * index)) {
-        // One value of the type SHORT.
-        let entry = tiff.get(entry..entry.checked_add(12)?)?;
-        if (read(entry, 0, 2)?, read(entry, 2, 2)?, read(entry, 4, 4)?) == (0x0112, 3, 1) {
-            return Some((5..=8).contains(&read(entry, 8, 2)?));
-        }
-    }
-    Some(false)
 }

@@ -21,9 +21,15 @@ fn with_sides(format: Format, width: u16, height: u16) -> Vec<u8> {
     let [w_le, h_le] = [width.to_le_bytes(), height.to_le_bytes()];
     let zeros = |count: usize| vec![0; count];
     match format {
-        Format::Png => {
-            [b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0".to_vec(), w_be.into(), zeros(2), h_be.into(), zeros(99)].concat()
-        }
+        Format::Png => [
+            b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0".to_vec(),
+            w_be.into(),
+            zeros(2),
+            h_be.into(),
+            zeros(13),
+            b"IDAT".to_vec(),
+        ]
+        .concat(),
         // A comment, a table (0xc4 is no frame), then the frame.
         Format::Jpeg => [
             b"\xff\xd8\xff\xfe\0\x05abc\xff\xc4\0\x04ab\xff\xc2\0\x11\x08".to_vec(),
@@ -33,7 +39,7 @@ fn with_sides(format: Format, width: u16, height: u16) -> Vec<u8> {
             zeros(99),
         ]
         .concat(),
-        Format::Gif => [b"GIF89a".to_vec(), w_le.into(), h_le.into(), zeros(99)].concat(),
+        Format::Gif => [b"GIF89a".to_vec(), w_le.into(), h_le.into(), zeros(3), vec![0x2c], zeros(99)].concat(),
         Format::Webp => {
             [b"RIFF____WEBPVP8 ____".to_vec(), b"123\x9d\x01\x2a".to_vec(), w_le.into(), h_le.into(), zeros(99)]
                 .concat()
@@ -207,6 +213,77 @@ fn an_orientation_of_5_to_8_swaps_the_sides_of_a_jpeg() {
             assert_eq!(size_of(&behind_start(&exif(tiff))), Some((320, 240)), "{tiff:?}");
             let both = [exif(tiff), exif(&big)].concat();
             assert_eq!(size_of(&behind_start(&both)), Some((320, 240)), "only the first EXIF counts");
+        }
+    }
+}
+
+fn chunk(kind: &[u8], content: &[u8]) -> Vec<u8> {
+    [&(content.len() as u32).to_be_bytes()[..], kind, content, &[0; 4]].concat()
+}
+
+fn behind_ihdr(parts: &[u8]) -> Vec<u8> {
+    [&PNG[..33], parts, &PNG[33..]].concat()
+}
+
+/// EXIF of one orientation.
+fn oriented(orientation: u8) -> Vec<u8> {
+    [b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0", &[orientation, 0, 0, 0][..]].concat()
+}
+
+#[test]
+fn an_orientation_of_5_to_8_swaps_the_sides_of_a_png() {
+    let texts = [0, 10, 5000, 70_000, 300_000].map(|length| chunk(b"tEXt", &vec![b'a'; length]));
+    for orientation in 0..10u8 {
+        let wanted = if (5..=8).contains(&orientation) { (240, 320) } else { (320, 240) };
+        let turning = chunk(b"eXIf", &oriented(orientation));
+        for text in &texts {
+            let bytes = behind_ihdr(&[&text[..], &turning].concat());
+            assert_eq!(size_of(&bytes), Some(wanted), "{orientation} behind {}", text.len());
+            for end in (0..33 + text.len() + turning.len() - 4).rev().step_by(1 + text.len() / 50) {
+                assert_eq!(size_of(&bytes[..end]), None, "{end} bytes");
+            }
+        }
+        let both = [turning, chunk(b"eXIf", &oriented(13 - orientation))].concat();
+        assert_eq!(size_of(&behind_ihdr(&both)), Some(wanted), "only the first EXIF counts");
+    }
+    let behind = [&PNG[..PNG.len() - 12], &chunk(b"eXIf", &oriented(6)), &PNG[PNG.len() - 12..]].concat();
+    assert_eq!(size_of(&behind), Some((320, 240)), "behind the picture it does not count");
+}
+
+#[test]
+fn a_png_is_as_large_as_it_says_where_its_picture_is_out_of_reach() {
+    let far = chunk(b"tEXt", &vec![b'a'; FURTHEST as usize]);
+    let bytes = behind_ihdr(&far);
+    assert_eq!(size_of(&bytes), Some((320, 240)));
+    assert_eq!(size_of(&bytes[..bytes.len() / 2]), None, "of a file that is cut there is no picture");
+}
+
+#[test]
+fn a_gif_is_as_large_as_its_first_picture_needs() {
+    let at = GIF.windows(10).position(|bytes| bytes == [0x2c, 0, 0, 0, 0, 0x40, 1, 240, 0, 0]).unwrap();
+    for (screen, place, wanted) in [
+        ((0u16, 0u16), (0u16, 0u16), (320, 240)),
+        ((160, 120), (0, 0), (320, 240)),
+        ((160, 120), (10, 20), (330, 260)),
+        ((400, 100), (0, 0), (400, 240)),
+        ((400, 300), (0, 0), (400, 300)),
+        ((320, 240), (65_535, 0), (65_855, 240)),
+    ] {
+        let mut bytes = GIF.to_vec();
+        bytes.splice(6..10, [screen.0.to_le_bytes(), screen.1.to_le_bytes()].concat());
+        bytes.splice(at + 1..at + 5, [place.0.to_le_bytes(), place.1.to_le_bytes()].concat());
+        assert_eq!(size_of(&bytes), Some(wanted), "{screen:?} {place:?}");
+        bytes[at] = 0x55;
+        let known = (u32::from(screen.0), u32::from(screen.1));
+        assert_eq!(size_of(&bytes), Some(known).filter(|known| known.0 > 0), "what is no picture makes it no larger");
+        bytes[at] = 0x3b;
+        assert_eq!(size_of(&bytes), None, "without a picture");
+        bytes[at] = 0x2c;
+        let texts = [b"\x21\xfe".to_vec(), [&[255][..], &[b'a'; 255]].concat().repeat(300), vec![0]].concat();
+        let behind = [&bytes[..at], &texts, &bytes[at..]].concat();
+        assert_eq!(size_of(&behind), Some(wanted), "behind texts");
+        for end in 0..at + 9 {
+            assert_eq!(size_of(&bytes[..end]), None, "{end} bytes");
         }
     }
 }
