@@ -1,13 +1,16 @@
 //! Options or the environment become a checked [`Config`].
 
+mod project;
+
 use serde::Deserialize;
 
 use crate::error::{Code, Error, Stage};
 use crate::image::path;
 use crate::image::thumbnail::Thumbnail;
 use crate::json::{Json, from_one};
-use crate::text::{canonical_id, contains, has_bearer, is_header_safe, jwt_claims};
+use crate::text::{canonical_id, contains, is_bare, is_header_safe, jwt_claims};
 use crate::wire::retry::Policy;
+use project::{check_key, without_service, without_slashes};
 
 /// The environment's names of the keys, the first that is set counts.
 pub const ENV_KEYS: [&str; 4] =
@@ -17,6 +20,8 @@ pub const ENV_KEYS: [&str; 4] =
 pub const ENV_KEY_RING: &str = "SUPABASE_SECRET_KEYS";
 /// The environment's name of the project's URL.
 pub const ENV_URL: &str = "SUPABASE_URL";
+/// The environment's name of the address under which others open the project.
+pub const ENV_PUBLIC_URL: &str = "SUPABASE_PUBLIC_URL";
 /// The environment's name of the owner.
 pub const ENV_OWNER: &str = "IMAGEN_OWNER_USER_ID";
 
@@ -51,6 +56,8 @@ impl Target {
 pub struct Options {
     /// The project's address, or the Worker's.
     pub url: Option<String>,
+    /// The project's address for whoever opens its links, where that is another one than `url`.
+    pub public_url: Option<String>,
     /// The publishable key, or a secret one on a server.
     pub api_key: Option<String>,
     /// Whose the images are: `auth.users.id`.
@@ -97,7 +104,8 @@ pub struct Options {
 }
 
 /// What a relay is not told: the Worker knows it.
-pub const NOT_OF_A_RELAY: [&str; 8] = [
+pub const NOT_OF_A_RELAY: [&str; 9] = [
+    "publicUrl",
     "apiKey",
     "bucket",
     "schema",
@@ -122,6 +130,8 @@ pub struct Owner {
 pub struct Config {
     /// Without a slash at its end.
     pub url: String,
+    /// What links begin with; likewise.
+    pub public_url: String,
     /// Of a project, and of nothing else.
     pub api_key: Option<String>,
     /// Without one nothing can be synced to a project; the Worker has it of the user's token.
@@ -177,16 +187,19 @@ impl Config {
         }
         config.require_image |= !config.target.is_project();
         config.check(if has_own_folder { "ownerUserId" } else { "pathPrefix" })?;
-        config.url =
-            if config.target.is_project() { project_url(&config.url) } else { without_slashes(&config.url) }.to_owned();
+        let plain = if config.target.is_project() { without_service } else { without_slashes };
+        config.url = plain(&config.url).to_owned();
+        config.public_url = plain(&config.public_url).to_owned();
         Ok(config)
     }
 
     fn with_defaults(options: Options) -> Self {
         let or = |value: Option<String>, default: &str| value.unwrap_or_else(|| default.to_owned());
         let given = |value: Option<String>| value.filter(|value| !value.is_empty());
+        let url = options.url.unwrap_or_default();
         Self {
-            url: options.url.unwrap_or_default(),
+            public_url: given(options.public_url).unwrap_or_else(|| url.clone()),
+            url,
             api_key: given(options.api_key).filter(|_| options.target.is_project()),
             names_nobody: options.owner_user_id.as_deref() == Some("") && !options.as_user,
             owner: given(options.owner_user_id).map(|id| Owner { as_given: id.clone(), id }),
@@ -216,7 +229,7 @@ impl Config {
     fn check(&self, prefix_option: &str) -> Result<(), Error> {
         if self.target.is_project() {
             let key = self.api_key.as_deref().unwrap_or_default();
-            check_key(key).map_err(|problem| Error::option("apiKey", problem))?;
+            check_key(key, &self.url).map_err(|problem| Error::option("apiKey", problem))?;
             self.check_public(
                 key,
                 "apiKey is a secret key, and whoever opens this page could read it. Use the publishable key with accessToken, \
@@ -233,13 +246,24 @@ impl Config {
         if let Some(thumbnail) = &self.thumbnail {
             thumbnail.check()?;
         }
-        check_url(&self.url).map_err(|problem| Error::option("url", problem))?;
+        for (option, url) in [("url", &self.url), ("publicUrl", &self.public_url)] {
+            self.check_address(url).map_err(|problem| Error::option(option, &problem))?;
+        }
         for (option, name) in [("bucket", &self.bucket), ("schema", &self.schema), ("table", &self.table)] {
             if !is_name(name) {
                 return Err(Error::option(option, "must be one name of ASCII characters, without a slash"));
             }
         }
         Ok(())
+    }
+
+    fn check_address(&self, url: &str) -> Result<(), String> {
+        let address = check_url(url);
+        if !self.target.is_project() {
+            return address.map_err(str::to_owned);
+        }
+        let problem = address.and_then(|()| project::check_host(url)).err();
+        problem.map_or(Ok(()), |problem| Err(format!("{problem}. {}", project::advice(url))))
     }
 
     /// Refuses a token of the caller's that is a secret key, as a secret `apiKey`.
@@ -301,7 +325,8 @@ impl Config {
                       the \"default\" of the JSON in SUPABASE_SECRET_KEYS";
         let (field, missing) = match (&url, &api_key) {
             (Some(_), Some(_)) => {
-                return Ok(Options { url, api_key, owner_user_id: get(ENV_OWNER), ..Options::default() });
+                let (public_url, owner_user_id) = (get(ENV_PUBLIC_URL), get(ENV_OWNER));
+                return Ok(Options { url, public_url, api_key, owner_user_id, ..Options::default() });
             }
             (Some(_), None) => ("SUPABASE_SERVICE_KEY", no_key.to_owned()),
             (None, Some(_)) => (ENV_URL, format!("no {ENV_URL}")),
@@ -311,35 +336,15 @@ impl Config {
     }
 }
 
-/// A project's URL without what people copy along: slashes at its end, and the path of one of its services.
-fn project_url(url: &str) -> &str {
-    let url = without_slashes(url);
-    let services = ["/rest/v1", "/storage/v1", "/auth/v1"];
-    services.into_iter().find_map(|service| url.strip_suffix(service)).map_or(url, without_slashes)
-}
-
-fn without_slashes(url: &str) -> &str {
-    url.trim_end_matches('/')
-}
-
-/// What is wrong with a key, and what its user probably did.
-fn check_key(key: &str) -> Result<(), &'static str> {
-    if key.is_empty() {
-        return Err("is missing");
-    }
-    if key.trim() != key {
-        return Err("has a space or a line break at its start or end. Take it off");
-    }
-    if has_bearer(key) {
-        return Err("begins with \"Bearer\", which is no part of a key. Leave it out");
-    }
-    if is_header_safe(key) { Ok(()) } else { Err("holds characters that no key has") }
-}
+const NOT_BARE: &str = "is the text \"undefined\", or has a space, a line break or a quote at its start or end";
 
 /// `http(s)://host[:port][/path]`.
 pub fn check_url(url: &str) -> Result<(), &'static str> {
     if url.is_empty() {
         return Err("is missing");
+    }
+    if !is_bare(url) {
+        return Err(NOT_BARE);
     }
     let lower = url.to_ascii_lowercase();
     let Some(rest) = lower.strip_prefix("https://").or_else(|| lower.strip_prefix("http://")) else {
@@ -358,12 +363,13 @@ fn is_name(name: &str) -> bool {
     is_header_safe(name) && !name.contains(['/', '\\']) && name != "." && name != ".."
 }
 
-/// Whether a key opens the project past row-level security: `sb_secret_…`, or a JWT whose role is `service_role`.
+/// Whether a key opens the project past row-level security: `sb_secret_…`, or a JWT whose role is `service_role`; or all of an
+/// account's projects, as a personal access token does, `sbp_…`.
 fn is_secret(key: &str) -> bool {
     // A quote inside of a claim's text would be escaped, so this is a claim of its own.
     let is_service_role =
         |claims: String| contains(&claims.split_ascii_whitespace().collect::<String>(), "\"role\":\"service_role\"");
-    key.starts_with("sb_secret_") || jwt_claims(key).is_some_and(is_service_role)
+    key.starts_with("sb_secret_") || key.starts_with("sbp_") || jwt_claims(key).is_some_and(is_service_role)
 }
 
 #[cfg(test)]
@@ -465,6 +471,10 @@ mod tests {
         }
         let prefix = Options { path_prefix: Some("../x".to_owned()), ..options("https://x", "k") };
         assert_eq!(fault(prefix).as_deref(), Some("pathPrefix"));
+        for bad in ["x.supabase.co", "https://u:p@x", "https://x?y", "///"] {
+            let public = Options { public_url: Some(bad.to_owned()), ..options("http://kong:8000", "k") };
+            assert_eq!(fault(public).as_deref(), Some("publicUrl"), "{bad}");
+        }
         let cache = Options { cache_control: Some("a\nb".to_owned()), ..options("https://x", "k") };
         assert_eq!(fault(cache).as_deref(), Some("cacheControl"));
     }
@@ -477,6 +487,7 @@ mod tests {
             (jwt(r#"{"iss": "supabase", "role" : "service_role"}"#), true),
             (jwt(r#"{"role":"anon"}"#), false),
             (jwt(r#"{"name":"\"role\":\"service_role\""}"#), false),
+            ("sbp_abc".to_owned(), true),
             ("sb_publishable_abc".to_owned(), false),
             ("a.b.c".to_owned(), false),
         ] {
@@ -533,8 +544,26 @@ mod tests {
 
     #[test]
     fn a_services_path_is_taken_off_the_projects_url() {
-        for url in ["https://x.co/rest/v1", "https://x.co/storage/v1/", "https://x.co//auth/v1//", "https://x.co/"] {
+        for url in [
+            "https://x.co/rest/v1",
+            "https://x.co/storage/v1/",
+            "https://x.co/storage/v1/s3",
+            "https://x.co//auth/v1//",
+            "https://x.co/functions/v1",
+            "https://x.co/graphql/v1",
+            "https://x.co/",
+        ] {
             assert_eq!(Config::new(options(url, "k"), false).unwrap().url, "https://x.co", "{url}");
+        }
+        for (given, wanted) in [
+            (None, "http://kong:8000"),
+            (Some(""), "http://kong:8000"),
+            (Some("https://x.co"), "https://x.co"),
+            (Some("https://x.co/db/storage/v1/"), "https://x.co/db"),
+        ] {
+            let public_url = given.map(str::to_owned);
+            let config = Config::new(Options { public_url, ..options("http://kong:8000/", "k") }, false).unwrap();
+            assert_eq!((config.url.as_str(), config.public_url.as_str()), ("http://kong:8000", wanted));
         }
         let below = Config::new(options("https://x.co/db/rest/v1", "k"), false).unwrap();
         assert_eq!(below.url, "https://x.co/db");

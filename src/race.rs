@@ -24,6 +24,25 @@ pub fn beside<'a, T: 'a>(mut main: Racer<'a, T>, other: &'a mut Option<Racer<'_,
     })
 }
 
+/// The result of `work`, which is not gone on with before what `look` gives now and then has ended.
+#[cfg(feature = "outbox")]
+pub fn after_looks<'a, T: 'a>(
+    mut work: Racer<'a, T>,
+    look: impl Fn() -> Option<Racer<'a, ()>> + 'a,
+) -> impl Future<Output = T> + 'a {
+    let mut looking: Option<Racer<'a, ()>> = None;
+    core::future::poll_fn(move |context| {
+        if looking.is_none() {
+            looking = look();
+        }
+        if looking.as_mut().is_some_and(|looking| looking.as_mut().poll(context).is_pending()) {
+            return Poll::Pending;
+        }
+        looking = None;
+        work.as_mut().poll(context)
+    })
+}
+
 /// Ends when all have.
 pub fn all_of(mut futures: Vec<Racer<'_, ()>>) -> impl Future<Output = ()> {
     core::future::poll_fn(move |context| {

@@ -145,6 +145,22 @@ pub fn bare_token(token: &str) -> &str {
     if has_bearer(token) { token.get(7..).unwrap_or_default().trim_start() } else { token }
 }
 
+/// Whether a text is what was meant, and nothing is around it that people leave there: spaces, a line break, quotes as of a `.env` file.
+pub fn is_bare(text: &str) -> bool {
+    let is_quoted = matches!(text.as_bytes(), [b'"' | b'\'', ..] | [.., b'"' | b'\'']);
+    text.trim() == text && !is_quoted && !is_unset(text)
+}
+
+/// Whether a program has made this text of a value that is none.
+fn is_unset(text: &str) -> bool {
+    matches!(text, "undefined" | "null")
+}
+
+/// Whether a text may be a token, as far as its looks tell.
+pub fn is_token(text: &str) -> bool {
+    is_header_safe(text) && !is_unset(text)
+}
+
 /// A UUID in the one way of writing that the database has for it; `None` for what is none.
 pub fn canonical_id(id: &str) -> Option<String> {
     Uuid::try_parse(id).ok().map(|id| id.to_string())

@@ -8,7 +8,7 @@ mod page;
 use std::rc::Rc;
 
 use imagen_cloud::host::web::{Host, HostBytes, in_browser};
-use imagen_cloud::host::{Patience, Platform};
+use imagen_cloud::host::{OnSent, Patience, Platform};
 use imagen_cloud::json::Json;
 use imagen_cloud::race::first_of;
 use imagen_cloud::wire::http::{Failure, Method, Request, Response};
@@ -54,6 +54,15 @@ async fn a_dropped_request_is_aborted() {
     };
     first_of(Box::pin(sent), Box::pin(soon)).await;
     assert_eq!(eval("sent.signal.aborted"), true);
+}
+
+#[wasm_bindgen_test]
+async fn an_answer_that_is_too_long_to_be_read_is_told_of_both_kinds_of_requests() {
+    let address = eval("URL.createObjectURL(new Blob(['x'.repeat(2 ** 25 + 1)]))").as_string().unwrap();
+    for on_sent in [None, Some(Rc::new(|_| {}) as OnSent)] {
+        let told = Host::default().send(get(&address), within(60_000), on_sent).await;
+        assert!(matches!(told, Err(Failure::TooLong)));
+    }
 }
 
 #[wasm_bindgen_test]
@@ -144,10 +153,17 @@ async fn of_a_blob_only_the_piece_that_is_asked_for_is_read() {
     assert_eq!(host.read(&copy, 1..2).await.unwrap(), [8]);
     assert_eq!(host.read(&copy, 0..64).await.unwrap(), [7, 8, 9]);
 
-    let gone =
-        eval("({ size: 1, slice: () => ({ arrayBuffer: () => Promise.reject('gone') }), arrayBuffer: () => {} })");
-    let cause = host.read(&HostBytes::new(&gone).unwrap(), 0..3).await.unwrap_err();
-    assert_eq!(cause.downcast_ref::<JsValue>().and_then(JsValue::as_string).as_deref(), Some("gone"));
+    let gone = "const gone = () => Promise.reject('gone')";
+    for (gone, piece) in [
+        (
+            eval(&format!("{gone}; ({{ size: 5, slice: () => ({{ arrayBuffer: gone }}), arrayBuffer: () => {{}} }})")),
+            0..3,
+        ),
+        (eval(&format!("{gone}; ({{ size: 5, slice: () => {{}}, arrayBuffer: gone }})")), 0..5),
+    ] {
+        let cause = host.read(&HostBytes::new(&gone).unwrap(), piece).await.unwrap_err();
+        assert_eq!(cause.downcast_ref::<JsValue>().and_then(JsValue::as_string).as_deref(), Some("gone"));
+    }
 }
 
 #[wasm_bindgen_test]
@@ -338,7 +354,13 @@ async fn an_abort_ends_the_request_and_the_wait() {
 async fn callbacks_may_throw_reject_call_back_and_free_the_sink() {
     in_page(
         "const unhandled = [];
-         const listener = (event) => { unhandled.push(event.reason); event.preventDefault(); };
+         let hear;
+         const all = new Promise((heard) => { hear = heard; });
+         const listener = (event) => {
+           event.preventDefault();
+           if (event.reason === 'the last') hear();
+           else unhandled.push(event.reason);
+         };
          addEventListener('unhandledrejection', listener);
          for (const onProgress of [
            () => { throw new Error('mine'); },
@@ -354,7 +376,9 @@ async fn callbacks_may_throw_reject_call_back_and_free_the_sink() {
          const heard = [];
          await own.sync(request, { onProgress: ({ stage }) => { heard.push(stage); if (stage === 'upload') own.free(); } });
          same(heard.join(), 'upload,insert,done', 'a freed sink');
-         await new Promise((done) => setTimeout(done, 20));
+         // They are told in their order.
+         Promise.reject('the last');
+         await all;
          removeEventListener('unhandledrejection', listener);
          same(unhandled.length, 0, String(unhandled));",
     )

@@ -20,7 +20,7 @@ pub fn holds(input: &[u8]) {
         (Stage::Upload, object::read_upload(&response).map(drop)),
         (Stage::Insert, rows::read_insert(&response).map(drop)),
         (Stage::Insert, rows::read_ids(&response).map(drop)),
-        (Stage::Insert, rows::read_holders(&[&shipment, &shipment], &response).map(drop)),
+        (Stage::Insert, rows::read_seen(&[&shipment, &shipment], &response).map(drop)),
     ];
     for (stage, outcome) in read {
         match outcome {

@@ -21,7 +21,6 @@ use wasm_bindgen_futures::future_to_promise;
 
 use crate::config::{Config, Target};
 use crate::error::{Cause, Error};
-use crate::host::Platform;
 use crate::host::web::{Host, HostBytes, in_browser};
 use crate::host::{js, time};
 use crate::image::meta::SyncRequest;
@@ -55,12 +54,12 @@ impl Sink {
             return Err(error::to_js(Error::option("env", "must be an object of variables")));
         }
         let required = read::env_options(&options).map_err(error::to_js)?;
-        let options =
-            match Config::options_from_env(&|name| read::env(&env, name), &|text| Host::default().parse_json(text)) {
-                Err(missing) if required => return Err(error::to_js(missing)),
-                Err(_) => return Ok(None),
-                Ok(options) => options,
-            };
+        let parse_json = |text: &str| js::parse_json(&text.into());
+        let options = match Config::options_from_env(&|name| read::env(&env, name), &parse_json) {
+            Err(missing) if required => return Err(error::to_js(missing)),
+            Err(_) => return Ok(None),
+            Ok(options) => options,
+        };
         let config = Config::new(options, in_browser()).map_err(error::to_js)?;
         Ok(Some(Self { client: Rc::new(Client::new(config, Host::default())) }))
     }
@@ -280,7 +279,7 @@ impl Observer for Callbacks {
         if !self.watches() {
             return;
         }
-        let now_ms = Host::default().now_ms();
+        let now_ms = js::now_ms();
         let is_soon =
             |(stage, told_ms): (Reached, i64)| stage == progress.stage && (now_ms - told_ms).abs() < self.pace_ms;
         if self.told.get().is_some_and(is_soon) {

@@ -1,5 +1,6 @@
 //! The outbox as JavaScript sees it. `pkg/outbox.js` adds what is the browser's: locks, channels, and when to drain.
 
+use core::cell::Cell;
 use std::rc::Rc;
 
 use js_sys::{Function, Promise};
@@ -16,8 +17,12 @@ use crate::host::{js, time};
 use crate::json::{Json, to_text};
 use crate::outbox::courier::{Courier, Witness};
 use crate::outbox::job::{Job, State};
+use crate::race::{Racer, after_looks};
 use crate::sync::client::Client;
 use crate::text::canonical_id;
+
+/// From a tab that has been silent for so long its lock may be taken, in ms: `pkg/lock.js` waits for longer.
+const SILENCE_MS: i64 = 10_000;
 
 /// Images on their way, kept in a store until their rows are confirmed.
 #[wasm_bindgen]
@@ -74,11 +79,19 @@ impl Outbox {
     }
 
     /// Tries every job that is due, and with `forced` those that wait on their own account. An aborted `signal` is a
-    /// pause. The caller holds the outbox's lock.
-    pub fn drain(&self, forced: bool, signal: JsValue) -> Promise {
+    /// pause. The caller holds the outbox's lock. After a silence `look` is called, which aborts the signal where another tab has
+    /// taken the lock meanwhile, and the promise that it gives is waited for before anything else is done.
+    pub fn drain(&self, forced: bool, signal: JsValue, look: Function) -> Promise {
         let courier = self.courier.clone();
+        let seen_ms = Cell::new(js::now_ms());
         promise(Box::pin(async move {
-            courier.drain(forced, Box::pin(time::abortion_of(&signal))).await.map(|drained| to_js(&drained))
+            let look_after_silence = || -> Option<Racer<'_, ()>> {
+                let now_ms = js::now_ms();
+                let is_usual = (0..SILENCE_MS).contains(&(now_ms - seen_ms.replace(now_ms)));
+                (!is_usual).then(|| -> Racer<'_, ()> { Box::pin(time::told(&look)) })
+            };
+            let drain = courier.drain(forced, Box::pin(time::abortion_of(&signal)));
+            after_looks(Box::pin(drain), look_after_silence).await.map(|drained| to_js(&drained))
         }))
     }
 

@@ -19,6 +19,7 @@ export const take = (given, what, names) =>
   faultOr(() =>
     at(what, () => {
       check(isObject(given), "must be an object");
+      check(Object.prototype.toString.call(given) !== "[object AbortSignal]", "must be an object, { signal }");
       const known = names ? names.split(",") : [];
       const unknown = Object.keys(given).find((name) => !known.includes(name));
       if (unknown !== undefined) throw new Fault(unknown);

@@ -97,10 +97,10 @@ async fn send(client: &Client<Wasi>, folder: &Path, images: &[Named], count: &mu
             Err(error) => count.fail(image, &error),
         }
     }
-    let known = match client.arrived(&shipments.iter().collect::<Vec<_>>(), &call).await {
-        Ok(known) => known,
-        Err(error) => return named.into_iter().for_each(|image| count.fail(image, &error)),
-    };
+    let mut known = Vec::new();
+    if let Err(error) = client.find_arrived(&shipments.iter().collect::<Vec<_>>(), false, &mut known, &call).await {
+        return named.into_iter().for_each(|image| count.fail(image, &error));
+    }
     let is_new = |request: &Result<Request, Error>| {
         request.as_ref().is_ok_and(|request| request.image_id.as_ref().is_none_or(|id| !known.contains(id)))
     };

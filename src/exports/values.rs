@@ -18,6 +18,7 @@ pub(super) fn read_options(given: sinks::Options) -> Result<Options, Error> {
     let as_user = given.access_token.is_some();
     let options: Options = Members::default()
         .with("url", given.url)
+        .with_some("publicUrl", given.public_url)
         .with("apiKey", given.api_key)
         .with_some("ownerUserId", given.owner_user_id)
         .with_some("bucket", given.bucket)

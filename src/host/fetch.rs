@@ -153,8 +153,21 @@ async fn read(answer: Answer, head: &Head) -> Result<http::Response, Failure> {
     };
     let text = answer.text().map_err(failure_of)?;
     let text = settled(&text).await.map_err(failure_of)?;
-    let body = js::text_of(&text).unwrap_or_default();
-    let json = if body.is_empty() { None } else { js::parse_json(&text) };
+    answer_of(status, headers, &text)
+}
+
+/// The answer, of its body's text.
+pub(super) fn answer_of(
+    status: u16,
+    headers: Vec<(&'static str, String)>,
+    text: &JsValue,
+) -> Result<http::Response, Failure> {
+    let body = match js::text_of(text) {
+        Some(body) => body,
+        None if text.is_string() => return Err(Failure::TooLong),
+        None => String::new(),
+    };
+    let json = if body.is_empty() { None } else { js::parse_json(text) };
     Ok(http::Response { status, headers, json, body })
 }
 

@@ -200,7 +200,7 @@ pub trait Store {
     async fn add(&self, job: &Job, image: &Self::Bytes, limits: &Limits) -> Result<Added, Error>;
 
     /// Puts a removal in the place of its image's job and bytes, if that is of this revision still; without one if there is none
-    /// still. `None` where somebody was quicker.
+    /// still. `None` where somebody was quicker. Where the storage is full the job is gone all the same.
     async fn supersede(&self, removal: &Job, id: &str, revision: Option<u64>) -> Result<Option<Added>, Error>;
 
     /// Jobs that wait, `most` at most.

@@ -172,6 +172,14 @@ pub(super) async fn settled(given: &JsValue) -> Result<JsValue, JsValue> {
     gate.opened().await
 }
 
+/// Calls a function and waits for the promise that it gives, whatever comes of that.
+#[cfg(feature = "outbox")]
+pub(crate) async fn told(look: &Function) {
+    if let Ok(looking) = look.call0(&JsValue::UNDEFINED) {
+        drop(settled(&looking).await);
+    }
+}
+
 /// Ends when the signal is aborted.
 pub(crate) async fn abortion_of(signal: &JsValue) {
     // At once, and not a turn later, for one that is aborted already.

@@ -19,7 +19,7 @@ pub use self::bytes::WasiBytes;
 use super::{OnSent, Patience, Platform};
 use crate::error::{Cause, Error};
 use crate::json::Json;
-use crate::text::{bare_token, is_header_safe};
+use crate::text::{bare_token, is_token};
 use crate::wire::http::{Failure, Request, Response};
 
 /// The host, with the token of one sink.
@@ -33,7 +33,7 @@ impl Wasi {
     /// Has requests go with this token from now on, or with the key alone.
     pub fn set_access_token(&self, token: Option<&str>) -> Result<(), Error> {
         let token = token.map(bare_token);
-        if token.is_some_and(|token| !is_header_safe(token)) {
+        if token.is_some_and(|token| !is_token(token)) {
             return Err(Error::option("accessToken", "is no token"));
         }
         self.token.replace(token.map(str::to_owned));

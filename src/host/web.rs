@@ -16,7 +16,7 @@ use crate::error::Cause;
 use crate::image::thumbnail::Thumbnail;
 use crate::json::Json;
 use crate::race::first_of;
-use crate::text::{bare_token, is_header_safe};
+use crate::text::{bare_token, is_token};
 use crate::wire::event::Event;
 use crate::wire::http::{Failure, Request, Response};
 
@@ -90,7 +90,7 @@ impl Platform for Host {
             Some(Ok(token)) => js::text_of(&token).unwrap_or_default(),
         };
         match bare_token(&token) {
-            token if is_header_safe(token) => Ok(Some(token.to_owned())),
+            token if is_token(token) => Ok(Some(token.to_owned())),
             _ => Err(("gave no token".to_owned(), None)),
         }
     }
@@ -135,7 +135,7 @@ impl Platform for Host {
     }
 
     fn now_ms(&self) -> i64 {
-        js_sys::Date::now() as i64
+        js::now_ms()
     }
 
     fn parse_json(&self, text: &str) -> Option<Json> {

@@ -8,7 +8,7 @@ use wasm_bindgen::prelude::*;
 use web_sys::{Event, ProgressEvent, Url, XmlHttpRequest};
 
 use super::body::Body;
-use super::fetch::Head;
+use super::fetch::{Head, answer_of};
 use super::thrown::failure_of;
 use super::time::{Gate, OnDrop, Watchdog, open};
 use super::{OnSent, Patience, js};
@@ -91,10 +91,7 @@ fn read(request: &XmlHttpRequest, url: &str) -> Result<Response, Failure> {
     };
     let headers = all.split(['\n']).filter_map(header).collect();
     let status = request.status().map_err(failure_of)?;
-    let text = js::value(request, "responseText");
-    let body = js::text_of(&text).unwrap_or_default();
-    let json = if body.is_empty() { None } else { js::parse_json(&text) };
-    Ok(Response { status, headers, json, body })
+    answer_of(status, headers, &js::value(request, "responseText"))
 }
 
 /// XMLHttpRequest can't be kept from following a redirect, but says where the answer came from. Browsers write one address

@@ -11,10 +11,11 @@ mod repair;
 mod round;
 mod rows;
 mod send;
+mod write;
 
 use serde::Serialize;
 
-use self::round::{Done, Next, Round};
+use self::round::{Next, Round};
 use self::send::Bytes;
 use crate::error::{Code, Error, Stage};
 use crate::host::{Added, Amended, Platform, Query, Store, Stored};
@@ -169,6 +170,9 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
         if let Some(error) = round.broken.take() {
             return Err(error);
         }
+        // What had no room may have some now, of what left.
+        let unkept = round.unkept.take();
+        self.keep(&unkept.iter().collect::<Vec<_>>(), &[]).await?;
         // Who was turned away is judged even where the drain ended with that.
         self.judge(&round, &[]).await?;
         let outlook = self.store.outlook().await?;
@@ -258,7 +262,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
         let unreadable = found.iter().filter(|stored| parse(stored).is_none()).map(|stored| stored.id.clone());
         let unreadable: Vec<String> = unreadable.collect();
         if !unreadable.is_empty() {
-            self.store.shelve(&unreadable).await?;
+            unless_full(self.store.shelve(&unreadable).await)?;
         }
         Ok(found.iter().filter_map(parse).collect())
     }
@@ -280,7 +284,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
             }
             let is_failed = job.blame();
             // Where its user was quicker, that counts.
-            if self.store.amend(&job, revision).await? == Amended::Stored {
+            if unless_full(self.store.amend(&job, revision).await)? == Some(Amended::Stored) {
                 round.failed.set(round.failed.get() + u32::from(is_failed));
                 self.witness.changed(&job);
             }
@@ -306,88 +310,13 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
             Verdict::Stop(code) => round.stopped.set(Some(Stop::Token(code))),
         }
     }
+}
 
-    /// Stores what is done, in one transaction.
-    async fn write(&self, done: Vec<Done>, round: &Round) -> Result<(), Error> {
-        let mut gone = Vec::new();
-        let mut jobs = Vec::new();
-        for step in &done {
-            match step {
-                Done::Confirmed(job) | Done::Removed(job) => gone.push(job.clone()),
-                Done::InBucket(job) | Done::PutDown(job) | Done::HandedOver(job) => jobs.push(job),
-            }
-        }
-        let mut kept = match self.keep(&jobs, &gone).await {
-            Err(error) if error.code == Code::QuotaExceeded => self.keep_what_fits(&done, &gone).await?,
-            kept => kept?,
-        };
-        let mut removed = kept.split_off(jobs.len()).into_iter();
-        let mut kept = kept.into_iter();
-        let now_ms = self.client.platform().now_ms();
-        for step in done {
-            let is_same = match &step {
-                Done::Confirmed(_) | Done::Removed(_) => removed.next(),
-                _ => kept.next(),
-            };
-            match step {
-                Done::Confirmed(Which { id, .. }) | Done::Removed(Which { id, .. }) if is_same != Some(true) => {
-                    round.let_go(&id);
-                }
-                Done::Confirmed(job) => self.tell_done(&job.id, round),
-                Done::Removed(job) => {
-                    round.put_down(&job.id);
-                    self.witness.discarded(&job.id);
-                }
-                Done::InBucket(job) | Done::PutDown(job) | Done::HandedOver(job) if is_same != Some(true) => {
-                    round.let_go(&job.id);
-                }
-                Done::InBucket(job) => round.add_row(job, now_ms),
-                Done::PutDown(job) => round.put_down(&job.id),
-                Done::HandedOver(job) => {
-                    round.put_down(&job.id);
-                    round.got_through();
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The same in a storage that is full. What leaves makes room. What is in the bucket goes on though that is not stored: a kill
-    /// before its row would have it uploaded once more.
-    async fn keep_what_fits(&self, done: &[Done], gone: &[Which]) -> Result<Vec<bool>, Error> {
-        let removed = self.keep(&[], gone).await?;
-        let mut kept = Vec::new();
-        for step in done {
-            let (Done::InBucket(job) | Done::PutDown(job) | Done::HandedOver(job)) = step else { continue };
-            kept.extend(match self.keep(&[job], &[]).await {
-                Err(error) if error.code == Code::QuotaExceeded && matches!(step, Done::InBucket(_)) => {
-                    self.store.known(&[job.which()]).await?
-                }
-                stored => stored?,
-            });
-        }
-        Ok([kept, removed].concat())
-    }
-
-    fn tell_done(&self, id: &str, round: &Round) {
-        round.done.set(round.done.get() + 1);
-        round.put_down(id);
-        round.got_through();
-        self.witness.done(id);
-    }
-
-    /// Stores what jobs have become and tells of them, and removes others; what [`Store::commit`] says of both.
-    async fn keep(&self, jobs: &[&Job], gone: &[Which]) -> Result<Vec<bool>, Error> {
-        if jobs.is_empty() && gone.is_empty() {
-            return Ok(Vec::new());
-        }
-        let kept = self.store.commit(jobs, gone).await?;
-        for (job, is_kept) in jobs.iter().zip(&kept) {
-            if *is_kept {
-                self.witness.changed(job);
-            }
-        }
-        Ok(kept)
+/// Nothing where the storage is full: what is not noted then is found out again, and no reason to keep the others.
+fn unless_full<T>(done: Result<T, Error>) -> Result<Option<T>, Error> {
+    match done {
+        Err(error) if error.code == Code::QuotaExceeded => Ok(None),
+        done => done.map(Some),
     }
 }
 

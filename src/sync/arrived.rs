@@ -12,15 +12,24 @@ use crate::wire::rows;
 const IDS_AT_ONCE: usize = 100;
 
 impl<P: Platform> Client<P> {
-    /// The ids of those shipments whose rows are there, and are theirs. A row comes after its object, so that both are.
-    pub(crate) async fn arrived<B>(&self, shipments: &[&Shipment<B>], call: &Call) -> Result<Vec<String>, Error> {
-        let mut arrived = Vec::new();
+    /// Adds to `arrived` the ids of those shipments whose rows are there, and are theirs. A row comes after its object, so that both are.
+    /// Where the database has said that the rows `are_there`, whosever, one that nobody sees is looked for again.
+    pub(crate) async fn find_arrived<B>(
+        &self,
+        shipments: &[&Shipment<B>],
+        are_there: bool,
+        arrived: &mut Vec<String>,
+        call: &Call,
+    ) -> Result<(), Error> {
         let mut left = shipments.to_vec();
         while !left.is_empty() {
             let mut some = left.split_off(left.len().saturating_sub(IDS_AT_ONCE));
-            call.trace.gather(&some);
+            call.trace.gather(some.iter().map(|shipment| shipment.image_id.clone()));
             let build = || rows::read_back_many(&self.config, &some);
-            let read = |response: &Response| Ok((rows::read_holders(&some, response)?, rows::read_ids(response)?));
+            let read = |response: &Response| match are_there {
+                true => rows::read_there(&some, response),
+                false => rows::read_seen(&some, response),
+            };
             let (held, seen) = self.ask(call, Stage::Insert, &build, read).await?;
             arrived.extend(held);
             // Some servers give fewer rows at once, and don't say so. Of those that none has told of there are none.
@@ -30,6 +39,6 @@ impl<P: Platform> Client<P> {
                 left.append(&mut some);
             }
         }
-        Ok(arrived)
+        Ok(())
     }
 }

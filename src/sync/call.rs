@@ -174,9 +174,16 @@ impl Trace {
         self.image.borrow().image_id.is_some()
     }
 
+    /// Notes which image it is about, for who is told of it, unless that is known.
+    pub(super) fn is_about(&self, image_id: &str) {
+        if !self.is_located() {
+            self.locate(None, Some(image_id));
+        }
+    }
+
     /// Notes which images the next request is about, for who is told of it.
-    pub(super) fn gather<B>(&self, shipments: &[&Shipment<B>]) {
-        self.group.replace(shipments.iter().map(|shipment| shipment.image_id.clone()).collect());
+    pub(super) fn gather(&self, image_ids: impl Iterator<Item = String>) {
+        self.group.replace(image_ids.collect());
     }
 
     /// The images that its request is about, once that is known.
@@ -228,9 +235,11 @@ impl Call {
         Self::new(self.meter.observer.clone(), Options::default())
     }
 
-    /// A call for what goes beside this one's image: as whoever it goes, and nobody is told.
+    /// A call for what goes beside this one's image: as whoever it goes, and its caller is not told how far it is.
     pub(super) fn unwatched(&self) -> Self {
-        Self::new(Rc::new(Nobody), Options { owner_only: self.options.owner_only, ..Options::default() })
+        let call = Self::new(Rc::new(Nobody), Options { owner_only: self.options.owner_only, ..Options::default() });
+        call.trace.image.replace(self.trace.image.borrow().clone());
+        call
     }
 
     /// The error of a call that was stopped, saying where it was.

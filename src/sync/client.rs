@@ -173,6 +173,7 @@ impl<P: Platform> Client<P> {
 
     /// Whether the object is there.
     pub(crate) async fn is_stored<B>(&self, shipment: &Shipment<B>, call: &Call) -> Result<bool, Error> {
+        call.trace.is_about(&shipment.image_id);
         let info = || object::info(&self.config, &shipment.storage_path);
         self.ask(call, Stage::Upload, &info, |response| object::read_info(Stage::Upload, response)).await
     }
@@ -194,26 +195,34 @@ impl<P: Platform> Client<P> {
     /// Whether the shipment's row is there.
     #[cfg(feature = "outbox")]
     pub(crate) async fn has_row<B>(&self, shipment: &Shipment<B>, call: &Call) -> Result<bool, Error> {
+        call.trace.is_about(&shipment.image_id);
         let read_back = || rows::read_back(&self.config, &shipment.image_id);
-        let read = |response: &Response| rows::read_holders(&[shipment], response).map(|held| !held.is_empty());
+        let read = |response: &Response| rows::read_seen(&[shipment], response).map(|(held, _)| !held.is_empty());
         self.ask(call, Stage::Insert, &read_back, read).await
     }
 
     /// What became of an image that the Worker was given.
     #[cfg(feature = "outbox")]
     pub(crate) async fn standing(&self, image_id: &str, call: &Call) -> Result<Standing, Error> {
+        call.trace.is_about(image_id);
         let ask = || worker::ask_standing(&self.config, image_id);
         self.ask(call, Stage::Upload, &ask, |response| worker::read_standing(image_id, response)).await
     }
 
-    /// Inserts the row. A duplicate id is no failure when the row that holds it is the one an earlier attempt brought.
+    /// Inserts the row. A duplicate id is no failure when the row that holds it is the one an earlier attempt brought. One that nobody
+    /// sees may be this call's own all the same, after an attempt without an answer.
     pub(crate) async fn insert<B>(&self, shipment: &Shipment<B>, call: &Call) -> Result<String, Error> {
         let insert = || rows::insert(&self.config, &shipment.row);
         match self.ask(call, Stage::Insert, &insert, rows::read_insert).await {
-            Err(error) if error.code == Code::IdTaken => {
+            // Also where the words were lost on their way.
+            Err(error) if error.code == Code::IdTaken || error.turned_away && error.status == Some(409) => {
+                let may_be_own = call.trace.attempts.get() > 1;
                 let read_back = || rows::read_back(&self.config, &shipment.image_id);
                 let read = |response: &Response| rows::read_holder(shipment, response);
-                self.ask(call, Stage::Insert, &read_back, read).await
+                self.ask(call, Stage::Insert, &read_back, read).await.map_err(|mut error| {
+                    error.retryable &= may_be_own || error.code != Code::IdTaken;
+                    error
+                })
             }
             other => other,
         }

@@ -1,4 +1,5 @@
-//! One request until it is answered: who it goes as, how long it may take by itself, and what is tried again. The only retry loop.
+//! One request until it is answered: who it goes as, how long it may take by itself, and what is tried again. An upload in pieces
+//! has a loop of its own, over the same exchange and the same decision.
 
 use std::rc::Rc;
 

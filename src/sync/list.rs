@@ -8,6 +8,7 @@ use crate::error::{Error, Stage};
 use crate::host::Platform;
 use crate::image::path::StoragePath;
 use crate::race::{Racer, beside};
+use crate::wire::link::Link;
 use crate::wire::list::{Page, Query};
 
 /// Links of a page's rows, in their order, and then of their small pictures, if those are wanted; `None` for one that is not
@@ -51,7 +52,13 @@ impl<P: Platform> Client<P> {
         if let Some(link) = query.link.as_ref().filter(|_| !page.paths.is_empty()) {
             let each = |url| links.borrow_mut().push(url);
             let small = page.paths.iter().filter(|_| query.thumbnails).map(StoragePath::small);
-            self.sign_all(&mut page.paths.iter().cloned().chain(small), link, call, &each).await?;
+            let mut images = page.paths.iter().cloned();
+            if link.transform.is_some() {
+                // They are signed one by one, and the small pictures, which are small already, in one request.
+                self.sign_all(&mut images, link, call, &each).await?;
+            }
+            let plain = Link::for_seconds(link.expires_in);
+            self.sign_all(&mut images.chain(small), &plain, call, &each).await?;
         }
         Ok(links.into_inner())
     }

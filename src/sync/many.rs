@@ -148,15 +148,17 @@ impl<P: Platform> Client<P> {
         let rows: Vec<&str> = group.iter().map(|shipment| shipment.row.as_str()).collect();
         let columns = self.columns(&rows);
         let build = || rows::insert_many(&self.config, &rows, &columns);
-        call.trace.gather(group);
+        call.trace.gather(group.iter().map(|shipment| shipment.image_id.clone()));
         let mut confirmed = Seen::default();
         confirmed.extend(self.ask(call, Stage::Insert, &build, rows::read_ids).await?);
         // Left out of the answer is a row whose id was there before: an earlier attempt's, or another one's.
         let missing: Vec<&Shipment<B>> =
             group.iter().copied().filter(|shipment| !confirmed.has(&shipment.image_id)).collect();
-        let arrived = self.arrived(&missing, call).await;
-        let unknown = arrived.map(|arrived| confirmed.extend(arrived)).err();
-        Ok((confirmed, unknown))
+        let mut arrived = Vec::new();
+        let unknown = self.find_arrived(&missing, true, &mut arrived, call).await.err();
+        confirmed.extend(arrived);
+        // What nobody has seen by then is taken for another user's.
+        Ok((confirmed, unknown.filter(|error| error.code != Code::IdTaken)))
     }
 
     /// Every column that any of the rows has.

@@ -1,6 +1,6 @@
 //! The driver of removals.
 
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 
 use super::call::Call;
 use super::client::Client;
@@ -33,6 +33,7 @@ impl<P: Platform> Client<P> {
     #[cfg(feature = "outbox")]
     pub(crate) async fn whereabouts(&self, image_id: &str, call: &Call) -> Result<Option<String>, Error> {
         if self.config.target.is_project() {
+            call.trace.is_about(image_id);
             let read_back = || rows::read_back(&self.config, image_id);
             return self.ask(call, Stage::Remove, &read_back, rows::read_path).await;
         }
@@ -55,8 +56,15 @@ impl<P: Platform> Client<P> {
         locate();
         loop {
             let Some(request) = removal.borrow().next(&self.config) else { break };
+            let is_again = Cell::new(false);
+            let build = || {
+                if is_again.replace(true) {
+                    removal.borrow_mut().again();
+                }
+                removal.borrow().next(&self.config).unwrap_or_else(|| request.clone())
+            };
             let read = |response: &_| removal.borrow_mut().read(&self.config, response);
-            let asked = self.ask(call, Stage::Remove, &|| request.clone(), read).await;
+            let asked = self.ask(call, Stage::Remove, &build, read).await;
             locate();
             asked.map_err(|error| call.trace.located(error))?;
         }

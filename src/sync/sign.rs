@@ -143,12 +143,19 @@ impl<P: Platform> Client<P> {
         let Some(link) = &call.options.link else { return };
         let is_waited_for = |synced: &Synced| !synced.queued && synced.signed_url.is_none();
         let there = |synced: &Synced| StoragePath::parse(&synced.storage_path).ok().filter(|_| is_waited_for(synced));
-        let paths: Vec<_> = outcomes.iter().flatten().filter_map(there).collect();
+        let named = |synced: &Synced| Some((there(synced)?, synced.image_id.clone()));
+        let waiting: Vec<_> = outcomes.iter().flatten().filter_map(named).collect();
         let signed = RefCell::new(Vec::new());
         let own = call.unwatched();
         let sign = async {
             let each = |url| signed.borrow_mut().push(url);
-            drop(self.sign_all(&mut paths.into_iter(), link, &own, &each).await);
+            for some in waiting.chunks(PATHS_AT_ONCE) {
+                own.trace.gather(some.iter().map(|(_, image_id)| image_id.clone()));
+                let mut paths = some.iter().map(|(path, _)| path.clone());
+                if self.sign_all(&mut paths, link, &own, &each).await.is_err() {
+                    break;
+                }
+            }
         };
         let patience = first_of(stopped, Box::pin(self.platform.sleep(LINK_GRACE_MS)));
         first_of(Box::pin(sign), Box::pin(patience)).await;

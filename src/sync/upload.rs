@@ -1,15 +1,17 @@
 //! The driver of one image's bytes: in one request, or in pieces that go on after every fault.
 
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
+use core::slice;
 
 use super::call::{Call, Reached, Resumption};
 use super::client::Client;
 use crate::error::{Error, Stage};
 use crate::host::Platform;
 use crate::image::meta::Shipment;
-use crate::image::path::is_plain_name;
+use crate::image::path::{StoragePath, is_plain_name};
 use crate::limits;
 use crate::race::{Racer, beside, first_of};
+use crate::text::contains;
 use crate::wire::Landed;
 use crate::wire::classify::Refusal;
 use crate::wire::http::Response;
@@ -23,6 +25,8 @@ const MAX_IDLE: u32 = 4;
 
 /// How much longer than its image a small picture may take.
 const THUMBNAIL_GRACE_MS: u32 = 2000;
+/// How long it may take to remove one that is another image's.
+const STRAY_GRACE_MS: u32 = 1000;
 
 /// What the Worker is asked to take, and to give, with an image.
 fn beside_of<'a, B: Clone>(call: &'a Call, drawn: &RefCell<Option<B>>) -> Beside<'a, B> {
@@ -40,8 +44,8 @@ impl<P: Platform> Client<P> {
         if !call.trace.is_located() {
             call.trace.locate(self.known_path(shipment), Some(&shipment.image_id));
         }
-        let drawn = RefCell::new(None);
-        let mut thumbnail = self.thumbnail_of(shipment, call, &drawn);
+        let (drawn, is_stored) = (RefCell::new(None), Cell::new(false));
+        let mut thumbnail = self.thumbnail_of(shipment, call, &drawn, &is_stored);
         let is_handed_over = !self.config.target.is_project();
         if is_handed_over && !self.is_large(self.platform.size(&shipment.image)) {
             // It goes in the image's own request. With a large image it goes in the last one, if it is there by then.
@@ -49,7 +53,14 @@ impl<P: Platform> Client<P> {
         }
         let landed = beside(Box::pin(self.upload_image(shipment, &drawn, call, resumption)), &mut thumbnail).await;
         if landed.is_ok() && !is_handed_over {
-            self.end_soon(thumbnail).await;
+            self.end_soon(thumbnail.take()).await;
+        }
+        drop(thumbnail);
+        if let Some(stray) = self.stray_thumbnail(shipment, is_stored.get(), landed.as_ref().err()) {
+            let own = call.unwatched();
+            let build = || object::remove(&self.config, slice::from_ref(&stray));
+            let removed = async { drop(self.ask(&own, Stage::Upload, &build, object::read_removal).await) };
+            first_of(Box::pin(removed), Box::pin(self.platform.sleep(STRAY_GRACE_MS))).await;
         }
         landed
     }
@@ -60,6 +71,21 @@ impl<P: Platform> Client<P> {
         }
     }
 
+    /// The place of a small picture that may be another image's than what lies beside it: that of an earlier image, where this one's
+    /// did not come, or this one's, where its image was refused. Only under a name that others may have had.
+    fn stray_thumbnail<B>(
+        &self,
+        shipment: &Shipment<B>,
+        is_stored: bool,
+        refused: Option<&Error>,
+    ) -> Option<StoragePath> {
+        let wanted = self.config.thumbnail.as_ref().filter(|_| self.config.target.is_project());
+        let is_stray = refused.map_or(!is_stored, |error| is_stored && !error.retryable);
+        let own_name = shipment.image_id.rsplit(['-']).next().unwrap_or_default();
+        let is_own = contains(shipment.storage_path.as_str(), own_name);
+        wanted.filter(|_| is_stray && !is_own).and_then(|_| shipment.storage_path.thumbnail())
+    }
+
     /// Draws the small picture that goes beside the image, and sends it, or leaves it in `drawn` for the Worker. Whatever becomes
     /// of it, the image is not asked.
     fn thumbnail_of<'a>(
@@ -67,6 +93,7 @@ impl<P: Platform> Client<P> {
         shipment: &'a Shipment<P::Bytes>,
         call: &'a Call,
         drawn: &'a RefCell<Option<P::Bytes>>,
+        is_stored: &'a Cell<bool>,
     ) -> Option<Racer<'a, ()>> {
         let wanted = self.config.thumbnail.as_ref()?;
         let path = shipment.storage_path.thumbnail()?;
@@ -80,7 +107,7 @@ impl<P: Platform> Client<P> {
             let mime_type = self.platform.own_type(&picture).unwrap_or_else(|| wanted.mime_type.clone());
             let build = || object::put(&self.config, &path, picture.clone(), &mime_type);
             let sent = self.ask(&call, Stage::Upload, &build, object::read_upload).await;
-            drop(sent);
+            is_stored.set(sent.is_ok());
         }))
     }
 

@@ -42,6 +42,11 @@ impl Refusal {
         Self::new(error, Remedy::None)
     }
 
+    /// Something that may be another way in a while.
+    pub fn passing(error: Error) -> Self {
+        Self::new(error, Remedy::Wait)
+    }
+
     /// The library itself won't try again, but the caller's next call may succeed.
     pub fn retryable(mut self) -> Self {
         self.error.retryable = true;
@@ -52,14 +57,18 @@ impl Refusal {
     pub fn of_token(stage: Stage, response: &Response) -> Self {
         let mut refusal = of_response(stage, response);
         refusal.error.code = Code::Unauthorized;
-        refusal.error.message =
-            format!("{}: {}: the token was refused ({})", stage.label(), response.status, words(response));
+        refusal.error.message = format!(
+            "{}: {}: the token was refused, or the bucket is gone ({})",
+            stage.label(),
+            response.status,
+            words(response)
+        );
         Self { remedy: Remedy::FreshToken, ..refusal }
     }
 
     /// Answers that can't all be true.
     pub fn contradictory(stage: Stage, problem: &str) -> Self {
-        Self::new(Error::new(stage, Code::BadResponse, format!("{}: {problem}", stage.label())), Remedy::Wait)
+        Self::passing(Error::new(stage, Code::BadResponse, format!("{}: {problem}", stage.label())))
     }
 
     /// A successful status with an answer that the service never gives. A gateway or a broken connection made it, and
@@ -68,7 +77,7 @@ impl Refusal {
         let message = format!("{problem} (body: {})", quote(&response.body));
         let mut error = Error::new(stage, Code::BadResponse, message);
         error.status = Some(response.status);
-        Self::new(error, Remedy::Wait)
+        Self::passing(error)
     }
 }
 
@@ -78,6 +87,7 @@ pub fn of_failure(stage: Stage, failure: Failure) -> Refusal {
         Failure::Network(problem, cause) => (Code::Network, quote(&problem), cause),
         Failure::Timeout => (Code::Timeout, "no answer in time".to_owned(), None),
         Failure::Redirect => (Code::BadResponse, format!("{REDIRECT}. {REDIRECT_ADVICE}"), None),
+        Failure::TooLong => return too_long(stage),
         Failure::Image(problem, cause) => return Refusal::last(Error::image(&quote(&problem)).with_cause(cause)),
         Failure::CalledOff(cause) => (Code::Aborted, "the host's framework has ended it".to_owned(), cause),
     };
@@ -87,9 +97,27 @@ pub fn of_failure(stage: Stage, failure: Failure) -> Refusal {
     Refusal::new(Error::new(stage, code, message).with_cause(cause), remedy)
 }
 
+/// Of a page its rows are to blame, however often it is asked for. Nothing else that a service answers is nearly as long: it is some
+/// other server's, as a refusal without the service's words is, and not worth as many bytes once more.
+fn too_long(stage: Stage) -> Refusal {
+    let is_page = stage == Stage::List;
+    let advice = if is_page { "Ask for fewer rows: limit" } else { REDIRECT_ADVICE };
+    let message = format!("{}: the answer is too long to be read. {advice}", stage.label());
+    let mut error = Error::new(stage, Code::BadResponse, message);
+    if is_page {
+        return Refusal::last(error.with_field("limit"));
+    }
+    error.turned_away = true;
+    Refusal::last(error).retryable()
+}
+
 const REDIRECT: &str = "the answer is a redirect, which is not followed";
 /// A project's own services answer no redirects: it is a proxy before them, a captive portal, or another host altogether.
 const REDIRECT_ADVICE: &str = "Is `url` the project's own address?";
+
+/// A hosted project whose owner is over the plan's limits, or behind with bills, answers every request with 402 till that is
+/// put right: no image is to blame (<https://supabase.com/docs/guides/platform/http-status-codes>).
+const RESTRICTED_ADVICE: &str = "Supabase restricts the project: see usage and billing in its dashboard";
 
 fn is_redirect(status: u16) -> bool {
     (300..400).contains(&status)
@@ -109,7 +137,9 @@ pub fn of_worker(stage: Stage, response: &Response) -> Refusal {
 fn judged(stage: Stage, response: &Response, told: Told) -> Refusal {
     // Storage's real status would be in the part of the body that is missing.
     let is_cut = response.status == 400 && response.json.is_none() && response.body.starts_with('{');
-    let turned_away = !told.is_service && turns_away(response.status);
+    // PT402 is what a function of the project's own raises.
+    let is_restricted = response.status == 402 && !told.is_problem && told.code != "PT402";
+    let turned_away = is_restricted || !told.is_service && !is_cut && turns_away(response.status);
     let (code, remedy) = match (is_cut, turned_away) {
         (true, _) => (Code::BadResponse, Remedy::Wait),
         // It may pass, but not within a call: whoever dislikes the bytes, or waits for a login, does so a second later too.
@@ -119,7 +149,13 @@ fn judged(stage: Stage, response: &Response, told: Told) -> Refusal {
     let separator = if stage == Stage::Sign { " " } else { ": " };
     let said = if is_redirect(response.status) { REDIRECT.to_owned() } else { words(response) };
     let mut message = format!("{}{separator}{}: {said}", stage.label(), response.status);
-    let advice = if is_redirect(response.status) { Some(REDIRECT_ADVICE) } else { advice(stage, code, &told) };
+    let advice = if is_redirect(response.status) {
+        Some(REDIRECT_ADVICE)
+    } else if is_restricted {
+        Some(RESTRICTED_ADVICE)
+    } else {
+        advice(stage, code, &told)
+    };
     if let Some(advice) = advice {
         message.push_str(". ");
         message.push_str(advice);
@@ -138,9 +174,9 @@ fn judged(stage: Stage, response: &Response, told: Told) -> Refusal {
 }
 
 /// Whether a gateway, a firewall or a captive portal answers so of itself: without the service's JSON it is no word on the
-/// token or a policy.
+/// token, a policy or the request. Of a limit, a wait and a missing route its own word counts.
 fn turns_away(status: u16) -> bool {
-    matches!(status, 401 | 403 | 406 | 407 | 451)
+    matches!(status, 400..500) && !matches!(status, 404 | 405 | 408 | 410 | 413 | 425 | 429)
 }
 
 /// An error's body for its message. PostgREST's `details` and `hint` quote the row that failed, prompt and all, and other
@@ -171,8 +207,10 @@ pub(super) struct Told {
     pub(super) status: Option<u16>,
     /// Whether the Worker says so (RFC 9457): its codes are its own.
     is_problem: bool,
-    /// Whether one of the services says so, by a JSON object that tells why.
+    /// Whether one of the services says so, or the gateway that checks keys for them, by a JSON object that tells why.
     is_service: bool,
+    /// Whether it can only be one of the services.
+    pub(super) is_own: bool,
     /// The field of the request at fault, if it is one's.
     field: Option<String>,
 }
@@ -191,6 +229,7 @@ impl Told {
         let message = body.text("message").unwrap_or_default();
         let is_problem = response.is_problem();
         let is_service = is_problem || code.is_some() || !message.is_empty();
+        let is_own = is_problem || status.is_some() || body.text("code").is_some() || contains(message, "not found");
         let field = body.text("field").filter(|_| is_problem).map(name);
         Self {
             code: code.unwrap_or_default().to_owned(),
@@ -198,6 +237,7 @@ impl Told {
             status,
             is_problem,
             is_service,
+            is_own,
             field,
         }
     }
@@ -263,6 +303,8 @@ fn judge(stage: Stage, http_status: u16, told: &Told) -> (Code, Remedy) {
     match status {
         429 => (Code::RateLimited, Remedy::Wait),
         408 | 425 | 500.. => (Code::Unavailable, Remedy::Wait),
+        // Of a gateway that knows no route to the service, for as long as they are renewed.
+        404 | 405 | 410 if !told.is_own => (Code::Unavailable, Remedy::Wait),
         409 if stage == Stage::Insert && code.is_empty() => (Code::IdTaken, Remedy::None),
         401 if told.says("api key") => (Code::Unauthorized, Remedy::None),
         401 | 403 if told.is_too_early() => (Code::Unauthorized, Remedy::Wait),
@@ -332,6 +374,23 @@ mod tests {
                 "{}",
                 found.error.message
             );
+        }
+    }
+
+    #[test]
+    fn rows_that_are_too_long_to_be_read_are_asked_for_in_smaller_pages() {
+        let list = of_failure(Stage::List, Failure::TooLong);
+        assert_eq!((list.error.code, list.error.field.as_deref()), (Code::BadResponse, Some("limit")));
+        assert_eq!((list.remedy, list.error.retryable), (Remedy::None, false));
+    }
+
+    #[test]
+    fn an_answer_that_is_too_long_for_any_service_is_another_servers() {
+        for stage in [Stage::Upload, Stage::Insert, Stage::Sign, Stage::Remove] {
+            let Refusal { error, remedy, .. } = of_failure(stage, Failure::TooLong);
+            assert_eq!((error.code, error.field.as_deref(), remedy), (Code::BadResponse, None, Remedy::None));
+            assert!(error.retryable && error.turned_away, "an outbox keeps the image");
+            assert!(error.message.ends_with(REDIRECT_ADVICE), "{}", error.message);
         }
     }
 
@@ -418,7 +477,7 @@ mod tests {
     fn a_status_alone_is_enough() {
         use Remedy::*;
         for (status, wanted) in [
-            (404, (Code::Rejected, None)),
+            (413, (Code::TooLarge, None)),
             (408, (Code::Unavailable, Wait)),
             (425, (Code::Unavailable, Wait)),
             (429, (Code::RateLimited, Wait)),
@@ -474,12 +533,37 @@ mod tests {
     #[test]
     fn a_gateways_own_refusal_is_no_word_on_the_token() {
         for stage in [Stage::Upload, Stage::Insert, Stage::Sign] {
-            for status in [401, 403, 406, 407, 451] {
+            for status in [400, 401, 402, 403, 406, 407, 409, 411, 412, 414, 415, 416, 421, 422, 451] {
                 for body in ["<html>Blocked</html>", "", "Forbidden", "[]", "{}", r#"{"error":{"id":1}}"#, "null"] {
                     let refusal = refusal(stage, status, body);
                     let told = (refusal.error.code, refusal.remedy, refusal.error.retryable);
                     assert_eq!(told, (Code::Unavailable, Remedy::None, true), "{status} {body}");
                     assert!(refusal.error.turned_away && refusal.error.server_code.is_none());
+                }
+            }
+        }
+        let restricted = r#"{"message":"Service for this project is restricted: exceed_egress_quota"}"#;
+        for stage in [Stage::Upload, Stage::Insert, Stage::Sign, Stage::List, Stage::Remove] {
+            let Refusal { error, remedy, .. } = refusal(stage, 402, restricted);
+            assert_eq!((error.code, remedy, error.retryable), (Code::Unavailable, Remedy::None, true));
+            assert!(
+                error.turned_away && error.message.contains("exceed_egress_quota") && error.message.contains("billing")
+            );
+        }
+        for status in [404, 405, 410] {
+            for body in [
+                "<html>Not Found</html>",
+                "404 page not found\n",
+                r#"{"message":"no Route matched with those values"}"#,
+            ] {
+                for stage in [Stage::Upload, Stage::Insert, Stage::Sign, Stage::List, Stage::Remove] {
+                    let refusal = refusal(stage, status, body);
+                    assert_eq!(
+                        (refusal.error.code, refusal.remedy),
+                        (Code::Unavailable, Remedy::Wait),
+                        "{status} {body}"
+                    );
+                    assert!(refusal.error.retryable && !refusal.error.turned_away, "{status} {body}");
                 }
             }
         }
@@ -505,7 +589,8 @@ mod tests {
         }
         for content_type in ["application/json", "application/problem+json-seq", "text/html", ""] {
             let error = of_worker(Stage::Upload, &answer(409, content_type)).error;
-            assert_eq!((error.code, error.field.as_deref()), (Code::Rejected, Option::None), "{content_type}");
+            let told = (error.code, error.turned_away, error.field.as_deref());
+            assert_eq!(told, (Code::Unavailable, true, Option::None), "{content_type}");
             let error = of_worker(Stage::Upload, &answer(401, content_type)).error;
             assert_eq!((error.code, error.turned_away), (Code::Unavailable, true), "{content_type}");
         }

@@ -197,6 +197,8 @@ pub enum Failure {
     Timeout,
     /// The answer is a redirect; where the host can't be kept from following, that of its target, which counts as none.
     Redirect,
+    /// There is one, longer than any that is read here.
+    TooLong,
     /// The image can't be read any more, or is no more what it was.
     Image(String, Option<Cause>),
     /// The host's framework wants the caller's work to end with what it threw.

@@ -6,8 +6,10 @@ use super::object_url;
 use crate::config::Config;
 use crate::error::{Code, Stage};
 use crate::image::meta::Shipment;
-use crate::image::path::StoragePath;
-use crate::wire::classify::{self, Refusal, Remedy};
+use crate::image::path::{StoragePath, escape_segment};
+use crate::json;
+use crate::text::join;
+use crate::wire::classify::{self, Refusal};
 use crate::wire::http::{Method, Request, Response};
 
 /// Stores the image under its path. A PUT is an upsert, so it may be repeated.
@@ -24,6 +26,13 @@ pub fn put<B>(config: &Config, path: &StoragePath, image: B, mime_type: &str) ->
         Some(value) => request.header("cache-control", value.as_str()),
         None => request,
     }
+}
+
+/// Removes what there is under these paths, and leaves out of its answer what there is not, or what is kept.
+pub fn remove<B>(config: &Config, paths: &[StoragePath]) -> Request<B> {
+    let url = format!("{}/storage/v1/object/{}", config.url, escape_segment(&config.bucket));
+    let paths = join(paths.iter().map(|path| json::quote(path.as_str())), ',');
+    Request::new(Method::Delete, url).json(format!("{{\"prefixes\":[{paths}]}}")).fresh()
 }
 
 /// What Storage says of an object: `Key` where it has stored one, the rest of one that is there, or was until now. Older
@@ -49,6 +58,11 @@ pub fn read_upload(response: &Response) -> Result<String, Refusal> {
     stored.key.ok_or_else(|| Refusal::garbled(Stage::Upload, response, "storage upload: parse upload response: no Key"))
 }
 
+/// Whether what is to be removed has gone is not asked: only whether Storage has heard of it.
+pub fn read_removal(response: &Response) -> Result<(), Refusal> {
+    if response.is_success() { Ok(()) } else { Err(classify::of_response(Stage::Upload, response)) }
+}
+
 /// Asks about an object.
 pub fn info<B>(config: &Config, path: &StoragePath) -> Request<B> {
     Request::new(Method::Get, object_url(config, "object/info", path)).fresh()
@@ -64,8 +78,8 @@ pub fn read_info(stage: Stage, response: &Response) -> Result<bool, Refusal> {
     let refusal = classify::of_response(stage, response);
     match refusal.error.code {
         Code::ObjectMissing if refusal.error.server_code.is_some() => Ok(false),
-        // It says so to a token that it refuses, too.
-        Code::BucketMissing => Err(Refusal { remedy: Remedy::FreshToken, ..refusal }),
+        // So it says to a token that it refuses, and whoever asks has been told before that there is a bucket.
+        Code::BucketMissing => Err(Refusal::of_token(stage, response)),
         // That there is none is a refusal, whose words may be lost on their way.
         _ if refusal.error.server_code.is_none() && matches!(response.status, 400 | 404) => {
             Err(garbled("storage info: neither an object nor an error"))
@@ -79,6 +93,7 @@ mod tests {
     use super::*;
     use crate::config::Options;
     use crate::error::Code;
+    use crate::wire::classify::Remedy;
     use crate::wire::http::Payload;
 
     fn upload_with(options: Options) -> Request<u8> {
@@ -105,6 +120,23 @@ mod tests {
         assert!(matches!(request.payload, Payload::Image(9)));
         let cached = upload_with(Options { cache_control: Some("max-age=60".to_owned()), ..Options::default() });
         assert_eq!(cached.headers.last(), Some(&("cache-control", "max-age=60".to_owned())));
+    }
+
+    #[test]
+    fn whether_an_object_is_there_only_storage_says_and_to_a_refused_token_it_says_something_else() {
+        let read = |status, body: &str| {
+            let json = crate::json::tests::parse(body);
+            let response = Response { status, body: body.to_owned(), json, ..Response::default() };
+            read_info(Stage::Remove, &response).map_err(|refusal| (refusal.error.code, refusal.remedy))
+        };
+        let missing = |code: &str| format!(r#"{{"statusCode":"404","error":"x","message":"x","code":"{code}"}}"#);
+        assert_eq!(read(200, r#"{"id":"1","name":"a.png"}"#), Ok(true));
+        assert_eq!(read(400, &missing("NoSuchKey")), Ok(false));
+        assert_eq!(read(400, &missing("NoSuchBucket")), Err((Code::Unauthorized, Remedy::FreshToken)));
+        for (status, body) in [(404, "<html>"), (404, "404 page not found"), (400, ""), (410, "<html>"), (405, "")] {
+            let (code, remedy) = read(status, body).unwrap_err();
+            assert!(matches!(code, Code::BadResponse | Code::Unavailable) && remedy == Remedy::Wait, "{status} {body}");
+        }
     }
 
     #[test]

@@ -9,8 +9,7 @@ use super::object::{self, Object};
 use super::rows::{self, Row, table_url};
 use crate::config::Config;
 use crate::error::{Code, Error, Stage};
-use crate::image::path::{StoragePath, escape_query, escape_segment};
-use crate::json;
+use crate::image::path::{StoragePath, escape_query};
 use crate::text::{canonical_id, join};
 use crate::wire::classify::{self, Refusal};
 use crate::wire::http::{Method, Request, Response};
@@ -38,6 +37,8 @@ enum Step {
     /// Looks at an object that was left out.
     LookAt(StoragePath),
     RemoveRows,
+    /// The same where none is seen: a copy of the database may be read that lags behind, and what removes goes to the original.
+    RemoveUnseen,
     /// Looks for the rows that were left out.
     FindLeft,
     /// Whether the other rows that named the object have gone meanwhile, by somebody who still saw this one.
@@ -65,7 +66,12 @@ pub struct Removal {
     is_shared: bool,
     /// The next one stands last.
     steps: Vec<Step>,
+    /// How often the rows may be looked for once more before the object goes.
+    looks_left: u32,
 }
+
+/// Enough for what goes wrong by chance; where all goes wrong, a removal ends all the same.
+const LOOKS: u32 = 2;
 
 impl Removal {
     /// Refuses what can be refused before anything is sent.
@@ -89,14 +95,23 @@ impl Removal {
             _ => Step::FindByPath,
         };
         let by_path = image.image_id.is_none();
-        Ok(Self { image, path, by_path, rows: Vec::new(), is_shared: false, steps: vec![step] })
+        Ok(Self { image, path, by_path, rows: Vec::new(), is_shared: false, steps: vec![step], looks_left: LOOKS })
     }
 
     /// Of an object alone, where no row names it.
     pub fn of_object(path: StoragePath) -> Self {
         let image = ImageRef { image_id: None, storage_path: Some(path.as_str().to_owned()) };
         let steps = vec![Step::FindOthers];
-        Self { image, path: Some(path), by_path: true, rows: Vec::new(), is_shared: false, steps }
+        Self { image, path: Some(path), by_path: true, rows: Vec::new(), is_shared: false, steps, looks_left: 0 }
+    }
+
+    /// The last request is made again. Was it to remove the object, another image may have come to its path while that was waited
+    /// for: the rows that name it are looked for again.
+    pub fn again(&mut self) {
+        if self.looks_left > 0 && self.steps.last() == Some(&Step::RemoveObjects) {
+            self.looks_left -= 1;
+            self.steps = vec![Step::FindByPath];
+        }
     }
 
     /// The image, as far as it is known; once it is done, what was removed.
@@ -107,30 +122,22 @@ impl Removal {
     /// The next request; nothing once it is done.
     pub fn next<B>(&self, config: &Config) -> Option<Request<B>> {
         let step = self.steps.last()?;
-        let path = || self.path.as_ref().map(StoragePath::as_str).unwrap_or_default();
-        let find = |column: &str, condition: &str| rows::look_up(config, column, condition);
-        let ids = || format!("in.({})", join(&self.rows, ','));
+        let by_id = || ("id", format!("eq.{}", self.image.image_id.as_deref().unwrap_or_default()));
+        let by_path = || {
+            let path = self.path.as_ref().map(StoragePath::as_str).unwrap_or_default();
+            ("storage_path", format!("eq.{}", escape_query(path)))
+        };
+        let by_ids = || ("id", format!("in.({})", join(&self.rows, ',')));
+        let find = |(column, condition): (&str, String)| rows::look_up(config, column, &condition);
         Some(match step {
             Step::Hand => self.hand(config),
-            Step::FindById => find("id", &format!("eq.{}", self.image.image_id.as_deref().unwrap_or_default())),
-            Step::FindByPath | Step::FindOthers => find("storage_path", &format!("eq.{}", escape_query(path()))),
-            Step::FindLeft => find("id", &ids()),
-            Step::RemoveObjects => {
-                let url = format!("{}/storage/v1/object/{}", config.url, escape_segment(&config.bucket));
-                let paths = join(self.objects().iter().map(|path| json::quote(path.as_str())), ',');
-                Request::new(Method::Delete, url).json(format!("{{\"prefixes\":[{paths}]}}")).fresh()
-            }
+            Step::FindById => find(by_id()),
+            Step::FindByPath | Step::FindOthers => find(by_path()),
+            Step::FindLeft => find(by_ids()),
+            Step::RemoveObjects => object::remove(config, &self.objects()),
             Step::LookAt(left) => object::info(config, left),
-            Step::RemoveRows => {
-                let owner = config.owner_id().map(|owner| format!("&owner_user_id=eq.{}", escape_query(owner)));
-                let owner = owner.unwrap_or_default();
-                let url = format!("{}?id={}{owner}&select=id", table_url(config), ids());
-                Request::new(Method::Delete, url)
-                    .fresh()
-                    .header("Accept-Profile", config.schema.as_str())
-                    .header("Content-Profile", config.schema.as_str())
-                    .header("Prefer", "return=representation")
-            }
+            Step::RemoveRows => remove_rows(config, by_ids()),
+            Step::RemoveUnseen => remove_rows(config, if self.by_path { by_path() } else { by_id() }),
         })
     }
 
@@ -175,7 +182,11 @@ impl Removal {
             }
             Some(Step::FindLeft) if !found(response)?.is_empty() => return Err(stays("row")),
             Some(Step::FindLeft) => Vec::new(),
-            Some(Step::FindOthers) if found(response)?.is_empty() => vec![Step::RemoveObjects],
+            Some(Step::RemoveUnseen) => self.take_unseen(found(response)?)?,
+            // A copy of the database may still have those that have just gone.
+            Some(Step::FindOthers) if found(response)?.iter().all(|row| self.rows.contains(&row.id)) => {
+                vec![Step::RemoveObjects]
+            }
             Some(Step::FindOthers) => Vec::new(),
         };
         self.steps.pop();
@@ -185,15 +196,35 @@ impl Removal {
 
     /// The row that has the id: it says which object is its.
     fn take_row(&mut self, config: &Config, row: Option<Found>) -> Result<Vec<Step>, Refusal> {
-        if let Some(row) = row {
-            if !is_mine(config, &row) {
-                return Err(anothers());
-            }
-            self.path = Some(StoragePath::parse(&row.storage_path).map_err(Refusal::last)?);
-            self.image.storage_path = Some(row.storage_path);
-            self.rows.push(row.id);
+        let Some(row) = row else { return Ok(vec![Step::RemoveUnseen]) };
+        if !is_mine(config, &row) {
+            return Err(anothers());
         }
-        Ok(if self.path.is_some() { vec![Step::FindByPath] } else { Vec::new() })
+        self.be_at(&row)?;
+        self.rows.push(row.id);
+        Ok(vec![Step::FindByPath])
+    }
+
+    /// A row says where the object is.
+    fn be_at(&mut self, row: &Found) -> Result<(), Refusal> {
+        self.path = Some(StoragePath::parse(&row.storage_path).map_err(Refusal::last)?);
+        self.image.storage_path = Some(row.storage_path.clone());
+        Ok(())
+    }
+
+    /// The rows that have gone and were not seen before: their object goes after them, unless others name it.
+    fn take_unseen(&mut self, gone: Vec<Found>) -> Result<Vec<Step>, Refusal> {
+        if let Some(row) = gone.first() {
+            self.be_at(row)?;
+            self.image.image_id.get_or_insert_with(|| row.id.clone());
+            self.rows = gone.into_iter().map(|row| row.id).collect();
+            return Ok(vec![Step::FindOthers]);
+        }
+        Ok(match &self.path {
+            Some(_) if self.by_path => vec![Step::RemoveObjects],
+            Some(_) => vec![Step::FindByPath],
+            None => Vec::new(),
+        })
     }
 
     /// The rows that name the object: of an image that is meant by its path all of the owner's go.
@@ -218,6 +249,9 @@ impl Removal {
             self.rows.truncate(ROWS_AT_ONCE);
             return Ok(vec![Step::FindByPath, Step::RemoveRows]);
         }
+        if self.by_path && self.rows.is_empty() && !self.is_shared {
+            return Ok(vec![Step::RemoveUnseen]);
+        }
         let rows = (!self.rows.is_empty()).then_some(Step::RemoveRows);
         let steps = match self.is_shared {
             true => [rows.is_some().then_some(Step::FindOthers), rows],
@@ -234,6 +268,18 @@ impl Removal {
         self.image = response.read().ok_or_else(|| garbled(response, "no imageId"))?;
         Ok(Vec::new())
     }
+}
+
+/// Removes those rows of the owner's, and asks for them.
+fn remove_rows<B>(config: &Config, (column, condition): (&str, String)) -> Request<B> {
+    let owner = config.owner_id().map(|owner| format!("&owner_user_id=eq.{}", escape_query(owner)));
+    let owner = owner.unwrap_or_default();
+    let url = format!("{}?{column}={condition}{owner}&select=id,storage_path", table_url(config));
+    Request::new(Method::Delete, url)
+        .fresh()
+        .header("Accept-Profile", config.schema.as_str())
+        .header("Content-Profile", config.schema.as_str())
+        .header("Prefer", "return=representation")
 }
 
 /// Whether a row is of the configuration's owner, if it has one.

@@ -81,7 +81,18 @@ pub fn read_back<B>(config: &Config, image_id: &str) -> Request<B> {
 
 /// The id, if the row that was read back is the shipment's: then an earlier attempt brought it.
 pub fn read_holder<B>(shipment: &Shipment<B>, response: &Response) -> Result<String, Refusal> {
-    read_holders(&[shipment], response)?.pop().ok_or_else(|| Refusal::last(id_taken(shipment)))
+    let (mut held, _) = read_there(&[shipment], response)?;
+    held.pop().ok_or_else(|| Refusal::last(id_taken(shipment)))
+}
+
+/// Of rows that are there, since the database has said so: the ids of those that are the shipments', and of those that are seen. Where
+/// none is seen, they are looked for again: they are another user's, or a copy of the database is read that lags behind.
+pub fn read_there<B>(shipments: &[&Shipment<B>], response: &Response) -> Result<(Vec<String>, Vec<String>), Refusal> {
+    let (held, seen) = read_seen(shipments, response)?;
+    match shipments.first() {
+        Some(first) if seen.is_empty() => Err(Refusal::passing(id_taken(first))),
+        _ => Ok((held, seen)),
+    }
 }
 
 /// The path in the row that was read back, if there is one.
@@ -120,8 +131,8 @@ pub fn read_back_many<A, B>(config: &Config, shipments: &[&Shipment<A>]) -> Requ
     look_up(config, "id", &format!("in.({ids})"))
 }
 
-/// The ids of those shipments whose rows are theirs.
-pub fn read_holders<B>(shipments: &[&Shipment<B>], response: &Response) -> Result<Vec<String>, Refusal> {
+/// The ids of those shipments whose rows are theirs, and of all rows that are seen.
+pub fn read_seen<B>(shipments: &[&Shipment<B>], response: &Response) -> Result<(Vec<String>, Vec<String>), Refusal> {
     let rows = rows("read-back", response)?;
     let same =
         |found: &Option<String>, value: &str| found.as_ref().is_some_and(|found| found.eq_ignore_ascii_case(value));
@@ -132,7 +143,9 @@ pub fn read_holders<B>(shipments: &[&Shipment<B>], response: &Response) -> Resul
                 && row.storage_path.as_deref() == Some(shipment.storage_path.as_str())
         })
     };
-    Ok(shipments.iter().filter(|shipment| is_held(shipment)).map(|shipment| shipment.image_id.clone()).collect())
+    let held =
+        shipments.iter().filter(|shipment| is_held(shipment)).map(|shipment| shipment.image_id.clone()).collect();
+    Ok((held, rows.into_iter().filter_map(|row| row.id).collect()))
 }
 
 #[cfg(test)]
@@ -140,6 +153,7 @@ mod tests {
     use super::*;
     use crate::config::Options;
     use crate::image::path::StoragePath;
+    use crate::wire::classify::Remedy;
 
     const ID: &str = "00000000-0000-4000-8000-00000000002a";
 
@@ -227,7 +241,9 @@ mod tests {
         ] {
             assert_eq!(read(&row(owner, path)), Err(Code::IdTaken), "{owner} {path}");
         }
-        assert_eq!(read("[]"), Err(Code::IdTaken), "a row that can't be seen is another user's");
+        assert_eq!(read("[]"), Err(Code::IdTaken), "a row that can't be seen is another user's, or not seen yet");
+        let remedy = |body: &str| read_holder(&shipment, &answer(200, body)).unwrap_err().remedy;
+        assert_eq!((remedy("[]"), remedy(&row("null", "null"))), (Remedy::Wait, Remedy::None));
         for garbled in ["", "{}", "null", "[{"] {
             assert_eq!(read(garbled), Err(Code::BadResponse), "{garbled}");
         }

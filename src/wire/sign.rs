@@ -122,13 +122,15 @@ fn missing(response: &Response) -> Refusal {
 }
 
 /// Makes one URL of what servers answer: the real one a path relative to `/storage/v1`, with the object's name
-/// unescaped; others the same with that prefix, or an absolute URL.
+/// unescaped; others the same with that prefix, or an absolute URL. It begins with the project's address for whoever opens it.
 fn absolute(config: &Config, path: &StoragePath, signed: &str) -> Option<String> {
+    let relative = signed.strip_prefix(&*config.url).filter(|rest| rest.starts_with("/storage/v1/"));
+    let signed = relative.unwrap_or(signed);
     let (base, rest) = if signed.starts_with("https://") || signed.starts_with("http://") {
         (String::new(), signed)
     } else if let Some(rest) = signed.strip_prefix('/') {
         let prefix = if rest.starts_with("storage/v1/") { "/" } else { "/storage/v1/" };
-        (format!("{}{prefix}", config.url), rest)
+        (format!("{}{prefix}", config.public_url), rest)
     } else {
         return None;
     };
@@ -178,6 +180,32 @@ mod tests {
             "https://x.co/storage/v1/object/sign/imagen-generated/a%20b/c%3Fd%25.png?token=t.u",
         ] {
             assert_eq!(read("a b/c?d%.png", signed).as_deref(), Some(wanted), "{signed}");
+        }
+    }
+
+    #[test]
+    fn a_link_has_the_address_that_others_open_the_project_by() {
+        let with = |public_url: &str| {
+            let (url, public_url) = (Some("http://kong:8000".to_owned()), Some(public_url.to_owned()));
+            let options = Options { url, public_url, api_key: Some("k".to_owned()), ..Options::default() };
+            Config::new(options, false).unwrap()
+        };
+        let path = StoragePath::parse("a b.png").unwrap();
+        let wanted = "/storage/v1/object/sign/imagen-generated/a%20b.png?token=t";
+        for public in ["https://x.co", "https://x.co/db"] {
+            let config = with(public);
+            for signed in [
+                "/object/sign/imagen-generated/a b.png?token=t",
+                "/storage/v1/object/sign/imagen-generated/a b.png?token=t",
+                "http://kong:8000/storage/v1/object/sign/imagen-generated/a%20b.png?token=t",
+            ] {
+                let url = absolute(&config, &path, signed);
+                assert_eq!(url, Some(format!("{public}{wanted}")), "{signed}");
+            }
+            let asked = sign::<()>(&config, &path, &Link::for_seconds(60)).url;
+            assert!(asked.starts_with("http://kong:8000/storage/v1/"), "{asked}");
+            let elsewhere = format!("http://kong:8000.x.co{wanted}");
+            assert_eq!(absolute(&config, &path, &elsewhere), Some(elsewhere), "of another host nothing is known");
         }
     }
 

@@ -329,9 +329,10 @@ fn offset_of(response: &Response) -> Option<u64> {
     response.header("upload-offset")?.trim().parse().ok()
 }
 
-/// Storage's word for it: HTTP 400 with the status in the body; a real 404 from others.
+/// Storage's word for it: HTTP 400 with the status in the body; a real 404 from others. Any gateway may say 404.
 fn is_missing(response: &Response) -> bool {
-    response.status == 404 || (response.status == 400 && Told::read(response).status == Some(404))
+    let told = Told::read(response);
+    response.status == 404 && told.is_own || response.status == 400 && told.status == Some(404)
 }
 
 fn has_no_bucket(response: &Response) -> bool {
@@ -342,11 +343,15 @@ fn has_no_bucket(response: &Response) -> bool {
 /// Past its check of the token, the protocol answers real statuses with texts for bodies.
 fn refused(response: &Response) -> Refusal {
     let mut refusal = classify::of_response(Stage::Upload, response);
+    let is_text =
+        response.json.is_none() && !response.body.is_empty() && !response.body.trim_start().starts_with(['<', '{']);
     let (code, remedy) = match response.status {
         423 => (Code::Unavailable, Remedy::Wait),
         400 if contains(&response.body, "lock acquired") => (Code::Unavailable, Remedy::Wait),
         403 if contains(&response.body, "row-level security") => (Code::Forbidden, Remedy::None),
-        404 if response.json.is_none() => (Code::BucketMissing, Remedy::None),
+        404 if contains(&response.body, "ucket not found") => (Code::BucketMissing, Remedy::None),
+        415 if is_text => (Code::TypeNotAllowed, Remedy::None),
+        400 | 409 if is_text => (Code::Rejected, Remedy::None),
         _ => return refusal,
     };
     refusal.error.code = code;
@@ -651,6 +656,26 @@ mod tests {
             assert_eq!(upload.read(&answer(status, &[], "")).unwrap(), Outcome::Known, "HEAD tells nothing of why");
             assert_eq!(next(&upload), info());
             assert!(upload.read(&answer(status, &[], "<html>")).unwrap_err().error.turned_away);
+        }
+    }
+
+    #[test]
+    fn a_gateway_that_knows_no_route_says_nothing_of_bucket_or_upload() {
+        for body in ["<html>Not Found</html>", "404 page not found\n", ""] {
+            let mut upload = Upload::new(13 * MIB, 6 * MIB, None, false);
+            let refusal = upload.read(&answer(404, &[], body)).unwrap_err();
+            assert_eq!((refusal.error.code, refusal.remedy), (Code::Unavailable, Remedy::Wait), "{body}");
+            let mut upload = half_way();
+            assert_eq!(upload.read(&answer(404, &[], body)).unwrap(), Outcome::Known, "{body}");
+            assert_eq!(next(&upload), info(), "Storage is asked");
+            let refusal = upload.read(&answer(404, &[], body)).unwrap_err();
+            assert_eq!((refusal.error.code, refusal.remedy), (Code::Unavailable, Remedy::Wait), "{body}");
+            assert_eq!((next(&upload), upload.offset()), (info(), 6 * MIB), "nothing is given up");
+        }
+        for status in [400, 409, 415] {
+            let mut upload = Upload::new(13 * MIB, 6 * MIB, None, false);
+            let refusal = upload.read(&answer(status, &[], "<html>")).unwrap_err();
+            assert_eq!((refusal.error.code, refusal.error.turned_away), (Code::Unavailable, true), "{status}");
         }
     }
 

@@ -192,7 +192,7 @@ async fn read(response: &IncomingResponse, is_bare: bool, tell: &dyn Fn()) -> Re
     loop {
         match stream.read(PIECE) {
             Ok(piece) if piece.is_empty() => ready(|| stream.subscribe()).await,
-            Ok(piece) if bytes.len() + piece.len() > LONGEST_ANSWER => return Err(lost("the answer is too long")),
+            Ok(piece) if bytes.len() + piece.len() > LONGEST_ANSWER => return Err(Failure::TooLong),
             Ok(piece) => bytes.extend(piece),
             Err(StreamError::Closed) => break,
             Err(StreamError::LastOperationFailed(problem)) => return Err(lost(problem.to_debug_string())),

@@ -25,13 +25,18 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
             let job = stored.as_ref().and_then(parse);
             let mut removal = Job::removal(&id, job.as_ref(), self.client.platform().now_ms());
             let revision = stored.as_ref().map(|stored| stored.revision);
-            let Some(added) = self.store.supersede(&removal, &id, revision).await? else { continue };
-            if stored.is_some() {
+            let superseded = self.store.supersede(&removal, &id, revision).await;
+            if let Ok(None) = superseded {
+                continue;
+            }
+            // In a full storage the removal has no room, and the job is gone.
+            let is_gone = superseded.as_ref().map_or_else(|error| error.code == Code::QuotaExceeded, |_| true);
+            if is_gone && stored.is_some() {
                 self.witness.discarded(&id);
                 self.discarded(&id);
             }
-            return match added {
-                Added::New(position) => {
+            return match superseded? {
+                Some(Added::New(position)) => {
                     removal.position = position;
                     self.witness.changed(&removal);
                     self.look_again();

@@ -51,6 +51,8 @@ pub(super) struct Round {
     /// What is done and not stored yet.
     pub(super) unwritten: RefCell<Vec<Done>>,
     writing: Cell<bool>,
+    /// Jobs of which could not be stored that they wait, or were refused.
+    pub(super) unkept: RefCell<Vec<Job>>,
     /// Jobs whose bytes are in the bucket, each with when it came, in ms since 1970.
     rows: RefCell<Vec<(i64, Job)>>,
     resting: Cell<bool>,
@@ -300,9 +302,10 @@ impl Round {
         self.unread.set(true);
     }
 
-    /// The ids of the jobs that are in hand.
+    /// The ids of the jobs that are in hand, and of those that it is done with though the store does not say so.
     pub(super) fn ids_in_hand(&self) -> Vec<String> {
-        self.in_hand.borrow().iter().map(|job| job.id.clone()).collect()
+        let (in_hand, unkept) = (self.in_hand.borrow(), self.unkept.borrow());
+        in_hand.iter().map(|job| &job.id).chain(unkept.iter().map(|job| &job.id)).cloned().collect()
     }
 
     fn has_in_hand(&self, id: &str) -> bool {

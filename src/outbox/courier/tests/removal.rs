@@ -95,6 +95,21 @@ fn an_image_is_removed_wherever_it_is_and_nothing_of_it_stays_here_till_then() {
 }
 
 #[test]
+fn a_removal_that_a_full_store_has_no_room_for_forgets_the_image_and_may_be_asked_for_again() {
+    for (setup, states) in WAYS {
+        let (world, shelf) = begun(setup, states[2]);
+        let (outbox, diary) = setup.open(&world, &shelf);
+        shelf.is_full.set(true);
+        assert_eq!(world.run(outbox.remove(&id_of(0))).unwrap_err().code, Code::QuotaExceeded);
+        assert!(shelf.job(&id_of(0)).is_none() && !shelf.images.borrow().contains_key(&id_of(0)));
+        assert_eq!(*diary.changes.borrow(), [(id_of(0), "discarded".to_owned())]);
+        shelf.is_full.set(false);
+        world.run(outbox.remove(&id_of(0))).unwrap();
+        assert!(shelf.job(&Job::removal_id(&id_of(0))).is_some());
+    }
+}
+
+#[test]
 fn a_kill_at_any_moment_of_a_removal_leaves_nothing_of_the_image() {
     let mut runs = 0;
     for (setup, states) in WAYS {

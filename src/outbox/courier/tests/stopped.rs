@@ -1,5 +1,6 @@
 //! Drains that end in the midst of a step, and words that come in the midst of one.
 
+use super::gateway::block;
 use super::*;
 
 const SIZES: [usize; 3] = [50, 450, 80];

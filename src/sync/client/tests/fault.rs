@@ -36,9 +36,12 @@ enum At {
     Anywhere,
     /// Not before the Worker, whose word has a type of its own.
     Supabase,
+    Worker,
     Storage,
     Database,
     Resumable,
+    /// Where such a status says nothing of an upload or an object.
+    Whole,
     Only(Step),
 }
 
@@ -107,19 +110,19 @@ impl Case {
     fn is_for(&self, step: Step) -> bool {
         match self.at {
             At::Anywhere => true,
-            At::Supabase => {
-                let workers = [Step::Hand, Step::Ticket, Step::Commit, Step::Link, Step::HandRemoval, Step::Standing];
-                !workers.contains(&step)
-            }
+            At::Supabase => !is_workers(step),
+            At::Worker => is_workers(step),
             At::Storage => {
                 let steps = [Step::Upload, Step::Sign, Step::SignMany, Step::Info, Step::RemoveObjects];
                 steps.contains(&step) || is_resumable(step)
             }
             At::Database => {
                 let reads = [Step::ReadBack, Step::ReadBackMany, Step::Namers, Step::List];
-                reads.contains(&step) || matches!(step, Step::Insert | Step::InsertMany | Step::RemoveRows)
+                reads.contains(&step)
+                    || matches!(step, Step::Insert | Step::InsertMany | Step::RemoveRows | Step::RemoveUnseen)
             }
             At::Resumable => is_resumable(step),
+            At::Whole => !is_resumable(step) && step != Step::Info,
             At::Only(only) => only == step,
         }
     }
@@ -146,6 +149,11 @@ impl Case {
             }
         })
     }
+}
+
+fn is_workers(step: Step) -> bool {
+    let steps = [Step::Hand, Step::Ticket, Step::Commit, Step::Link, Step::HandRemoval, Step::Standing];
+    steps.contains(&step)
 }
 
 fn is_resumable(step: Step) -> bool {
@@ -243,6 +251,7 @@ const FAULTS: &[Case] = faults! {
     "409 of an offset": Only(Step::Piece), lost, Status(409, "Upload-Offset conflict") => Again, BadResponse;
     "403 of a policy": Resumable, lost, Status(403, "new row violates row-level security policy") => Final, Forbidden;
     "404 of a bucket": Only(Step::Create), lost, Status(404, "Bucket not found") => Final, BucketMissing;
+    "400 of a key": Only(Step::Create), lost, Status(400, "Invalid key: a") => Final, Rejected;
     "415": Only(Step::Create), lost, Status(415, "mime type image/png is not supported") => Final, TypeNotAllowed;
     // PostgREST.
     "40001": Database, lost, Status(500, r#"{"code":"40001","message":"could not serialize"}"#) => Again, Unavailable;
@@ -271,12 +280,18 @@ const FAULTS: &[Case] = faults! {
         => Again, Unauthorized;
     // Who stands before the services.
     "403 of a firewall": Anywhere, lost, Status(403, "<html>Forbidden</html>") => Later, Unavailable;
+    "400 of a gateway": Anywhere, lost, Status(400, "") => Later, Unavailable;
+    "404 of a gateway": Whole, lost, Status(404, "<html>Not Found</html>") => Again, Unavailable;
+    "405 of a gateway": Whole, lost, Status(405, "<html>Not Allowed</html>") => Again, Unavailable;
+    "410 of a gateway": Whole, kept, Status(410, "") => Again, Unavailable;
+    "404 of a gateway without routes": Whole, lost,
+        Status(404, r#"{"message":"no Route matched with those values"}"#) => Again, Unavailable;
     "401 of a portal": Anywhere, lost, Status(401, "") => Later, Unavailable;
     // What is final.
     "unknown key": Supabase, lost, Status(401, r#"{"message":"Invalid API key"}"#) => Final, Unauthorized;
-    "400": Anywhere, lost, Status(400, "") => Final, Rejected;
     "cut, with the secrets": Anywhere, lost, CutEcho => Again, Network;
-    "echo": Anywhere, lost, Echo => Final, Rejected;
+    "echo": Supabase, lost, Echo => Final, Rejected;
+    "echo before the Worker": Worker, lost, Echo => Later, Unavailable;
     "storage 413": Storage, lost, Status(400, r#"{"statusCode":"413","error":"x","message":"y","code":"EntityTooLarge"}"#) => Final, TooLarge;
     "413": Anywhere, lost, Status(413, "<html>Request Entity Too Large</html>") => Final, TooLarge;
     "storage 415": Storage, lost, Status(400, r#"{"statusCode":"415","error":"x","message":"y"}"#) => Final, TypeNotAllowed;

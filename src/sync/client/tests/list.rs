@@ -7,6 +7,7 @@ use super::fault::{Verdict, faults_at};
 use super::world::{Object, Trouble, answer_of};
 use super::*;
 use crate::wire::http::{Request, Response};
+use crate::wire::link::Transform;
 use crate::wire::list::Query;
 
 const AT: &str = "2026-05-11T08:00:00.123456+00:00";
@@ -148,6 +149,12 @@ fn links_to_small_pictures_are_signed_with_the_others() {
     assert_eq!(links.iter().map(Option::is_some).collect::<Vec<_>>(), [true, true, false, true]);
     assert!(links[3].as_deref().unwrap().contains("1.png.thumb?"), "{links:?}");
     assert_eq!(world.steps(), [Step::List, Step::SignMany]);
+    world.sent.borrow_mut().clear();
+    let transform = Some(Transform { width: Some(9), ..Transform::default() });
+    let transformed = Query { link: Some(Link { transform, ..Link::for_seconds(60) }), ..small.clone() };
+    let (_, links) = world.run(client(&world, options()).list(&transformed, &call(None).0)).unwrap();
+    assert_eq!(links.iter().map(Option::is_some).collect::<Vec<_>>(), [true, true, false, true]);
+    assert_eq!(world.steps(), [Step::List, Step::Sign, Step::Sign, Step::SignMany], "small ones are small already");
     let linkless = Query { link: None, ..small };
     assert_eq!(linkless.check().unwrap_err().field.as_deref(), Some("thumbnail"));
 }

@@ -109,7 +109,7 @@ fn without_an_owner_only_the_worker_knows_the_path() {
     let world = world();
     let nobody = || Options { owner_user_id: None, ..options() };
     assert_eq!(sync(&world, &relay_with(&world, nobody()), request()).unwrap(), landed());
-    world.plan(HAND, &[fault("400"); 2]);
+    world.plan(HAND, &[fault("400 of a gateway"); 2]);
     let error = sync(&world, &relay_with(&world, nobody()), request()).unwrap_err();
     assert_eq!((error.storage_path.as_deref(), error.image_id.as_deref()), (None, Some(IMAGE_ID)));
     let error = sync(&world, &relay(&world), request()).unwrap_err();

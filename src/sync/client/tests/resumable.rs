@@ -376,7 +376,7 @@ fn final_refusals_of_each_kind_end_the_upload() {
         (Step::Create, "403 of a policy", Code::Forbidden),
         (Step::Create, "415", Code::TypeNotAllowed),
         (Step::Create, "413", Code::TooLarge),
-        (Step::Create, "400", Code::Rejected),
+        (Step::Create, "400 of a key", Code::Rejected),
         (Step::Piece, "403 of a policy", Code::Forbidden),
         (Step::Piece, "413", Code::TooLarge),
     ] {

@@ -43,13 +43,66 @@ fn whatever_becomes_of_it_the_image_arrives_and_waits_two_seconds_at_most() {
     }
 }
 
+/// Whose name no other image has had.
+fn unnamed() -> SyncRequest<Bytes> {
+    SyncRequest { meta: ImageMeta { slug: None, ..request().meta }, ..request() }
+}
+
 #[test]
 fn where_none_is_drawn_nothing_more_is_sent() {
     let world = World::new();
     let sink = sink(&world);
     world.drawn.take();
-    assert!(sync(&world, &sink, request()).is_ok());
+    assert!(sync(&world, &sink, unnamed()).is_ok());
     assert_eq!(world.steps(), [Step::Upload, Step::Insert]);
+}
+
+#[test]
+fn an_earlier_images_small_picture_is_not_left_beside_a_new_image() {
+    for fault in [None, Some("storage 413"), Some("silence")] {
+        let world = World::new();
+        let sink = sink(&world);
+        world.put(ITS_PATH);
+        match fault.map(super::fault::fault) {
+            None => drop(world.drawn.take()),
+            Some(fault) => drop(world.troubles.borrow_mut().insert(0, Trouble::Fault(fault))),
+        }
+        assert!(sync(&world, &sink, request()).is_ok());
+        assert!(!world.objects.borrow().contains_key(ITS_PATH), "{fault:?}");
+        assert_delivered(&world, IMAGE_ID, PATH, PNG, &fault);
+    }
+}
+
+#[test]
+fn a_small_picture_is_not_left_beside_an_earlier_image_where_its_own_is_refused() {
+    let world = World::new();
+    let sink = sink(&world);
+    world.put(PATH);
+    world.troubles.borrow_mut().insert(1, Trouble::Fault(super::fault::fault("storage 413")));
+    assert_eq!(sync(&world, &sink, request()).unwrap_err().code, Code::TooLarge);
+    assert_eq!(world.steps(), [Step::Upload, Step::Upload, Step::RemoveObjects]);
+    assert_eq!(world.objects.borrow().keys().collect::<Vec<_>>(), [PATH]);
+}
+
+#[test]
+fn a_name_that_leaves_no_room_for_its_ending_has_no_small_picture_and_its_image_goes() {
+    let slug = |length: usize| Some("x".repeat(length - "-42.png".len()));
+    for (length, steps) in [
+        (255 - ".thumb".len(), vec![Step::Upload, Step::Upload, Step::Insert]),
+        (255 - ".thumb".len() + 1, vec![Step::Upload, Step::Insert]),
+        (255, vec![Step::Upload, Step::Insert]),
+    ] {
+        let world = World::new();
+        let named = SyncRequest { meta: ImageMeta { slug: slug(length), ..request().meta }, ..request() };
+        let path = StoragePath::parse(&sync(&world, &sink(&world), named).unwrap().storage_path).unwrap();
+        assert_eq!(world.steps(), steps, "{length}");
+        let small = path.small();
+        assert!(world.objects.borrow().contains_key(small.as_str()), "a list links to what is there: {length}");
+    }
+    let world = World::new();
+    let named = SyncRequest { meta: ImageMeta { slug: slug(256), ..request().meta }, ..request() };
+    let error = sync(&world, &sink(&world), named).unwrap_err();
+    assert_eq!((error.field.as_deref(), world.steps()), (Some("slug"), vec![]));
 }
 
 #[test]

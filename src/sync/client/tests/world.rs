@@ -56,6 +56,7 @@ pub(crate) enum Step {
     List,
     RemoveObjects,
     RemoveRows,
+    RemoveUnseen,
     /// The Worker's, and its word on what became of an image.
     HandRemoval,
     Standing,
@@ -156,6 +157,8 @@ pub(crate) struct State {
     pub(crate) drawn: RefCell<Option<Bytes>>,
     /// How many rows the database gives at once, whatever is asked for.
     pub(crate) max_rows: Cell<Option<usize>>,
+    /// What the next looks for rows see instead of them, a state each: they go to a copy of the database that lags behind.
+    pub(crate) replica: RefCell<VecDeque<Vec<Value>>>,
     /// The pieces of images that were looked at.
     pub(crate) read: RefCell<Vec<Range<u32>>>,
 }
@@ -208,6 +211,11 @@ impl World {
 
     pub(crate) fn rows_of(&self, image_id: &str) -> Vec<Value> {
         self.rows.borrow().iter().filter(|row| row["id"] == image_id).cloned().collect()
+    }
+
+    /// The rows that a look for some of them sees.
+    pub(super) fn seen_rows(&self) -> Vec<Value> {
+        self.replica.borrow_mut().pop_front().unwrap_or_else(|| self.rows.borrow().clone())
     }
 
     /// Runs a future to its end. When it waits for time alone, time passes.
@@ -452,8 +460,11 @@ impl World {
                 let selected = |row: &Value| {
                     columns.iter().map(|column| ((*column).to_owned(), row[*column].clone())).collect::<Value>()
                 };
-                let rows: Vec<Value> = self.rows_of(id);
-                let seen = rows.iter().filter(|row| is_mine(row["owner_user_id"].as_str().unwrap()));
+                let rows = self.seen_rows();
+                let seen = rows
+                    .iter()
+                    .filter(|row| row["id"] == *id)
+                    .filter(|row| is_mine(row["owner_user_id"].as_str().unwrap()));
                 answer_of(200, &seen.map(selected).collect::<Value>().to_string())
             }
             (Step::SignMany, Payload::Json(text)) => {
@@ -504,7 +515,7 @@ impl World {
                 };
                 let selected = |row: &Value| json!({ "id": row["id"], "owner_user_id": row["owner_user_id"], "storage_path": row["storage_path"] });
                 let most = self.max_rows.get().unwrap_or(usize::MAX);
-                let seen = self.rows.borrow().iter().filter(is_seen).take(most).map(selected).collect::<Value>();
+                let seen = self.seen_rows().iter().filter(is_seen).take(most).map(selected).collect::<Value>();
                 answer_of(200, &seen.to_string())
             }
             (Step::Hand | Step::Ticket | Step::Commit | Step::Link | Step::Standing, _) => {
@@ -516,7 +527,7 @@ impl World {
             (Step::Abandon, Payload::Empty) => self.drop_upload(request),
             (Step::Info, Payload::Empty) => self.tell_info(&key("object/info")),
             (Step::List, Payload::Empty) => self.serve_list(request),
-            (Step::Namers | Step::RemoveObjects | Step::RemoveRows | Step::HandRemoval, _) => {
+            (Step::Namers | Step::RemoveObjects | Step::RemoveRows | Step::RemoveUnseen | Step::HandRemoval, _) => {
                 self.serve_removal(step, request, user)
             }
             (step, _) => panic!("{step:?} with another payload"),
@@ -600,6 +611,7 @@ fn step_of(request: &Request<Bytes>) -> Step {
         Method::Get if starts("/storage/v1/object/info/imagen-generated/") => Step::Info,
         Method::Delete if path == "/storage/v1/object/imagen-generated" => Step::RemoveObjects,
         Method::Delete if starts("/rest/v1/images?id=in.(") => Step::RemoveRows,
+        Method::Delete if starts("/rest/v1/images?") => Step::RemoveUnseen,
         Method::Get if starts("/rest/v1/images?storage_path=eq.") => Step::Namers,
         Method::Get if starts("/rest/v1/images?select=") => Step::List,
         Method::Post if path == "/rest/v1/images" => Step::Insert,
