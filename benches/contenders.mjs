@@ -56,11 +56,14 @@ export const supabaseClient = (createClient, url, fetch) =>
 /** Functions that sync `image` once, by contender. */
 export async function contenders(url, image, modules) {
   const { sink, storage, rest, supabase } = await connect(url, modules);
+  const by = (sink) => async () => {
+    const { storagePath } = await sink.sync(requestOf(image));
+    if (storagePath !== pathOf(SEED)) throw new Error(`ours: ${storagePath}`);
+  };
+  const { createSinkBefore } = modules;
   return {
-    ours: async () => {
-      const { storagePath } = await sink.sync(requestOf(image));
-      if (storagePath !== pathOf(SEED)) throw new Error(`ours: ${storagePath}`);
-    },
+    ours: by(sink),
+    ...(createSinkBefore && { "ours before": by(await createSinkBefore(sinkOptions(url))) }),
     "two raw fetches": () => byHand(url, image),
     "the same with care": async () => byHand(url, await withHead(image), { send: limited }),
     "storage-js + postgrest-js": () => byClients(storage, rest, image),

@@ -1,5 +1,6 @@
 // The outbox part in a page.
 import { fakePng, requestOf, sinkOptions } from "./contenders.mjs";
+import { shuffled } from "./support.mjs";
 
 const ENTRY = "/pkg/outbox-browser.js";
 const GLUE = "/pkg/wasm/imagen_cloud_outbox.js";
@@ -7,6 +8,7 @@ const GLUE = "/pkg/wasm/imagen_cloud_outbox.js";
 const FILLER_BYTES = 1000;
 const PAGE = 50;
 const MANY_AT_ONCE = 500;
+const WARM_UP = 5;
 
 const load = () => import(ENTRY);
 const png = (size, start) => new Blob([fakePng(size, start)], { type: "image/png" });
@@ -27,6 +29,19 @@ async function open(url, options, sink = {}) {
   });
 }
 
+/** Does `work` with these in the place of the page's own IndexedDB and caches. */
+async function storedIn({ indexedDB, caches }, work) {
+  const own = Object.getOwnPropertyDescriptors(globalThis);
+  for (const [name, value] of Object.entries({ indexedDB, caches })) {
+    Object.defineProperty(globalThis, name, { value, configurable: true });
+  }
+  try {
+    return await work();
+  } finally {
+    for (const name of ["indexedDB", "caches"]) Object.defineProperty(globalThis, name, own[name]);
+  }
+}
+
 async function fill(outbox, from, to, size) {
   for (let at = from; at < to; at += MANY_AT_ONCE) {
     const some = numbers(Math.min(MANY_AT_ONCE, to - at), at);
@@ -37,50 +52,56 @@ async function fill(outbox, from, to, size) {
 }
 
 async function sizes({ url, few, many, size, rounds }) {
-  let outbox = await open(url);
-  const write = await bareWrite();
-  await fill(outbox, 0, few, FILLER_BYTES);
-  const samples = { few: await timed(outbox, write, { rounds, size, from: 1e6 }) };
-  await outbox.close();
-  const { seedJobs } = await import("/tests/support/seeded.mjs");
-  await seedJobs({ name: `imagen-cloud-outbox-${sinkOptions(url).ownerUserId}`, count: many - few - 2 * rounds });
+  const sides = { few: await side(url, "few", few), many: await side(url, "many", many) };
   // The browser goes on putting so many files in order.
   await new Promise((resolve) => setTimeout(resolve, 5000));
-  outbox = await open(url);
-  samples.many = await timed(outbox, write, { rounds, size, from: 2e6 });
-  await outbox.close();
-  return { ...samples, ...(await opened(url)), ...(await drainedAll(url)) };
+  const samples = await timed(Object.values(sides), { rounds, size });
+  for (const { outbox } of Object.values(sides)) await outbox.close();
+  const { bucket, sink } = sides.many;
+  return storedIn(bucket, async () => ({ ...samples, ...(await opened(url, sink)), ...(await drainedAll(url, sink)) }));
 }
 
-/** Enqueues with and without a second copy, and lists, in turn with the bare write of the same bytes. */
-async function timed(outbox, write, { rounds, size, from }) {
-  const samples = { enqueue: [], single: [], bare: [], list: [] };
-  const clock = async (name, work) => {
-    const start = performance.now();
-    await work();
-    samples[name].push(performance.now() - start);
-  };
-  for (let round = 0; round < rounds; round++) {
-    const image = png(size, round + 1);
-    const request = requestOf(image, from + round);
-    await clock("enqueue", () => outbox.enqueue(request));
-    const other = requestOf(image, from + rounds + round);
-    await withoutCaches(() => clock("single", () => outbox.enqueue(other)));
-    await clock("bare", async () => write(from + round, { ...request, image: undefined }, await image.arrayBuffer()));
-    await clock("list", () => outbox.list({ limit: PAGE }));
+/** An outbox with `count` jobs, and what else is timed beside it, in a storage of its own: its files are nobody else's. */
+async function side(url, name, count) {
+  const bucket = await navigator.storageBuckets.open(name);
+  const sink = { ownerUserId: crypto.randomUUID() };
+  return storedIn(bucket, async () => {
+    const first = await open(url, {}, sink);
+    await fill(first, 0, 1, FILLER_BYTES);
+    await first.close();
+    const { seedJobs } = await import("/tests/support/seeded.mjs");
+    await seedJobs({ name: `imagen-cloud-outbox-${sink.ownerUserId}`, count: count - 1 });
+    return { name, bucket, sink, outbox: await open(url, {}, sink), write: await bareWrite() };
+  });
+}
+
+/** Enqueues with and without a second copy, the bare write of the same bytes, and lists: in turn, each with a Blob of its own. */
+async function timed(sides, { rounds, size }) {
+  const samples = {};
+  const calls = sides.flatMap(({ name, bucket, outbox, write }) => {
+    const single = { indexedDB: bucket.indexedDB };
+    const of = {
+      enqueue: [bucket, (request) => outbox.enqueue(request)],
+      single: [single, (request) => outbox.enqueue(request)],
+      bare: [bucket, async ({ image, ...record }) => write(record.seed, record, await image.arrayBuffer())],
+      list: [bucket, () => outbox.list({ limit: PAGE })],
+    };
+    samples[name] = Object.fromEntries(Object.keys(of).map((call) => [call, []]));
+    return Object.entries(of).map(([call, [stores, work]]) => ({ list: samples[name][call], stores, work }));
+  });
+  let seed = 1e6;
+  for (let round = -WARM_UP; round < rounds; round++) {
+    for (const { list, stores, work } of shuffled(calls)) {
+      const request = requestOf(png(size, ++seed), seed);
+      const ms = await storedIn(stores, async () => {
+        const start = performance.now();
+        await work(request);
+        return performance.now() - start;
+      });
+      if (round >= 0) list.push(ms);
+    }
   }
   return samples;
-}
-
-/** Does `work` in a page without Cache Storage, where an outbox keeps no second copy. */
-async function withoutCaches(work) {
-  const known = Object.getOwnPropertyDescriptor(globalThis, "caches");
-  Object.defineProperty(globalThis, "caches", { value: undefined, configurable: true });
-  try {
-    await work();
-  } finally {
-    Object.defineProperty(globalThis, "caches", known);
-  }
 }
 
 /** What anybody would write to keep an image: record and bytes, by a transaction with strict durability. */
@@ -106,7 +127,7 @@ export async function bareWrite() {
 }
 
 /** From the opening of what is there to its first request. */
-async function opened(url) {
+async function opened(url, sink) {
   const start = performance.now();
   let outbox;
   const first = new Promise((resolve) => {
@@ -114,7 +135,7 @@ async function opened(url) {
       resolve(performance.now() - start);
       return fetch(...args);
     };
-    outbox = open(url, { automatic: true }, { fetch: send });
+    outbox = open(url, { automatic: true }, { ...sink, fetch: send });
   });
   const openedMs = await first;
   const opened = await outbox;
@@ -124,9 +145,9 @@ async function opened(url) {
 }
 
 /** Drains all that is there, and what that costs the page. */
-async function drainedAll(url) {
+async function drainedAll(url, sink) {
   const { memory } = await (await import(GLUE)).default();
-  const outbox = await open(url);
+  const outbox = await open(url, {}, sink);
   const tasks = [];
   new PerformanceObserver((list) => tasks.push(...list.getEntries())).observe({
     type: "longtask",

@@ -15,7 +15,7 @@ const PEERS = [
 
 export const title = "outbox: few images and ten thousand, Chromium";
 export const notes = [
-  "An enqueue is of a Blob of 50 kB; the jobs that are only there have images of 1 kB, and most are written by the bench itself. Beside it, in turn, one in a page whose `caches` is absent, which keeps no second copy, and the bare write of the same record and bytes by one IndexedDB transaction with strict durability.",
+  "An enqueue is of a Blob of 50 kB, new each time; the jobs that are only there have images of 1 kB, and most are written by the bench itself. Few and many are in storage buckets of their own, so in other files, and are timed in turn, in another order each round. With them one in a page whose `caches` is absent, which keeps no second copy, and the bare write of the same record and bytes, read of a Blob too, by one IndexedDB transaction with strict durability, without an index, in the same bucket.",
   "A list is of 50 jobs. The opening is from createOutbox to the first request, in the same page, whose module is compiled.",
   "The drain of all is against a server that answers at once. The longest task is the page's own (PerformanceObserver); the page's memory is performance.measureUserAgentSpecificMemory after it less before it, wasm memory is memory.buffer.byteLength after it.",
   "Workbox's queue keeps a request with the same bytes (the row's would be another) and Uppy's golden retriever a file, both without strict durability and once. Found again is for the former from replayRequests to the first request, for the latter from a new Uppy to its files; it sends none before its user has said so.",

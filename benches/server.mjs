@@ -5,7 +5,7 @@
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { createSecureServer } from "node:http2";
-import { extname } from "node:path";
+import { extname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { bundle } from "./host.mjs";
 
@@ -116,6 +116,10 @@ async function answer(request) {
   if (pathname === "/page") return { type: types[".html"], body: page };
   if (pathname === "/peers.js") return { type: types[".js"], body: await bundled(peers) };
   if (pathname === "/outbox-peers.js") return { type: types[".js"], body: await bundled(outboxPeers) };
+  if (pathname.startsWith("/before/pkg/") && process.env.BEFORE) {
+    const path = join(process.env.BEFORE, pathname.slice("/before/".length));
+    return { type: types[extname(pathname)], body: await readFile(path) };
+  }
   if (/^\/(pkg|benches|tests\/support)\//.test(pathname)) {
     return { type: types[extname(pathname)], body: await readFile(new URL(`.${pathname}`, root)) };
   }

@@ -112,6 +112,15 @@ export function load(entry, build, source, draw = async (...args) => (await impo
     );
     return loading;
   };
+  /** A function without a handle: what it is given is copied only where it waits, while the caller may change it. */
+  const free =
+    (call, copiers) =>
+    async (...given) => {
+      if (loaded) return call(...given);
+      const copies = copiers.map((copy, index) => copy(given[index]));
+      await init();
+      return call(...copies);
+    };
   return {
     init,
     createSink: async (options) => {
@@ -129,17 +138,8 @@ export function load(entry, build, source, draw = async (...args) => (await impo
       await init();
       return freeable({ entry, kind: "relay", names: CALLS }, new build.Relay(given, draw));
     },
-    sync: async (sink, request, options) => {
-      if (loaded) return build.sync(sink, request, options, draw);
-      const [target, image, given] = [optionsOf(sink), snapshot(request), optionsOf(options)];
-      await init();
-      return build.sync(target, image, given, draw);
-    },
-    signedUrl: async (sink, storagePath, ttlSeconds, options) => {
-      const [target, given] = [sink, options].map(optionsOf);
-      await init();
-      return build.signedUrl(target, storagePath, ttlSeconds, given);
-    },
+    sync: free((sink, request, options) => build.sync(sink, request, options, draw), [optionsOf, snapshot, optionsOf]),
+    signedUrl: free((...given) => build.signedUrl(...given), [optionsOf, optionsOf, optionsOf, optionsOf]),
     slugify: async (text) => {
       if (!slugifyOfLoaded) await init();
       return slugifyOfLoaded(text);

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // The command `imagen-cloud`: says what of a project is not set up right, and prints the migrations.
 import { parseArgs } from "node:util";
+import { withoutSecrets } from "./doctor/report.js";
 import { checkProject } from "./doctor.js";
 import { isImagenCloudError } from "./errors.js";
 import { migration } from "./migration.js";
@@ -17,7 +18,8 @@ const HELP = `imagen-cloud doctor     look whether a Supabase project is set up 
   --bucket, --schema, --table NAME   names of your own
   --json                the same as JSON
 Keys and tokens are better given by the environment: other programs see a command's words. None is printed.
-It ends with 0 if nothing is wrong, with 1 if something is. What it tries out it removes.
+It ends with 0 if nothing is wrong, with 1 if something is, with 2 if it was called wrongly. What it tries out it removes, also
+when Ctrl-C stops it.
 
 imagen-cloud migration  print the SQL that makes schema, table, bucket and policies
   --update              only what came later, for a project that has the table; it may run twice
@@ -47,15 +49,18 @@ const commands = {
     const apiKey = values.key ?? fromEnv("SUPABASE_KEY", "SUPABASE_PUBLISHABLE_KEY", "SUPABASE_ANON_KEY") ?? secretKey;
     if (!url || !apiKey)
       throw new Wrong(`doctor needs ${url ? "a key" : "an address"}: --${url ? "key" : "url"}\n\n${HELP}`);
+    const signal = stopped();
     const report = await checkProject({
       url,
       apiKey,
+      signal,
       secretKey,
       accessToken: values.token ?? fromEnv("IMAGEN_USER_TOKEN"),
       largestImage: values.largest === undefined ? undefined : Number(values.largest),
       ...Object.fromEntries(["origin", "page", "wasm", ...Object.keys(NAMES)].map((name) => [name, values[name]])),
     });
     print(values.json ? JSON.stringify(report, null, 2) : asText(report));
+    signal.throwIfAborted();
     process.exitCode = report.ok ? 0 : 1;
   },
 
@@ -67,6 +72,15 @@ const commands = {
 
 /** What the caller did wrong. */
 class Wrong extends Error {}
+
+/** Ctrl-C. What was tried out is removed before the end, unless it is pressed once more. */
+class Stopped extends Error {}
+
+function stopped() {
+  const stop = new AbortController();
+  process.once("SIGINT", () => stop.abort(new Stopped("stopped")));
+  return stop.signal;
+}
 
 function parse(args, options) {
   try {
@@ -99,7 +113,8 @@ async function main([name, ...args]) {
 }
 
 main(process.argv.slice(2)).catch((error) => {
-  const isExpected = error instanceof Wrong || isImagenCloudError(error);
-  console.error(isExpected ? `imagen-cloud: ${error.message}` : error);
-  process.exitCode = 2;
+  const isExpected = error instanceof Wrong || error instanceof Stopped || isImagenCloudError(error);
+  // What was given in the wrong place may be a key.
+  console.error(isExpected ? withoutSecrets(`imagen-cloud: ${error.message}`) : error);
+  process.exitCode = error instanceof Stopped ? 130 : 2;
 });

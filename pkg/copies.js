@@ -23,7 +23,7 @@ export class Copies {
   /**
    * Makes a copy ready while its job is stored, and keeps it when that is done. Only the cache is opened before: a copy is not
    * there before its job.
-   * @param {import("./store.js").JobRecord} record @param {ArrayBuffer} image
+   * @param {import("./records.js").JobRecord} record @param {ArrayBuffer} image
    * @returns {() => Promise<void>} keeps it
    */
   ready(record, image) {
@@ -75,7 +75,7 @@ export class Copies {
     return found ?? [];
   }
 
-  /** @param {string} id @returns {Promise<{ record: import("./store.js").JobRecord, image: ArrayBuffer } | undefined>} */
+  /** @param {string} id @returns {Promise<{ record: import("./records.js").JobRecord, image: ArrayBuffer } | undefined>} */
   read(id) {
     return this.#attempt(async () => {
       const copy = await (await caches.open(this.#name)).match(FOLDER + id);

@@ -26,6 +26,11 @@ export interface SinkOptions {
   /** The project's URL, `https://abcd.supabase.co`; trailing slashes, and a `/rest/v1` or the like, are trimmed. */
   url: string;
   /**
+   * The project's address for whoever opens its links, where that is another one than `url`: for a server in one network with a
+   * self-hosted Supabase, whose `url` is `http://kong:8000`. Requests go to `url`, signed URLs begin with this. Default: `url`.
+   */
+  publicUrl?: string;
+  /**
    * The publishable (or legacy anon) key in a page; the secret (or service_role) key on a server. A secret key in a
    * page or its workers is refused, see {@link SinkOptions.dangerouslyAllowSecretKeyInBrowser}.
    */
@@ -73,7 +78,7 @@ export interface SinkOptions {
   /**
    * A small picture beside each image, for galleries: drawn and sent in a page or its worker while the image is on its way,
    * under the image's path with `.thumb` behind it. It never holds up or fails the image: where there is no canvas, or the
-   * browser does not know the format, there is none. `signedUrls` finds it by `thumbnail: true`. Default: none.
+   * browser does not know the format or hides what is drawn, there is none. `signedUrls` finds it by `thumbnail: true`. Default: none.
    */
   thumbnail?: ThumbnailOptions;
   /** Used instead of the global `fetch`. In Node it is given bytes, never a Blob, and nowhere a FormData. */
@@ -313,7 +318,7 @@ export interface ListOptions<Column extends string = never> extends CallOptions 
   columns?: Column[];
   /** Links: seconds, or what they shall be; `false` for none. Default 3600. */
   signedUrl?: number | false | LinkOptions;
-  /** Links to the small pictures beside the images as well, see {@link SinkOptions.thumbnail}. Default false. */
+  /** Links to the small pictures beside the images as well, never transformed, see {@link SinkOptions.thumbnail}. Default false. */
   thumbnail?: boolean;
 }
 
@@ -529,7 +534,7 @@ export interface Relay {
    * there is no `signedUrls` here.
    */
   signedUrl(storagePath: string, ttlSeconds?: number, options?: SignOptions): Promise<string>;
-  /** A page of the user's images with their links, the newest first, by one request. */
+  /** A page of the user's images with their links, the newest first, by one request; with `transform` 45 at most. */
   list<Column extends string = never>(
     options?: Omit<ListOptions<Column>, "owner" | "ids">,
   ): Promise<ListedImages<Record<Column, JsonValue>>>;
@@ -562,7 +567,7 @@ export type RequestEvent =
       bytes: number;
       /** Which request of its stage, from 1. */
       attempt: number;
-      /** The images that it was about, once that is known: several for rows in bulk. */
+      /** The images that it was about, small pictures and links too: several for rows in bulk, none for what was asked by a path or a list. */
       imageIds: string[];
     }
   | {
@@ -578,7 +583,7 @@ export type RequestEvent =
       attempt: number;
       /** How long it waits. */
       waitMs: number;
-      /** The images that it is about, once that is known. */
+      /** The images that it is about, likewise. */
       imageIds: string[];
     };
 
@@ -608,7 +613,7 @@ export type ErrorCode =
   | "timeout"
   /** `deadlineMs` ran out. */
   | "deadline_exceeded"
-  /** An answer that is not what the service answers: HTML, half a JSON, a wrong shape; a redirect, which is final. */
+  /** An answer that is not what the service answers: HTML, half a JSON, a wrong shape; a redirect, which is final, or a page of rows that is too long: `field` is `limit`. */
   | "bad_response"
   /** `accessToken` threw or gave no token; `cause` is what it threw. */
   | "token_unavailable"
@@ -632,7 +637,7 @@ export type ErrorCode =
   | "id_taken"
   /** Too many requests. */
   | "rate_limited"
-  /** The server could not do it now; or a firewall or captive portal answered in its place, with a 401 or 403 of its own. */
+  /** The server could not do it now; or a gateway, firewall or captive portal answered in its place: a refusal or a 404 of its own. */
   | "unavailable"
   /** The token belongs to another user than the outbox: its jobs are left alone until their owner is back. */
   | "wrong_user"
@@ -767,7 +772,7 @@ export interface ProjectOptions {
   largestImage?: number;
   /** Used instead of the global `fetch`. */
   fetch?: typeof globalThis.fetch;
-  /** Stops it: it rejects with the signal's reason. */
+  /** Stops it: it rejects with the signal's reason; or gives the report that says where what was tried out may still be. */
   signal?: AbortSignal;
 }
 

@@ -52,8 +52,8 @@ export interface OutboxOptions {
   /** Bytes of unfinished images kept at most. Default 1 GiB. */
   maxBytes?: number;
   /**
-   * Drain on its own: at once, when the browser comes online, when the page becomes visible, after its own waits, and
-   * after every `enqueue`. Default true.
+   * Drain on its own: at once, when the browser comes online, when the page becomes visible, after its own waits, after
+   * every `enqueue`, and when another tab that has put something in is done, or gone. Default true.
    */
   automatic?: boolean;
   /**
@@ -169,7 +169,8 @@ export interface Outbox {
    * the outbox has of it is forgotten at once and `discarded`, its upload ends; object, thumbnail and row go with the next drain, as by
    * `sink.remove` or `relay.remove`. Till then the removal is a job of its own, with `removes`; one that is refused is `failed`, and may be
    * tried again by `retry` or `remove`. Its path and its id take no other image before it is done (`path_taken`, `id_taken`).
-   * Rejects with `invalid_request` for what is no UUID.
+   * Rejects with `invalid_request` for what is no UUID, and with `quota_exceeded` where the removal itself has no room: what the outbox
+   * has of the image is forgotten all the same, for the rest ask again.
    */
   remove(imageId: string): Promise<void>;
   /**
@@ -185,7 +186,7 @@ export interface Outbox {
   resume(): Promise<void>;
   /** Whether it is paused. */
   isPaused(): Promise<boolean>;
-  /** Calls `listener` after every change, also those by other tabs. Returns what ends that. */
+  /** Calls `listener` after every change, also those by other tabs. Returns what ends that. Throws if it is no function. */
   onChange(listener: (change: OutboxChange) => void): () => void;
   /** Stops listening and draining in this tab. The jobs stay. */
   close(): Promise<void>;

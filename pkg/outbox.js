@@ -1,9 +1,10 @@
 // What is the browser's about an outbox: one tab drains at a time (Web Locks), all hear of every change
 // (BroadcastChannel), and it wakes when there is reason to. What happens to a job is decided in the WebAssembly.
-import { failed } from "./errors.js";
+import { failed, isImagenCloudError } from "./errors.js";
 import { disposable, Handle, targetOf } from "./handle.js";
 import { openChannel, withLock } from "./lock.js";
-import { pathOf, Store } from "./store.js";
+import { pathOf } from "./records.js";
+import { Store } from "./store.js";
 import { Outbox as Courier, Relay } from "./wasm/imagen_cloud_outbox.js";
 
 /** Of whose build the sinks and relays must be. */
@@ -11,7 +12,7 @@ const ENTRY = "imagen-cloud/outbox";
 
 /** The tag of the Background Sync that a service worker is woken by. */
 const SYNC_TAG = "imagen-cloud-outbox";
-/** How long it waits after a drain that found nobody signed in, or no store, in ms. */
+/** How long it waits after a drain that found nobody signed in, or no store, and where nobody can tell of anything, in ms. */
 const SIGNED_OUT_MS = 30_000;
 /** How long it waits where the browser calls itself offline, which is a hint and no more. */
 const OFFLINE_MS = 5000;
@@ -19,7 +20,7 @@ const OFFLINE_MS = 5000;
 const PAGE = 100;
 /** How many of many requests are stored side by side: their images are read while others are written. */
 const STORED_AT_ONCE = 4;
-/** How long it waits after a drain that left a job which is due. */
+/** How long it waits after a drain that left a job which is due, and after another tab has told of one. */
 const IDLE_MS = 1000;
 /** The longest wait that `setTimeout` knows. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
@@ -99,7 +100,7 @@ export class Outbox {
       target instanceof Relay
         ? Courier.forRelay(target, this.#store, options, changed)
         : new Courier(target, this.#store, options, changed);
-    const { automatic = true, serviceWorker } = options;
+    const { automatic, serviceWorker } = readOf("config", "options", () => ({ ...options }));
     this.#options = { automatic: automatic ?? true, serviceWorker };
     this.#channel = openChannel(this.#name);
     this.#channel?.addEventListener("message", ({ data }) => this.#heard(data));
@@ -115,11 +116,11 @@ export class Outbox {
 
   async enqueueMany(requests) {
     this.#open();
-    if (!Array.isArray(requests)) {
-      throw failed("request", "invalid_request", "requests: must be an array", { field: "requests" });
-    }
+    // As they are now: the caller's array may be another one before the last is stored.
+    const all = readOf("request", "requests", () => Array.isArray(requests) && [...requests]);
+    if (!all) throw failed("request", "invalid_request", "requests: must be an array", { field: "requests" });
     const outcomes = [];
-    const queue = requests.entries();
+    const queue = all.entries();
     const lane = async () => {
       for (const [at, request] of queue) {
         outcomes[at] = await this.enqueue(request).then(
@@ -138,8 +139,9 @@ export class Outbox {
     return { done, failed, waiting, ...(stopped && { stopped }) };
   }
 
-  async list({ after, limit } = {}) {
+  async list(options) {
     this.#open();
+    const { after, limit } = readOf("request", "options", () => ({ ...options }));
     const records = await this.#store.records(countOf("after", after, 0), countOf("limit", limit, 1));
     return records.map((record) => this.#tellOf(record));
   }
@@ -176,7 +178,8 @@ export class Outbox {
   }
 
   async #mend(id, changes) {
-    const fixed = ["image", "imageId"].find((field) => Object(changes)[field] !== undefined);
+    const changed = readOf("request", "changes", () => ({ ...changes }));
+    const fixed = ["image", "imageId"].find((field) => changed[field] !== undefined);
     if (fixed) {
       throw failed("request", "invalid_request", `${fixed}: is the job's own, and stays`, { field: fixed });
     }
@@ -185,7 +188,7 @@ export class Outbox {
       throw failed("outbox", "invalid_state", "outbox: only a job that has failed can be changed");
     }
     const image = await this.image(id);
-    await this.#open().mend({ ...request, ...changes, imageId: id, image });
+    await this.#open().mend({ ...request, ...changed, imageId: id, image });
   }
 
   async remove(imageId) {
@@ -245,6 +248,9 @@ export class Outbox {
   }
 
   onChange(listener) {
+    if (typeof listener !== "function") {
+      throw failed("config", "invalid_config", "onChange: its argument must be a function", { field: "listener" });
+    }
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
@@ -330,9 +336,9 @@ export class Outbox {
       return this.#queued.drained;
     }
     const queued = { forced };
-    const held = async (taken) => {
+    const held = async (turn) => {
       if (this.#queued === queued) this.#queued = undefined;
-      return this.#drainLocked(queued.forced, taken);
+      return this.#drainLocked(queued.forced, turn);
     };
     queued.drained = withLock(this.#name, this.#closing.signal, held).catch((error) => {
       if (this.#queued === queued) this.#queued = undefined;
@@ -342,23 +348,28 @@ export class Outbox {
     return queued.drained;
   }
 
-  /** Another tab may have taken the lock from this one: what is under way here ends then. */
-  async #drainLocked(forced, taken) {
+  /** The lock may be lost to another tab: what is under way here ends then. */
+  async #drainLocked(forced, { lost, isMine }) {
     const draining = new AbortController();
     this.#draining = draining;
-    taken.addEventListener("abort", () => draining.abort());
+    lost.addEventListener("abort", () => draining.abort());
     try {
       if (await this.isPaused()) draining.abort();
-      const drained = await this.#open().drain(forced, draining.signal);
+      else if (this.#options.automatic) this.#lookForNext().catch(() => undefined);
+      const drained = await this.#open().drain(forced, draining.signal, isMine);
       this.#schedule(drained);
       return drained;
     } finally {
-      this.#draining = undefined;
+      // Another drain of this tab may have begun, where this one had lost the lock.
+      if (this.#draining === draining) this.#draining = undefined;
     }
   }
 
   #schedule({ stopped, nextDue }) {
-    if (!this.#options.automatic || stopped === "paused" || nextDue === undefined) return;
+    if (!this.#options.automatic) return;
+    // Without a channel nobody tells of what other tabs put in, and leave.
+    if (!this.#channel) this.#lookIn(SIGNED_OUT_MS);
+    if (stopped === "paused" || nextDue === undefined) return;
     const wait = nextDue - Date.now();
     this.#lookIn(stopped ? SIGNED_OUT_MS : wait > 0 ? wait : IDLE_MS);
   }
@@ -386,8 +397,11 @@ export class Outbox {
     if (!change || this.#closing.signal.aborted) return;
     if (change.state === "paused") this.#rest().catch(() => undefined);
     if (change.state === "resumed" && this.#options.automatic) this.#wake(true);
-    // What another tab was told to try again may be due.
-    if (["queued", "uploaded", "handed-over"].includes(change.state)) this.#courier.lookAgain();
+    // What another tab was told to try again may be due. That tab sends it, unless it ends first: then it is this one's turn.
+    if (["queued", "uploaded", "handed-over"].includes(change.state)) {
+      this.#courier.lookAgain();
+      if (this.#options.automatic) this.#lookIn(IDLE_MS);
+    }
     if (change.state === "discarded") this.#courier.discarded(change.id);
     this.#announce(change);
   }
@@ -433,16 +447,23 @@ export class Outbox {
 
 /** @param {import("./outbox.d.ts").Sink | import("./outbox.d.ts").Relay} target @param {import("./outbox.d.ts").OutboxOptions} [options] */
 export async function createOutbox(target, options) {
-  const own = targetOf(target);
-  const problem =
-    own === undefined
-      ? "must be a sink or a relay"
-      : target.entry !== ENTRY && `is of "${target.entry}", which has no outbox: make it by "${ENTRY}"`;
+  const { own, problem } = readOf("config", "target", () => {
+    const own = targetOf(target);
+    return { own, problem: own ? problemOf(target) : strangeness(target) };
+  });
   if (problem) {
     throw failed("config", "invalid_config", `createOutbox: its first argument ${problem}`, { field: "target" });
   }
   return Outbox.open(own, options ?? undefined);
 }
+
+const problemOf = ({ entry }) => entry !== ENTRY && `is of "${entry}", which has no outbox: make it by "${ENTRY}"`;
+
+/** What somebody gives that this copy of the package has not made. */
+const strangeness = (given) =>
+  typeof given?.entry === "string"
+    ? "is of another copy of imagen-cloud: have one, see npm ls imagen-cloud"
+    : "must be a sink or a relay";
 
 /** What is told of a job; one that is damaged can only be discarded. */
 function tellOf(job, record, isWhole) {
@@ -477,6 +498,16 @@ function requestOf({ id, request: { seed, sidecar, columns, costUsdEstimate, ...
   };
 }
 
+/** What is read of a caller's object, where any getter may throw. @param {"config" | "request"} stage */
+function readOf(stage, field, read) {
+  try {
+    return read();
+  } catch (cause) {
+    if (isImagenCloudError(cause)) throw cause;
+    throw failed(stage, `invalid_${stage}`, `${field}: can't be read`, { field, cause });
+  }
+}
+
 /** A whole number of the caller's, if one is given. */
 function countOf(field, given, least) {
   if (given === undefined || given === null) return undefined;
@@ -503,7 +534,10 @@ function readError({ error: { stage, code, message, ...details }, state, attempt
 }
 
 /** A job's id, whatever way of writing it is given. */
-const idOf = (given) => Courier.idOf(String(given));
+function idOf(given) {
+  if (typeof given === "string") return Courier.idOf(given);
+  throw failed("request", "invalid_request", "imageId: must be a string", { field: "imageId" });
+}
 
 const missing = (id) => failed("outbox", "job_missing", `outbox: no job ${id.slice(0, 64)}`);
 

@@ -2,8 +2,8 @@
 
 /**
  * A record as this version has it; the same of one that is so already, or that nobody can read.
- * @param {import("./store.js").JobRecord} record @param {string} ownerUserId
- * @returns {import("./store.js").JobRecord}
+ * @param {import("./records.js").JobRecord} record @param {string} ownerUserId
+ * @returns {import("./records.js").JobRecord}
  */
 export function renewed(record, ownerUserId) {
   try {

@@ -5,7 +5,7 @@ const QUALITY = 0.8;
 
 /**
  * @param {Blob | Uint8Array} image @param {number} side the longer one's pixels at most @param {string} type its MIME type
- * @returns {Promise<Blob | undefined>} nothing where there is no canvas, or this browser does not know the image
+ * @returns {Promise<Blob | undefined>} nothing where there is no canvas, or none that gives back what is drawn on it
  */
 export async function draw(image, side, type) {
   if (typeof createImageBitmap !== "function") return undefined;
@@ -15,10 +15,22 @@ export async function draw(image, side, type) {
     const [width, height] = [bitmap.width, bitmap.height].map((pixels) => Math.max(1, Math.round(pixels * scale)));
     const drawn = await written(bitmap, width, height, type);
     // WebKit writes PNG when it is asked for WebP: many times as large.
-    return drawn.type === type ? drawn : await written(bitmap, width, height, "image/jpeg");
+    return !drawn || drawn.type === type ? drawn : await written(bitmap, width, height, "image/jpeg");
   } finally {
     bitmap.close();
   }
+}
+
+/**
+ * Whether a canvas gives back what is drawn on it. A browser that hides its user's machine (Tor Browser, Firefox's
+ * resistFingerprinting) gives noise, or white; others change a colour by a little, which nobody sees.
+ */
+function tells(context) {
+  context.fillStyle = "#0c78c8";
+  context.fillRect(0, 0, 1, 1);
+  const [red, green, blue] = context.getImageData(0, 0, 1, 1).data;
+  context.clearRect(0, 0, 1, 1);
+  return Math.abs(red - 12) + Math.abs(green - 120) + Math.abs(blue - 200) < 9;
 }
 
 async function written(bitmap, width, height, type) {
@@ -27,6 +39,7 @@ async function written(bitmap, width, height, type) {
       ? new OffscreenCanvas(width, height)
       : Object.assign(document.createElement("canvas"), { width, height });
   const context = canvas.getContext("2d");
+  if (!tells(context)) return undefined;
   context.imageSmoothingQuality = "high";
   if (type === "image/jpeg") {
     // It knows no transparency, and what is transparent would be black.

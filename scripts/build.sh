@@ -80,6 +80,13 @@ for each in "${optimizing[@]}"; do wait "$each"; done
 # The outbox's IndexedDB wrapper comes along, so that the package needs no dependency and no bundler.
 esbuild node_modules/idb/build/index.js --bundle --format=esm --minify --legal-comments=inline \
   --banner:js='// idb, ISC licence, https://github.com/jakearchibald/idb' --log-level=warning --outfile="$next/idb.js"
+# The columns' names, for what asks for them without loading the module.
+{
+  echo "// The columns of imagen.images, out of src/image/row.rs."
+  echo "export const COLUMNS = ["
+  sed -n '/^pub const COLUMNS/,/^];/s/^ *\(".*",\)$/  \1/p' src/image/row.rs
+  echo "];"
+} >"$next/columns.js"
 # What makes errors lies in a folder with a hash in its name: here is where the package's own JavaScript finds it.
 for host in "$next"/snippets/*/src/host/host.js; do
   echo "export { failure, ImagenCloudError, isImagenCloudError } from \".${host#"$next"}\";" >"$next/errors.js"

@@ -6,14 +6,20 @@ const REMEDY =
   "Let the gateway in front of the project answer preflights with this origin, these methods and these headers. " +
   "A hosted project does it by itself: is the address the project's own?";
 
+const PROFILES = ["accept-profile", "content-profile"];
+
 /** What a page asks for: where, how, with which headers. */
 const preflights = ({ bucket, table }) => [
-  [`/rest/v1/${table}`, "POST", [...COMMON, "content-profile", "prefer"]],
+  [`/rest/v1/${table}`, "POST", [...COMMON, ...PROFILES, "prefer"]],
   [`/rest/v1/${table}`, "GET", ["apikey", "authorization", "accept-profile"]],
+  [`/rest/v1/${table}`, "DELETE", ["apikey", "authorization", ...PROFILES, "prefer"]],
   [`/storage/v1/object/${bucket}/x`, "PUT", [...COMMON, "x-upsert", "cache-control"]],
+  [`/storage/v1/object/${bucket}`, "DELETE", COMMON],
   [`/storage/v1/object/sign/${bucket}/x`, "POST", COMMON],
+  [`/storage/v1/object/sign/${bucket}`, "POST", COMMON],
   ["/storage/v1/upload/resumable", "POST", [...COMMON, ...TUS]],
   ["/storage/v1/upload/resumable/x", "PATCH", [...COMMON, ...TUS]],
+  ["/storage/v1/upload/resumable/x", "DELETE", [...COMMON, ...TUS]],
 ];
 
 export async function checkCors(project, settings, report) {
@@ -48,11 +54,14 @@ function faultOf({ status, headers, origin, method, wanted }) {
   return missing.length > 0 ? `these headers are not allowed: ${missing.join(", ")}` : undefined;
 }
 
-/** Whether a page may read the header of an answer that resumable uploads go on by. */
+/** Whether a page may read the headers of an answer that resumable uploads go on by. A page itself sees of the first alone. */
 export function checkExposed({ headers }, settings, report) {
-  const readable = settings.inBrowser
-    ? headers.has("location")
-    : /\blocation\b|\*/i.test(headers.get("access-control-expose-headers") ?? "");
+  const exposed = (headers.get("access-control-expose-headers") ?? "").toLowerCase().split(/[\s,]+/);
+  const isHidden = (name) => !exposed.includes(name) && !exposed.includes("*");
+  const hidden = settings.inBrowser
+    ? ["location"].filter((name) => !headers.has(name))
+    : ["location", "upload-offset"].filter(isHidden);
   const remedy = "Let the gateway expose Location, Upload-Offset and Upload-Length (Access-Control-Expose-Headers).";
-  if (!readable) report.wrong("cors", "a page may not read where its resumable upload lies", remedy);
+  const names = hidden.join(" and ");
+  if (names) report.wrong("cors", `a page may not read ${names}, by which its resumable uploads go on`, remedy);
 }

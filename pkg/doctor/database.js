@@ -1,11 +1,8 @@
 // The schema, the table and its columns, and what a user may do with rows.
-import { escaped } from "./project.js";
 
-/** What the migrations make, and the package writes. */
-export const COLUMNS = [
-  ...["id", "owner_user_id", "prompt", "prompt_hash", "backend", "model", "seed", "steps", "width", "height"],
-  ...["latency_ms", "cost_usd_estimate", "sidecar", "storage_path", "created_at"],
-];
+import { uuid } from "../uuid.js";
+import { COLUMNS } from "../wasm/columns.js";
+import { escaped } from "./project.js";
 
 const MIGRATE =
   "Run the migrations: `npx --no-install imagen-cloud migration` prints them, the dashboard's SQL editor runs them.";
@@ -22,7 +19,8 @@ export const isRefused = ({ code, status }) =>
   /^PGRST30[0-3]$/.test(code ?? "") || (status === 401 && code !== "42501");
 
 const profile = ({ schema }) => ({ "accept-profile": schema, "content-profile": schema });
-const tableOf = ({ table }) => `/rest/v1/${escaped(table)}`;
+/** Where rows are. */
+export const tableOf = ({ table }) => `/rest/v1/${escaped(table)}`;
 
 /** Reads no row of the table, and so asks for its columns. */
 export const askForTable = (project, settings, who, columns = ["id"]) =>
@@ -86,7 +84,7 @@ export async function checkColumns(project, settings, report, who) {
   );
 }
 
-const rowFor = (owner, storage_path, id = crypto.randomUUID()) => ({
+const rowFor = (owner, storage_path, id = uuid()) => ({
   id,
   owner_user_id: owner,
   prompt: "imagen-cloud doctor",
@@ -164,7 +162,7 @@ export async function checkOwnRows(project, settings, report, user) {
 
 /** Tries what a user must not be allowed. */
 export async function checkOthersRows(project, settings, report, user) {
-  const stranger = crypto.randomUUID();
+  const stranger = uuid();
   const forged = [
     ["in another's name", rowFor(stranger, `${user}/imagen-cloud-doctor.png`)],
     ["about another's folder", rowFor(user, `${stranger}/imagen-cloud-doctor.png`)],

@@ -1,6 +1,7 @@
 // Looks whether a project is set up for this package, from outside, as its users come to it. What it tries out it removes.
 import { failed } from "../errors.js";
 import { within } from "../within.js";
+import { readAddress } from "./address.js";
 import { checkCors } from "./cors.js";
 import {
   askForTable,
@@ -46,11 +47,11 @@ class Visit {
     if (!url) return "not checked: the address is wrong";
     if (!this.#readKeys(url)) return "not checked: the key is wrong";
     this.project = new Project({ ...settings, url });
-    try {
-      return await this.#look();
-    } finally {
-      await this.#tidyUp();
-    }
+    const looked = this.#look();
+    await looked.catch(() => undefined);
+    const isAllGone = await this.#tidyUp();
+    // What is left is told also to who has stopped it.
+    return isAllGone || !settings.signal?.aborted ? looked : "not checked: it was stopped";
   }
 
   async #look() {
@@ -67,28 +68,8 @@ class Visit {
   }
 
   #readAddress() {
-    const { report, settings } = this;
-    const remedy =
-      "It is https://abcd.supabase.co of a hosted project (dashboard, Settings, Data API), or your gateway's.";
-    let url;
-    try {
-      url = new URL(
-        settings.url
-          .trim()
-          .replace(/\/+$/, "")
-          .replace(/\/(?:rest|storage|auth)\/v1$/, ""),
-      );
-    } catch {
-      return report.wrong("address", `"${settings.url}" is no address`, remedy);
-    }
-    if (!/^https?:$/.test(url.protocol))
-      return report.wrong("address", `${url.protocol} is not http: or https:`, remedy);
-    if (url.username || url.password || url.search || url.hash) {
-      return report.wrong("address", "the address holds more than a scheme, a host and a path", remedy);
-    }
-    if (/^(?:www\.|app\.)?supabase\.(?:com|io)$/.test(url.hostname)) {
-      return report.wrong("address", "that is the dashboard's address, and not the project's", remedy);
-    }
+    const { url, fault } = readAddress(this.settings.url);
+    if (fault) this.report.wrong("address", ...fault);
     return url;
   }
 
@@ -123,6 +104,19 @@ class Visit {
     } catch (error) {
       if (!(error instanceof NoAnswer)) throw error;
       await this.#noAnswer(error);
+      return false;
+    }
+    if (answer.status === 540) {
+      report.wrong("address", `the project of ${project.base} is paused`, "Restore it in the dashboard.");
+      return false;
+    }
+    if (answer.status === 402) {
+      const remedy = "In the dashboard, look at the organization's usage and billing.";
+      report.refused("address", answer, "Supabase restricts the project", remedy);
+      return false;
+    }
+    if (!isSupabase(answer) && answer.status >= 500) {
+      report.refused("address", answer, "what answers there can't do it now");
       return false;
     }
     if (!isSupabase(answer)) {
@@ -235,10 +229,12 @@ class Visit {
   }
 
   async #tidyUp() {
-    for (const name of await this.project.tidyUp()) {
+    const left = await this.project.tidyUp();
+    for (const name of left) {
       const check = name.includes("/") ? "objects-remove" : "rows-remove";
       this.report.wrong(check, `${name}, tried out, may still be there`, "Delete it, or look again.");
     }
+    return left.length === 0;
   }
 
   #clock() {
@@ -310,17 +306,17 @@ function readOptions(options) {
     settings[name] = value;
   }
   for (const name of ["url", "apiKey"]) if (settings[name] === undefined) throw wrong(name, "is missing");
-  for (const name of ["origin", "page"]) if (settings[name]) settings[name] = readAddress(settings[name], name, wrong);
+  for (const name of ["origin", "page"]) if (settings[name]) settings[name] = readPage(settings[name], name, wrong);
   if (settings.origin) settings.origin = new URL(settings.origin).origin;
   else if (settings.page) settings.origin = new URL(settings.page).origin;
   // It may be told from the page on.
-  if (settings.wasm) readAddress(settings.wasm, "wasm", wrong, settings.page);
+  if (settings.wasm) readPage(settings.wasm, "wasm", wrong, settings.page);
   if (!Number.isSafeInteger(settings.largestImage) || settings.largestImage < 1)
     throw wrong("largestImage", "must be a number of bytes");
   return settings;
 }
 
-function readAddress(text, name, wrong, base) {
+function readPage(text, name, wrong, base) {
   try {
     const { href, protocol } = new URL(text, base);
     if (/^https?:$/.test(protocol)) return href;

@@ -1,4 +1,5 @@
 // What can be seen of a key or a token by looking at it: its kind, whose it is, and until when.
+import { isBare, NOT_BARE } from "./address.js";
 
 /** The claims of a JWT, its signature unchecked; undefined for what is none. */
 export function claimsOf(token) {
@@ -29,10 +30,12 @@ export const projectOf = (url) => /^([a-z0-9]+)\.supabase\.(?:co|in)$/.exec(url.
 export function faultOf(key, url) {
   const again = "Copy it once more, from the dashboard's page Settings, API Keys.";
   if (key === "") return ["there is no key", again];
-  if (key.trim() !== key) return ["the key has a space or a line break at its start or end", "Take it off."];
+  if (!isBare(key)) return [`the key ${NOT_BARE}`, again];
   if (/^bearer /i.test(key)) return ['the key begins with "Bearer", which is no part of it', "Leave that out."];
   if (!/^[!-~]+$/.test(key)) return ["the key holds characters that no key has", again];
   const claims = claimsOf(key);
+  if (projectOf(url) && !/^(?:sb_|eyJ)/.test(key))
+    return ["this is no API key, as sb_publishable_…, sb_secret_… or eyJ… is one", again];
   if (kindOf(key) === "user") {
     return ["this is a user's token, and no key", "Give the publishable key as the key, and this as the user's token."];
   }

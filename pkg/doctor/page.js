@@ -1,5 +1,9 @@
 // A page's address: whether its policy lets the package work, and whether the WebAssembly comes as it should.
 
+import { tableOf } from "./database.js";
+import { escaped } from "./project.js";
+import { RESUMABLE, target } from "./storage.js";
+
 /** So many scripts of a page are looked through for the WebAssembly's address. */
 const MAX_SCRIPTS = 60;
 
@@ -14,7 +18,7 @@ export async function checkPage(project, settings, report) {
     );
   }
   const page = new URL(settings.page);
-  checkPolicy(policiesOf(answer), page, new URL(project.base), report);
+  checkPolicy(policiesOf(answer), page, asksOf(project, settings), report);
   const wasm = settings.wasm ? new URL(settings.wasm, page) : await findWasm(project, page, answer.text);
   if (wasm) return checkWasm(project, wasm, report);
   report.unchecked("page-wasm", "not checked: its address stands in no script of the page; give it by wasm");
@@ -57,18 +61,28 @@ function policiesOf({ headers, text }) {
     });
 }
 
-function checkPolicy(policies, page, project, report) {
+/** What a page asks of the project, by the directive that is to let it: a source may be about a path alone. */
+function asksOf({ base }, settings) {
+  const urls = (...paths) => paths.map((path) => new URL(base + path));
+  const links = `/storage/v1/object/sign/${escaped(settings.bucket)}`;
+  return {
+    "connect-src": urls(tableOf(settings), target(settings, "x"), links, RESUMABLE),
+    "img-src": urls(`${links}/x`),
+  };
+}
+
+function checkPolicy(policies, page, asks, report) {
   for (const policy of policies) {
     const of = (name) => policy.get(name) ?? policy.get("default-src");
     const scripts = of("script-src");
     if (scripts && !scripts.some((source) => /^'(?:wasm-)?unsafe-eval'$/i.test(source))) {
       report.wrong("page-policy", "the page's policy keeps WebAssembly from being compiled", REMEDY);
     }
-    for (const name of ["connect-src", "img-src"]) {
+    for (const [name, urls] of Object.entries(asks)) {
       const sources = of(name);
-      if (!sources || sources.some((source) => allows(source, project, page))) continue;
+      if (!sources || urls.every((url) => sources.some((source) => allows(source, url, page)))) continue;
       const what = name === "img-src" ? "images of the project from being shown" : "requests from going to the project";
-      report.wrong("page-policy", `the page's policy keeps ${what}`, `Add ${project.origin} to its ${name}.`);
+      report.wrong("page-policy", `the page's policy keeps ${what}`, `Add ${urls[0].origin} to its ${name}.`);
     }
   }
   report.ok(
@@ -83,13 +97,18 @@ function allows(source, url, page) {
   if (lower === "*") return true;
   if (lower === "'self'") return url.origin === page.origin;
   if (/^[a-z][\w+.-]*:$/.test(lower)) return isScheme(lower, url);
-  const [, scheme, host, port] = /^([a-z][\w+.-]*:)?(?:\/\/)?([\w*.-]+)(?::(\d+|\*))?(?:\/.*)?$/.exec(lower) ?? [];
+  const place = /^(?:[a-z][\w+.-]*:)?(?:\/\/)?[^/]+/i.exec(source)?.[0] ?? "";
+  const [, scheme, host, port] = /^([a-z][\w+.-]*:)?(?:\/\/)?([\w*.-]+)(?::(\d+|\*))?$/.exec(place.toLowerCase()) ?? [];
+  const path = source.slice(place.length);
   if (!host || (scheme ? !isScheme(scheme, url) : !isScheme(page.protocol, url))) return false;
   const isHost = host.startsWith("*.") ? url.hostname.endsWith(host.slice(1)) : host === "*" || host === url.hostname;
   const own = url.port || (url.protocol === "https:" ? "443" : "80");
   const standard = own === "443" || own === "80";
-  return isHost && (port === undefined ? standard : port === "*" || port === own);
+  return isHost && (port === undefined ? standard : port === "*" || port === own) && isUnder(path, url);
 }
+
+/** A path is about itself alone, and with a slash at its end about all that is under it. */
+const isUnder = (path, { pathname }) => (/^$|\/$/.test(path) ? pathname.startsWith(path) : pathname === path);
 
 const isScheme = (scheme, { protocol }) => scheme === protocol || (scheme === "http:" && protocol === "https:");
 

@@ -10,7 +10,13 @@ export const NAMES = [
 
 const LATER = "The server could not say it just now: look again in a while.";
 /** What a key or a token looks like: none is quoted, also not one that a server quotes. */
-const SECRETS = /\b(?:sb_(?:secret|publishable)_[\w-]+|ey[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?)/g;
+const SECRETS = /sb_(?:secret|publishable)_[\w-]+|\bey[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?/g;
+
+/** The shortest text that can be a key: what is shorter is found in words. */
+const SHORTEST = 8;
+
+/** A text without what looks like a key or a token. */
+export const withoutSecrets = (text) => text.replaceAll(SECRETS, "…");
 
 export class Report {
   #found = new Map();
@@ -18,7 +24,7 @@ export class Report {
 
   /** Has a key or a token taken out of all that is said. */
   hide(secret) {
-    if (secret) this.#secrets.push(secret);
+    if (secret?.length >= SHORTEST) this.#secrets.push(secret);
   }
 
   ok(name, message) {
@@ -59,6 +65,6 @@ export class Report {
 
   #clean(text) {
     const hidden = this.#secrets.reduce((rest, secret) => rest.replaceAll(secret, "…"), text);
-    return hidden.replaceAll(SECRETS, "…").slice(0, 1000);
+    return withoutSecrets(hidden).slice(0, 1000);
   }
 }

@@ -1,20 +1,23 @@
 // The bucket, its limits, and what a user may do with objects. Resumable uploads are begun and given up: all but the one
 // object that is tried out is found without storing anything.
 
+import { uuid } from "../uuid.js";
 import { checkExposed } from "./cors.js";
 import { addAsServer, NEWER, seesRow } from "./database.js";
 import { escaped } from "./project.js";
 
 const TYPES = ["image/png", "image/jpeg", "image/webp", "image/avif", "image/gif"];
-const RESUMABLE = "/storage/v1/upload/resumable";
+export const RESUMABLE = "/storage/v1/upload/resumable";
 const BUCKET =
   "The migrations make it: `npx --no-install imagen-cloud migration` prints them, the dashboard's SQL editor runs them.";
 const POLICIES =
   "The migrations make the policies: `npx --no-install imagen-cloud migration` prints them. Drop policies of your own that say otherwise.";
 const BYTES = new Uint8Array([0x89, 0x50, 0x4e, 0x47]);
 
-const nameOf = (folder) => `${folder}/imagen-cloud-doctor-${crypto.randomUUID()}.png`;
-const target = ({ bucket }, path, route = "object") => `/storage/v1/${route}/${escaped(bucket)}/${escaped(path)}`;
+const nameOf = (folder) => `${folder}/imagen-cloud-doctor-${uuid()}.png`;
+/** Where an object is, or what is asked of it. */
+export const target = ({ bucket }, path, route = "object") =>
+  `/storage/v1/${route}/${escaped(bucket)}/${escaped(path)}`;
 const isMissing = ({ code, status, message }) => status === 404 && /bucket/i.test(`${code} ${message}`);
 
 /** Begins a resumable upload, which Storage judges by its size, type and place, and gives it up. */
@@ -127,7 +130,7 @@ export async function checkOwnObjects(project, settings, report, user) {
 
 /** Tries what a user must not be allowed: to begin an upload to another's folder. (An upsert would need other policies too.) */
 export async function checkOthersFolder(project, settings, report) {
-  const answer = await tryUpload(project, settings, "user", { path: nameOf(crypto.randomUUID()), upsert: false });
+  const answer = await tryUpload(project, settings, "user", { path: nameOf(uuid()), upsert: false });
   if (answer.ok) return report.wrong("objects-others", "the user may add objects to another's folder", POLICIES);
   if (answer.status !== 403)
     report.refused("objects-others", answer, "an upload to another's folder is not refused as it should be", POLICIES);
@@ -135,7 +138,7 @@ export async function checkOthersFolder(project, settings, report) {
 
 /** An object that a server puts into another's folder: the user must not touch it, and reads it once a row of theirs names it. */
 export async function checkServersObject(project, settings, report, user) {
-  const path = nameOf(crypto.randomUUID());
+  const path = nameOf(uuid());
   const added = await put(project, settings, "server", path);
   if (!added.ok)
     return report.refused(

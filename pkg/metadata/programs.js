@@ -75,7 +75,7 @@ const LONGEST_LINE = 2 ** 16;
 function readInfotext(texts) {
   const raw = parametersOf(texts);
   const lines = raw?.split(/\r?\n/) ?? [];
-  const at = lines.findLastIndex((line) => LAST_LINE.test(line));
+  const at = lines.map((line) => LAST_LINE.test(line)).lastIndexOf(true);
   if (at === -1) return undefined;
   const found = lines[at].slice(0, LONGEST_LINE).matchAll(FIELD);
   const fields = new Map([...found].map(([, name, value]) => [name, value.replace(/^"|"$/g, "")]));

@@ -1,6 +1,6 @@
 "use client";
 import { useCallback, useEffect, useRef, useState } from "react";
-import { connect, keyOf } from "./target.js";
+import { checkOwner, connect, keyOf } from "./target.js";
 
 const NONE = { state: "signed-out", images: [], hasMore: false };
 const LOADING = { state: "loading", images: [], hasMore: false };
@@ -12,6 +12,7 @@ class Gallery {
   #before = null;
   #abort = new AbortController();
   #reading = undefined;
+  #refreshing = undefined;
   #round = 0;
   /** Which images were removed since the last reading began: what it reads may still have them. */
   #gone = [];
@@ -39,18 +40,23 @@ class Gallery {
   }
 
   /** The newest page, in the place of all. What was being read is not shown any more: it may lack what has arrived. */
-  refresh() {
+  async refresh() {
+    const refreshing = this.#read(undefined);
+    this.#refreshing = refreshing;
     this.#reading = undefined;
-    return this.#read(undefined);
+    await refreshing;
+    if (this.#refreshing === refreshing) this.#refreshing = undefined;
   }
 
-  /** The next page, once, however often it is asked for. */
-  more() {
-    if (!this.shown.hasMore) return Promise.resolve();
+  /** The next page, once, however often it is asked for: behind what a refresh brings that is under way. */
+  async more() {
+    if (!this.shown.hasMore) return;
+    while (this.#refreshing) await this.#refreshing;
+    if (!this.shown.hasMore) return;
     this.#reading ??= this.#read(this.#before).finally(() => {
       this.#reading = undefined;
     });
-    return this.#reading;
+    await this.#reading;
   }
 
   async remove(image) {
@@ -103,6 +109,7 @@ class Gallery {
  */
 export function useImages(user, options) {
   const key = keyOf(user, "images");
+  const owner = user?.ownerUserId;
   const latest = useRef({ user, options });
   const held = useRef(undefined);
   const [shown, setShown] = useState({ key: undefined, value: NONE });
@@ -119,15 +126,19 @@ export function useImages(user, options) {
     return () => {
       held.current = undefined;
       gallery.close();
+      setShown({ key: undefined, value: NONE });
     };
   }, [key]);
 
   const refresh = useCallback(async () => held.current?.refresh(), []);
   const more = useCallback(async () => held.current?.more(), []);
-  const remove = useCallback(async (image) => {
-    if (!held.current) throw new Error("useImages: nobody is signed in, or the component is gone");
-    return held.current.remove(image);
-  }, []);
+  const remove = useCallback(
+    async (image) => {
+      checkOwner("useImages", owner, held.current && latest.current.user?.ownerUserId);
+      return held.current.remove(image);
+    },
+    [owner],
+  );
 
   // Another user's images are not shown, not for one rendering either.
   const value = shown.key === key ? shown.value : key === undefined ? NONE : LOADING;

@@ -35,9 +35,12 @@ export interface UsedOutbox {
   readonly jobs: readonly OutboxJob[];
   /** How far those that are under way are, by the job's id. */
   readonly progress: Readonly<Record<string, { readonly sent: number; readonly total: number }>>;
-  /** Why it failed, or why the jobs could not be listed. */
+  /** Why it failed, or why the jobs could not be listed, until they are. */
   readonly error?: ImagenCloudError;
-  /** Keeps an image, as soon as the outbox is open. The same function at every rendering. */
+  /**
+   * Keeps an image, as soon as the outbox is open. The same function while it is the same user: that of an earlier one refuses,
+   * so that an image which a handler waited for is not kept as somebody else's.
+   */
   readonly enqueue: (request: SyncRequest) => Promise<SyncResult>;
 }
 
@@ -57,7 +60,7 @@ export interface UsedSync {
   readonly result?: SyncResult;
   /** Why it failed. */
   readonly error?: ImagenCloudError;
-  /** Sends an image, and stops one that is under way. It rejects as `sink.sync` does. */
+  /** Sends an image, and stops one that is under way. It rejects as `sink.sync` does, and that of an earlier user refuses. */
   readonly sync: (request: SyncRequest, options?: SyncOptions) => Promise<SyncResult>;
   /** Stops it. */
   readonly cancel: () => void;
@@ -81,9 +84,9 @@ export interface UsedImages {
   readonly error?: ImagenCloudError;
   /** Reads the newest page anew, in the place of all: when one has arrived, or when links are about to end. */
   readonly refresh: () => Promise<void>;
-  /** Reads the next page behind those that are there. */
+  /** Reads the next page behind those that are there, after a refresh that is under way. */
   readonly more: () => Promise<void>;
-  /** Removes an image for good, and from the list. It rejects as `sink.remove` does. */
+  /** Removes an image for good, and from the list. It rejects as `sink.remove` does, and that of an earlier user refuses. */
   readonly remove: (image: ImageRef) => Promise<Removed>;
 }
 

@@ -4,7 +4,7 @@
 // Nothing of it runs while a server renders: effects don't, and all is opened in effects.
 import { createOutbox } from "imagen-cloud/outbox";
 import { useCallback, useEffect, useRef, useState } from "react";
-import { connect, keyOf } from "./target.js";
+import { checkOwner, connect, keyOf } from "./target.js";
 
 export { useImages } from "./images.js";
 
@@ -28,6 +28,12 @@ class Entry {
   #isListing = false;
   /** The changes that were told of before the jobs were listed. */
   #earlier = [];
+  /** What other pages told while this one lay in the back/forward cache it may not have heard. */
+  #shownAgain = ({ persisted }) => {
+    if (!persisted) return;
+    this.#earlier ??= [];
+    if (!this.#isListing) this.#list();
+  };
 
   constructor(key, user) {
     this.key = key;
@@ -75,6 +81,7 @@ class Entry {
       }
       this.outbox = outbox;
       outbox.onChange((change) => this.#changed(change));
+      addEventListener("pageshow", this.#shownAgain);
       this.#tell({ state: "open", outbox });
       this.#list();
       return outbox;
@@ -96,14 +103,17 @@ class Entry {
     } else this.#show(changed(this.shown.jobs, change));
   }
 
-  /** Lists the jobs once; from then on every change is one line of them. */
+  /** Lists the jobs; from then on every change is one line of them. */
   #list() {
     this.#isListing = true;
     this.outbox.list().then(
       (listed) => {
+        this.#isListing = false;
         const jobs = this.#earlier.reduce(changed, listed);
         this.#earlier = undefined;
-        if (!this.#isClosed) this.#show(jobs);
+        if (this.#isClosed) return;
+        this.#tell({ error: undefined });
+        this.#show(jobs);
       },
       (error) => {
         this.#isListing = false; // the next change tries again
@@ -121,6 +131,7 @@ class Entry {
     this.#isClosed = true;
     if (opened.get(this.key) === this) opened.delete(this.key);
     if (!this.outbox) return; // #open does it
+    removeEventListener("pageshow", this.#shownAgain);
     this.outbox.close().catch(() => undefined);
     this.target.free();
   }
@@ -137,6 +148,7 @@ const OPENING = { state: "opening", jobs: [], progress: {} };
  */
 export function useOutbox(user, options) {
   const key = keyOf(user, "outbox");
+  const owner = user?.ownerUserId;
   const latest = useRef({ user, options });
   const held = useRef(undefined);
   const [shown, setShown] = useState({ key: undefined, value: SIGNED_OUT });
@@ -157,14 +169,18 @@ export function useOutbox(user, options) {
       leave();
       held.current = undefined;
       entry.drop();
+      setShown({ key: undefined, value: SIGNED_OUT });
     };
   }, [key]);
 
-  const enqueue = useCallback(async (request) => {
-    const entry = held.current;
-    if (!entry) throw new Error("useOutbox: nobody is signed in, or the component is gone");
-    return (await entry.opening).enqueue(request);
-  }, []);
+  const enqueue = useCallback(
+    async (request) => {
+      const entry = held.current;
+      checkOwner("useOutbox", owner, entry?.user.ownerUserId);
+      return (await entry.opening).enqueue(request);
+    },
+    [owner],
+  );
 
   // Another user's jobs are not shown, not for one rendering either.
   const value = shown.key === key ? shown.value : key === undefined ? SIGNED_OUT : OPENING;
@@ -180,6 +196,7 @@ const IDLE = { state: "idle" };
  */
 export function useSync(user) {
   const key = keyOf(user, "sync");
+  const owner = user?.ownerUserId;
   const latest = useRef(user);
   const running = useRef(undefined);
   const [shown, setShown] = useState({ key: undefined, value: IDLE });
@@ -188,12 +205,19 @@ export function useSync(user) {
     latest.current = user;
   });
   // biome-ignore lint/correctness/useExhaustiveDependencies: what is under way ends with its user, whom the key names
-  useEffect(() => () => running.current?.abort(), [key]);
+  useEffect(
+    () => () => {
+      latest.current = undefined;
+      running.current?.abort();
+      setShown({ key: undefined, value: IDLE });
+    },
+    [key],
+  );
 
   const cancel = useCallback(() => running.current?.abort(), []);
   const sync = useCallback(
     async (request, options = {}) => {
-      if (key === undefined) throw new Error("useSync: nobody is signed in");
+      checkOwner("useSync", owner, latest.current?.ownerUserId);
       running.current?.abort();
       const controller = new AbortController();
       running.current = controller;
@@ -227,7 +251,7 @@ export function useSync(user) {
         target?.free();
       }
     },
-    [key],
+    [key, owner],
   );
   return { ...(shown.key === key ? shown.value : IDLE), sync, cancel };
 }

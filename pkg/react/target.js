@@ -13,3 +13,12 @@ export function connect(entry) {
   const options = { ...entry.user, ...(entry.user.accessToken && { accessToken: () => entry.user.accessToken() }) };
   return entry.user.apiKey === undefined ? createRelay(options) : createSink(options);
 }
+
+/**
+ * Whether what a rendering has given is still about who is signed in: a handler that waits for its image calls it later, and
+ * that image is not another user's.
+ */
+export function checkOwner(hook, owner, now) {
+  if (!owner || !now) throw new Error(`${hook}: nobody is signed in, or the component is gone`);
+  if (owner !== now) throw new Error(`${hook}: another user is signed in than when this was rendered`);
+}

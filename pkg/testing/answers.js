@@ -14,6 +14,7 @@ export function json(status, value, headers = {}) {
 const STORAGE = {
   AccessDenied: ["403", "Unauthorized", "new row violates row-level security policy"],
   EntityTooLarge: ["413", "Payload too large", "The object exceeded the maximum allowed size"],
+  InvalidJWT: ["400", "InvalidJWT", "Invalid Compact JWS"],
   InvalidKey: ["400", "InvalidKey", "Invalid key"],
   InvalidMimeType: ["415", "invalid_mime_type", "mime type is not supported"],
   InvalidRequest: ["400", "InvalidRequest", "the request is not as it should be"],
@@ -25,14 +26,19 @@ const STORAGE = {
 
 /** PostgREST's errors, by their code: HTTP status and message. */
 const DATABASE = {
+  22003: [400, "value out of range"],
+  22007: [400, "invalid input syntax for a time"],
   22023: [400, "the request is not as it should be"],
+  "22P02": [400, "invalid input syntax"],
   23502: [400, "null value in a column violates not-null constraint"],
   23503: [409, 'insert or update on table "images" violates foreign key constraint "images_owner_user_id_is_a_user"'],
   23505: [409, 'duplicate key value violates unique constraint "images_pkey"'],
   23514: [400, 'new row for relation "images" violates check constraint'],
   42501: [403, 'new row violates row-level security policy for table "images"'],
   42703: [400, "column does not exist"],
+  PGRST102: [400, "Empty or invalid json"],
   PGRST106: [406, "Invalid schema"],
+  PGRST202: [404, "Could not find the function in the schema cache"],
   PGRST204: [400, "Could not find the column in the schema cache"],
   PGRST205: [404, "Could not find the table in the schema cache"],
 };
@@ -51,6 +57,15 @@ export class Refusal extends Error {
     if (code === "token" && isDatabase) return databaseError(401, "PGRST303", "JWT expired");
     if (code === "token") return storageError("AccessDenied", '"exp" claim timestamp check failed');
     return isDatabase ? databaseError(this.status ?? DATABASE[code][0], code, message) : storageError(code, message);
+  }
+}
+
+/** The JSON of a request; what is none is refused by this code. */
+export function jsonOf({ body }, code, reviver) {
+  try {
+    return JSON.parse(new TextDecoder().decode(body), reviver);
+  } catch {
+    throw new Refusal(code);
   }
 }
 

@@ -1,6 +1,7 @@
 // A Supabase project in memory, for the tests of those who use this package. It answers as the real servers do, as far as the
 // package asks them: docs/contract.md says how that is. What it does not know it answers with 501.
 
+import { uuid } from "../uuid.js";
 import { answer, json, Refusal } from "./answers.js";
 import { answerDatabase } from "./database.js";
 import { answerStorage } from "./storage.js";
@@ -53,7 +54,7 @@ export function createFakeProject({ url = "https://fake.supabase.co", ...names }
 
 /** A user with a token that looks like one, and is good until `expire`. */
 function makeUser(project) {
-  const id = crypto.randomUUID();
+  const id = uuid();
   const part = (value) => btoa(JSON.stringify(value)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
   let round = 0;
   const sign = () => {
@@ -93,7 +94,8 @@ function addFault(project, { on, path = "", how = "status", times = 1, status = 
   };
 }
 
-async function serve(project, input, init = {}) {
+async function serve(project, input, given) {
+  const init = await initOf(input, given);
   const request = await read(input, init);
   const asked = { method: request.method, target: request.target, kind: kindOf(request), bytes: request.body.length };
   project.requests.push(asked);
@@ -111,7 +113,15 @@ async function serve(project, input, init = {}) {
   return answered;
 }
 
-async function read(input, { method = "GET", headers, body }) {
+/** What is asked: what a `Request` says, and what is said beside it in its place. */
+async function initOf(input, given) {
+  if (typeof input?.arrayBuffer !== "function") return given ?? {};
+  const { method, headers, signal } = input;
+  return { method, headers, signal, body: given?.body ?? (await input.arrayBuffer()), ...given };
+}
+
+async function read(input, { method = "GET", headers: given, body }) {
+  const headers = new Headers(given);
   const url = new URL(typeof input === "string" ? input : (input.url ?? input.href));
   return {
     method: method.toUpperCase(),
@@ -119,9 +129,22 @@ async function read(input, { method = "GET", headers, body }) {
     path: url.pathname,
     query: url.searchParams,
     target: `${url.pathname}${url.searchParams.has("token") ? "" : url.search}`,
-    headers: new Headers(headers),
-    body: await bytesOf(body),
+    headers,
+    body: await bytesOf(await withoutForm(body, headers)),
   };
+}
+
+/** supabase-js sends a Blob as a form: Storage takes the form's file, with the file's own type. */
+async function withoutForm(body, headers) {
+  const isWritten = headers.get("content-type")?.startsWith("multipart/form-data");
+  const form = isWritten ? await new Response(await bytesOf(body), { headers }).formData() : body;
+  // An environment in a test may have a `FormData` of its own.
+  if (typeof form?.getAll !== "function") return body;
+  const file = [...form.values()].find((value) => typeof value !== "string");
+  if (file === undefined) return String(form);
+  headers.set("content-type", file.type || "application/octet-stream");
+  if (form.has("cacheControl")) headers.set("cache-control", `max-age=${form.get("cacheControl")}`);
+  return file;
 }
 
 async function bytesOf(body) {
@@ -134,6 +157,7 @@ async function bytesOf(body) {
 
 /** What a request is for, as faults name it. */
 function kindOf({ method, path }) {
+  if (path.startsWith("/rest/v1/rpc/")) return "other";
   if (path.startsWith("/rest/v1/")) return { POST: "insert", GET: "read", DELETE: "remove" }[method] ?? "other";
   if (path.startsWith("/storage/v1/upload/resumable")) return "resumable";
   if (/^\/storage\/v1\/object\/sign\//.test(path)) return method === "POST" ? "sign" : "download";

@@ -1,18 +1,20 @@
 // Storage over one private bucket, with the policies of the migrations, and resumable uploads.
-import { answer, json, Refusal } from "./answers.js";
 
-const ALLOWED = /^[\w/!.*'() &$@=;:+,?-]+$/;
-const RESUMABLE = "/storage/v1/upload/resumable";
+import { uuid } from "../uuid.js";
+import { answer, json, jsonOf, Refusal } from "./answers.js";
+import { checkName, checkObject, mayWrite, store, thumbnailOf } from "./objects.js";
+import { answerResumable, RESUMABLE } from "./resumable.js";
 
 export function answerStorage(project, request) {
-  const { method, path, query } = request;
+  const { method, path } = request;
   if (path === RESUMABLE || path.startsWith(`${RESUMABLE}/`)) return answerResumable(project, request);
   const [, kind = "", bucket, escaped] =
     /^\/storage\/v1\/(?:object|render\/image(?=\/sign))\/(sign\/|info\/)?([^/]+)(?:\/(.*))?$/.exec(path) ?? [];
   if (bucket === undefined) return unknown(request);
-  const name = escaped === undefined ? undefined : decodeURIComponent(escaped);
-  if (kind === "sign/" && method === "GET") return download(project, name, query.get("token"));
-  const who = project.roleOf(request.headers);
+  const name = escaped === undefined ? undefined : decoded(escaped);
+  if (kind === "sign/" && method === "GET") return answerLink(project, request, name);
+  const isReading = method === "GET" && name !== undefined;
+  const who = isReading ? readerOf(project, request) : project.roleOf(request.headers);
   const isThere = decodeURIComponent(bucket) === project.names.bucket;
   if (kind === "sign/" && method === "POST" && name === undefined) return signMany(project, request, who, isThere);
   if (kind === "sign/" && method === "POST") return signOne(project, request, who, { name, escaped, isThere });
@@ -20,46 +22,44 @@ export function answerStorage(project, request) {
   if (kind === "" && (method === "PUT" || method === "POST") && name) {
     return upload(project, request, who, name);
   }
-  if (method === "GET" && name)
-    return kind === "info/" ? info(project, who, name) : download(project, visible(project, who, name));
+  if (isReading)
+    return kind === "info/" ? info(project, who, name) : download(project, request, visible(project, who, name));
   if (method === "DELETE") return remove(project, request, who, name);
   return unknown(request);
 }
 
+function decoded(escaped) {
+  try {
+    return decodeURIComponent(escaped);
+  } catch {
+    throw new Refusal("InvalidKey", `Invalid key: ${escaped}`);
+  }
+}
+
+/** Who reads. A token that is no good finds no bucket there. */
+function readerOf(project, { headers }) {
+  try {
+    return project.roleOf(headers);
+  } catch (refusal) {
+    throw refusal.code === "token" ? new Refusal("NoSuchBucket") : refusal;
+  }
+}
+
 const unknown = ({ method, path }) => answer(501, `a fake project does not know ${method} ${path}`);
-const mayWrite = ({ role, id }, name) => role === "service" || (role === "user" && name.split("/")[0] === id);
-/** Own folder, or named by a row of one's own. */
-const mayRead = ({ rows }, who, name) =>
-  mayWrite(who, name) || rows.some((row) => row.storage_path === name && row.owner_user_id === who.id);
+/** Own folder, or named by a row of one's own, as an image or as the thumbnail of it. */
+const mayRead = ({ rows }, who, name) => {
+  const isNamed = ({ storage_path }) => storage_path === name || thumbnailOf(storage_path) === name;
+  return mayWrite(who, name) || rows.some((row) => row.owner_user_id === who.id && isNamed(row));
+};
 
 function visible(project, who, name) {
   if (!project.objects.has(name) || !mayRead(project, who, name)) throw new Refusal("NoSuchKey");
   return name;
 }
 
-function checkName(name) {
-  if (!ALLOWED.test(name) || name.split("/").some((part) => part === "." || part === "..")) {
-    throw new Refusal("InvalidKey", `Invalid key: ${name}`);
-  }
-}
-
-/** What of an upload is refused. */
-function check({ types, sizeLimit }, who, { name, type, size }) {
-  checkName(name);
-  if (!types.includes(type)) throw new Refusal("InvalidMimeType", `mime type ${type} is not supported`);
-  if (size > sizeLimit) throw new Refusal("EntityTooLarge");
-  if (!mayWrite(who, name)) throw new Refusal("AccessDenied");
-}
-
-function store({ objects }, name, { bytes, type, cacheControl, version = crypto.randomUUID() }) {
-  const id = objects.get(name)?.id ?? crypto.randomUUID();
-  objects.set(name, { id, bytes, mimeType: type, cacheControl, version, createdAt: new Date() });
-  return id;
-}
-
 function upload(project, { method, headers, body }, who, name) {
   const type = headers.get("content-type") ?? "application/octet-stream";
-  check(project, who, { name, type, size: body.length });
+  checkObject(project, who, { name, type, size: body.length });
   const isUpsert = method === "PUT" || headers.get("x-upsert") === "true";
   if (!isUpsert && project.objects.has(name)) throw new Refusal("KeyAlreadyExists");
   const cacheControl = headers.get("cache-control") ?? "no-cache";
@@ -83,8 +83,8 @@ function info(project, who, name) {
   });
 }
 
-function remove(project, { body }, who, name) {
-  const names = name === undefined ? JSON.parse(new TextDecoder().decode(body)).prefixes : [name];
+function remove(project, request, who, name) {
+  const names = name === undefined ? (jsonOf(request, "InvalidRequest")?.prefixes ?? []) : [name];
   const gone = names.filter((each) => project.objects.has(each) && mayWrite(who, each));
   if (name !== undefined && gone.length === 0)
     throw new Refusal(project.objects.has(name) ? "AccessDenied" : "NoSuchKey");
@@ -94,16 +94,23 @@ function remove(project, { body }, who, name) {
 
 /** A link of the server's own kind: relative to /storage/v1, and not percent-encoded. */
 function linkTo({ links, names }, name, expiresIn, route = "object") {
-  const token = crypto.randomUUID();
-  links.set(token, { name, untilMs: Date.now() + expiresIn * 1000 });
+  const token = uuid();
+  links.set(token, { name, untilMs: Math.floor(Date.now() / 1000 + expiresIn) * 1000 });
   return `/${route}/sign/${names.bucket}/${name}?token=${token}`;
 }
 
-function signOne(project, { body }, who, { name, escaped, isThere }) {
-  checkName(name);
-  const { expiresIn, transform } = JSON.parse(new TextDecoder().decode(body));
+/** What is asked of a link. */
+function termsOf(request) {
+  const terms = Object(jsonOf(request, "InvalidRequest"));
+  const { expiresIn } = terms;
   if (!Number.isInteger(expiresIn) || expiresIn < 1)
     throw new Refusal("InvalidRequest", "body/expiresIn must be an integer >= 1");
+  return terms;
+}
+
+function signOne(project, request, who, { name, escaped, isThere }) {
+  checkName(name);
+  const { expiresIn, transform } = termsOf(request);
   checkTransform(transform);
   if (!isThere) throw new Refusal("NoSuchKey");
   visible(project, who, name);
@@ -125,11 +132,10 @@ function checkTransform({ width, height, quality, resize, format } = {}) {
     throw new Refusal("InvalidRequest", "body/transform/format must be one of the allowed values");
 }
 
-function signMany(project, { body }, who, isThere) {
-  const { expiresIn, paths } = JSON.parse(new TextDecoder().decode(body));
-  if (!Number.isInteger(expiresIn) || expiresIn < 1)
-    throw new Refusal("InvalidRequest", "body/expiresIn must be an integer >= 1");
-  for (const name of paths) checkName(name);
+function signMany(project, request, who, isThere) {
+  const { expiresIn, paths } = termsOf(request);
+  if (!Array.isArray(paths) || paths.length < 1 || paths.length > 1000)
+    throw new Refusal("InvalidRequest", "body/paths must NOT have fewer than 1 or more than 1000 items");
   const error = "Either the object does not exist or you do not have access to it";
   const sees = (name) => isThere && project.objects.has(name) && mayRead(project, who, name);
   return json(
@@ -142,89 +148,32 @@ function signMany(project, { body }, who, isThere) {
   );
 }
 
-function download(project, name, token) {
-  const link = token === undefined ? { name, untilMs: Number.POSITIVE_INFINITY } : project.links.get(token);
-  if (!link || link.name !== name || link.untilMs < Date.now()) throw new Refusal("InvalidSignature");
+/** The object of a link, which says until when it holds, and may have a browser save it. */
+function answerLink(project, request, name) {
+  const { query } = request;
+  if (!query.has("token")) throw new Refusal("InvalidRequest", "querystring must have required property 'token'");
+  const link = project.links.get(query.get("token"));
+  if (!link || link.untilMs <= Date.now()) throw new Refusal("InvalidJWT");
+  if (link.name !== name) throw new Refusal("InvalidSignature");
+  const answered = download(project, request, name);
+  if (!answered.ok) return answered;
+  answered.headers.set("expires", new Date(link.untilMs).toUTCString());
+  const saved = query.get("download");
+  const escaped = encodeURIComponent(saved ?? "");
+  const filename = escaped && ` filename=${escaped}; filename*=UTF-8''${escaped};`;
+  if (saved !== null) answered.headers.set("content-disposition", `attachment;${filename}`);
+  return answered;
+}
+
+/** An object, or the one part of it that is asked for. */
+function download(project, { headers }, name) {
   const object = project.objects.get(name);
   if (!object) throw new Refusal("NoSuchKey");
-  return answer(200, object.bytes, { "content-type": object.mimeType });
-}
-
-/** TUS 1.0.0, as far as the package speaks it: real statuses, and words instead of JSON. */
-function answerResumable(project, request) {
-  const { method, path, headers } = request;
-  const who = project.roleOf(headers);
-  if (path === RESUMABLE && method === "POST") return create(project, request, who);
-  const id = path.slice(RESUMABLE.length + 1);
-  const held = project.uploads.get(id);
-  if (!held) return answer(isId(id) ? 404 : 400, "upload not found");
-  if (method === "HEAD") {
-    return answer(200, "", { "upload-offset": String(held.bytes.length), "upload-length": String(held.size) });
-  }
-  if (method === "DELETE") {
-    if (held.bytes.length === held.size) return answer(400, "Cannot terminate an already completed upload");
-    project.uploads.delete(id);
-    return answer(204);
-  }
-  return method === "PATCH" ? append(project, request, held) : unknown(request);
-}
-
-function isId(id) {
-  try {
-    return atob(id.replaceAll("-", "+").replaceAll("_", "/")).split("/").length > 3;
-  } catch {
-    return false;
-  }
-}
-
-function create(project, { headers, body }, who) {
-  const pairs = (headers.get("upload-metadata") ?? "").split(",").map((pair) => pair.trim().split(" "));
-  const metadata = Object.fromEntries(pairs.map(([key, value = ""]) => [key, text(value)]));
-  const {
-    bucketName,
-    objectName: name,
-    contentType: type = "application/octet-stream",
-    cacheControl = "3600",
-  } = metadata;
-  const size = Number(headers.get("upload-length"));
-  if (bucketName !== project.names.bucket) return answer(404, "Bucket not found");
-  try {
-    check(project, who, { name, type, size });
-  } catch (error) {
-    if (!(error instanceof Refusal)) throw error;
-    const statuses = { InvalidKey: 400, InvalidMimeType: 415, EntityTooLarge: 413, AccessDenied: 403 };
-    return answer(statuses[error.code], error.message);
-  }
-  if (headers.get("x-upsert") !== "true" && project.objects.has(name))
-    return answer(409, "The resource already exists");
-  // By its last part a finished upload is known again: the object has it as its version.
-  const version = crypto.randomUUID();
-  const id = base64url(`fake/${bucketName}/${name}/${version}`);
-  const upload = { name, type, size, cacheControl: `max-age=${cacheControl}`, version, bytes: new Uint8Array() };
-  project.uploads.set(id, upload);
-  const location = { location: `${project.url}${RESUMABLE}/${id}` };
-  if (body.length === 0) return answer(201, "", location);
-  const offset = take(project, upload, body);
-  return answer(201, "", { ...location, "upload-offset": String(offset) });
-}
-
-const base64url = (name) => btoa(name).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
-const text = (base64) => new TextDecoder().decode(Uint8Array.from(atob(base64), (char) => char.charCodeAt(0)));
-
-function append(project, { headers, body }, held) {
-  const isOver = held.bytes.length === held.size;
-  if (!isOver && Number(headers.get("upload-offset")) !== held.bytes.length)
-    return answer(409, "Upload-Offset conflict");
-  const offset = isOver ? held.size : take(project, held, body);
-  return answer(204, "", { "upload-offset": String(offset) });
-}
-
-/** @returns how many bytes there are now */
-function take(project, held, body) {
-  const together = new Uint8Array(Math.min(held.size, held.bytes.length + body.length));
-  together.set(held.bytes);
-  together.set(body.subarray(0, together.length - held.bytes.length), held.bytes.length);
-  held.bytes = together;
-  if (together.length === held.size) store(project, held.name, held);
-  return together.length;
+  const { bytes, mimeType } = object;
+  const [, from, to] = /^bytes=(\d+)-(\d*)$/.exec(headers.get("range") ?? "") ?? [];
+  if (from === undefined) return answer(200, bytes, { "content-type": mimeType });
+  const end = Math.min(to === "" ? Number.POSITIVE_INFINITY : Number(to), bytes.length - 1);
+  if (Number(from) > end) return answer(416, "", { "content-range": `bytes */${bytes.length}` });
+  const said = { "content-type": mimeType, "content-range": `bytes ${from}-${end}/${bytes.length}` };
+  return answer(206, bytes.slice(Number(from), end + 1), said);
 }

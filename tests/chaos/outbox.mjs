@@ -11,13 +11,14 @@ import { startSite } from "../support/site.mjs";
 const SETTINGS = { sink: { maxBackoffMs: 100 }, options: { automatic: true } };
 
 /** A proxy that breaks requests and one that remembers them, between a page's server and a Supabase. */
-async function startWorld({ supabase, seed, rate }) {
+async function startWorld({ supabase, seed, rate, place }) {
   const user = await supabase.createUser();
   const site = await startSite();
   const chaos = await startChaos({
     target: supabase.url,
     seed,
     rate,
+    place,
     ignore: [user.id],
     delayMs: 20,
     blackoutMs: 100,
@@ -30,11 +31,11 @@ async function startWorld({ supabase, seed, rate }) {
 
 /**
  * Sends `count` images through an outbox that two tabs share, at that rate of faults; fails unless all arrive, each once
- * and never by two requests at the same time.
+ * and never by two requests at the same time. With `place` the faults are not drawn: the images' ids are other ones each time.
  * @returns {Promise<{ faults: Record<string, number>, requests: number }>}
  */
-export async function runOutbox({ supabase, seed, rate, count, limitMs }) {
-  const world = await startWorld({ supabase, seed, rate });
+export async function runOutbox({ supabase, seed, rate, place, count, limitMs }) {
+  const world = await startWorld({ supabase, seed, rate, place });
   let browser;
   try {
     browser = await startBrowser();

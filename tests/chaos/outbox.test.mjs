@@ -1,6 +1,7 @@
 // The outbox through chaos, in seconds; `make chaos` does the same at length, see long.mjs.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { inTurn } from "../support/chaos.mjs";
 import { startEmbedded } from "../support/embedded.mjs";
 import { runKills, runOutbox } from "./outbox.mjs";
 import { drawnKinds } from "./syncs.mjs";
@@ -14,7 +15,7 @@ before(async () => {
 after(() => supabase?.close());
 
 test("20 images through an outbox at a rate of 50 %: all arrive, once", async () => {
-  const { faults } = await runOutbox({ supabase, seed: 1, rate: 0.5, count: 20, limitMs: LIMIT_MS });
+  const { faults } = await runOutbox({ supabase, place: inTurn(2), count: 20, limitMs: LIMIT_MS });
   const kinds = drawnKinds(faults);
   assert.ok(kinds.length >= 8, `only ${kinds} happened`);
 });

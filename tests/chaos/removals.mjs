@@ -55,9 +55,10 @@ export const WAYS = {
  * @param {Awaited<ReturnType<import("../support/embedded.mjs").startEmbedded>>} supabase of its own
  * @param {number} count
  * @param {keyof typeof WAYS} way
+ * @param {Partial<Parameters<typeof startChaos>[0]>} [faults] which requests are broken, and how
  * @returns {Promise<Record<string, number>>} the faults that happened
  */
-export async function runRemovals(supabase, count, way) {
+export async function runRemovals(supabase, count, way, faults = { seed: 6 }) {
   await supabase.script(WATCH);
   const [owner, other] = [await supabase.createUser(), await supabase.createUser()];
   const request = (seed) => ({ date: "2026-05-11", slug: "a", seed, prompt: "p", backend: "b", image: PNG });
@@ -69,7 +70,13 @@ export async function runRemovals(supabase, count, way) {
   const [sent, theirs] = [await send(owner, count + KEPT), await send(other, KEPT)];
   assert.ok([...sent, ...theirs].every(({ ok }) => ok));
 
-  const chaos = await startChaos({ target: supabase.url, seed: 6, blackoutMs: 50, delayMs: 20, retryAfterSeconds: 0 });
+  const chaos = await startChaos({
+    target: supabase.url,
+    blackoutMs: 50,
+    delayMs: 20,
+    retryAfterSeconds: 0,
+    ...faults,
+  });
   try {
     const remover = await WAYS[way](supabase, chaos.url, owner);
     const outcomes = await remover.remove(sent.slice(KEPT), { concurrency: 16 }).finally(remover.close);

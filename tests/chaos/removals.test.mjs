@@ -2,6 +2,7 @@
 // time there is an object without its row. `make chaos` does the same at length, see long.mjs.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { inTurn } from "../support/chaos.mjs";
 import { startEmbedded } from "../support/embedded.mjs";
 import { runRemovals, WAYS } from "./removals.mjs";
 import { drawnKinds } from "./syncs.mjs";
@@ -12,7 +13,7 @@ for (const way of Object.keys(WAYS)) {
   test(`${COUNT} removals ${way} at a rate of 20 % leave nothing, and at no time an object without its row`, async () => {
     const supabase = await startEmbedded();
     try {
-      const kinds = drawnKinds(await runRemovals(supabase, COUNT, way));
+      const kinds = drawnKinds(await runRemovals(supabase, COUNT, way, { place: inTurn(5) }));
       assert.ok(kinds.length >= 8, `only ${kinds} happened`);
     } finally {
       await supabase.close();

@@ -1,16 +1,19 @@
 // checkProject finds what is set up wrong in a project, says the remedy, and leaves nothing behind.
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { readdir, readFile } from "node:fs/promises";
 import { createServer } from "node:http";
+import { text } from "node:stream/consumers";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { checkProject } from "imagen-cloud";
+import { checkProject, createSink } from "imagen-cloud";
 import { createFakeProject } from "imagen-cloud/testing";
 import { signJwt } from "../../supabase/keys.mjs";
 import { startBrowser } from "../support/browser.mjs";
 import { startEmbedded } from "../support/embedded.mjs";
+import { startRecorder } from "../support/recorder.mjs";
 import { shared } from "../support/shared.mjs";
 import { startSite as startPackage } from "../support/site.mjs";
 
@@ -124,12 +127,34 @@ const MISTAKES = {
     finds: ["address", /no Supabase/, /the project's/],
   },
   "the address is the dashboard's": {
-    options: () => ({ url: "https://supabase.com/dashboard/project/abcd" }),
-    finds: ["address", /dashboard/, /https:\/\/abcd\.supabase\.co/],
+    options: () => ({ url: "https://supabase.com/dashboard/project/abcdefghijklmnopqrst" }),
+    finds: ["address", /dashboard/, /https:\/\/abcdefghijklmnopqrst\.supabase\.co/],
+  },
+  "the address is the database's, with its password": {
+    options: () => ({ url: "postgresql://postgres:hush-hush@db.abcd.supabase.co:5432/postgres" }),
+    finds: ["address", /^that is the database's address/, /https:\/\/abcd\.supabase\.co/],
+  },
+  "the same, of a password that no address can have": {
+    options: () => ({ url: "https://postgres:hush/hush@db.abcd.supabase.co:5432" }),
+    finds: ["address", /^what was given is no address$/, /https:\/\/abcd\.supabase\.co/],
   },
   "nothing answers there": {
     options: () => ({ url: "http://127.0.0.1:9" }),
     finds: ["address", /gives no answer/, /spelled right/],
+  },
+  "the project is paused": {
+    options: () => ({ fetch: async () => new Response("<h1>Project paused</h1>", { status: 540 }) }),
+    finds: ["address", /is paused/, /Restore it in the dashboard/],
+  },
+  "the project is over its plan's limits": {
+    options: () => ({
+      fetch: async () => Response.json({ message: "restricted: exceed_egress_quota" }, { status: 402 }),
+    }),
+    finds: ["address", /restricts the project.*exceed_egress_quota/, /usage and billing/],
+  },
+  "a gateway has lost its server": {
+    options: () => ({ fetch: async () => new Response("<h1>Web server is down</h1>", { status: 521 }) }),
+    finds: ["address", /can't do it now.*521/, /again in a while/],
   },
   "the key is another project's": {
     options: () => ({ apiKey: "sb_publishable_of-another-project_0000" }),
@@ -160,6 +185,22 @@ const MISTAKES = {
       ),
     }),
     finds: ["cors", /other\.example/, /preflights/],
+  },
+  "the gateway takes no removals": {
+    options: () => ({
+      fetch: through(({ method }, answer) =>
+        method === "OPTIONS"
+          ? withHeader(answer(), "access-control-allow-methods", "GET, POST, PUT, PATCH, HEAD")
+          : undefined,
+      ),
+    }),
+    finds: ["cors", /DELETE.*the method is not allowed/, /methods/],
+  },
+  "the gateway hides how far a resumable upload is": {
+    options: () => ({
+      fetch: through((_, answer) => withHeader(answer(), "access-control-expose-headers", "location")),
+    }),
+    finds: ["cors", /may not read upload-offset/, /Upload-Offset/],
   },
   "the gateway forgets a header of resumable uploads": {
     options: () => ({
@@ -392,6 +433,38 @@ test("in_a_page_it_sees_what_a_page_sees", async (t) => {
   assert.match((await check({ url, apiKey, accessToken })).clock, /10 minutes behind/);
 });
 
+test("on_a_page_over_plain_http_it_looks_as_well_and_a_fake_project_works", async (t) => {
+  const [browser, pages] = await Promise.all([shared(startBrowser), startPackage()]);
+  t.after(() => pages.close());
+  const context = await browser.newContext();
+  t.after(() => context.close());
+  const page = await context.newPage();
+  // As a phone sees the machine that one develops on.
+  const address = "http://laptop.example";
+  await page.route(`${address}/**`, async (route) => {
+    const { pathname } = new URL(route.request().url());
+    await route.fulfill({ response: await route.fetch({ url: `${pages.url}${pathname}` }) });
+  });
+  await page.goto(address);
+  const wrong = await page.evaluate(async () => {
+    if (isSecureContext) throw new Error("this page is no plain one");
+    const { checkProject, createSink } = await import("/pkg/browser.js");
+    const { createFakeProject } = await import("/pkg/testing/index.js");
+    const { options, fetch, rows } = createFakeProject();
+    const sink = await createSink(options);
+    await sink.sync({
+      image: await (await globalThis.fetch("/data/lighthouse.png")).blob(),
+      seed: 1,
+      prompt: "p",
+      backend: "b",
+    });
+    const { url, apiKey, accessToken } = options;
+    const { checks } = await checkProject({ url, apiKey, accessToken, fetch });
+    return [rows.length, ...checks.filter(({ state }) => state === "wrong")];
+  });
+  assert.deepEqual(wrong, [1]);
+});
+
 test("what_is_left_where_a_user_may_not_remove_is_named", async () => {
   const name = "imagen: users remove from their own folder";
   await backend.script(`drop policy "${name}" on storage.objects`);
@@ -483,6 +556,35 @@ test("a_page_whose_scripts_hold_what_only_looks_like_an_address_is_looked_at", a
   }
 });
 
+test("a_source_with_a_path_lets_a_page_ask_for_that_path_alone", async () => {
+  const page = "https://app.example.com/";
+  const host = "https://fake.supabase.co";
+  const parts = ["rest/v1/images", "storage/v1/object/", "storage/v1/upload/resumable"];
+  const judged = async (connect, images = host, bare = host) => {
+    const project = createFakeProject({ url: bare });
+    const policy = `script-src 'wasm-unsafe-eval'; connect-src ${connect}; img-src ${images}`;
+    const fetch = async (url, init) =>
+      url === page
+        ? new Response("<!doctype html>", { headers: { "content-security-policy": policy } })
+        : project.fetch(url, init);
+    const { apiKey } = project.options;
+    const { checks } = await checkProject({ url: bare, apiKey, page, fetch });
+    return checks.find(({ name }) => name === "page-policy");
+  };
+  const all = parts.map((part) => `${host}/${part}`).join(" ");
+  for (const connect of [host, `${host}/`, `${host.toUpperCase()}/`, `${host}/rest/ ${host}/storage/v1/`, all])
+    assert.equal((await judged(connect)).state, "ok", connect);
+  assert.equal((await judged(host, `${host}/storage/v1/object/sign/imagen-generated/`)).state, "ok");
+  const lacking = [
+    `${host}/rest/v1/`,
+    `${host}/storage/v1/`,
+    `${host}/rest ${host}/storage/`,
+    `${host}/REST/ ${host}/storage/`,
+  ];
+  for (const connect of lacking) assert.match((await judged(connect)).message, /requests from going to/, connect);
+  assert.match((await judged(host, `${host}/storage/v1/object/sign`)).message, /images of the project/);
+});
+
 test("a_token_that_never_comes_is_a_finding_and_a_stop_ends_the_wait", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   for (const stops of [false, true]) {
@@ -519,9 +621,54 @@ test("with_the_publishable_key_alone_it_says_what_it_could_not_look_at", async (
 });
 
 test("the_doctor_knows_every_column_of_the_migrations", async () => {
-  const { COLUMNS } = await import("../../pkg/doctor/database.js");
+  const { COLUMNS } = await import("../../pkg/wasm/columns.js");
   const rows = await backend.sql("select column_name from information_schema.columns where table_schema = 'imagen'");
   assert.deepEqual([...COLUMNS].sort(), rows.map((row) => row.column_name).sort());
+});
+
+test("a_page_may_send_all_that_the_package_sends_where_the_doctor_says_so", async () => {
+  const project = createFakeProject();
+  const { url } = project.options;
+  /** What a browser asks leave for: where, in short, how, and which headers. */
+  const asked = new Map();
+  const sent = [];
+  const place = (url) => new URL(url).pathname.replace(/(imagen-generated|resumable)\/.*/, "$1/x");
+  const watch = (url, init = {}) => {
+    const headers = [...new Headers(init.headers).keys()].filter((name) => name !== "accept");
+    sent.push({ method: init.method ?? "GET", place: place(url), headers });
+    return project.fetch(url, init);
+  };
+  const preflight = (url, init) => {
+    const { method, headers } = init;
+    if (method !== "OPTIONS") return project.fetch(url, init);
+    const wanted = new Headers(headers).get("access-control-request-headers").split(",");
+    asked.set(`${new Headers(headers).get("access-control-request-method")} ${place(url)}`, wanted);
+    const all = { "access-control-allow-origin": "*", "access-control-allow-methods": "*" };
+    return Promise.resolve(new Response(null, { headers: { ...all, "access-control-allow-headers": wanted.join() } }));
+  };
+  const { apiKey, accessToken } = project.options;
+  await checkProject({ url, apiKey, accessToken, origin: "https://app.example", fetch: preflight });
+
+  const pieces = { resumableFrom: 1000, chunkSize: 1000, initialBackoffMs: 1 };
+  const sink = await createSink({ ...project.options, fetch: watch, cacheControl: "max-age=9", ...pieces });
+  const image = (size) => new Blob(["GIF89a\u0001\u0000\u0001\u0000", new Uint8Array(size)]);
+  const about = { prompt: "p", backend: "b" };
+  const small = await sink.sync({ ...about, seed: 1, image: image(0) });
+  project.fail({ on: "resumable", how: "answer-lost", path: "p-2" });
+  project.fail({ on: "resumable", how: "unreachable" });
+  await sink.sync({ ...about, seed: 2, image: image(2000) }, { signedUrl: 60 });
+  await sink.syncMany([3, 4].map((seed) => ({ ...about, seed, image: image(0) })));
+  await sink.signedUrls([small.storagePath]);
+  await sink.list();
+  await sink.remove({ imageId: small.imageId });
+  sink.free();
+  assert.ok(new Set(sent.map(({ method }) => method)).size >= 5);
+  for (const { method, place: where, headers } of sent) {
+    // HEAD and GET are simple by their method: their headers are what is asked for.
+    const of = [...asked].filter(([what]) => (/^(?:GET|HEAD)$/.test(method) ? true : what === `${method} ${where}`));
+    const isAllowed = of.some(([, wanted]) => headers.every((name) => wanted.includes(name)));
+    assert.ok(isAllowed, `${method} ${where} with ${headers}`);
+  }
 });
 
 test("an_unknown_option_is_refused", async () => {
@@ -554,6 +701,62 @@ test("the_command_says_what_is_wrong_and_what_to_do_and_prints_no_key", async ()
   assert.equal(json.ok, true);
   assert.equal((await run(["doctor"])).code, 2);
   assert.match((await run(["nothing"])).stderr, /there is no command nothing/);
+});
+
+test("the_command_prints_no_key_that_stands_where_none_belongs", async () => {
+  for (const key of ["sb_secret_0123456789abcdef", backend.secretKey, user.accessToken, backend.serviceKey])
+    for (const args of [[key], ["doctor", key], ["doctor", `--${key}`], ["migration", key], ["doctor", "--url", key]]) {
+      const { code, stdout, stderr } = await run(args, { SUPABASE_KEY: backend.publishableKey });
+      assert.notEqual(code, 0);
+      assert.ok(!(stdout + stderr).includes(key), args.join(" ").replaceAll(key, "KEY"));
+    }
+});
+
+test("the_command_that_is_stopped_removes_what_it_has_tried_out", async (t) => {
+  const recorder = await startRecorder({ target: backend.url });
+  t.after(() => recorder.close());
+  const { apiKey, accessToken } = right;
+  const env = {
+    PATH: process.env.PATH,
+    SUPABASE_URL: recorder.url,
+    SUPABASE_KEY: apiKey,
+    IMAGEN_USER_TOKEN: accessToken,
+  };
+  const hold = recorder.hold({ method: "POST", image: "imagen-cloud-doctor", at: "answer" });
+  const doctor = spawn(process.execPath, [CLI, "doctor"], { env, stdio: ["ignore", "ignore", "pipe"] });
+  const [ended, said] = [once(doctor, "exit"), text(doctor.stderr)];
+  await hold.reached;
+  doctor.kill("SIGINT");
+  const [code] = await ended;
+  hold.release();
+  assert.equal(code, 130);
+  assert.match(await said, /^imagen-cloud: stopped/);
+  const left = `select (select count(*)::int from imagen.images where backend = 'imagen-cloud doctor') as rows,
+                       (select count(*)::int from storage.objects where name like '%imagen-cloud-doctor%') as objects`;
+  assert.deepEqual(await backend.sql(left), [{ rows: 0, objects: 0 }]);
+});
+
+test("the_command_that_is_stopped_and_can_t_remove_what_it_has_tried_out_says_where_it_is", async (t) => {
+  const recorder = await startRecorder({ target: backend.url });
+  t.after(() => recorder.close());
+  const env = {
+    PATH: process.env.PATH,
+    SUPABASE_URL: recorder.url,
+    SUPABASE_KEY: right.apiKey,
+    IMAGEN_USER_TOKEN: right.accessToken,
+  };
+  const hold = recorder.hold({ method: "POST", image: "imagen-cloud-doctor", target: "/object/", at: "answer" });
+  recorder.answer({ method: "DELETE", target: "/object/", status: 500, body: { message: "not now" } });
+  const doctor = spawn(process.execPath, [CLI, "doctor"], { env, stdio: ["ignore", "pipe", "pipe"] });
+  const [ended, told, said] = [once(doctor, "exit"), text(doctor.stdout), text(doctor.stderr)];
+  const { image } = await hold.reached;
+  t.after(() => backend.sql("delete from storage.objects where name = $1", [image]));
+  doctor.kill("SIGINT");
+  assert.equal((await ended)[0], 130);
+  hold.release();
+  assert.match(await said, /^imagen-cloud: stopped/);
+  const line = (await told).split("\n").find((each) => /^WRONG +objects-remove/.test(each));
+  assert.ok(line?.includes(`${image}, tried out, may still be there`), line);
 });
 
 test("the_command_prints_migrations_that_make_the_same_under_other_names", async () => {

@@ -133,6 +133,36 @@ test("a full storage keeps no image from arriving, being discarded or cleared, n
   await world.arrived(user, range(results.length).slice(1), others);
 });
 
+test("in a full storage an image is removed, and one that has to wait keeps no other from arriving", async (t) => {
+  const user = await world.user();
+  const { tab, endQuota } = await smallTab(t, user);
+  const results = [];
+  await fill(tab, results);
+  await tab.page.evaluate((name) => caches.delete(name), databaseOf(user)); // its copy would be room enough
+  await fill(tab, results);
+  const [removed, waits] = results.map(({ imageId }) => imageId);
+  // Whether the removal itself can be noted is the browser's affair.
+  await tab.remove(removed).catch(({ code }) => assert.equal(code, "quota_exceeded"));
+  const isUp = world.recorder.answer({ method: "PUT", image: pathOf(user, 1), status: 503, headers: {}, body: "" });
+  await tab.drain().catch(({ code }) => assert.equal(code, "quota_exceeded"));
+  assert.deepEqual(
+    (await tab.list()).map(({ id }) => id),
+    [waits],
+  );
+  isUp();
+  await endQuota();
+  await until(
+    () =>
+      tab.remove(removed).then(
+        () => true,
+        () => false,
+      ),
+    "room",
+  );
+  await tab.drain();
+  await world.arrived(user, range(results.length).slice(1), results.slice(1));
+});
+
 test("the database of a newer version is refused with outbox_too_new and left as it is", async (t) => {
   const user = await world.user();
   const tab = await world.tab(t, user, { open: false });

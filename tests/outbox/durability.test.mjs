@@ -152,3 +152,32 @@ test("an image survives the browser's death right after its enqueue resolved", a
   assert.deepEqual(await tab.list(), []);
   await world.arrived(user, range(3), results);
 });
+
+test("an enqueue is one transaction, one look at the Blob and one copy, each asked for when the one before is done", async (t) => {
+  // Otherwise the first has the storage kept, which takes two transactions more, at any time.
+  const init = () => delete StorageManager.prototype.persist;
+  const tab = await world.tab(t, await world.user(), { init });
+  await tab.enqueue(1);
+  const steps = await tab.page.evaluate(async () => {
+    const steps = [];
+    const undo = [];
+    const watch = (prototype, method, name) => {
+      const work = prototype[method];
+      undo.push(() => {
+        prototype[method] = work;
+      });
+      prototype[method] = function (...args) {
+        steps.push(name);
+        return work.apply(this, args);
+      };
+    };
+    watch(IDBDatabase.prototype, "transaction", "transaction");
+    watch(Blob.prototype, "slice", "slice");
+    watch(Blob.prototype, "arrayBuffer", "read");
+    watch(Cache.prototype, "put", "copy");
+    await window.kit.run("enqueue", "mine", 2, {});
+    for (const step of undo) step();
+    return steps;
+  });
+  assert.deepEqual(steps, ["read", "transaction", "copy"]);
+});

@@ -1,6 +1,7 @@
 // The browser loses the outbox's database: what was accepted arrives all the same, and what was done with stays gone.
 import assert from "node:assert/strict";
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { test } from "node:test";
 import { createProfile, startOnProfile } from "../support/browser.mjs";
@@ -34,7 +35,16 @@ async function damage(folder) {
   return logs.length;
 }
 
-test("a database that Chromium finds damaged and deletes costs no image", async (t) => {
+/** Deletes the files that Chromium keeps large values of its databases in. */
+async function loseFiles(folder) {
+  const files = await readdir(folder, { recursive: true, withFileTypes: true });
+  const lost = files.filter((file) => file.isFile() && /indexeddb\.blob/.test(file.parentPath));
+  for (const file of lost) await rm(path.join(file.parentPath, file.name));
+  return lost.length;
+}
+
+/** A user whose browser keeps its profile; `live` starts it on that, with a tab. */
+async function profileOf(t) {
   const user = await world.user();
   const profile = await createProfile();
   t.after(() => profile.remove());
@@ -44,6 +54,11 @@ test("a database that Chromium finds damaged and deletes costs no image", async 
     t.after(() => browser.kill());
     return { ...browser, tab: await openTab(browser.context, settings) };
   };
+  return { user, profile, live };
+}
+
+test("a database that Chromium finds damaged and deletes costs no image", async (t) => {
+  const { user, profile, live } = await profileOf(t);
   const before = await live();
   const results = await before.tab.enqueueAll(range(5));
   await before.kill();
@@ -59,6 +74,37 @@ test("a database that Chromium finds damaged and deletes costs no image", async 
   await world.arrived(user, range(5), results);
   assert.deepEqual(await ids(after.tab), []);
 });
+
+for (const hasCopy of [true, false]) {
+  const what = hasCopy ? "is had from its copy" : "and has no copy is told of with job_unreadable, and holds nobody up";
+  test(`a large job whose file Chromium has lost ${what}`, async (t) => {
+    const { user, profile, live } = await profileOf(t);
+    const before = await live();
+    const results = await before.tab.enqueueAll([1, 2]);
+    // What is longer than 64 KiB, also compressed, Chromium keeps in a file.
+    const workflow = randomBytes(75_000).toString("base64");
+    results.push(await before.tab.enqueue(3, { sidecar: { workflow } }));
+    results.push(await before.tab.enqueue(4));
+    if (!hasCopy) await before.tab.page.evaluate((name) => caches.delete(name), databaseOf(user));
+    await before.kill();
+    assert.equal(await loseFiles(profile.folder), 1, "there is a file to lose");
+
+    const { tab } = await live();
+    const large = results[2].imageId;
+    assert.deepEqual(
+      await ids(tab),
+      results.map(({ imageId }) => imageId),
+    );
+    if (hasCopy) assert.equal((await tab.job(large)).request.sidecar.workflow, workflow);
+    else assert.equal((await tab.job(large)).error.code, "job_unreadable");
+    assert.deepEqual((await tab.image(large)).bytes, imageBytes(3));
+    assert.equal((await tab.drain()).done, hasCopy ? 4 : 3);
+    if (!hasCopy) await tab.discard(large);
+    assert.deepEqual(await ids(tab), []);
+    const arrived = hasCopy ? [1, 2, 3, 4] : [1, 2, 4];
+    await world.arrived(user, arrived, hasCopy ? results : results.toSpliced(2, 1));
+  });
+}
 
 /** Deletes a job of a closed outbox behind its back, its image too, or the image alone. */
 const loseOf = (tab, user, id, { job = true, image = true }) =>

@@ -78,12 +78,16 @@ test("both tabs are told the same of every change", async (t) => {
   const context = await world.context(t);
   const tabs = [await world.tab(t, user, { context }), await world.tab(t, user, { context })];
   const [kept, dropped] = await tabs[0].enqueueAll([1, 2]);
+  // What a tab does itself it is told at once, what the other one did a little later.
+  const isTold = (tab, state, count = 1) =>
+    until(async () => (await tab.changes()).filter((change) => change.state === state).length === count, state);
+  await isTold(tabs[1], "queued", 2);
   await tabs[1].discard(dropped.imageId);
   await tabs[1].drain();
   await tabs[0].pause();
+  await isTold(tabs[1], "paused");
   await tabs[1].resume();
-  const told = async (tab) => (await tab.changes()).map(({ id, state }) => ({ id, state }));
-  for (const tab of tabs) await until(async () => (await told(tab)).some(({ state }) => state === "resumed"));
+  await isTold(tabs[0], "resumed");
   const [first, second] = await Promise.all(tabs.map((tab) => tab.changes()));
   // What one tab does while the other one does something else may be told in another order: per image it is the same.
   for (const { imageId } of [kept, dropped]) {
@@ -111,6 +115,7 @@ test("a pause holds in all tabs and after a reload, until it is ended", async (t
   const context = await world.context(t);
   const options = { automatic: true };
   const tabs = [await world.tab(t, user, { context, options }), await world.tab(t, user, { context, options })];
+  for (const tab of tabs) await tab.drain(); // what they do at their start is over
   await tabs[0].pause();
   await tabs[1].enqueueAll([1, 2]);
   assert.deepEqual(await tabs[1].drain(), { done: 0, failed: 0, waiting: 2, stopped: "paused" });

@@ -5,6 +5,21 @@ import { databaseOf, outboxWorld, pathOf } from "../support/outbox.mjs";
 import { until } from "../support/until.mjs";
 
 const world = outboxWorld();
+/** For a page: nobody hears that it has the lock, as if it were frozen. */
+const deaf = () => {
+  const { addEventListener } = BroadcastChannel.prototype;
+  BroadcastChannel.prototype.addEventListener = function (...args) {
+    if (!this.name.endsWith("-lock")) addEventListener.apply(this, args);
+  };
+};
+const putsOf = (user) =>
+  world.recorder.requests.filter(({ method, image }) => method === "PUT" && image?.startsWith(user.id));
+/** The drain of a tab that waits, by its own clock, until it has taken the lock and uploads: so many uploads are there then. */
+const takesLock = (tab, user, uploads) =>
+  until(async () => {
+    if (putsOf(user).length < uploads) await tab.page.clock.runFor(1000);
+    return putsOf(user).length === uploads;
+  }, "the other tab's upload");
 const refusal = { name: "ImagenCloudError", own: true, code: "storage_unavailable", stage: "outbox" };
 
 test("a database that never opens is told of with storage_unavailable", async (t) => {
@@ -137,8 +152,7 @@ for (const [what, query] of [
 test("a lock that another tab has is waited for, however long that takes", async (t) => {
   const user = await world.user();
   const context = await world.context(t);
-  const sink = { timeoutMs: 3_600_000 };
-  const tabs = [await world.tab(t, user, { context, sink }), await world.tab(t, user, { context })];
+  const tabs = [await world.tab(t, user, { context }), await world.tab(t, user, { context })];
   await tabs[0].enqueue(1);
   const hold = world.recorder.hold({ method: "PUT", at: "request", image: user.id });
   const drains = [tabs[0].drain()];
@@ -179,28 +193,93 @@ test("a frozen tab keeps nobody from draining, and waits for its turn when it go
   const user = await world.user();
   const context = await world.context(t);
   // It has the lock, waits for an answer that does not come, and hears nobody.
-  const init = () => {
-    const { addEventListener } = BroadcastChannel.prototype;
-    BroadcastChannel.prototype.addEventListener = function (...args) {
-      if (!this.name.endsWith("-lock")) addEventListener.apply(this, args);
-    };
-  };
-  const tabs = [await world.tab(t, user, { context, init }), await world.tab(t, user, { context })];
+  const tabs = [await world.tab(t, user, { context, init: deaf }), await world.tab(t, user, { context })];
   const result = await tabs[0].enqueue(1);
   const hold = world.recorder.hold({ method: "PUT", at: "request", image: user.id });
   const first = tabs[0].drain();
   await hold.reached;
   await tabs[1].page.clock.install();
   const second = tabs[1].drain();
-  const puts = () =>
-    world.recorder.requests.filter(({ method, image }) => method === "PUT" && image?.startsWith(user.id));
-  await until(async () => {
-    if (puts().length === 1) await tabs[1].page.clock.runFor(1000);
-    return puts().length === 2;
-  }, "the other tab's upload");
+  await takesLock(tabs[1], user, 2);
   assert.deepEqual(await second, { done: 1, failed: 0, waiting: 0 });
   assert.deepEqual(await first, { done: 0, failed: 0, waiting: 0 });
   hold.release();
+  await world.arrived(user, [1], [result]);
+});
+
+test("an outbox that is closed while it takes the lock of a frozen tab says so", async (t) => {
+  const user = await world.user();
+  const context = await world.context(t);
+  const init = () => {
+    const { request } = LockManager.prototype;
+    const released = new Promise((resolve) => {
+      window.release = resolve;
+    });
+    LockManager.prototype.request = async function (name, options, work) {
+      if (!options.steal) return request.call(this, name, options, work);
+      window.isTaking = true;
+      await released;
+      return request.call(this, name, options, work);
+    };
+  };
+  const tabs = [await world.tab(t, user, { context, init: deaf }), await world.tab(t, user, { context, init })];
+  await tabs[0].enqueue(1);
+  const hold = world.recorder.hold({ method: "PUT", at: "request", image: user.id });
+  const first = tabs[0].drain();
+  await hold.reached;
+  await tabs[1].page.clock.install();
+  const second = tabs[1].drain().catch((error) => error);
+  await until(async () => {
+    await tabs[1].page.clock.runFor(1000);
+    return tabs[1].page.evaluate(() => window.isTaking);
+  }, "the lock to be taken");
+  await tabs[1].close();
+  await tabs[1].page.evaluate(() => window.release());
+  assert.deepEqual([(await second).code, (await second).own], ["aborted", true]);
+  hold.release();
+  assert.equal((await first).waiting, 0);
+});
+
+test("a tab that was frozen till its lock was taken sends nothing more, even where it hears of that last", async (t) => {
+  const user = await world.user();
+  const context = await world.context(t);
+  const init = () => {
+    const { request } = LockManager.prototype;
+    const told = new Promise((resolve) => {
+      window.tellOfLock = resolve;
+    });
+    LockManager.prototype.request = async function (name, options, work) {
+      const watched = (lock) => work(lock).finally(() => (window.isOver = true));
+      try {
+        return await request.call(this, name, options, watched);
+      } catch (error) {
+        await told;
+        throw error;
+      }
+    };
+    const { now } = Date;
+    Date.now = () => now() + (window.frozenMs ?? 0);
+  };
+  const tabs = [await world.tab(t, user, { context, init: [deaf, init] }), await world.tab(t, user, { context })];
+  const result = await tabs[0].enqueue(1);
+  // Its upload fails, and it would try again.
+  const isUp = world.recorder.answer({ method: "PUT", image: user.id, status: 503, headers: {}, body: "" });
+  const hold = world.recorder.hold({ method: "PUT", at: "answer", image: user.id });
+  const first = tabs[0].drain();
+  await hold.reached;
+  isUp();
+  await tabs[1].page.clock.install();
+  const second = tabs[1].drain();
+  await takesLock(tabs[1], user, 2);
+  assert.deepEqual(await second, { done: 1, failed: 0, waiting: 0 });
+  await tabs[0].page.evaluate(() => {
+    window.frozenMs = 60_000;
+  });
+  hold.release();
+  await tabs[0].page.waitForFunction(() => window.isOver);
+  assert.equal(putsOf(user).length, 2);
+  await tabs[0].page.evaluate(() => window.tellOfLock());
+  assert.deepEqual(await first, { done: 0, failed: 0, waiting: 0 });
   await world.arrived(user, [1], [result]);
 });
 
@@ -219,6 +298,23 @@ for (const [what, init] of [
   });
 }
 
+test("without a BroadcastChannel a tab that nobody looks at finishes what another one has left", async (t) => {
+  const user = await world.user();
+  const context = await world.context(t);
+  const init = () => {
+    window.BroadcastChannel = undefined;
+  };
+  const tab = await world.tab(t, user, { context, init, open: false, options: { automatic: true } });
+  await tab.page.clock.install();
+  await tab.open();
+  const other = await world.tab(t, user, { context, init });
+  const result = await other.enqueue(1);
+  await other.page.close();
+  await tab.page.clock.runFor(30_000);
+  await tab.empty();
+  await world.arrived(user, [1], [result]);
+});
+
 test("a service worker whose Background Sync throws at once does not undo an enqueue", async (t) => {
   const init = () => (SyncManager.prototype.register = () => undefined.x);
   const user = await world.user();
@@ -230,8 +326,7 @@ test("a service worker whose Background Sync throws at once does not undo an enq
 
 test("while a drain is under way, of several waits the earlier ones end first", async (t) => {
   const user = await world.user();
-  // What is held is held for as long as the clock is moved.
-  const sink = { maxRetries: 0, initialBackoffMs: 10, maxBackoffMs: 10, timeoutMs: 600_000 };
+  const sink = { maxRetries: 0, initialBackoffMs: 10, maxBackoffMs: 10 };
   const tab = await world.tab(t, user, { sink, open: false, options: { automatic: true } });
   await tab.page.clock.install();
   await tab.open();
@@ -267,6 +362,40 @@ test("while a drain is under way, of several waits the earlier ones end first", 
   hold.release();
 });
 
+test("while the first drain of a tab is under way, the wait of a job that was there before ends in time", async (t) => {
+  const user = await world.user();
+  const context = await world.context(t);
+  const options = { automatic: true };
+  const sink = { maxRetries: 0 };
+  const [asked, held] = [1, 2].map((number) => ({ method: "PUT", image: pathOf(user, number) }));
+  const relent = world.recorder.answer({
+    ...asked,
+    status: 429,
+    headers: { "retry-after": "300", "access-control-expose-headers": "retry-after" },
+    body: {},
+  });
+  const earlier = await world.tab(t, user, { context, sink });
+  await earlier.enqueueAll([1, 2]);
+  const holds = [world.recorder.hold({ ...held, at: "request" })];
+  earlier.drain().catch(() => {});
+  await until(async () => (await earlier.list()).some(({ waitAsked }) => waitAsked), "the wait");
+  await holds[0].reached; // or it would hold the next page's
+  await earlier.page.close();
+  holds.push(world.recorder.hold({ ...held, at: "request" }));
+  relent();
+
+  const tab = await world.tab(t, user, { context, sink, options, open: false });
+  await tab.page.clock.install();
+  await tab.open();
+  await holds[1].reached;
+  await tab.page.clock.runFor(310_000);
+  await until(
+    () => putsOf(user).some(({ image, status }) => image === pathOf(user, 1) && status === 200),
+    "its upload",
+  );
+  for (const hold of holds) hold.release();
+});
+
 test("an automatic outbox whose database failed once looks again", async (t) => {
   const user = await world.user();
   const tab = await world.tab(t, user, { open: false, options: { automatic: true } });
@@ -277,7 +406,7 @@ test("an automatic outbox whose database failed once looks again", async (t) => 
     IDBIndex.prototype.getAll = () => {
       IDBIndex.prototype.getAll = getAll;
       window.hasFailed = true;
-      throw new DOMException("disk trouble", "UnknownError");
+      throw new DOMException("disk trouble", "OperationError");
     };
   });
   await tab.page.evaluate(() => window.dispatchEvent(new Event("online")));

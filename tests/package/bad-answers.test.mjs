@@ -1,7 +1,19 @@
 // What a server may answer that it should not, and what the error says about it.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { aRequest, PATH, POST, PUT, rejection, SIGN, scripted, sentTo, sinkFor, storageError } from "./helpers.mjs";
+import {
+  aRequest,
+  GET,
+  PATH,
+  POST,
+  PUT,
+  rejection,
+  SIGN,
+  scripted,
+  sentTo,
+  sinkFor,
+  storageError,
+} from "./helpers.mjs";
 
 const STAGES = {
   upload: { route: PUT, status: 200, call: (sink) => sink.sync(aRequest()), wrong: [{}, [], { key: "x" }, { Key: 1 }] },
@@ -210,6 +222,36 @@ for (const [stage, { route, call }] of Object.entries(STAGES)) {
   }
 }
 
+const AWAY = {
+  "a page that knows no such address": { status: 404, body: "<html>Not Found</html>" },
+  "a text that knows no such address": { status: 404, body: "404 page not found" },
+  "a gateway's JSON that knows no route": { status: 404, body: { message: "no Route matched with those values" } },
+  "the hosted gateway's JSON that knows no path": { status: 404, body: { error: "requested path is invalid" } },
+  "a page that allows no such method": { status: 405, body: "<html>Not Allowed</html>" },
+  "a page that has gone": { status: 410, body: "<html>Gone</html>" },
+};
+
+for (const [stage, { route, call }] of Object.entries(STAGES)) {
+  for (const [name, reply] of Object.entries(AWAY)) {
+    test(`${stage} answered with ${name} is tried again, and no word on bucket or object`, async (t) => {
+      const server = await scripted(t, { [route]: [reply, reply, reply] });
+      const sink = await sinkFor(t, server);
+      const expected = { code: "unavailable", stage, status: reply.status, retryable: true, attempts: 3 };
+      await rejection(() => call(sink), expected);
+    });
+  }
+  for (const status of [400, 409, 411, 412, 414, 415, 416]) {
+    test(`${stage} answered with a ${status} of a page is a gateway's word, and none on image or request`, async (t) => {
+      const reply = { status, headers: { "content-type": "text/html" }, body: "<html>No</html>" };
+      // That an id is taken is looked up.
+      const server = await scripted(t, { [route]: [reply], [GET]: [{ body: "<html>", status: 403 }] });
+      const sink = await sinkFor(t, server);
+      const error = await rejection(() => call(sink), { code: "unavailable", stage, retryable: true });
+      assert.ok([status, 403].includes(error.status));
+    });
+  }
+}
+
 const REFUSALS = {
   "an image that is too large": [
     PUT,
@@ -288,3 +330,14 @@ for (const [name, [body, expected]] of Object.entries(LONG)) {
     assert.equal(error.message, cut(expected));
   });
 }
+
+test("an answer that is too long for any service is not asked for again, and says whose it may be", async (t) => {
+  const long = { body: "x".repeat(2 ** 25 + 1) };
+  for (const [stage, { route, call }] of Object.entries(STAGES)) {
+    const server = await scripted(t, { [route]: [long, long, long] });
+    const sink = await sinkFor(t, server);
+    const error = await rejection(() => call(sink), { code: "bad_response", stage, attempts: 1, retryable: true });
+    assert.match(error.message, /the answer is too long to be read\. Is `url` the project's own address\?$/);
+    assert.equal(sentTo(server, route).length, 1);
+  }
+});

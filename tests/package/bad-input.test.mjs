@@ -260,6 +260,15 @@ for (const [name, { message = /./, ...options }] of Object.entries(badCallOption
   });
 }
 
+test("a signal in the place of the options is refused: it would stop nothing", async () => {
+  const { signal } = new AbortController();
+  for (const call of [() => sync(good(), aRequest(), signal), () => signedUrl(good(), "a/b.png", 60, signal)]) {
+    const error = await rejection(call, { code: "invalid_config" });
+    assert.match(error.message, /must be an object, \{ signal \}/);
+  }
+  assert.equal(server.requests.length, 0);
+});
+
 const badPaths = [undefined, null, 42, "", "../x.png", "a/../b.png", "/a.png", "a//b.png", "a\\b.png", "a\0.png"];
 for (const path of badPaths) {
   test(`a storage path that is ${JSON.stringify(path) ?? "undefined"} is refused before it is signed`, async () => {

@@ -6,7 +6,19 @@ import { test } from "node:test";
 import { promisify } from "node:util";
 import { createSink } from "imagen-cloud";
 import { createFakeProject } from "imagen-cloud/testing";
-import { aRequest, OWNER, PATH, POST, PUT, rejection, SIGN, scripted, sentTo, sinkFor } from "./helpers.mjs";
+import {
+  aRequest,
+  holdTimers,
+  OWNER,
+  PATH,
+  POST,
+  PUT,
+  rejection,
+  SIGN,
+  scripted,
+  sentTo,
+  sinkFor,
+} from "./helpers.mjs";
 
 const FAR = 3_600_000;
 const CALLS = {
@@ -57,22 +69,35 @@ for (const [stage, { route, call }] of Object.entries(CALLS)) {
   test(`${stage} ends with deadline_exceeded when it gets no answer`, async (t) => {
     const server = await scripted(t, { [route]: [{ hang: true }] });
     const sink = await sinkFor(t, server);
-    await rejection(() => call(sink, { deadlineMs: 1000 }), { code: "deadline_exceeded", stage, retryable: true });
+    const time = holdTimers(t, FAR);
+    const expected = { code: "deadline_exceeded", stage, retryable: true };
+    const rejected = rejection(() => call(sink, { deadlineMs: FAR }), expected);
+    await server.until(() => sentTo(server, route).length === 1);
+    time.passes(FAR);
+    await rejected;
     await server.until(() => sentTo(server, route)[0].aborted);
   });
 
   test(`${stage} ends with deadline_exceeded instead of a wait beyond the deadline`, async (t) => {
-    const server = await scripted(t, { [route]: [{ status: 503 }] });
-    const sink = await sinkFor(t, server, { initialBackoffMs: FAR, maxBackoffMs: FAR });
-    await rejection(() => call(sink, { deadlineMs: 200 }), { code: "deadline_exceeded", stage });
+    const server = await scripted(t, { [route]: [{ status: 503, headers: { "retry-after": "2000" } }] });
+    const sink = await sinkFor(t, server, { maxBackoffMs: FAR });
+    const time = holdTimers(t, FAR / 2);
+    const onRetry = () => setImmediate(() => time.passes(FAR / 2));
+    await rejection(() => call(sink, { deadlineMs: FAR / 2, onRetry }), { code: "deadline_exceeded", stage });
+    assert.equal(sentTo(server, route).length, 1);
   });
 
   test(`${stage} without an answer for timeoutMs is cut, tried again, and ends as a timeout`, async (t) => {
     const server = await scripted(t, { [route]: [{ hang: true }] });
-    const sink = await sinkFor(t, server, { timeoutMs: 1000, maxRetries: 1 });
-    const expected = { code: "timeout", stage, retryable: true, attempts: 2 };
-    // 21 KB at 16 KiB per second are added to an upload's time, so up to 2.4 s for each of its attempts.
-    await rejection(() => call(sink), expected);
+    const sink = await sinkFor(t, server, { timeoutMs: FAR, maxRetries: 1 });
+    const time = holdTimers(t, FAR);
+    const rejected = rejection(() => call(sink), { code: "timeout", stage, retryable: true, attempts: 2 });
+    for (const attempt of [1, 2]) {
+      await server.until(() => sentTo(server, route).length === attempt);
+      // 21 KB at 16 KiB per second are added to an upload's time.
+      time.passes(FAR + 2000);
+    }
+    await rejected;
     assert.equal(sentTo(server, route).length, 2);
   });
 }

@@ -115,6 +115,30 @@ test("a malformed URL in the environment is an error, not a switch", async () =>
   await rejection(() => createSinkFromEnv(env), { code: "invalid_config" });
 });
 
+test("links begin with the address that others open the project by, and requests go to the other one", async (t) => {
+  const signedURL = `/object/sign/imagen-generated/${PATH}?token=t`;
+  const server = await scripted(t, { [SIGN]: [{ body: { signedURL } }] });
+  const env = { SUPABASE_URL: server.url, SUPABASE_SERVICE_KEY: "k" };
+  const link = async (more) => {
+    const sink = await createSinkFromEnv({ ...env, ...more });
+    try {
+      return await sink.signedUrl(PATH);
+    } finally {
+      sink.free();
+    }
+  };
+  const publicUrl = "https://pictures.example";
+  assert.equal(await link({ SUPABASE_PUBLIC_URL: `${publicUrl}/` }), `${publicUrl}/storage/v1${signedURL}`);
+  for (const none of [undefined, ""]) {
+    assert.equal(await link({ SUPABASE_PUBLIC_URL: none }), `${server.url}/storage/v1${signedURL}`);
+  }
+  const own = await sinkFor(t, server, { publicUrl });
+  assert.ok((await own.signedUrl(PATH)).startsWith(`${publicUrl}/storage/v1/`));
+  const bad = { ...env, SUPABASE_PUBLIC_URL: "pictures.example" };
+  const error = await rejection(() => createSinkFromEnv(bad), { code: "invalid_config", field: "publicUrl" });
+  assert.match(error.message, /publicUrl: must start with https:\/\/ or http:\/\//);
+});
+
 test("an environment that is no object is an error", async () => {
   for (const env of [undefined, null, 42, "SUPABASE_URL=x"]) {
     await rejection(() => createSinkFromEnv(env), { code: "invalid_config" });
@@ -132,9 +156,18 @@ test("an environment without an owner makes a sink that signs, and refuses to sy
 test("options that are undefined are as if left out", async (t) => {
   const server = await scripted(t);
   const nothing = Object.fromEntries(
-    ["bucket", "schema", "table", "pathPrefix", "maxRetries", "timeoutMs", "cacheControl", "accessToken", "fetch"].map(
-      (name) => [name, undefined],
-    ),
+    [
+      "publicUrl",
+      "bucket",
+      "schema",
+      "table",
+      "pathPrefix",
+      "maxRetries",
+      "timeoutMs",
+      "cacheControl",
+      "accessToken",
+      "fetch",
+    ].map((name) => [name, undefined]),
   );
   const sink = await sinkFor(t, server, nothing);
   const empty = { ext: undefined, mimeType: undefined, model: undefined, steps: undefined, sidecar: undefined };

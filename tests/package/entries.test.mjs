@@ -1,8 +1,11 @@
 // The package's two entries: all but the outbox, and all. Each has a WebAssembly of its own.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { cp, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import * as small from "imagen-cloud";
 import * as large from "imagen-cloud/outbox";
@@ -41,6 +44,22 @@ test("a_handle_of_the_other_entry_is_refused_with_the_reason", async (t) => {
     assert.equal(
       error.message,
       'createOutbox: its first argument is of "imagen-cloud", which has no outbox: make it by "imagen-cloud/outbox"',
+    );
+  }
+});
+
+test("a_handle_of_another_copy_of_the_package_is_refused_with_the_reason", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "imagen-copy-"));
+  t.after(() => rm(folder, { recursive: true }));
+  await cp(join(ROOT, "pkg"), folder, { recursive: true });
+  const copy = await import(pathToFileURL(join(folder, "outbox-node.js")));
+  const sink = await copy.createSink(createFakeProject().options);
+  t.after(() => sink.free());
+  for (const handle of [sink, new Proxy(sink, {})]) {
+    const error = await rejection(() => large.createOutbox(handle), { code: "invalid_config", field: "target" });
+    assert.match(
+      error.message,
+      /its first argument is of another copy of imagen-cloud: have one, see npm ls imagen-cloud$/,
     );
   }
 });

@@ -19,6 +19,7 @@ import {
 
 const ID = "11111111-2222-4333-8444-555555555555";
 const TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI3ZDZmMmI4ZSJ9.c2lnbmF0dXJl";
+const insertedMany = ({ body }) => ({ status: 201, body: JSON.parse(body) });
 const timeless = ({ ms, waitMs, ...event }) => event;
 
 test("every request and every wait is told, and nothing that is secret", async (t) => {
@@ -64,7 +65,8 @@ test("a request for several rows names their images, and the look for those that
   const sink = await sinkFor(t, server, { onEvent: (event) => events.push(event) });
   const requests = [ID, other].map((imageId, i) => aRequest({ imageId, slug: `rows-${i}` }));
   rows[0].storage_path = (await sink.prepare(requests[1])).storagePath;
-  const outcomes = await sink.syncMany(requests);
+  // One after the other: rows go in as their uploads end.
+  const outcomes = await sink.syncMany(requests, { concurrency: 1 });
   assert.deepEqual(
     outcomes.map(({ ok }) => ok),
     [true, true],
@@ -78,6 +80,51 @@ test("a request for several rows names their images, and the look for those that
     ["POST", [ID, other]],
     ["GET", [other]],
   ]);
+});
+
+/** A canvas, where there is none. */
+function canvas(t) {
+  const own = [globalThis.createImageBitmap, globalThis.OffscreenCanvas];
+  t.after(() => {
+    [globalThis.createImageBitmap, globalThis.OffscreenCanvas] = own;
+  });
+  globalThis.createImageBitmap = async () => ({ width: 320, height: 240, close() {} });
+  globalThis.OffscreenCanvas = class {
+    getContext = () => ({
+      drawImage() {},
+      fillRect() {},
+      clearRect() {},
+      getImageData: () => ({ data: [12, 120, 200] }),
+    });
+    convertToBlob = async ({ type }) => new Blob(["small"], { type });
+  };
+}
+
+test("what goes beside an image is told of with its id: its small picture, and its link", async (t) => {
+  canvas(t);
+  const url = `/object/sign/imagen-generated/${PATH}?token=${TOKEN}`;
+  const signed = ({ body }) => {
+    const { paths } = JSON.parse(body);
+    return { body: paths ? paths.map((path) => ({ path, error: null, signedURL: url })) : { signedURL: url } };
+  };
+  const server = await scripted(t, {
+    [PUT]: Array(6).fill(uploaded),
+    [POST]: [inserted, insertedMany],
+    [SIGN]: [signed, signed],
+  });
+  const events = [];
+  const sink = await sinkFor(t, server, { thumbnail: {}, onEvent: (event) => events.push(event) });
+  await sink.sync(aRequest({ imageId: ID }), { signedUrl: 60 });
+  assert.deepEqual(events.map(({ stage }) => stage).sort(), ["insert", "sign", "upload", "upload"]);
+  for (const { imageIds } of events) assert.deepEqual(imageIds, [ID]);
+
+  events.length = 0;
+  const other = ID.replace("1111", "2222");
+  const requests = [ID, other].map((imageId, i) => aRequest({ imageId, slug: `rows-${i}` }));
+  await sink.syncMany(requests, { signedUrl: 60, concurrency: 1 });
+  const ids = (stage) => events.filter((event) => event.stage === stage).map(({ imageIds }) => imageIds.join());
+  assert.deepEqual(ids("upload").sort(), [ID, ID, other, other].sort());
+  assert.deepEqual([ids("insert"), ids("sign")], [[`${ID},${other}`], [`${ID},${other}`]]);
 });
 
 test("a relay tells of the Worker", async (t) => {

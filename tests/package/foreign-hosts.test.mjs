@@ -18,7 +18,7 @@ import { JSDOM } from "jsdom";
 import fetch2 from "node-fetch";
 import { load } from "../../pkg/api.js";
 import * as build from "../../pkg/wasm/imagen_cloud.js";
-import { aRequest, OWNER, PNG, POST, PUT, rejection, scripted, sentTo, sinkFor, uploaded } from "./helpers.mjs";
+import { aRequest, OWNER, PNG, POST, PUT, rejection, SIGN, scripted, sentTo, sinkFor, uploaded } from "./helpers.mjs";
 
 const webp = new Uint8Array(await readFile(new URL("../data/lighthouse.webp", import.meta.url)));
 const { window: dom } = new JSDOM();
@@ -349,3 +349,50 @@ test("a buffer is copied once, also by the free functions before the WebAssembly
     assert.equal(copies, 1);
   }
 });
+
+// ---- functions without a handle -----------------------------------------------------------------------------
+
+const signed = { body: { signedURL: "/object/sign/imagen-generated/a.png?token=t" } };
+
+test("the_free_functions_take_their_options_as_they_were_at_the_call_while_they_wait", async (t) => {
+  const server = await scripted(t, { [SIGN]: [signed] });
+  for (const call of [
+    (on, options) => on.sync(options, aRequest()),
+    (on, options) => on.signedUrl(options, "a.png", 60),
+  ]) {
+    const options = { url: server.url, apiKey: "test-key", ownerUserId: OWNER };
+    const called = call(unloaded(), options);
+    Object.assign(options, { url: "https://elsewhere.example", apiKey: "another" });
+    await called;
+  }
+  assert.equal(server.requests.length, 3);
+});
+
+for (const [what, now] of [
+  ["Infinity", () => Number.POSITIVE_INFINITY],
+  ["a time before all time", () => Number.NEGATIVE_INFINITY],
+  ["NaN", () => Number.NaN],
+  ["a bigint", () => 1_778_486_400_000n],
+  ["nothing", () => undefined],
+]) {
+  test(`a fake clock that gives ${what} holds no call, and leaves the sink whole`, async (t) => {
+    const date = "Mon, 11 May 2026 08:00:00 GMT";
+    const busy = { status: 503, headers: { "retry-after": date, date }, body: "busy" };
+    const server = await scripted(t, { [PUT]: [busy, uploaded] });
+    const seen = [];
+    const sink = await sinkFor(t, server, { onEvent: (event) => seen.push(event) });
+    t.mock.method(Date, "now", now);
+    const events = [];
+    const { storagePath } = await sink.sync(aRequest({ date: undefined }), {
+      onProgress: (event) => events.push(event),
+    });
+    t.mock.restoreAll();
+    assert.match(storagePath, /^\d{4}-\d\d-\d\d\//);
+    assert.deepEqual([seen.length, events.at(-1).stage], [4, "done"]);
+    assert.ok(
+      seen.every(({ ms = 0 }) => Number.isInteger(ms)),
+      "three requests and a wait, each with its time",
+    );
+    await sink.sync(aRequest());
+  });
+}

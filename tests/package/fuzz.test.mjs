@@ -2,6 +2,7 @@
 // what it promises or with an ImagenCloudError; the next good call works; and memory does not grow.
 // FUZZ_ROUNDS=10000 for a long run; FUZZ_SEED for the one that failed.
 import assert from "node:assert/strict";
+import { randomInt } from "node:crypto";
 import { before, test } from "node:test";
 import { inspect } from "node:util";
 import { setFlagsFromString } from "node:v8";
@@ -9,10 +10,11 @@ import { runInNewContext } from "node:vm";
 import fc from "fast-check";
 import { createSink, createSinkFromEnv, ImagenCloudError, isImagenCloudError, signedUrl, sync } from "imagen-cloud";
 import initWasm from "../../pkg/wasm/imagen_cloud.js";
+import { until } from "../support/until.mjs";
 import { aRequest, OWNER, PATH, PNG } from "./helpers.mjs";
 
 const rounds = Number(process.env.FUZZ_ROUNDS ?? 250);
-const seed = process.env.FUZZ_SEED ? Number(process.env.FUZZ_SEED) : undefined;
+const seed = Number(process.env.FUZZ_SEED ?? randomInt(2 ** 31));
 const patienceMs = 20_000;
 const UUID = /^[0-9a-f-]{36}$/;
 
@@ -324,21 +326,24 @@ process.on("unhandledRejection", (reason) => unhandled.push(reason));
 
 let memory;
 before(async () => {
-  // What long texts need at once: its memory is as large from now on.
-  const longText = oddities.longText();
-  const fetch = async () => new Response(longText);
-  await settled(() =>
-    sync(goodOptions({ fetch, accessToken: () => longText, maxRetries: 1, initialBackoffMs: 0 }), aRequest()),
-  );
   await goodSync();
   ({ memory } = await initWasm());
 });
 
-/** Runs a property; each failure says its seed, and the values as they were made. */
+/** The bytes that live after a collection. */
+function live() {
+  collectGarbage();
+  return { wasm: memory.buffer.byteLength, heap: process.memoryUsage().heapUsed };
+}
+
+/**
+ * Runs a property; each failure says its seed, and the values as they were made. The same values come twice: what a rare large
+ * one needs for a moment is there after the first time, so memory that grows the second time is kept by something. The host lets
+ * go of some of it only later: that is waited for.
+ */
 async function holds(arbitraries, run) {
-  const least = memory.buffer.byteLength;
-  let round = 0;
   const used = [];
+  let round = 0;
   const once = async (...values) => {
     await run(...values);
     if (++round % 100 === 0) {
@@ -346,19 +351,19 @@ async function holds(arbitraries, run) {
       await new Promise(setImmediate);
       assert.deepEqual(unhandled, [], "a rejection that nobody handles");
     }
-    if (round % Math.ceil(rounds / 10) === 0) {
-      collectGarbage();
-      used.push({ wasm: memory.buffer.byteLength, heap: process.memoryUsage().heapUsed });
-    }
   };
-  await fc.assert(fc.asyncProperty(...arbitraries, once), { numRuns: rounds, seed });
-  await goodSync();
-  // What is made once and kept is made by the middle of the run.
-  const [middle, last] = [used[Math.floor(used.length / 2)], used.at(-1)];
-  if (process.env.FUZZ_ROUNDS)
-    console.log(used.map(({ wasm, heap }) => `${wasm >> 10} KiB wasm, ${heap >> 10} KiB heap`).join("\n"));
-  assert.ok(last.wasm <= least + 2 ** 20, `wasm memory grew: ${inspect(used)}`);
-  assert.ok(last.heap < middle.heap + 8 * 2 ** 20, `the heap grew: ${inspect(used)}`);
+  for (let time = 0; time < 2; time++) {
+    await fc.assert(fc.asyncProperty(...arbitraries, once), { numRuns: rounds, seed });
+    await goodSync();
+    used.push(live());
+  }
+  const [first, again] = used;
+  if (process.env.FUZZ_ROUNDS) console.log(inspect(used));
+  assert.ok(again.wasm <= first.wasm + 2 ** 18, `wasm memory grew with seed ${seed}: ${inspect(used)}`);
+  await until(
+    () => live().heap <= first.heap + 8 * 2 ** 20,
+    `the heap to be no larger than before, with seed ${seed}: ${inspect(used)}`,
+  );
 }
 
 test("any request is synced or refused", async () => {
@@ -370,7 +375,10 @@ test("any request is synced or refused", async () => {
 
 test("any options and any environment make a sink or are refused", async () => {
   await holds(
-    [spoilt(optionNames), spoilt(["SUPABASE_URL", "SUPABASE_SERVICE_KEY", "IMAGEN_OWNER_USER_ID"])],
+    [
+      spoilt(optionNames),
+      spoilt(["SUPABASE_URL", "SUPABASE_PUBLIC_URL", "SUPABASE_SERVICE_KEY", "IMAGEN_OWNER_USER_ID"]),
+    ],
     async (options, env) => {
       const { value: sink } = await settled(() => createSink(spoil(goodOptions(), options)));
       if (sink) {
@@ -467,9 +475,9 @@ test("whatever a fetch, an access token or a callback gives, a call ends", async
   });
 });
 
-test("texts without end do not fill the WebAssembly's memory", async () => {
-  const endless = "x".repeat(2 ** 26);
-  const before = memory.buffer.byteLength;
+/** Has texts of that length come from all sides: each is refused. */
+async function refuseTexts(length) {
+  const endless = "x".repeat(length);
   for (const name of ["slug", "prompt", "sidecar"]) {
     const value = name === "sidecar" ? { endless } : endless;
     const { error } = await settled(() => sync(goodOptions(), aRequest({ [name]: value })));
@@ -487,6 +495,13 @@ test("texts without end do not fill the WebAssembly's memory", async () => {
     const { error } = await settled(() => sync(goodOptions({ timeoutMs: 30_000, ...options }), aRequest()));
     assert.equal(error.code, code);
   }
+}
+
+test("texts without end do not fill the WebAssembly's memory", async () => {
+  // What these calls need themselves is there after the first time, for texts that are a little too long.
+  await refuseTexts(2 ** 25 + 1);
+  const before = memory.buffer.byteLength;
+  await refuseTexts(2 ** 26);
   assert.equal(memory.buffer.byteLength, before);
   await goodSync();
 });

@@ -9,7 +9,13 @@ const read = (name) => readFile(new URL(`../data/${name}`, import.meta.url));
 const JPEG = await read("lighthouse.jpg");
 const PNG = await read("lighthouse.png");
 const known = Object.entries(JSON.parse(await read("headers.json")));
-const ENDINGS = { "image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/avif": "avif" };
+const ENDINGS = {
+  "image/png": "png",
+  "image/jpeg": "jpg",
+  "image/webp": "webp",
+  "image/avif": "avif",
+  "image/gif": "gif",
+};
 const undeclared = { ext: undefined, mimeType: undefined };
 
 /** What arrives of an image: its ending, its type, and the size in its row. */

@@ -66,6 +66,27 @@ export async function sinkFor(t, server, options = {}) {
   return sink;
 }
 
+/** Has the timers of `fromMs` and more end only when the test says how much time has passed since they were set; for one test. */
+export function holdTimers(t, fromMs) {
+  const real = { setTimeout: globalThis.setTimeout, clearTimeout: globalThis.clearTimeout };
+  t.after(() => Object.assign(globalThis, real));
+  const held = new Map();
+  globalThis.setTimeout = (run, ms, ...given) => {
+    if (!(ms >= fromMs)) return real.setTimeout(run, ms, ...given);
+    const timer = {};
+    held.set(timer, { ms, run: () => run(...given) });
+    return timer;
+  };
+  globalThis.clearTimeout = (timer) => {
+    if (!held.delete(timer)) real.clearTimeout(timer);
+  };
+  return {
+    passes(time) {
+      for (const [timer, { ms, run }] of held) if (ms <= time && held.delete(timer)) run();
+    },
+  };
+}
+
 /** A request that is all right, with some fields changed. */
 export function aRequest(fields = {}) {
   return {

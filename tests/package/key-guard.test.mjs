@@ -75,7 +75,7 @@ async function outcomeOfToken(globals, token, options = {}) {
     const sent = [];
     const fetch = async (url) => {
       sent.push(url);
-      return new Response("{}", { status: 418 });
+      return new Response('{"message":"no"}', { status: 418 });
     };
     const { relay, ...options } = ${JSON.stringify(options)};
     const create = relay ? createRelay : createSink;

@@ -18,7 +18,8 @@ test("an_image_is_listed_with_all_that_was_said_of_it_and_its_link", async (t) =
     [1, null, ["read", "read", "sign"]],
   );
   const { signedUrl, createdAt, promptHash, ...image } = images[0];
-  assert.deepEqual(image, {
+  const known = Object.entries(image).filter(([, value]) => value !== null);
+  assert.deepEqual(Object.fromEntries(known), {
     ...{ imageId, storagePath, ownerUserId: project.user.id, prompt: request.prompt, backend: "flux", model: "m" },
     ...{ seed, steps: 4, width: 320, height: 240, latencyMs: 5, costUsdEstimate: 0.25, sidecar: { deep } },
     columns: {},
@@ -83,6 +84,21 @@ test("small_pictures_have_links_of_their_own_and_null_where_there_is_none", asyn
   assert.notEqual(first.thumbnailUrl, first.signedUrl);
 });
 
+test("small_pictures_come_as_they_are_and_by_one_request_beside_transformed_ones", async (t) => {
+  const { project, sink } = await fakeSink(t);
+  for (const seed of [1, 2, 3]) {
+    const { storagePath } = await sink.sync(aRequest({ seed }));
+    if (seed > 1) project.objects.set(`${storagePath}.thumb`, { ...project.objects.get(storagePath) });
+  }
+  project.requests.length = 0;
+  const { images } = await sink.list({ limit: 3, signedUrl: { transform: { width: 256 } }, thumbnail: true });
+  for (const { signedUrl } of images) assert.match(signedUrl, /\/render\/image\/sign\//);
+  const small = images.map(({ thumbnailUrl }) => thumbnailUrl && /\/object\/sign\/.*\.png\.thumb\?/.test(thumbnailUrl));
+  assert.deepEqual(small, [true, true, null]);
+  const signed = project.requests.filter(({ kind }) => kind === "sign");
+  assert.equal(signed.length, 4, "one for each image, and one for all small pictures");
+});
+
 test("a_link_may_be_saved_made_small_or_missing", async (t) => {
   const { project, sink } = await fakeSink(t);
   const kept = await sink.sync(aRequest({ slug: "a,b;c" }));
@@ -140,6 +156,20 @@ test("what_no_list_takes_is_refused_with_its_field_before_anything_is_sent", asy
     await rejection(() => sink.signedUrls([path], 60, { transform }), { code: "invalid_request", field });
   }
   assert.equal(project.requests.length, 0);
+});
+
+test("a_page_that_is_too_long_to_be_read_asks_for_fewer_rows_at_once_and_not_again", async (t) => {
+  const long = `[{"prompt":"${"x".repeat(2 ** 25)}"}]`;
+  const server = await scripted(t, () => ({ body: long }));
+  for (const handle of [
+    await createSink({ url: server.url, apiKey: "test-key", ownerUserId: OWNER, ...FAST }),
+    await createRelay({ url: server.url, accessToken: () => "a.b.c", ...FAST }),
+  ]) {
+    const error = await rejection(() => handle.list(), { code: "bad_response", field: "limit", retryable: false });
+    assert.match(error.message, /^list: the answer is too long to be read\. Ask for fewer rows: limit$/);
+    handle.free();
+  }
+  assert.equal(server.requests.length, 2);
 });
 
 test("a_relay_lists_by_one_request_with_its_links", async (t) => {

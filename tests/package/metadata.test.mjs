@@ -38,6 +38,15 @@ test("A1111's parameters are read from EXIF, in UTF-16 of either order", async (
   }
 });
 
+test("A1111's parameters are read by browsers of before 2022, too", async (t) => {
+  // What Chrome 96, Firefox 96 and Safari 15.4 lack.
+  const newer = ["findLast", "findLastIndex", "toReversed", "toSorted", "toSpliced", "with"];
+  const kept = newer.map((name) => [name, Object.getOwnPropertyDescriptor(Array.prototype, name)]);
+  t.after(() => Object.defineProperties(Array.prototype, Object.fromEntries(kept)));
+  for (const name of newer) delete Array.prototype[name];
+  assert.deepEqual(await readMetadata(jpegWith(JPEG, exifOf({ comment: INFOTEXT }))), BY_A1111);
+});
+
 test("Forge, SD.Next and Fooocus are known by their version", async () => {
   for (const [said, generator] of [
     ["Version: f2.0.1v1.10.1", "Forge"],

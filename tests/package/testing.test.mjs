@@ -4,7 +4,8 @@ import { execFile } from "node:child_process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { createSink } from "imagen-cloud";
+import { createClient } from "@supabase/supabase-js";
+import { checkProject, createSink } from "imagen-cloud";
 import { createOutbox, createSink as createSinkOfOutboxes } from "imagen-cloud/outbox";
 import { createFakeProject } from "imagen-cloud/testing";
 import { aRequest, FAST, fakeSink, PNG, rejection } from "./helpers.mjs";
@@ -102,6 +103,48 @@ test("users_reach_only_what_is_theirs", async (t) => {
   assert.deepEqual([project.rows.length, project.objects.size, project.requests.length], [0, 0, 0]);
 });
 
+test("the_doctor_finds_nothing_wrong_with_a_fake_project", async () => {
+  const { options, serverOptions } = createFakeProject();
+  const { url, apiKey, accessToken, fetch } = options;
+  for (const secretKey of [undefined, serverOptions.apiKey])
+    for (const token of [undefined, accessToken]) {
+      const { checks } = await checkProject({ url, apiKey, secretKey, accessToken: token, fetch });
+      const said = checks.filter(({ state }) => state === "wrong").map(({ message }) => message);
+      assert.deepEqual(said, []);
+    }
+});
+
+test("what_was_left_alone_is_listed_for_a_server", async (t) => {
+  const { project, sink } = await fakeSink(t);
+  const { storagePath } = await sink.sync(aRequest());
+  project.objects.set(`${project.user.id}/alone.png`, project.objects.get(storagePath));
+  project.objects.set(`${storagePath}.thumb`, project.objects.get(storagePath));
+  project.rows.push({ ...project.rows[0], id: crypto.randomUUID(), storage_path: "gone.png" });
+  const { url, apiKey, fetch } = project.serverOptions;
+  const list = async (older_than) => {
+    const headers = { apikey: apiKey, "content-profile": "imagen", "content-type": "application/json" };
+    const asked = { method: "POST", headers, body: JSON.stringify({ older_than }) };
+    return (await fetch(`${url}/rest/v1/rpc/orphaned_objects`, asked)).json();
+  };
+  const left = (await list("0 hours")).map(({ kind, storage_path }) => `${kind} ${storage_path}`);
+  assert.deepEqual(left, [`object ${project.user.id}/alone.png`, "row gone.png"]);
+  assert.deepEqual(await list("1 hour"), []);
+  assert.equal(project.requests.at(-1).kind, "other", "no insert, which a fault would be ordered for");
+});
+
+test("a_request_may_come_as_a_Request", async (t) => {
+  const { project, sink } = await fakeSink(t);
+  const { storagePath } = await sink.sync(aRequest());
+  const { url, apiKey, accessToken, fetch } = project.options;
+  const headers = { apikey: apiKey, authorization: `Bearer ${accessToken()}`, "content-type": "image/png" };
+  const address = `${url}/storage/v1/object/imagen-generated/${storagePath}`;
+  const answered = await fetch(new Request(address, { method: "PUT", headers, body: "bytes" }));
+  assert.equal(answered.status, 200);
+  assert.equal(new TextDecoder().decode(project.objects.get(storagePath).bytes), "bytes");
+  const stopped = new Request(address, { headers, signal: AbortSignal.abort() });
+  await assert.rejects(() => fetch(stopped), { name: "AbortError" });
+});
+
 test("an_expired_token_is_refreshed_once", async (t) => {
   const { project, sink } = await fakeSink(t);
   const old = project.options.accessToken();
@@ -118,6 +161,31 @@ test("no_token_and_no_key_is_kept_of_a_request", async (t) => {
   const told = JSON.stringify(project.requests);
   assert.doesNotMatch(told, /sb_|eyJ|token=/);
   assert.equal(project.requests.at(-1).kind, "download");
+});
+
+test("supabase_js_beside_the_package_uploads_what_it_is_given", async (t) => {
+  const { project, sink } = await fakeSink(t);
+  const { url, apiKey, fetch, accessToken } = project.options;
+  const client = createClient(url, apiKey, { global: { fetch }, accessToken: async () => accessToken() });
+  const bucket = client.storage.from("imagen-generated");
+  const blob = new Blob([PNG], { type: "image/png" });
+  const form = new FormData();
+  form.append("any", blob);
+  const bodies = { blob, form, buffer: PNG };
+  for (const [name, body] of Object.entries(bodies)) {
+    const path = `${project.user.id}/${name}.png`;
+    const options = { contentType: "image/png", cacheControl: "60" };
+    assert.equal((await bucket.upload(path, body, options)).error, null, name);
+    const { bytes, mimeType, cacheControl } = project.objects.get(path);
+    assert.deepEqual([bytes, mimeType, cacheControl], [PNG, "image/png", "max-age=60"], name);
+    assert.equal((await bucket.upload(path, body, options)).error?.message, "The resource already exists", name);
+    assert.equal((await bucket.update(path, body, options)).error, null, name);
+    const { data } = await bucket.download(path);
+    assert.deepEqual(new Uint8Array(await data.arrayBuffer()), PNG, name);
+  }
+  assert.match(await sink.signedUrl(`${project.user.id}/form.png`), /token=/);
+  const text = await bucket.upload(`${project.user.id}/a.txt`, new Blob(["a"], { type: "text/plain" }));
+  assert.match(text.error.message, /mime type text\/plain is not supported/);
 });
 
 test("an_outbox_says_plainly_that_it_needs_a_browser", async (t) => {

@@ -120,6 +120,59 @@ for (const version of Object.keys(REACTS)) {
       assert.match(await world("sync", 4), /nobody is signed in/);
     });
 
+    test("what_waits_for_its_image_across_a_change_of_user_is_refused_and_not_sent_as_the_other_ones", async (t) => {
+      const { shows, world, get } = await open(t);
+      await world("signIn", 0);
+      await shows("one", "open 0");
+      await world("holdOn");
+      await world("signIn", 1);
+      await shows("one", "open 0");
+      assert.match(await world("enqueueOfThen", 10), /another user is signed in/);
+      assert.match(await world("removeOfThen"), /another user is signed in/);
+      assert.match(await world("syncOfThen", 11), /another user is signed in/);
+      await world("signOut");
+      await shows("one", "signed-out 0");
+      await world("signIn", 0);
+      await shows("one", "open 0");
+      assert.match(await world("syncOfThen", 12), /hooks-12\.png$/);
+      assert.match(await world("enqueueOfThen", 13), /hooks-13\.png$/);
+      const [first] = await get("ids");
+      for (const path of await world("arrived")) assert.ok(path.startsWith(first), path);
+    });
+
+    test("what_is_asked_of_a_component_that_is_gone_is_refused", async (t) => {
+      const { page, shows, world } = await open(t);
+      await world("signIn", 0);
+      await shows("one", "open 0");
+      await world("holdOn");
+      await world("show", false);
+      await page.waitForFunction(() => document.getElementById("one") === null);
+      assert.match(await world("enqueueOfThen", 14), /the component is gone/);
+      assert.match(await world("syncOfThen", 15), /the component is gone/);
+      assert.deepEqual(await world("arrived"), []);
+    });
+
+    test("who_comes_back_is_shown_nothing_of_before", async (t) => {
+      const { page, shows, world, get } = await open(t);
+      await world("signIn", 0);
+      await shows("one", "open 0");
+      const path = await world("sync", 16);
+      await shows("sending", `done ${path}`);
+      await world("refresh");
+      await shows("images", "shown 1");
+      await world("signOut");
+      await shows("one", "signed-out 0");
+      await page.waitForFunction(() => globalThis.world.channels.open === 0);
+      const [before, images, sendings] = [await get("rendered"), await get("shownImages"), await get("sendings")];
+      await world("signIn", 0);
+      await shows("one", "open 0");
+      const [id] = await get("ids");
+      const firstOf = async (name, { length }) => (await get(name)).slice(length).find(({ user }) => user === id).state;
+      assert.equal(await firstOf("rendered", before), "opening", "not an outbox that was closed");
+      assert.equal(await firstOf("shownImages", images), "loading");
+      assert.equal(await firstOf("sendings", sendings), "idle");
+    });
+
     test("components_that_go_while_it_opens_leave_nothing_open", async (t) => {
       const { page, shows, world } = await open(t);
       await page.evaluate(() => {
@@ -130,6 +183,43 @@ for (const version of Object.keys(REACTS)) {
       await page.waitForFunction(() => globalThis.world.channels.open === 0);
       await world("show", true);
       await shows("one", "open 0");
+    });
+
+    test("an_error_is_shown_no_longer_than_until_the_jobs_are_listed", async (t) => {
+      const { page, shows, world } = await open(t);
+      await world("failList");
+      await world("signIn", 0);
+      await page.waitForFunction(() => globalThis.world.jobsError() === "storage_unavailable");
+      await world("fail", { on: "upload", how: "unreachable", times: 1000 });
+      await world("enqueue", 9);
+      await shows("one", "open 1");
+      assert.equal(await world("jobsError"), undefined);
+    });
+
+    test("a_page_that_is_shown_again_as_it_was_lists_the_jobs_anew", async (t) => {
+      const { page, shows, world, get } = await open(t);
+      await world("signIn", 0);
+      await shows("one", "open 0");
+      // Refused for good: no drain has it in hand.
+      const body = { statusCode: "413", error: "Payload too large", message: "too large" };
+      await world("fail", { on: "upload", status: 400, body });
+      await world("enqueue", 3);
+      await page.waitForFunction(() => globalThis.world.states() === "failed");
+      // Another page is done with it, whose word this one does not hear in the back/forward cache.
+      await page.evaluate(
+        async (name) => {
+          const opening = indexedDB.open(name);
+          const database = await new Promise((resolve) =>
+            opening.addEventListener("success", () => resolve(opening.result)),
+          );
+          database.transaction("jobs", "readwrite").objectStore("jobs").clear();
+          database.close();
+          dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true }));
+        },
+        `imagen-cloud-outbox-${(await get("ids"))[0]}`,
+      );
+      await shows("one", "open 0");
+      await shows("two", "open 0");
     });
 
     test("the_token_is_always_that_of_the_last_rendering", async (t) => {
@@ -207,6 +297,24 @@ for (const version of Object.keys(REACTS)) {
       await world("arrive");
       await shows("images", "shown 1");
       assert.deepEqual((await world("images")).length, 1);
+    });
+
+    test("a_next_page_that_is_asked_for_during_a_refresh_is_read_behind_what_that_brings", async (t) => {
+      const { shows, world } = await open(t);
+      await world("signIn", 0);
+      await shows("images", "shown 0");
+      for (const seed of [1, 2, 3]) await world("sync", seed);
+      await world("refresh");
+      await shows("images", "shown 2+");
+      await world("sync", 4);
+      await world("refreshSlowly");
+      await world("moreSoon");
+      await world("arrive");
+      await shows("images", "shown 4");
+      assert.deepEqual(
+        (await world("images")).map(([, seed]) => seed),
+        ["4", "3", "2", "1"],
+      );
     });
 
     test("of_two_rows_of_one_object_the_one_that_is_not_removed_stays", async (t) => {

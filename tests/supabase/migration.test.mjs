@@ -39,8 +39,8 @@ onEveryDatabase("imagen.images", (backend) => {
     });
     const answer = await insert(backend(), as.service(backend()), full);
     assert.equal(answer.status, 201, answer.text);
-    const { created_at: _, ...kept } = answer.json[0];
-    assert.deepEqual(kept, full);
+    const known = Object.entries(answer.json[0]).filter(([name, value]) => name !== "created_at" && value !== null);
+    assert.deepEqual(Object.fromEntries(known), full);
   });
 
   for (const seed of ["9223372036854775807", "-9223372036854775808", "9007199254740993"]) {
@@ -170,12 +170,11 @@ onEveryDatabase("imagen.images", (backend) => {
 
   test("the history names them as the Supabase CLI would", async () => {
     const history = await backend().sql("select version, name from supabase_migrations.schema_migrations order by 1");
-    assert.deepEqual(history, [
-      { version: "20260511000000", name: "imagen_schema_init" },
-      { version: "20260601000000", name: "imagen_owners_read" },
-      { version: "20260701000000", name: "imagen_thumbnails" },
-      { version: "20260801000000", name: "imagen_orphans" },
-    ]);
+    const files = await readdir(MIGRATIONS);
+    assert.deepEqual(
+      history.map(({ version, name }) => `${version}_${name}.sql`),
+      files.sort(),
+    );
   });
 
   test("the bucket is private and takes images up to 100 MiB", async () => {

@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { before, test } from "node:test";
+import { after, before, describe, test } from "node:test";
+import { startEmbedded } from "../support/embedded.mjs";
 import {
   as,
   assertStorageError,
@@ -255,4 +256,49 @@ onEveryDatabase("objects", (backend) => {
     const answer = await send(backend(), "PUT", `/storage/v1/object/other/${alice.id}/x.png`, headers, "x");
     assertStorageError(answer, "403", "AccessDenied");
   });
+});
+
+/** What policies for some commands alone let a user do. Storage asks for more than one of them for most of its requests. */
+const ALONE = {
+  INSERT: { post: true, put: false, overwrite: false, info: false, sign: false },
+  "INSERT, SELECT": { post: true, put: true, overwrite: false, info: true, sign: true },
+  "INSERT, SELECT, UPDATE": { post: true, put: true, overwrite: true, info: true, sign: true },
+};
+
+describe("a bucket with policies of somebody's own", () => {
+  let backend;
+  before(async () => {
+    backend = await startEmbedded({ databaseUrl: "" });
+  });
+  after(() => backend?.close());
+
+  for (const [commands, allowed] of Object.entries(ALONE)) {
+    test(`for ${commands}`, async () => {
+      const own = "select policyname from pg_policies where schemaname = 'storage' and tablename = 'objects'";
+      for (const { policyname } of await backend.sql(own)) {
+        await backend.script(`drop policy "${policyname}" on storage.objects`);
+      }
+      for (const command of commands.split(", ")) {
+        const whose = command === "INSERT" ? "with check (true)" : "using (true)";
+        await backend.script(`create policy "${command}" on storage.objects for ${command} to authenticated ${whose}`);
+      }
+      const user = as.user(backend, await backend.createUser());
+      const write = (method, name) =>
+        send(backend, method, objectUrl(name), { ...user, "content-type": "image/png" }, "bytes");
+      const folder = randomUUID();
+      const answers = {
+        post: await write("POST", `${folder}/posted.png`),
+        put: await write("PUT", `${folder}/put.png`),
+        overwrite: await write("PUT", `${folder}/posted.png`),
+        info: await send(backend, "GET", objectUrl(`${folder}/posted.png`, "object/info"), user),
+        sign: await sendJson(backend, "POST", objectUrl(`${folder}/posted.png`, "object/sign"), user, {
+          expiresIn: 60,
+        }),
+      };
+      assert.deepEqual(
+        Object.fromEntries(Object.entries(answers).map(([what, { status }]) => [what, status === 200])),
+        allowed,
+      );
+    });
+  }
 });

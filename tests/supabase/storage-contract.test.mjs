@@ -83,6 +83,53 @@ onEveryDatabase("an object", (backend) => {
     assertStorageError(await write("PUT", objectUrl("a.png"), {}, new Uint8Array(limit + 1)), "413", "EntityTooLarge");
   });
 
+  test("whose type is nearly an allowed one is refused: types are compared as they stand", async () => {
+    for (const type of ["IMAGE/PNG", "image/png; charset=utf-8", "image/jpg"]) {
+      assertStorageError(await write("PUT", objectUrl("a.png"), { "content-type": type }), "415", "InvalidMimeType");
+    }
+  });
+
+  test("without a type is of application/octet-stream, and nobody looks into it", async () => {
+    await backend().sql("insert into storage.buckets (id, name, public) values ('any', 'any', false)");
+    const put = await send(backend(), "PUT", "/storage/v1/object/any/a.png", service, new Uint8Array(3));
+    assert.equal(put.status, 200, put.text);
+    const { json } = await send(backend(), "GET", "/storage/v1/object/info/any/a.png", service);
+    assert.deepEqual([json.content_type, json.cache_control], ["application/octet-stream", "no-cache"]);
+  });
+
+  test("is put over another whatever a condition or a checksum says", async () => {
+    await put(backend(), "conditional.png", service, "old");
+    const headers = { "if-none-match": "*", "content-md5": "AAAA", "x-amz-checksum-sha256": "AAAA" };
+    assert.equal((await write("PUT", objectUrl("conditional.png"), headers, "new")).status, 200);
+    assert.equal((await send(backend(), "GET", objectUrl("conditional.png"), service)).text, "new");
+  });
+
+  test("over the limit is stored when it does not say how long it is", async () => {
+    await backend().sql(
+      "insert into storage.buckets (id, name, public, file_size_limit) values ('few', 'few', false, 5)",
+    );
+    const target = "/storage/v1/object/few/a.png";
+    assertStorageError(await write("PUT", target, {}, "0123456789"), "413", "EntityTooLarge");
+    const body = new Blob(["0123456789"]).stream();
+    const headers = { ...service, "content-type": "image/png" };
+    const chunked = await fetch(`${backend().url}${target}`, { method: "PUT", headers, body, duplex: "half" });
+    assert.equal(chunked.status, 200);
+    await chunked.text();
+    const { json } = await send(backend(), "GET", "/storage/v1/object/info/few/a.png", service);
+    assert.equal(json.size, 10);
+  });
+
+  test("of an illegal name is refused before its bytes are sent", async () => {
+    const headers = { ...service, "content-type": "image/png", "content-length": "1000000" };
+    const request = http.request(`${backend().url}${objectUrl("ü.png")}`, { method: "PUT", headers });
+    const answered = once(request, "response");
+    request.flushHeaders();
+    const [response] = await answered;
+    assert.equal(response.statusCode, 400);
+    request.on("error", () => {});
+    request.destroy();
+  });
+
   test("is refused to a token that is bad or expired", async () => {
     const expired = signJwt({ role: "service_role", exp: 1 }, backend().jwtSecret);
     const forged = signJwt({ role: "service_role", exp: 9e9 }, "another secret");
@@ -178,6 +225,27 @@ onEveryDatabase("an object", (backend) => {
     const deletion = await send(backend(), "DELETE", objectUrl("not yours.png"), as.user(backend(), user));
     assertStorageError(deletion, "403", "AccessDenied");
     assert.equal((await send(backend(), "GET", objectUrl("not yours.png"), service)).status, 200);
+  });
+
+  test("another user's is left out of a list that is deleted", async () => {
+    const user = await backend().createUser();
+    const own = `${user.id}/own.png`;
+    await put(backend(), own, as.user(backend(), user));
+    const target = `/storage/v1/object/${BUCKET}`;
+    const prefixes = ["not yours.png", own, `${user.id}/missing.png`];
+    const { status, json } = await sendJson(backend(), "DELETE", target, as.user(backend(), user), { prefixes });
+    assert.deepEqual([status, json.map(({ name }) => name)], [200, [own]]);
+    assert.equal((await send(backend(), "GET", objectUrl("not yours.png"), service)).status, 200);
+  });
+
+  test("is signed with a thousand others, and no more", async () => {
+    const sign = (count) =>
+      sendJson(backend(), "POST", `/storage/v1/object/sign/${BUCKET}`, service, {
+        expiresIn: 60,
+        paths: Array(count).fill("not yours.png"),
+      });
+    assert.equal((await sign(1000)).json.length, 1000);
+    for (const count of [0, 1001]) assertStorageError(await sign(count), "400", "InvalidRequest");
   });
 
   test("the time of its last change is the server's, whatever is written there, and reading is no change", async () => {

@@ -1,4 +1,5 @@
 // Images whose headers are hard to read, made of ordinary ones.
+import { crc32 } from "node:zlib";
 
 const be16 = (number) => Buffer.from([number >> 8, number & 255]);
 
@@ -114,6 +115,35 @@ export const withLargerItem = (avif) =>
     ];
     return Buffer.concat([ftyp, box("meta", ...meta), mdat]);
   });
+
+/** A chunk of a PNG. */
+export function chunk(kind, content) {
+  const bytes = Buffer.concat([Buffer.alloc(4), Buffer.from(kind, "latin1"), content, Buffer.alloc(4)]);
+  bytes.writeUInt32BE(content.length);
+  bytes.writeUInt32BE(crc32(bytes.subarray(4, -4)), bytes.length - 4);
+  return bytes;
+}
+
+/** EXIF that says how a picture is turned, and no more. */
+const oriented = (orientation) =>
+  Buffer.from(`II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0${String.fromCharCode(orientation)}\0\0\0`, "latin1");
+
+/** A PNG that is turned by EXIF, behind as many bytes of text as a ComfyUI workflow may have. */
+export const withOrientation = (png, orientation, textBytes) =>
+  Buffer.concat([
+    png.subarray(0, 33),
+    chunk("tEXt", Buffer.concat([Buffer.from("workflow\0"), Buffer.alloc(textBytes, "a")])),
+    chunk("eXIf", oriented(orientation)),
+    png.subarray(33),
+  ]);
+
+/** A GIF whose screen is none, or smaller than its first picture. */
+export function withScreen(gif, width, height) {
+  const bytes = Buffer.from(gif);
+  bytes.writeUInt16LE(width, 6);
+  bytes.writeUInt16LE(height, 8);
+  return bytes;
+}
 
 /** A PNG as Apple's tools write it for their devices: with a chunk `CgBI` before all others. */
 export const asCgBI = (png) =>

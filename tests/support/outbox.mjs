@@ -71,6 +71,9 @@ export function outboxWorld(options, start = startBrowser) {
   });
 }
 
+/** How long a request may go on: a test holds it for as long as it needs, and may move the page's clock meanwhile. */
+const HELD_MS = 3_600_000;
+
 /** A sink's options for a user, through a proxy. */
 export function sinkOf({ supabase, user, target, sink }) {
   return {
@@ -81,6 +84,7 @@ export function sinkOf({ supabase, user, target, sink }) {
     maxRetries: 2,
     initialBackoffMs: 10,
     maxBackoffMs: 200,
+    timeoutMs: HELD_MS,
     ...sink,
   };
 }
@@ -104,12 +108,12 @@ function workerUrl({ script, ...settings }) {
  * @param {object} [settings.options] Options of the outbox; it does not drain on its own unless they say so.
  * @param {string} [settings.worker] URL of a service worker to register.
  * @param {string | null} [settings.token] The user's by default; null signs nobody in.
- * @param {() => void} [settings.init] Runs in the page before everything else.
+ * @param {(() => void) | (() => void)[]} [settings.init] Runs in the page before everything else.
  * @param {boolean} [settings.open] False leaves the outbox closed.
  */
 export async function openTab(context, { url, init, open = true, ...settings }) {
   const page = await context.newPage();
-  if (init) await page.addInitScript(init);
+  for (const script of [init ?? []].flat()) await page.addInitScript(script);
   const tab = tabOf(page, settings);
   await tab.load(url);
   if (open) await tab.open();
@@ -142,7 +146,7 @@ function tabOf(page, { user, token = user.accessToken, options, worker, ...setti
       run("open", {
         name: "mine",
         sink: sinkOf({ user, ...settings }),
-        relay: settings.relay && { ownerUserId: user.id, ...settings.relay },
+        relay: settings.relay && { ownerUserId: user.id, timeoutMs: HELD_MS, ...settings.relay },
         token: token ?? "",
         options: { automatic: false, ...options, ...other.options },
         worker,

@@ -29,7 +29,7 @@ export async function startSite(folders = FOLDERS) {
     try {
       const { type, body, file } = await find(folders, new URL(request.url, "http://x").pathname);
       served.push(file);
-      response.writeHead(200, { "content-type": type, "cache-control": "no-store" }).end(body);
+      response.writeHead(200, { "content-type": type, "cache-control": "no-cache" }).end(body);
     } catch (error) {
       response.writeHead(404, { "content-type": "text/plain" }).end(error.code ?? error.message);
     }

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { COLUMNS } from "../../pkg/doctor/database.js";
 import { NAMES as CHECKS } from "../../pkg/doctor/report.js";
+import { COLUMNS } from "../../pkg/wasm/columns.js";
 import { environments } from "../packaging/environments.mjs";
 import { examples } from "../packaging/examples.mjs";
 
@@ -97,10 +97,7 @@ test("a_column_is_a_field_of_a_request_and_stands_in_a_migration", async () => {
     if (!made.includes(column))
       assert.ok(interfaces.SyncRequest.includes(camelCase(column)), `${column} in index.d.ts`);
   }
-  const readable = sorted([...columns, "created_at"]);
-  assert.deepEqual(sorted(COLUMNS), readable, "pkg/doctor/database.js");
-  const [, doubles] = (await source("pkg/testing/database.js")).match(/const COLUMNS = \[(.*?)^\];/ms);
-  assert.deepEqual(sorted(quoted(doubles)), readable, "pkg/testing/database.js");
+  assert.deepEqual(sorted(COLUMNS), sorted([...columns, "created_at"]), "COLUMNS");
 });
 
 test("docs/reference.md lists the options of all calls", () => {
@@ -203,6 +200,29 @@ test("docs/doctor.md says of every check what is right", async () => {
   assert.deepEqual(sorted(told), sorted(CHECKS.map((name) => name.replaceAll("-", "_"))));
 });
 
+test("the pages of the doctor, of metadata and of testing name what those take and give", async () => {
+  const page = (name) => source(`docs/${name}.md`);
+  const [testing, metadata] = await Promise.all(
+    ["testing", "metadata"].map(async (name) => readInterfaces(await source(`pkg/${name}/index.d.ts`))),
+  );
+  const names = (text) =>
+    new Set([...text.matchAll(/`([^`\n]+)`/g)].flatMap(([, code]) => code.match(/[\w-]+/g) ?? []));
+  for (const [name, wanted] of [
+    ["doctor", interfaces.ProjectOptions],
+    ["metadata", metadata.ImageMetadata],
+    ["testing", Object.values(testing).flat()],
+    ["testing", literalsOf(await source("pkg/testing/index.d.ts"), "FakeRequestKind")],
+  ]) {
+    const told = names(await page(name));
+    assert.ok(wanted.length > 7, name);
+    assert.deepEqual(
+      wanted.filter((member) => !told.has(member)),
+      [],
+      name,
+    );
+  }
+});
+
 test("docs/hosts.md has every host and every example that make package-test tries", async () => {
   const [, section] = (await source("docs/hosts.md")).split("\n## What is tried\n");
   const rows = section.match(/^\| (?!host|example|---).*$/gm).map((row) => row.split("|").map((cell) => cell.trim()));
@@ -247,6 +267,11 @@ function readInterfaces(text) {
 function unionOf(name) {
   const [, body] = types.match(new RegExp(`^export type ${name} =(.*?);$`, "ms"));
   return [...body.replaceAll(/\/\*\*.*?\*\//gs, "").matchAll(/"([a-z_]+)"/g)].map(([, literal]) => literal);
+}
+
+/** The texts of a union that stands in one line. */
+function literalsOf(text, name) {
+  return text.match(new RegExp(`^export type ${name} = (.*);$`, "m"))[1].match(/[\w-]+/g);
 }
 
 function camelCase(name) {

@@ -57,6 +57,7 @@ import { createFakeProject, type FakeFault, type FakeProject } from "imagen-clou
 
 const options: SinkOptions = {
   url: "https://abcd.supabase.co",
+  publicUrl: "https://abcd.supabase.co",
   apiKey: "sb_publishable_…",
   ownerUserId: "7d6f2b8e-1111-4222-8333-444455556666",
   accessToken: async () => "eyJ…",

@@ -21,6 +21,13 @@ const DENO = `declare const Deno: {
   serve(answer: (request: Request) => Response | Promise<Response>): void;
 };\n`;
 
+/** What Vue gives to a component's script; the package needs no Vue, and its proxies are tried by tests/package. */
+const VUE = `declare module "vue" {
+  export function shallowRef<T>(value: T): { value: T };
+  export function onUnmounted(end: () => void): void;
+}
+declare function defineProps<T>(): Readonly<T>;\n`;
+
 /** What tsc says about some files; nothing if they are right. */
 async function compile(files, flags) {
   const tsc = fileURLToPath(new URL("../../node_modules/typescript/bin/tsc", import.meta.url));
@@ -56,9 +63,10 @@ test("every TypeScript and JavaScript example of the READMEs and docs/ compiles"
   const files = new Map();
   for (const page of pages) {
     const text = await readFile(new URL(page, REPOSITORY), "utf8");
-    // After the language may stand the name under which another example, of any page, imports this one.
+    // After the language may stand the name under which another example, of any page, imports this one. Of a Vue component it
+    // is the script that counts.
     for (const { 1: own, 2: code, index } of text.matchAll(
-      /^```(?:tsx?|typescript|m?js|javascript)\b *([^\n]*)\n(.*?)^```/gms,
+      /^```(?:tsx?|typescript|m?js|javascript|vue\n<script setup lang="ts">)(?=\s) *([^\n]*)\n(.*?)^(?:```|<\/script>)/gms,
     )) {
       const usual = `${page.replaceAll(/\W/g, "-")}-line-${text.slice(0, index).split("\n").length}.ts`;
       const name = own.endsWith(".ts") ? own : usual;
@@ -70,6 +78,7 @@ test("every TypeScript and JavaScript example of the READMEs and docs/ compiles"
   // An example without an import is a module all the same, so that it may await.
   for (const [name, code] of files) await writeFile(new URL(name, folder), `${code}\nexport {};\n`);
   await writeFile(new URL("deno.d.ts", folder), DENO);
-  const paths = ["deno.d.ts", ...files.keys()].map((name) => fileURLToPath(new URL(name, folder)));
+  await writeFile(new URL("vue.d.ts", folder), VUE);
+  const paths = ["deno.d.ts", "vue.d.ts", ...files.keys()].map((name) => fileURLToPath(new URL(name, folder)));
   assert.equal(await compile(paths, `${RESOLUTIONS["a bundler"]} --skipLibCheck`), "");
 });

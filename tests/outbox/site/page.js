@@ -112,4 +112,4 @@ function readable(value) {
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, readable(inner)]));
 }
 
-window.kit = { run, settled };
+window.kit = { run, settled, outbox: (name) => opened.get(name) };

@@ -33,9 +33,11 @@ async function fetchSlowly(input, init) {
 }
 
 const hooks = {};
+let kept;
 /** What was rendered, by the user of that rendering. */
 const rendered = [];
 const shownImages = [];
+const sendings = [];
 let setUser;
 let setShown;
 let setToken;
@@ -51,20 +53,23 @@ const optionsOf = (number, token) => ({
 function Jobs({ user, name }) {
   const outbox = useOutbox(user);
   hooks[name] = outbox;
-  rendered.push({ user: user?.ownerUserId, jobs: outbox.jobs.map(({ storagePath }) => storagePath) });
+  const jobs = outbox.jobs.map(({ storagePath }) => storagePath);
+  rendered.push({ user: user?.ownerUserId, state: outbox.state, jobs });
   return h("p", { id: name }, `${outbox.state} ${outbox.jobs.length}`);
 }
 
 function Sender({ user }) {
   const sending = useSync(user);
   hooks.sending = sending;
+  sendings.push({ user: user?.ownerUserId, state: sending.state });
   return h("p", { id: "sending" }, `${sending.state} ${sending.result?.storagePath ?? ""}`);
 }
 
 function Images({ user }) {
   const gallery = useImages(user, { limit: 2 });
   hooks.gallery = gallery;
-  shownImages.push({ user: user?.ownerUserId, paths: gallery.images.map(({ storagePath }) => storagePath) });
+  const paths = gallery.images.map(({ storagePath }) => storagePath);
+  shownImages.push({ user: user?.ownerUserId, state: gallery.state, paths });
   return h("p", { id: "images" }, `${gallery.state} ${gallery.images.length}${gallery.hasMore ? "+" : ""}`);
 }
 
@@ -108,11 +113,31 @@ globalThis.world = {
   expire: (number) => users[number].expire(),
   ids: users.map(({ id }) => id),
   tokenOf: (number) => users[number].accessToken(),
+  /** Keeps what this rendering has given, as a handler does that waits for an image to be made. */
+  holdOn: () => {
+    kept = { ...hooks };
+  },
+  enqueueOfThen: (seed) => outcome(kept.one.enqueue(request(seed))),
+  removeOfThen: () => outcome(kept.gallery.remove({ imageId: crypto.randomUUID() })),
+  syncOfThen: (seed) => outcome(kept.sending.sync(request(seed))),
   arrived: () => project.rows.map((row) => row.storage_path),
   requests: () => project.requests.length,
+  /** Has the jobs not be listed, once: not by what counts as a lost connection or record, which is mended and tried again. */
+  failList: () => {
+    const { getAll } = IDBObjectStore.prototype;
+    IDBObjectStore.prototype.getAll = function (...args) {
+      const isList = this.name === "jobs" && args[0]?.lower === 0;
+      if (!isList) return getAll.apply(this, args);
+      IDBObjectStore.prototype.getAll = getAll;
+      throw new DOMException("this disk has bad days", "OperationError");
+    };
+  },
+  states: () => hooks.one.jobs.map(({ state }) => state).join(),
+  jobsError: () => hooks.one.error?.code,
   channels,
   rendered,
   shownImages,
+  sendings,
   refresh: () => hooks.gallery.refresh(),
   more: () => Promise.all([hooks.gallery.more(), hooks.gallery.more()]).then(() => undefined),
   images: () =>
@@ -130,10 +155,14 @@ globalThis.world = {
     held.refreshed = hooks.gallery.refresh();
     await reached;
   },
+  /** Asks for the next page while that is on its way. */
+  moreSoon: () => {
+    held.more = hooks.gallery.more();
+  },
   arrive: async () => {
-    const { pass, refreshed } = held;
+    const { pass, refreshed, more } = held;
     held = undefined;
     pass();
-    await refreshed;
+    await Promise.all([refreshed, more]);
   },
 };
