@@ -4,6 +4,7 @@ import { execFile, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { after, before, test } from "node:test";
@@ -37,6 +38,7 @@ before(async () => {
   const env = {
     SUPABASE_SERVICE_ROLE_KEY: "an old key that is off",
     IMAGEN_JWT_SECRET: backend.jwtSecret,
+    IMAGEN_PUBLIC_URL: backend.url,
     ALLOWED_ORIGINS: PAGE,
     SYNC_BACKOFF_MS: "1",
     SYNC_DEADLINE_MS: "3000",
@@ -102,7 +104,9 @@ test("an_image_goes_through_the_function_and_comes_back_by_its_link", async () =
   const { storagePath, imageId } = await sender.sync(about());
   const [row] = await backend.sql("select owner_user_id, storage_path from imagen.images where id = $1", [imageId]);
   assert.deepEqual(row, { owner_user_id: user.id, storage_path: storagePath });
-  const shown = await fetch(await sender.signedUrl(storagePath));
+  const link = await sender.signedUrl(storagePath);
+  assert.ok(link.startsWith(`${backend.url}/storage/v1/`), "pages know no other address of the project");
+  const shown = await fetch(link);
   assert.equal(sha256(Buffer.from(await shown.arrayBuffer())), sha256(PNG));
   const again = await sender.sync({ ...about(), imageId });
   assert.deepEqual(again, { storagePath, imageId });
@@ -169,6 +173,30 @@ test("while_supabase_is_down_the_sender_is_told_to_keep_the_image_and_to_come_ag
   } finally {
     front.down = false;
   }
+});
+
+test("an_odd_head_of_a_request_is_answered_and_harms_nobody", async () => {
+  const { port } = new URL(url);
+  const ask = (lines) =>
+    new Promise((resolve, reject) => {
+      const socket = connect(Number(port), "127.0.0.1", () => socket.end(`${lines.join("\r\n")}\r\n\r\n{}`));
+      let text = "";
+      socket.setEncoding("latin1").on("data", (data) => (text += data));
+      socket.on("error", reject).on("close", () => resolve(Number(text.split(" ")[1])));
+    });
+  assert.equal(await ask(["GET /imagen/api/health HTTP/1.1", "Host: a b", "Connection: close"]), 400);
+  const length = "Content-Length: 2";
+  const token = `Authorization: Bearer ${user.accessToken}`;
+  const head = ["POST /imagen/api/sync HTTP/1.1", "Host: x", "Connection: close", token];
+  const type = "Content-Type: multipart/form-data; boundary=x";
+  assert.equal(await ask([...head, type, length, length]), 400);
+  const sent = await Promise.all(
+    [1, 2, 3].map((seed) => post({ authorization: `Bearer ${user.accessToken}` }, { seed })),
+  );
+  assert.deepEqual(
+    sent.map(({ status }) => status),
+    [201, 201, 201],
+  );
 });
 
 test("its_log_holds_no_key_and_no_token", () => {

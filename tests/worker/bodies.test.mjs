@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { connect } from "node:net";
 import { after, before, test } from "node:test";
+import { startWorker } from "../../www/local/worker.mjs";
 import { until } from "../support/until.mjs";
 import { exchange, fields, file, headOf, PNG, pngOf, startBench } from "./support.mjs";
 
@@ -14,7 +15,6 @@ before(async () => {
   bench = await startBench({
     ALLOWED_ORIGINS: "https://app.example",
     SYNC_BACKOFF_MS: "5",
-    SYNC_DEADLINE_MS: "60000",
     RETRY_DELAY_SECONDS: "1",
   });
   victim = await bench.supabase.createUser();
@@ -170,3 +170,60 @@ test("eight refused bodies are taken at once, and a further one is answered righ
     return held.length > 0;
   }, "a further one to be answered before the first eight");
 });
+
+test("a chunk of each byte is read as if it had come in larger pieces, whether it is kept or not", async () => {
+  const worker = await startWorker({
+    bindings: {},
+    log() {},
+    source: `
+      import { discardBody, readBody } from "../body";
+      let reads = 0;
+      for (const name of ["read", "readAtLeast"]) {
+        const real = ReadableStreamBYOBReader.prototype[name];
+        ReadableStreamBYOBReader.prototype[name] = function (...given) {
+          reads += 1;
+          return real.apply(this, given);
+        };
+      }
+      export default {
+        async fetch(request) {
+          reads = 0;
+          const isKept = request.url.endsWith("/kept");
+          const body = isKept ? await readBody(request, { bytes: 1e6, ms: 60_000 }) : await discardBody(request);
+          return Response.json({ reads, bytes: body?.length });
+        },
+      };`,
+  });
+  try {
+    const bytes = Buffer.alloc(20_000, "x");
+    for (const path of ["/kept", "/discarded"]) {
+      const told = await inChunks(`${worker.url}${path}`, bytes, 1);
+      assert.equal(told.bytes, path === "/kept" ? bytes.length : undefined);
+      assert.ok(told.reads > 0 && told.reads <= bytes.length / 4_096 + 3, `${told.reads} reads`);
+    }
+  } finally {
+    await worker.close();
+  }
+});
+
+/** Posts it in chunks of so many bytes, all of which have come when the first one is read. Resolves to the JSON of the answer. */
+function inChunks(url, bytes, size) {
+  const { hostname, port, pathname } = new URL(url);
+  const chunks = [];
+  for (let at = 0; at < bytes.length; at += size) {
+    const chunk = bytes.subarray(at, at + size);
+    chunks.push(Buffer.from(`${chunk.length.toString(16)}\r\n`), chunk, Buffer.from("\r\n"));
+  }
+  const head = headOf([`POST ${pathname} HTTP/1.1`, "Connection: close", "Transfer-Encoding: chunked"]);
+  return new Promise((resolve, reject) => {
+    let text = "";
+    const socket = connect(Number(port), hostname);
+    socket.write(Buffer.concat([Buffer.from(head), ...chunks, Buffer.from("0\r\n\r\n")]));
+    socket.setEncoding("utf8");
+    socket.on("data", (data) => {
+      text += data;
+    });
+    socket.on("error", reject);
+    socket.on("close", () => resolve(JSON.parse(text.slice(text.indexOf("{"), text.lastIndexOf("}") + 1))));
+  });
+}

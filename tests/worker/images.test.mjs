@@ -2,10 +2,16 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, test } from "node:test";
+import { createSink } from "imagen-cloud";
 import { until } from "../support/until.mjs";
 import { fields, file, PIXEL, PNG, putUpload, startBench } from "./support.mjs";
 
-const QUICK = { SYNC_BACKOFF_MS: "5", RETRY_DELAY_SECONDS: "1", STAGED_STALE_SECONDS: "1" };
+const QUICK = {
+  SYNC_BACKOFF_MS: "5",
+  RETRY_DELAY_SECONDS: "1",
+  STAGED_STALE_SECONDS: "1",
+  DELIVERY_DEADLINE_MS: "3000",
+};
 
 let bench;
 let user;
@@ -256,6 +262,73 @@ test("a removal that a delivery could not end is ended by the next one", async (
   await isGone(taken);
 });
 
+test("what a delivery uploads after the image's removal goes, though its row never came", async () => {
+  for (const ending of ["the next delivery", "the same removal again"]) {
+    const asked = request();
+    const taken = await down(async () => answer(await post(asked)));
+    let isRemoved = false;
+    bench.front.before = async ({ method, path }, response) => {
+      if (method === "PUT" && path.includes(asked.slug) && !isRemoved) {
+        // The upload has begun, and ends after it.
+        assert.equal((await remove(`/${asked.imageId}`)).status, 200);
+        isRemoved = true;
+      }
+      if (method === "POST" && path.startsWith("/rest/v1/images")) response.writeHead(503).end("down");
+    };
+    const logged = (event) => bench.logs.some((line) => line.includes(`"${event}"`) && line.includes(asked.imageId));
+    const objects = () => bench.supabase.sql("select id from storage.objects where name = $1", [taken.storagePath]);
+    try {
+      await until(() => logged("delayed") && isRemoved, "the delivery to fail");
+      if (ending === "the same removal again") {
+        assert.equal((await remove(`/${asked.imageId}`)).status, 200);
+        assert.deepEqual(await objects(), []);
+      }
+      await until(() => logged("gone"), "the next delivery");
+    } finally {
+      bench.front.before = undefined;
+    }
+    await isGone(taken);
+  }
+});
+
+test("what was removed at Supabase itself is not brought back by a message that comes again", async () => {
+  const asked = request();
+  const { status, queued, ...taken } = await down(async () => answer(await post(asked)));
+  assert.equal(status, 202);
+  await until(async () => !(await isStaged(asked.imageId)), "its arrival");
+  const sink = await createSink({
+    url: bench.supabase.url,
+    apiKey: bench.supabase.anonKey,
+    accessToken: () => user.accessToken,
+    ownerUserId: user.id,
+  });
+  await sink.remove(taken);
+  sink.free();
+  await isGone(taken);
+  const logged = () => bench.logs.filter((line) => line.includes('"gone"') && line.includes(asked.imageId)).length;
+  const earlier = logged();
+  const queue = await bench.worker.deliveries();
+  for (let again = 0; again < 2; again += 1) await queue.send({ imageId: asked.imageId });
+  await bench.worker.runCron();
+  await until(() => logged() === earlier + 2, "both messages");
+  await isGone(taken);
+});
+
+test("of what was put aside since its id is another's, no other image goes that came to its place since", async () => {
+  const theirs = request();
+  assert.equal((await post(theirs, { token: other.accessToken })).status, 201);
+  const late = request({ imageId: theirs.imageId });
+  const staged = await down(async () => answer(await post(late)));
+  await until(async () => (await bucket.head(`dead/${late.imageId}`)) !== null, "its refusal");
+  // Its user sends it again, as told: under another id.
+  const again = await answer(await post({ ...late, imageId: randomUUID() }));
+  assert.deepEqual([again.status, again.storagePath], [201, staged.storagePath]);
+  assert.equal((await remove(`/${late.imageId}`)).status, 200);
+  assert.equal((await ask(`/${again.imageId}`)).status, 200);
+  const objects = await bench.supabase.sql("select id from storage.objects where name = $1", [again.storagePath]);
+  assert.equal(objects.length, 1);
+});
+
 test("what was put aside is removed by its user alone, whoever has its id", async () => {
   const asked = request();
   const answered = '{"code":"23514","message":"new row violates check constraint","details":null,"hint":null}';
@@ -349,6 +422,26 @@ test("a mark is over after 30 days", async () => {
   const removedAt = String(Date.now() - 31 * 86_400_000);
   await bucket.put(`removed/${asked.imageId}`, "", { customMetadata: { owner: user.id, removedAt } });
   assert.equal((await post(asked)).status, 201);
+});
+
+test("marks that are over are deleted by the trigger, a part of all a run, and no others", async () => {
+  const mark = (id, days) => {
+    const removedAt = String(Date.now() - days * 86_400_000);
+    return bucket.put(`removed/${id}`, "", { customMetadata: { owner: user.id, removedAt } });
+  };
+  const [kept, over] = [randomUUID(), randomUUID()];
+  await mark(kept, 29);
+  await mark(over, 31);
+  await bench.worker.runCron();
+  assert.notEqual(await bucket.head(`removed/${kept}`), null);
+  assert.equal(await bucket.head(`removed/${over}`), null);
+  // A run that did not come to the end tells the next one from where to go on, and that one's end makes the third begin anew.
+  await bucket.put("tidied/removed", "removed/f");
+  await mark("00000000-over", 31);
+  await bench.worker.runCron();
+  assert.notEqual(await bucket.head("removed/00000000-over"), null);
+  await bench.worker.runCron();
+  assert.equal(await bucket.head("removed/00000000-over"), null);
 });
 
 test("pages may remove, and need a token to", async () => {

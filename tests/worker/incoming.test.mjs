@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, test } from "node:test";
-import { until } from "../support/until.mjs";
+import { decodeJwt } from "jose";
+import { importModule } from "./modules.mjs";
 import { BUCKET, fields, PNG, putUpload, startBench } from "./support.mjs";
 
 const HOUR = 3_600;
@@ -48,7 +49,8 @@ async function objects(like) {
 const commit = ({ request, ticket }) => bench.send(`/api/tickets/${ticket.ticket}/commit`, user.accessToken, request);
 
 /** What the log says of the last run. */
-function lastRun() {
+async function lastRun() {
+  await bench.allLogged();
   return bench.logs.map((line) => JSON.parse(line)).findLast(({ event }) => event?.endsWith("cleared"));
 }
 
@@ -60,7 +62,8 @@ test("what a commit may still come for is kept, and becomes an image; what is ol
   ];
   await bench.worker.runCron();
   assert.deepEqual(await objects(".incoming/%"), [young, borderline].map(({ ticket }) => ticket.path).toSorted());
-  assert.deepEqual([lastRun().event, lastRun().count], ["cleared", 1]);
+  const { event, count } = await lastRun();
+  assert.deepEqual([event, count], ["cleared", 1]);
   for (const kept of [young, borderline]) assert.equal((await commit(kept)).status, 201);
   const late = await commit(abandoned);
   assert.deepEqual([late.status, (await late.json()).code], [409, "not_uploaded"]);
@@ -171,44 +174,29 @@ test("a run that Supabase does not answer removes nothing, says so, and queues s
   bench.front.down = true;
   await bench.worker.runCron();
   bench.front.down = false;
-  assert.equal(lastRun().event, "not_cleared");
-  await until(() => bench.logs.some((line) => line.includes('"requeued"')), "the log");
+  assert.equal((await lastRun()).event, "not_cleared");
+  assert.ok(bench.logs.some((line) => line.includes('"requeued"')));
   assert.deepEqual(await objects(abandoned.ticket.path), [abandoned.ticket.path]);
   await bench.worker.runCron();
   assert.deepEqual(await objects(".incoming/%"), []);
 });
 
 test("a ticket is renewed for as long as is configured, counted from the first one", async () => {
-  const brief = await startBench({
-    TICKET_TTL_SECONDS: "0",
-    TICKET_RENEWABLE_SECONDS: "5",
-    UPLOAD_MARGIN_SECONDS: "0",
-  });
-  try {
-    const { accessToken } = await brief.supabase.createUser();
-    const request = fields({ size: PNG.length, mimeType: "image/png" });
-    let ticket = await (await brief.send("/api/tickets", accessToken, request)).json();
-    await putUpload(ticket, PNG);
-    const asked = Date.now();
-    let renewals = 0;
-    const renew = async () => {
-      const answer = await brief.send(`/api/tickets/${ticket.ticket}/renew`, accessToken, {});
-      const body = await answer.json();
-      if (answer.status === 201) {
-        renewals += 1;
-        ticket = body;
-      } else assert.deepEqual([answer.status, body.code], [410, "ticket_expired"]);
-      return answer.status === 410;
-    };
-    await until(renew, "the end of renewing");
-    assert.ok(renewals > 0);
-    assert.ok(Date.now() - asked >= 1_000, "not before its time");
-    // Nobody can commit it now, so it goes.
-    await until(async () => {
-      await brief.worker.runCron();
-      return (await brief.supabase.sql("select 1 from storage.objects where name = $1", [ticket.path])).length === 0;
-    }, "the upload to be removed");
-  } finally {
-    await brief.close();
-  }
+  const { issueTicket } = await importModule("ticket.ts");
+  const { ticket: first } = await upload(0);
+  /** Its ticket, if the first one had been issued so many seconds ago. */
+  const issuedAgo = (seconds) => {
+    const claims = decodeJwt(first.ticket);
+    const settings = { serviceKey: bench.supabase.serviceKey, ticketTtlSeconds: -1 };
+    return issueTicket({ ...claims, iat: claims.iat - seconds }, user, settings);
+  };
+  const renew = ({ ticket }) => bench.send(`/api/tickets/${ticket}/renew`, user.accessToken, {});
+  const renewed = await renew(await issuedAgo(8 * DAY - HOUR));
+  assert.equal(renewed.status, 201);
+  const last = await renewed.json();
+  assert.equal(decodeJwt(last.ticket).iat, decodeJwt(first.ticket).iat - 8 * DAY + HOUR);
+  const late = await renew(await issuedAgo(8 * DAY + HOUR));
+  assert.deepEqual([late.status, (await late.json()).code], [410, "ticket_expired"]);
+  await bench.worker.runCron();
+  assert.deepEqual(await objects(first.path), [first.path], "the last one's day and the margin are not over");
 });

@@ -2,13 +2,14 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, test } from "node:test";
+import { until } from "../support/until.mjs";
 import { BUCKET, fields, file, PIXEL, PNG, putUpload, startBench } from "./support.mjs";
 
 let bench;
 let user;
 let other;
 before(async () => {
-  bench = await startBench({ SYNC_BACKOFF_MS: "5", COLUMNS: "project_id, tags" });
+  bench = await startBench({ SYNC_BACKOFF_MS: "5", BODY_WAIT_MS: "180000", COLUMNS: "project_id, tags" });
   await bench.supabase.script("alter table imagen.images add column project_id text, add column secret text");
   user = await bench.supabase.createUser();
   other = await bench.supabase.createUser();
@@ -68,21 +69,21 @@ test("an image is answered alike alone and in a list, with all digits of its see
   const { status, createdAt, promptHash, ...told } = image;
   assert.match(createdAt, /^\d{4}-\d\d-\d\dT[\d:.]+\+00:00$/);
   assert.match(promptHash, /^[0-9a-f]{64}$/);
-  assert.deepEqual(told, {
+  const [unknown, known] = [true, false].map((isNull) =>
+    Object.fromEntries(Object.entries(told).filter(([, value]) => (value === null) === isNull)),
+  );
+  assert.deepEqual(known, {
     imageId: asked.imageId,
     storagePath,
     ownerUserId: user.id,
     prompt: asked.prompt,
     backend: "test",
-    model: null,
     seed: asked.seed,
-    steps: null,
     width: 320,
     height: 240,
-    latencyMs: null,
-    costUsdEstimate: null,
     sidecar: { a: [1] },
   });
+  for (const name of ["model", "steps", "latencyMs", "costUsdEstimate"]) assert.equal(unknown[name], null, name);
   const [listed] = (await get("/api/images?limit=1")).images;
   assert.deepEqual({ status, ...listed }, image);
 });
@@ -201,12 +202,125 @@ test("columns of one's own are told and taken where the settings name them, and 
   }
 });
 
+test("a column that is asked for again and again comes once", async () => {
+  await send(request({ columns: { project_id: "p" } }));
+  const before = bench.front.requests.length;
+  const { status, images } = await get(`/api/images?limit=1&columns=${"project_id,".repeat(1_000)}`);
+  assert.deepEqual([status, images[0].columns], [200, { project_id: "p" }]);
+  const [{ path }] = bench.front.requests
+    .slice(before)
+    .filter(({ path }) => path.startsWith("/rest/v1/images?select="));
+  assert.equal(path.split("project_id").length, 2);
+});
+
+test("as many smaller pictures as a list may have take no more requests than a Worker may make", async () => {
+  await bench.supabase.sql(
+    `insert into imagen.images (owner_user_id, storage_path, prompt, prompt_hash, backend)
+      select '${other.id}', '${other.id}/many/' || n || '.png', 'x', repeat('0', 64), 'test' from generate_series(1, 60) n`,
+  );
+  for (const [query, count] of [
+    ["limit=45", 45],
+    ["limit=45&thumbnail=true", 45],
+    ["thumbnail=true", 24],
+  ]) {
+    const before = bench.front.requests.length;
+    const { status, images } = await get(`/api/images?ttl=60&width=10&${query}`, other.accessToken);
+    assert.deepEqual([status, images.length], [200, count]);
+    const made = bench.front.requests.length - before;
+    assert.ok(made <= 48, `${made} requests for ${query}, and two may be for the issuer's keys`);
+  }
+});
+
+/** Questions for as many rows as there are: a list's, and a removal's for those of one path. */
+const FOR_ROWS = /^\/rest\/v1\/images\?(select=|storage_path=[^&]*&select=id,)/;
+
+/** Has the front answer them in its own way. */
+async function whereRows(answer, work) {
+  bench.front.before = async ({ method, path }, response) => {
+    if (method === "GET" && FOR_ROWS.test(path)) await answer(response);
+  };
+  try {
+    return await work();
+  } finally {
+    bench.front.before = undefined;
+  }
+}
+
+/** Has the front answer them with blanks for as long as anybody reads. */
+async function whereRowsHaveNoEnd(work) {
+  let [sent, asked] = [0, 0];
+  const endless = (response) => {
+    asked += 1;
+    response.writeHead(200, { "content-type": "application/json" });
+    const piece = Buffer.alloc(64 * 1024, " ");
+    const more = () => {
+      while (!response.destroyed && response.write(piece)) sent += piece.length;
+    };
+    response.on("drain", more);
+    more();
+    return new Promise((resolve) => response.once("close", resolve)).then(() => response.end());
+  };
+  const told = await whereRows(endless, work);
+  return { told, asked, sent };
+}
+
+test("a page whose texts would fill the memory is read no further than it may be, and fewer images are to be had", async () => {
+  const writer = await bench.supabase.createUser();
+  // As a user may write them past the Worker.
+  await bench.supabase.sql(
+    `insert into imagen.images (owner_user_id, storage_path, prompt, prompt_hash, backend)
+      select '${writer.id}', '${writer.id}/long/' || n || '.png', repeat('p', 1000000), repeat('0', 64), 'test'
+        from generate_series(1, 9) n`,
+  );
+  const ask = (query) => get(`/api/images?${query}`, writer.accessToken);
+  for (const query of ["limit=9", "", "limit=500"]) {
+    assert.deepEqual(await ask(query), { status: 413, code: "too_large", field: "limit" });
+  }
+  assert.equal((await ask("limit=7")).images.length, 7);
+  const { told, asked, sent } = await whereRowsHaveNoEnd(() => ask("limit=1"));
+  assert.deepEqual([told.code, asked], ["too_large", 2], "once for what is usual, and once for as much as may be");
+  assert.ok(sent < 40 * 1024 * 1024, `${sent} bytes`);
+});
+
+test("rows of one path without end are read no further by a removal", async () => {
+  const { storagePath } = await send(request());
+  const { told, sent } = await whereRowsHaveNoEnd(async () => {
+    const headers = { authorization: `Bearer ${user.accessToken}` };
+    return (await bench.call(`/api/images?storagePath=${storagePath}`, { method: "DELETE", headers })).json();
+  });
+  assert.equal(told.code, "too_large");
+  assert.ok(sent < 40 * 1024 * 1024, `${sent} bytes`);
+});
+
+test("as many pages are read at once as the memory has room for, and a user keeps nobody else waiting", async () => {
+  const asking = [];
+  let release;
+  const released = new Promise((resolve) => {
+    release = resolve;
+  });
+  const ask = (query, { accessToken }) => get(`/api/images?${query}`, accessToken);
+  const held = async () => {
+    asking.push(1);
+    await released;
+  };
+  await whereRows(held, async () => {
+    const many = Array.from({ length: 20 }, () => ask("limit=500", user));
+    await until(() => asking.length === 1, "the first one's page");
+    const theirs = ask("limit=1", other);
+    await until(() => asking.length === 2, "the other one's page");
+    release();
+    for (const { status } of await Promise.all([...many, theirs])) assert.equal(status, 200);
+  });
+});
+
 test("a query that no list or link takes is refused by its field, before anything is sent", async () => {
   const before = bench.front.requests.length;
   for (const [query, field] of [
     ["limit=0", "limit"],
     ["limit=501", "limit"],
     ["limit=1&limit=2", "limit"],
+    ["limit=46&ttl=60&width=10", "limit"],
+    ["limit=46&ttl=60&width=10&thumbnail=true", "limit"],
     ["before=x", "before"],
     ["ttl=0", "ttl"],
     ["ttl=86401", "ttl"],

@@ -4,8 +4,10 @@ import { before, test } from "node:test";
 import { importModule } from "./modules.mjs";
 
 let parseMultipart;
+let parseForm;
 before(async () => {
   ({ parseMultipart } = await importModule("multipart.ts"));
+  ({ parseForm } = await importModule("form.ts"));
 });
 
 const TYPE = "multipart/form-data; boundary=x";
@@ -86,6 +88,87 @@ test("a part ends where its boundary stands first, wherever that is", () => {
       continue;
     }
     assert.equal(Buffer.from(found.bytes).toString("latin1"), wanted);
+  }
+});
+
+const IMAGE = 'Content-Disposition: form-data; name="image"; filename="a.png"';
+const REQUEST = 'Content-Disposition: form-data; name="request"';
+/** A form of parts, each its headers and its content. */
+const formOf = (...parts) =>
+  `${parts.map(([headers, body]) => `--x\r\n${headers}\r\n\r\n${body}\r\n`).join("")}--x--\r\n`;
+const readForm = (body, type = TYPE) => {
+  const { image, request } = parseForm({ body: bytes(body), type });
+  return [Buffer.from(image).toString("latin1"), request.a];
+};
+
+test("a form is read however its sender writes it", () => {
+  const json = '{"a":1}';
+  for (const [name, body, type] of [
+    ["the image first", formOf([IMAGE, "img"], [REQUEST, json])],
+    ["names of headers in capitals", formOf([IMAGE.toUpperCase().replace("IMAGE", "image"), "img"], [REQUEST, json])],
+    ["names without quotes", formOf([IMAGE.replaceAll('"', ""), "img"], [REQUEST.replaceAll('"', ""), json])],
+    ["no blank behind the colon", formOf([IMAGE.replace(": ", ":"), "img"], [REQUEST, json])],
+    ["further headers before and behind", formOf([`X-A: b\r\n${IMAGE}\r\nContent-Length: 3`, "img"], [REQUEST, json])],
+    [
+      "a type and an encoding that say other things",
+      formOf(
+        [`${IMAGE}\r\nContent-Type: text/html\r\nContent-Transfer-Encoding: base64`, "img"],
+        [`${REQUEST}\r\nContent-Type: text/plain; charset=utf-16`, json],
+      ),
+    ],
+    ["an empty name of a file", formOf([IMAGE.replace("a.png", ""), "img"], [REQUEST, json])],
+    ["the file's name in two forms", formOf([`${IMAGE}; filename*=UTF-8''%e2%82%ac.png`, "img"], [REQUEST, json])],
+    [
+      "a file's name that looks like a header",
+      formOf([IMAGE.replace("a.png", "a; name=request"), "img"], [REQUEST, json]),
+    ],
+    ["a file's name with an escaped quote", formOf([IMAGE.replace("a.png", 'a\\"b.png'), "img"], [REQUEST, json])],
+    ["a text before and behind", `no part\r\n${formOf([IMAGE, "img"], [REQUEST, json])}no part`],
+    [
+      "a boundary of signs",
+      formOf([IMAGE, "img"], [REQUEST, json]).replaceAll("--x", "--(+,.:=?/_')"),
+      'multipart/form-data; boundary="(+,.:=?/_\')"',
+    ],
+  ]) {
+    assert.deepEqual(readForm(body, type), ["img", 1], name);
+  }
+});
+
+test("a form that may be read in two ways is refused", () => {
+  const json = '{"a":1}';
+  const both = formOf([IMAGE, "img"], [REQUEST, json]);
+  for (const [name, body, type] of [
+    ["two images", formOf([IMAGE, "img"], [IMAGE, "other"])],
+    ["two requests", formOf([REQUEST, json], [REQUEST, '{"a":2}'])],
+    ["a part of another name", formOf([IMAGE, "img"], [REQUEST.replace("request", "Request"), json])],
+    ["a name with a blank", formOf([IMAGE, "img"], [REQUEST.replace("request", "request "), json])],
+    [
+      "a name in the newer form alone",
+      formOf([IMAGE, "img"], ["Content-Disposition: form-data; name*=UTF-8''request", json]),
+    ],
+    [
+      "an image by the newer form of its file's name alone",
+      formOf([IMAGE.replace("filename=", "filename*="), "img"], [REQUEST, json]),
+    ],
+    ["an attachment", formOf([IMAGE.replace("form-data", "attachment"), "img"], [REQUEST, json])],
+    ["lines without CR", both.replaceAll("\r\n", "\n")],
+    ["headers' lines without CR", both.replaceAll("\r\n\r\n", "\n\n")],
+    ["no empty line behind the headers", both.replaceAll("\r\n\r\n", "\r\n")],
+    ["no end", both.replace("--x--", "--x")],
+    ["an end without its dashes", both.replace("--x--\r\n", "")],
+    ["a boundary that begins like the right one", both.replaceAll("--x", "--xy")],
+    [
+      "a form in a part",
+      formOf(
+        [IMAGE, "img"],
+        ["Content-Type: multipart/mixed; boundary=y", `--y\r\n${REQUEST}\r\n\r\n${json}\r\n--y--`],
+      ),
+    ],
+    ["another boundary first", both, "multipart/form-data; boundary=y; boundary=x"],
+    ["an empty boundary", both, 'multipart/form-data; boundary=""'],
+    ["nothing between", "--x--x--"],
+  ]) {
+    assert.throws(() => readForm(body, type), { code: "invalid_request" }, name);
   }
 });
 

@@ -57,7 +57,7 @@ function at(operation, key, work) {
 test("removed while it is put aside, an image leaves nothing in the bucket", async () => {
   const { objects, staging } = staged(
     at("put", `dead/${ID}`, async () => {
-      assert.equal(await staging.markRemoved(ID, USER.id, true), true);
+      assert.ok(await staging.markRemoved(ID, { owner: USER.id, storagePath: PATH }, true));
       await staging.release(ID);
     }),
   );
@@ -79,4 +79,16 @@ test("put aside while it is removed, an image leaves nothing in the bucket", asy
   const removed = await removeImage({ imageId: ID }, USER, settings, staging);
   assert.deepEqual(removed, { imageId: ID, storagePath: PATH });
   assert.deepEqual([...objects.keys()], [`removed/${ID}`]);
+});
+
+test("a staged image that can't be deleted at once is not brought a second time", async () => {
+  let failures = 1;
+  const { objects, staging } = staged(async (operation, key) => {
+    if (operation !== "delete" || key !== `staged/${ID}` || failures === 0) return;
+    failures -= 1;
+    throw new Error("10001: internal error");
+  });
+  await staging.release(ID);
+  assert.deepEqual([...objects.keys()], []);
+  assert.equal(failures, 0);
 });

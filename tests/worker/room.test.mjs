@@ -11,7 +11,7 @@ async function start(t, most = { slots: 16, bytes: 32 * MIB }, share = 1 / 4) {
   const room = new Room(most, share);
   const clock = startClock(t);
   const entered = [];
-  const enter = (name, { user = name, bytes = MIB, waitMs = 30_000 } = {}) => {
+  const enter = (name, { user = name, bytes = MIB, waitMs = 30_000, limitMs } = {}) => {
     const guest = { name, isInTheWay: undefined, leave: undefined, refused: undefined };
     const work = (isInTheWay) => {
       entered.push(name);
@@ -20,7 +20,7 @@ async function start(t, most = { slots: 16, bytes: 32 * MIB }, share = 1 / 4) {
         guest.leave = resolve;
       });
     };
-    room.with(bytes, user, waitMs, work).catch((problem) => {
+    room.with(bytes, user, waitMs, work, limitMs).catch((problem) => {
       guest.refused = problem.code;
     });
     return guest;
@@ -115,6 +115,73 @@ test("requests that were killed while they waited, or while they had room, keep 
   enter("last", { waitMs: 300_000 });
   await clock.advance(200_000);
   assert.deepEqual(entered, ["first", "alive", "last"]);
+});
+
+/** Counts what loops over lists, sets and maps look at, until `stop`. */
+function countSteps(t) {
+  const count = { steps: 0, stop() {} };
+  const real = [Set, Map, Array].map(({ prototype }) => [prototype, prototype[Symbol.iterator]]);
+  const { some } = Array.prototype;
+  for (const [prototype, iterate] of real) {
+    prototype[Symbol.iterator] = function* counted() {
+      const iterator = iterate.call(this);
+      for (let next = iterator.next(); !next.done; next = iterator.next()) {
+        count.steps += 1;
+        yield next.value;
+      }
+    };
+  }
+  Array.prototype.some = function counted(test) {
+    return some.call(this, (item, ...rest) => {
+      count.steps += 1;
+      return test(item, ...rest);
+    });
+  };
+  count.stop = () => {
+    for (const [prototype, iterate] of real) prototype[Symbol.iterator] = iterate;
+    Array.prototype.some = some;
+  };
+  t.after(count.stop);
+  return count;
+}
+
+for (const [name, userOf] of [
+  ["ten users", (index) => `user ${index % 10}`],
+  ["one user", () => "user"],
+  ["as many users", (index) => `user ${index}`],
+]) {
+  test(`a look costs no more the more of ${name} wait, nor does a body that ends`, async (t) => {
+    const costs = [];
+    for (const waiting of [200, 600]) {
+      const { clock, entered, enter } = await start(t);
+      const guests = Array.from({ length: 16 + waiting }, (_, index) => enter(index, { user: userOf(index) }));
+      await clock.advance(1_000);
+      const inside = entered.length;
+      const count = countSteps(t);
+      await clock.advance(2_000);
+      for (const name of entered.slice(0, inside)) {
+        guests[name].isInTheWay();
+        guests[name].leave();
+      }
+      await clock.advance(1_000);
+      count.stop();
+      assert.equal(entered.length, 2 * inside, "as many come in as went");
+      costs.push(count.steps / waiting);
+    }
+    t.diagnostic(`${costs.map((cost) => cost.toFixed(1)).join(", ")} steps for each who waits`);
+    assert.ok(costs[1] <= 1.5 * costs[0], `${costs}`);
+  });
+}
+
+test("who may take longer by the settings keeps its room for longer", async (t) => {
+  const { clock, entered, enter } = await start(t, { slots: 1, bytes: MIB }, 1);
+  const slow = enter("slow", { limitMs: 600_000 });
+  enter("next", { waitMs: 900_000 });
+  await clock.advance(610_000);
+  assert.deepEqual(entered, ["slow"]);
+  slow.leave();
+  await clock.advance(1_000);
+  assert.deepEqual(entered, ["slow", "next"]);
 });
 
 test("who waits in vain is told so", async (t) => {

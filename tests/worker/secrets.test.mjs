@@ -45,6 +45,7 @@ test("the service key is in no answer, log line or staged image, whatever happen
     answers.push(JSON.stringify(object) + (await (await bucket.get(object.key)).text()));
     bench.front.down = false;
     await until(async () => (await bucket.list()).objects.length === 0, "the staged image to arrive");
+    await bench.allLogged();
   } finally {
     await bench.close();
   }
@@ -72,6 +73,7 @@ test("a backend that quotes the key back is not passed on", async () => {
     const text = await answer.text();
     assert.equal(answer.status, 502);
     assert.doesNotMatch(text, /quoted-by-nobody/);
+    await bench.allLogged();
     assert.doesNotMatch(bench.logs.join("\n"), /quoted-by-nobody/);
   } finally {
     await bench.close();
@@ -98,6 +100,7 @@ test("a database error that quotes values is logged and buried by its code and s
       const bucket = await bench.worker.staged();
       const dead = await until(() => bucket.head(`dead/${staged.imageId}`), "the image to be buried");
       assert.match(dead.customMetadata.reason, new RegExp(`"serverCode":"${code}"`));
+      await bench.allLogged();
       const told = [...bench.logs, dead.customMetadata.reason].join("\n");
       assert.ok(told.includes(code));
       assert.ok(!told.includes(prompt), told);
@@ -116,6 +119,7 @@ test("JSON that is none is not quoted in the log", async () => {
       assert.equal((await bench.post(accessToken, { request })).status, 400);
       assert.equal((await bench.send("/api/tickets", accessToken, request)).status, 400);
     }
+    await bench.allLogged();
     assert.equal(bench.logs.filter((line) => line.includes('"code":"invalid_request"')).length, 6);
     assert.doesNotMatch(bench.logs.join("\n"), /private|priv/);
   } finally {
@@ -159,8 +163,8 @@ test("a Worker without its bindings says so to its log and not to the caller", a
     assert.equal(answer.status, 500);
     assert.equal(JSON.parse(text).code, "misconfigured");
     assert.doesNotMatch(text, /SERVICE_KEY/);
-    // It comes on another way than the answer.
-    await until(() => bench.logs.join("\n").includes("SUPABASE_SERVICE_KEY is not set"), "the log");
+    await bench.allLogged();
+    assert.ok(bench.logs.join("\n").includes("SUPABASE_SERVICE_KEY is not set"));
   } finally {
     await bench.close();
   }

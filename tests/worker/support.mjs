@@ -6,6 +6,7 @@ import { createClient } from "@supabase/supabase-js";
 import { SignJWT } from "jose";
 import { startWorker } from "../../www/local/worker.mjs";
 import { startEmbedded } from "../support/embedded.mjs";
+import { until } from "../support/until.mjs";
 import { waitFor } from "../support/waiting.mjs";
 
 export const BUCKET = "imagen-generated";
@@ -17,22 +18,28 @@ export const PIXEL = Buffer.from(
   "base64",
 );
 
+/** Nothing has to be in time, however busy the machine is, but where a test is about that. */
+const PATIENT = { SYNC_DEADLINE_MS: "60000" };
+
 /** More than any test asks for, but the one of the limit. */
 const UNLIMITED = { limit: 1_000_000, period: 60 };
 
 /**
- * @param {Record<string, string | undefined>} [bindings] beside the usual ones; `undefined` leaves one out
- * @param {Partial<Parameters<typeof startWorker>[0]>} [options] of the Worker
+ * @param {Record<string, string | undefined>} [bindings] beside the usual ones; `undefined` leaves one out. Or a function that makes
+ *   them of the Supabase that has been started
+ * @param {Partial<Parameters<typeof startWorker>[0]> & { targetOf?: (url: string) => string }} [options] of the Worker;
+ *   `targetOf` is how the project's URL is set
  */
-export async function startBench(bindings = {}, options = {}) {
+export async function startBench(bindings = {}, { targetOf = (url) => url, ...options } = {}) {
   const supabase = await startEmbedded();
   const front = await startFront(supabase.url);
   const logs = [];
   const all = {
-    SUPABASE_URL: front.url,
+    ...PATIENT,
+    SUPABASE_URL: targetOf(front.url),
     SUPABASE_SERVICE_KEY: supabase.serviceKey,
     SUPABASE_JWT_SECRET: supabase.jwtSecret,
-    ...bindings,
+    ...(typeof bindings === "function" ? bindings(supabase) : bindings),
   };
   const set = Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
   const log = (line) => logs.push(line);
@@ -50,6 +57,13 @@ export async function startBench(bindings = {}, options = {}) {
     post: (token, parts, headers) => post(`${worker.url}/api/sync`, token, parts, headers),
     /** A request with a JSON body. */
     send: (path, token, json) => sendJson(worker.url + path, token, json),
+    /** Once all is in `logs` that was logged before: it comes on a way of its own, in its order, and may be later than answers. */
+    async allLogged() {
+      const { headers } = await call(`${worker.url}/api/nothing`);
+      const isIts = (line) => line.includes(headers.get("x-request-id"));
+      await until(() => logs.some(isIts), "the log's line of a request");
+      logs.splice(logs.findIndex(isIts), 1);
+    },
     /** Everything that is stored: equal before and after means that nothing was written. */
     snapshot: () => snapshot(supabase),
     async close() {

@@ -78,6 +78,22 @@ test("whatever becomes of a small picture, its image arrives", async () => {
   }
 });
 
+test("a name that leaves no room for the ending has no small picture, and its image goes", async () => {
+  const slug = (length) => randomUUID().padEnd(length - "-42.png".length, "x");
+  for (const [length, tries] of [
+    [255 - ".thumb".length, 1],
+    [255, 0],
+  ]) {
+    const asked = request({ slug: slug(length) });
+    let sent = 0;
+    const count = () => {
+      sent += 1;
+    };
+    assert.equal((await meeting(count, () => post(asked))).status, 201);
+    assert.deepEqual([sent, (await stored(placeOf(asked))).bytes], [tries, PNG]);
+  }
+});
+
 test("one that fails once is sent again", async () => {
   const asked = request();
   let failures = 0;
@@ -87,6 +103,52 @@ test("one that fails once is sent again", async () => {
   };
   assert.equal((await meeting(once, () => post(asked))).status, 201);
   assert.deepEqual((await stored(thumbOf(asked))).bytes, PIXEL);
+});
+
+test("an image that goes to an earlier one's path is not shown with that one's small picture", async () => {
+  const shownWith = async (asked) => (await stored(thumbOf(asked)))?.bytes;
+  const byTicket = async (asked) => {
+    const wish = { ...asked, size: PNG.length, mimeType: "image/png" };
+    const ticket = await (await bench.send("/api/tickets", user.accessToken, wish)).json();
+    assert.equal((await putUpload(ticket, PNG)).status, 200);
+    return bench.send(`/api/tickets/${ticket.ticket}/commit`, user.accessToken, asked);
+  };
+  const nameless = (asked) => post({ ...asked, imageId: undefined }, null);
+  const refusing = (asked) =>
+    meeting(
+      (response) => response.writeHead(400).end("{}"),
+      () => post(asked, small(PNG)),
+    );
+  for (const send of [(asked) => post(asked, null), nameless, byTicket, refusing]) {
+    const earlier = request();
+    assert.equal((await post(earlier)).status, 201);
+    assert.equal((await post(earlier, null)).status, 201, "the same image again");
+    assert.deepEqual(await shownWith(earlier), PIXEL, "changes nothing");
+    const later = { ...earlier, imageId: randomUUID() };
+    assert.equal((await send(later)).status, 201);
+    assert.equal(await shownWith(later), undefined, String(send));
+    assert.equal((await post({ ...earlier, imageId: randomUUID() }, small(PNG))).status, 201);
+    assert.deepEqual(await shownWith(earlier), PNG, "another one may have its own");
+  }
+});
+
+test("a small picture is not left where its image is refused for good", async () => {
+  const asked = request();
+  assert.equal((await post(asked)).status, 201);
+  bench.front.before = async ({ method, path }, response) => {
+    if (method !== "PUT" || path.endsWith(".thumb")) return;
+    await until(async () => (await stored(thumbOf(asked)))?.bytes.equals(PNG), "the small picture");
+    response.writeHead(400, { "content-type": "application/json" });
+    response.end(
+      '{"statusCode":"415","error":"invalid_mime_type","message":"mime type not supported","code":"InvalidMimeType"}',
+    );
+  };
+  try {
+    assert.equal((await post({ ...asked, imageId: randomUUID() }, small(PNG))).status, 415);
+  } finally {
+    bench.front.before = undefined;
+  }
+  assert.equal(await stored(thumbOf(asked)), null);
 });
 
 test("what is no small picture is refused by its part, before anything is sent", async () => {
@@ -114,23 +176,25 @@ test("what is no small picture is refused by its part, before anything is sent",
 
 test("a small picture waits with its image for Supabase, and both come to the place that was told", async () => {
   const { date, ...asked } = request();
+  const imageId = randomUUID();
   bench.front.down = true;
-  let staged;
   try {
-    staged = await answer(await post(asked));
-    assert.equal(staged.status, 202);
-    // It was taken on another day than it arrives.
+    assert.equal((await answer(await post(asked))).status, 202);
+    // As if it had been taken on another day than it arrives. Under an id that no message brings before it lies there.
     const { body, httpMetadata, customMetadata } = await bucket.get(`staged/${asked.imageId}`);
     const bytes = await new Response(body).arrayBuffer();
     const storagePath = encodeURIComponent(placeOf(asked));
-    await bucket.put(`staged/${asked.imageId}`, bytes, {
+    await bucket.put(`staged/${imageId}`, bytes, {
       httpMetadata,
       customMetadata: { ...customMetadata, storagePath },
     });
   } finally {
     bench.front.down = false;
   }
-  await until(async () => (await bucket.head(`staged/${asked.imageId}`)) === null, "its delivery");
+  await (await bench.worker.deliveries()).send({ imageId });
+  for (const id of [imageId, asked.imageId]) {
+    await until(async () => (await bucket.head(`staged/${id}`)) === null, "its delivery");
+  }
   assert.deepEqual((await stored(placeOf(asked))).bytes, PNG);
   assert.deepEqual(await stored(thumbOf(asked)), { type: "image/png", bytes: PIXEL });
 });
@@ -204,7 +268,12 @@ function withCanvas(t) {
   const drawn = { count: 0 };
   globalThis.createImageBitmap = async () => ({ width: 640, height: 480, close() {} });
   globalThis.OffscreenCanvas = class {
-    getContext = () => ({ drawImage() {} });
+    getContext = () => ({
+      drawImage() {},
+      fillRect() {},
+      clearRect() {},
+      getImageData: () => ({ data: [12, 120, 200] }),
+    });
     convertToBlob = async ({ type }) => {
       drawn.count += 1;
       return new Blob([PIXEL], { type });

@@ -165,6 +165,36 @@ test("a Storage that fails while the upload is looked at is no fault of the imag
   assert.equal((await commit(ticket, request)).status, 201);
 });
 
+for (const [name, status, type, text] of [
+  ["a gateway's page", 404, "text/html", "<h1>no such project</h1>"],
+  ["a gateway that knows no such route", 404, "application/json", '{"message":"no Route matched with those values"}'],
+  [
+    "a key that is no good any more",
+    400,
+    "application/json",
+    '{"statusCode":"404","error":"Bucket not found","message":"Bucket not found","code":"NoSuchBucket"}',
+  ],
+]) {
+  test(`a 404 of ${name} says nothing of the upload, which is not sent again for it`, async () => {
+    for (const isMeant of [
+      ({ method, path }) => method === "GET" && path.includes("/object/info/"),
+      ({ method, path }) => method === "GET" && path.startsWith(`/storage/v1/object/${BUCKET}/.incoming/`),
+      ({ path }) => path.endsWith("/object/copy"),
+    ]) {
+      const { request, ticket } = await uploaded();
+      bench.front.before = async (request, response) => {
+        if (isMeant(request)) response.writeHead(status, { "content-type": type }).end(text);
+      };
+      try {
+        assert.deepEqual(await answer(await commit(ticket, request)), { status: 502, code: "upstream_refused" });
+      } finally {
+        bench.front.before = undefined;
+      }
+      assert.equal((await commit(ticket, request)).status, 201);
+    }
+  });
+}
+
 test("a second commit is answered like the first, also when both come at once", async () => {
   const { request, ticket } = await uploaded();
   const twice = await Promise.all([commit(ticket, request), commit(ticket, request)]);
@@ -422,6 +452,7 @@ test("no ticket, upload token or URL is in the log", async () => {
   const { request, ticket } = await uploaded();
   await commit(ticket, request);
   await commit({ ticket: `${ticket.ticket}x` }, request);
+  await bench.allLogged();
   const log = bench.logs.join("\n");
   for (const secret of [ticket.ticket, ticket.token, ticket.path, bench.supabase.serviceKey]) {
     assert.ok(!log.includes(secret));

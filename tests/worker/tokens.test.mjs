@@ -23,7 +23,7 @@ function project(t, settings = {}) {
   const verify = t.mock.method(crypto.subtle, "verify");
   const supabaseUrl = `https://project-${++projects}.example`;
   const issuer = `${supabaseUrl}/auth/v1`;
-  const known = { supabaseUrl, issuer, allowAnonymousUsers: false, jwksCooldownMs: 0, ...settings };
+  const known = { supabaseUrl, issuers: [issuer], allowAnonymousUsers: false, jwksCooldownMs: 0, ...settings };
   const enter = (token, more = {}) => authenticate(`Bearer ${token}`, { ...known, ...more });
   return { issuer, enter, looked: () => verify.mock.callCount() };
 }
@@ -76,7 +76,7 @@ test("what_the_settings_say_of_a_users_token_counts_for_one_that_was_seen_too", 
   const token = await mint(SECRET, { sub: USER, iss: issuer, is_anonymous: true });
   await enter(token);
   await refused(enter(token, { allowAnonymousUsers: false }), "forbidden");
-  await refused(enter(token, { issuer: "https://elsewhere.example/auth/v1" }));
+  await refused(enter(token, { issuers: ["https://elsewhere.example/auth/v1"] }));
   await refused(enter(token, { jwtSecret: `${SECRET}!` }));
   assert.equal(looked(), 2, "by another secret it is another project's");
   assert.deepEqual(await enter(token), { id: USER });

@@ -2,7 +2,7 @@
 import { createApi, init } from "./api.js";
 
 /** Whoever deploys it under another name says so: requests come with it before `/api`. */
-const { BASE_PATH = "/imagen", IMAGEN_JWT_SECRET, ...environment } = Deno.env.toObject();
+const { BASE_PATH = "/imagen", IMAGEN_JWT_SECRET, IMAGEN_PUBLIC_URL, ...environment } = Deno.env.toObject();
 
 /** The key under the names that the platform sets, the new one first. No setting of one's own may begin with SUPABASE_ there. */
 function serviceKey(): string | undefined {
@@ -20,6 +20,8 @@ const env = {
   BASE_PATH,
   SUPABASE_SERVICE_KEY: environment.SUPABASE_SERVICE_KEY ?? serviceKey(),
   SUPABASE_JWT_SECRET: environment.SUPABASE_JWT_SECRET ?? IMAGEN_JWT_SECRET,
+  // A self-hosted Supabase sets it, where SUPABASE_URL is an address of its own network.
+  SUPABASE_PUBLIC_URL: environment.SUPABASE_PUBLIC_URL ?? IMAGEN_PUBLIC_URL,
 };
 
 await init(Deno.readFile(new URL("./imagen_cloud_bg.wasm", import.meta.url)));

@@ -66,6 +66,12 @@ function toItsEnd<T>({ context }: Call, work: Promise<T>): Promise<T> {
   return work;
 }
 
+async function removed(call: Call, which: { imageId?: string }, user: User): Promise<Answer> {
+  const { url, settings, staging } = call;
+  const given = { ...which, storagePath: once(url.searchParams, "storagePath") };
+  return { status: 200, body: await toItsEnd(call, removeImage(given, user, settings, staging)) };
+}
+
 /** Each route by the name that it has in the log, and what it does by method. */
 const ROUTES = Object.entries<Record<string, Handler>>({
   "/api/sync": {
@@ -93,24 +99,18 @@ const ROUTES = Object.entries<Record<string, Handler>>({
     }),
   },
   "/api/images": {
-    GET: asUser(async ({ url, settings }, user) => ({
+    GET: asUser(async (call, user) => ({
       status: 200,
-      body: await listImages(url.searchParams, user, settings),
+      body: await toItsEnd(call, listImages(call.url.searchParams, user, call.settings)),
     })),
-    DELETE: asUser(async ({ url, settings, staging }, user) => ({
-      status: 200,
-      body: await removeImage({ storagePath: once(url.searchParams, "storagePath") }, user, settings, staging),
-    })),
+    DELETE: asUser((call, user) => removed(call, {}, user)),
   },
   "/api/images/:id": {
-    GET: asUser(async ({ id, url, settings, staging }, user) => ({
-      status: 200,
-      body: await findImage(id, url.searchParams, user, settings, staging),
-    })),
-    DELETE: asUser(async ({ id, url, settings, staging }, user) => {
-      const given = { imageId: id, storagePath: once(url.searchParams, "storagePath") };
-      return { status: 200, body: await removeImage(given, user, settings, staging) };
+    GET: asUser(async (call, user) => {
+      const { id, url, settings, staging } = call;
+      return { status: 200, body: await toItsEnd(call, findImage(id, url.searchParams, user, settings, staging)) };
     }),
+    DELETE: asUser((call, user) => removed(call, { imageId: call.id }, user)),
   },
   "/api/signed-url": {
     GET: asUser(async ({ url, settings }, user) => ({
@@ -143,10 +143,10 @@ export function createApi(parts: ApiParts): Api {
   return async (request, context) => {
     const started = Date.now();
     const requestId = crypto.randomUUID();
-    const url = new URL(request.url);
     let [route, userId, cors, problem]: [string, string?, Record<string, string>?, Problem?] = ["unknown"];
     let answer: Answer;
     try {
+      const url = urlOf(request);
       cors = corsHeaders(request, url.origin, allowedOrigins);
       if (request.method === "OPTIONS") {
         answer = { status: 204, headers: PREFLIGHT_HEADERS };
@@ -172,6 +172,12 @@ export function createApi(parts: ApiParts): Api {
   };
 }
 
+/** A host that makes it of a header may make one that is none. */
+function urlOf({ url }: Request): URL {
+  if (!URL.canParse(url)) throw new Problem("invalid_request", { detail: "The request has no address." });
+  return new URL(url);
+}
+
 function toResponse({ status, headers, body }: Answer, method: string, own: Record<string, string>): Response {
   const text = body === undefined || method === "HEAD" ? null : JSON.stringify(body);
   const response = new Response(text, { status, headers: body === undefined ? BARE : WITH_JSON });
@@ -189,7 +195,9 @@ function find(pathname: string, base: string) {
 }
 
 function handlerOf(methods: (typeof ROUTES)[number]["methods"], method: string) {
-  const handler = methods[method === "HEAD" ? "GET" : method];
+  const name = method === "HEAD" ? "GET" : method;
+  // A method may be any word, `constructor` too.
+  const handler = Object.hasOwn(methods, name) ? methods[name] : undefined;
   if (handler === undefined) throw new Problem("method_not_allowed", { allow: Object.keys(methods) });
   return handler;
 }

@@ -32,7 +32,7 @@ export async function authenticate(authorization: string | null, settings: Setti
   if (token === undefined || token.length > LONGEST_TOKEN) throw new Problem("unauthorized");
   const claims = await verify(token, settings);
   // GoTrue's tokens name their issuer, the embedded backend's do not.
-  if (claims.iss !== undefined && claims.iss !== settings.issuer) {
+  if (claims.iss !== undefined && !settings.issuers.includes(claims.iss)) {
     throw new Problem("unauthorized", { cause: new Error("another issuer") });
   }
   return userOf(claims, settings);

@@ -49,16 +49,17 @@ async function tryDelivery(imageId: string, staging: Stored, settings: Settings)
     return "gone";
   }
   const owner = { id: found.owner };
-  return deliveries.with(found.size, owner.id, settings.bodyWaitMs, async () => {
+  const work = async () => {
     const staged = await staging.open(imageId);
     if (staged === undefined) return "gone";
     const form = parseForm(staged);
     const date = form.request.date ?? dayIn(found.storagePath);
     const image = toImage({ ...form, request: { ...form.request, date, imageId } });
     // It was looked at when it came: whatever is wrong with it now fails no image.
-    const looked = checkThumbnail(form.thumbnail, image, owner, settings, found.storagePath);
-    const cargo = { image, thumbnail: await looked.catch(() => undefined), isKnown: true };
-    const isRemoved = async () => (await staging.findRemover(imageId)) === owner.id;
+    const place = { imageId, storagePath: found.storagePath };
+    const looked = checkThumbnail(form.thumbnail, image, place, owner, settings);
+    const cargo = { image, place, thumbnail: await looked.catch(() => undefined), isKnown: true };
+    const isRemoved = async () => (await staging.findRemoval(imageId))?.owner === owner.id;
     const wasRemoved = await isRemoved();
     if (!wasRemoved) await deliver(cargo, owner, settings, settings.deliveryDeadlineMs);
     // The same is done where an earlier delivery came too late to know of it.
@@ -66,7 +67,8 @@ async function tryDelivery(imageId: string, staging: Stored, settings: Settings)
     if (isGone) await remove({ imageId, storagePath: found.storagePath }, owner, settings);
     await staging.release(imageId);
     return isGone ? "gone" : "delivered";
-  });
+  };
+  return deliveries.with(found.size, owner.id, settings.bodyWaitMs, work, settings.deliveryDeadlineMs);
 }
 
 /**

@@ -15,9 +15,12 @@ export interface Outcome {
   problem: Problem | undefined;
 }
 
+/** Characters of a method, which may be any word: the longest known one has as many. */
+const LONGEST_METHOD = 16;
+
 /** One line of JSON a request, of a few kB at most. It holds no key, token, signed URL, prompt or byte of an image. */
 export function logOutcome(outcome: Outcome, env: Env): void {
-  const { problem, ...rest } = outcome;
+  const { problem, ...rest } = { ...outcome, method: outcome.method.slice(0, LONGEST_METHOD) };
   write({ level: levelOf(outcome.status), ...rest, code: problem?.code, cause: causeOf(problem?.cause, env) });
 }
 
@@ -30,6 +33,9 @@ export interface StagedEvent {
     | "gone"
     | "buried"
     | "requeued"
+    | "not_requeued"
+    | "forgotten"
+    | "not_forgotten"
     | "cleared"
     | "not_cleared"
     | "orphans_removed"

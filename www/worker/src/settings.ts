@@ -5,13 +5,15 @@ import { Problem } from "./problem";
 export interface Env {
   /** What stands before `/api` in the paths of requests, such as `/functions/v1/imagen`. Default: nothing. */
   BASE_PATH?: string;
-  /** The project's URL. */
+  /** The project's URL. The path of a service behind it, such as `/rest/v1`, is taken off. */
   SUPABASE_URL?: string;
+  /** The same as pages reach it, where they do by another address: links begin with it. Default: `SUPABASE_URL`. */
+  SUPABASE_PUBLIC_URL?: string;
   /** The project's secret (or service_role) key. Leaves the Worker only towards `SUPABASE_URL`. */
   SUPABASE_SERVICE_KEY?: string;
   /** The secret of a project that signs its users' tokens with HS256. Left out, the issuer's JWKS is asked. */
   SUPABASE_JWT_SECRET?: string;
-  /** `iss` of the tokens. Default: `SUPABASE_URL/auth/v1`. */
+  /** `iss` of the tokens. Default: either address of the project, with `/auth/v1` behind it or without. */
   SUPABASE_JWT_ISSUER?: string;
   /** How long an unknown key id waits for the next look at the JWKS, in ms. Default 30000. */
   JWKS_COOLDOWN_MS?: string;
@@ -55,9 +57,11 @@ export interface Env {
 export interface Settings {
   basePath: string;
   supabaseUrl: string;
+  /** What callers are told begins with this; requests go to the other one. */
+  publicUrl: string;
   serviceKey: string;
   jwtSecret: string | undefined;
-  issuer: string;
+  issuers: string[];
   jwksCooldownMs: number;
   allowAnonymousUsers: boolean;
   columns: string[];
@@ -79,13 +83,15 @@ export interface Settings {
 
 /** Throws a `misconfigured` problem; its `cause`, for the log only, names the setting. */
 export function readSettings(env: Env): Settings {
-  const supabaseUrl = required(env, "SUPABASE_URL").replace(/\/+$/, "");
+  const supabaseUrl = readProjectUrl(env, "SUPABASE_URL");
+  const publicUrl = env.SUPABASE_PUBLIC_URL?.trim() ? readProjectUrl(env, "SUPABASE_PUBLIC_URL") : supabaseUrl;
   return {
     basePath: readBasePath(env),
     supabaseUrl,
+    publicUrl,
     serviceKey: required(env, "SUPABASE_SERVICE_KEY"),
     jwtSecret: env.SUPABASE_JWT_SECRET?.trim() || undefined,
-    issuer: env.SUPABASE_JWT_ISSUER?.trim() || `${supabaseUrl}/auth/v1`,
+    issuers: readIssuers(env, [supabaseUrl, publicUrl]),
     jwksCooldownMs: number(env, "JWKS_COOLDOWN_MS", 30_000),
     allowAnonymousUsers: env.ALLOW_ANONYMOUS_USERS === "true",
     columns: words(env.COLUMNS),
@@ -107,7 +113,31 @@ export function readSettings(env: Env): Settings {
 
 /** Read apart from the rest, so that a misconfigured Worker still answers a page with an error that it can read. */
 export function readAllowedOrigins(env: Env): string[] {
-  return words(env.ALLOWED_ORIGINS);
+  return words(env.ALLOWED_ORIGINS).map(toOrigin);
+}
+
+/** As a browser writes it: an address bar's text has a slash at its end, and names may have capitals. */
+function toOrigin(text: string): string {
+  return /^https?:\/\/[^/]+\/?$/i.test(text) && URL.canParse(text) ? new URL(text).origin : text;
+}
+
+const SERVICE = /\/((rest|storage|auth|functions|graphql)\/v1|storage\/v1\/s3)$/;
+
+/** Without what people copy along, as the package takes it off: slashes at its end, and the path of one of its services. */
+function readProjectUrl(env: Env, name: "SUPABASE_URL" | "SUPABASE_PUBLIC_URL"): string {
+  const trimmed = (text: string) => text.replace(/\/+$/, "");
+  const url = trimmed(trimmed(required(env, name)).replace(SERVICE, ""));
+  if (/\/\/([^/]*\.)?supabase\.com([/:]|$)|\.[^./]+\.supabase\.co([/:]|$)/i.test(url))
+    throw misconfigured(`${name} is an address of Supabase, but not the project's own, https://<ref>.supabase.co`);
+  // Most of it is asked without the package, which would say what is wrong with it, and refuses the same.
+  if (/^https?:\/\/(?![/:])[!-~]+$/i.test(url) && !/[?#@\\<>"`^{|}]/.test(url)) return url;
+  throw misconfigured(`${name} is no http(s) URL of a project: set it to one, such as https://abcd.supabase.co`);
+}
+
+/** Auth names itself by the address that it was told, for which Supabase's own settings have both forms. */
+function readIssuers({ SUPABASE_JWT_ISSUER: text = "" }: Env, urls: string[]): string[] {
+  const issuer = text.trim();
+  return issuer === "" ? urls.flatMap((url) => [`${url}/auth/v1`, url]) : [issuer];
 }
 
 function words(text = ""): string[] {

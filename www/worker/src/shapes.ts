@@ -135,17 +135,23 @@ export const SignShape = v.object({
   ttl: v.optional(seconds, "3600"),
 });
 
-/** The query of a list, beside the same. Where it begins is the package's to check. */
-export const ListShape = v.object({
-  limit: v.optional(whole(1, 500, LIMIT)),
-  before: v.optional(v.string()),
+/** What a query says of how images are told, beside the same. */
+export const ShownShape = v.object({
   thumbnail: v.optional(v.picklist(["true"], THUMBNAIL)),
   columns: v.optional(
     v.pipe(
       v.string(),
-      v.transform((names) => names.split(",").filter((name) => name !== "")),
+      // Each once: a name that comes again and again would have the row's value so often.
+      v.transform((names) => [...new Set(names.split(",").filter((name) => name !== ""))]),
     ),
   ),
+});
+
+/** The same of a list. Where it begins is the package's to check. */
+export const ListShape = v.object({
+  ...ShownShape.entries,
+  limit: v.optional(whole(1, 500, LIMIT)),
+  before: v.optional(v.string()),
 });
 
 const ImageId = v.pipe(v.string(ID), v.regex(UUID, ID), v.toLowerCase());

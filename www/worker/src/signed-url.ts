@@ -3,7 +3,7 @@ import type { User } from "./auth";
 import { Problem } from "./problem";
 import type { Settings } from "./settings";
 import { LinkShape, read, SignShape } from "./shapes";
-import { ATTEMPT_MS, askSupabase, BUCKET, keyHeaders, signingSink } from "./supabase";
+import { ATTEMPT_MS, askSupabase, BUCKET, keyHeaders, newSink, signingSink } from "./supabase";
 
 const SIGN_NAMES = Object.keys(SignShape.entries);
 const LINK_NAMES = Object.keys(LinkShape.entries);
@@ -43,38 +43,62 @@ export function linkOf(path: string, link: LinkOptions, settings: Settings): Pro
 async function sign(path: string, link: LinkOptions, settings: Settings): Promise<string> {
   const { expiresIn, transform } = link;
   const until = Date.now() + settings.syncDeadlineMs;
-  const usual = transform === undefined && PLAIN.test(path) ? await signPlainly(path, expiresIn, settings) : undefined;
+  const call = () => ({ deadlineMs: Math.max(1, until - Date.now()), ...(transform && { transform }) });
+  if (transform !== undefined || !PLAIN.test(path)) {
+    return (await signingSink(settings)).signedUrl(path, expiresIn, call());
+  }
+  const first = askPlainly(path, expiresIn, settings);
+  const usual = await readUsual(first, path, settings).catch(() => undefined);
   if (usual !== undefined) return usual;
-  const call = { deadlineMs: Math.max(1, until - Date.now()), ...(transform && { transform }) };
-  return (await signingSink(settings)).signedUrl(path, expiresIn, call);
+  const sink = await newSink(settings, { fetch: beginningWith(first) });
+  try {
+    return await sink.signedUrl(path, expiresIn, call());
+  } finally {
+    sink.free();
+  }
 }
 
 /** Of these letters nothing is written otherwise in a URL. */
 const PLAIN = /^[\w./-]+$/;
 
+/** What is read of an answer. */
+interface Told {
+  answer: Response;
+  text: string;
+}
+
 /**
- * The link of a path that needs no escapes, which is what almost all links are, and what the package takes a fifth of a
- * request's time for; `undefined` for any answer but the usual one. That, and what it means, is the package's to know.
+ * What the package asks first for the link of a path that needs no escapes, which is what almost all links are: the package
+ * takes a fifth of a request's time for it. What another answer than the usual one means, and whether to ask again, is the package's
+ * to know.
  */
-async function signPlainly(
-  path: string,
-  expiresIn: number | undefined,
-  settings: Settings,
-): Promise<string | undefined> {
-  try {
-    const answer = await askSupabase(`${settings.supabaseUrl}/storage/v1/object/sign/${BUCKET}/${path}`, {
-      method: "POST",
-      headers: { ...keyHeaders(settings), "content-type": "application/json" },
-      body: JSON.stringify({ expiresIn }),
-      signal: AbortSignal.timeout(Math.min(ATTEMPT_MS, settings.syncDeadlineMs)),
-    });
-    const { signedURL } = (await answer.json()) as { signedURL?: unknown };
-    const [signed, token = ""] = String(signedURL).split("?token=");
-    const isUsual = answer.ok && signed === `/object/sign/${BUCKET}/${path}` && PLAIN.test(token);
-    return isUsual ? `${settings.supabaseUrl}/storage/v1${signedURL}` : undefined;
-  } catch {
-    return undefined;
-  }
+async function askPlainly(path: string, expiresIn: number | undefined, settings: Settings): Promise<Told> {
+  const answer = await askSupabase(`${settings.supabaseUrl}/storage/v1/object/sign/${BUCKET}/${path}`, {
+    method: "POST",
+    headers: { ...keyHeaders(settings), "content-type": "application/json" },
+    body: JSON.stringify({ expiresIn }),
+    signal: AbortSignal.timeout(Math.min(ATTEMPT_MS, settings.syncDeadlineMs)),
+  });
+  return { answer, text: await answer.text() };
+}
+
+async function readUsual(asked: Promise<Told>, path: string, settings: Settings): Promise<string | undefined> {
+  const { answer, text } = await asked;
+  const { signedURL } = JSON.parse(text) as { signedURL?: unknown };
+  const [signed, token = ""] = String(signedURL).split("?token=");
+  const isUsual = answer.ok && signed === `/object/sign/${BUCKET}/${path}` && PLAIN.test(token);
+  return isUsual ? `${settings.publicUrl}/storage/v1${signedURL}` : undefined;
+}
+
+/** A `fetch` whose first request has been made. */
+function beginningWith(asked: Promise<Told>): typeof fetch {
+  let isFirst = true;
+  return async (input, init) => {
+    if (!isFirst) return askSupabase(input, init);
+    isFirst = false;
+    const { answer, text } = await asked;
+    return Object.assign(answer, { text: async () => text });
+  };
 }
 
 /**

@@ -24,6 +24,14 @@ export interface Buried extends Staged {
   code: ProblemCode;
 }
 
+/** That an image was removed, and does not come back. */
+export interface Removal {
+  /** Who removed it. */
+  owner: string;
+  /** Where it was, or was to go, if that was known: an upload of it may lie there. */
+  storagePath: string | undefined;
+}
+
 /** Keeps images that Supabase could not take, and brings them there later. How, is the host's matter. */
 export interface Staging {
   find(imageId: string): Promise<Staged | undefined>;
@@ -34,13 +42,13 @@ export interface Staging {
   findBuried(imageId: string): Promise<Buried | undefined>;
   /** Only for an image that its user has removed. */
   releaseBuried(imageId: string): Promise<void>;
-  /** Who removed the image of this id in the last 30 days. */
-  findRemover(imageId: string): Promise<string | undefined>;
+  /** The removal of this id in the last 30 days. */
+  findRemoval(imageId: string): Promise<Removal | undefined>;
   /**
-   * Remembers for 30 days that this user removed it. Resolves to false where another user is remembered, unless the image
-   * is known to be this one's own.
+   * Remembers for 30 days that this user removed it; a path that was known before stays known. Resolves to what is remembered then,
+   * or to nothing where that is another user's removal, unless the image is known to be this one's own.
    */
-  markRemoved(imageId: string, owner: string, isOwn: boolean): Promise<boolean>;
+  markRemoved(imageId: string, removal: Removal, isOwn: boolean): Promise<Removal | undefined>;
 }
 
 /** A staging as who brings its images to Supabase needs it. */
@@ -52,13 +60,8 @@ export interface Stored extends Staging {
 }
 
 /** Throws when what is staged under this id is another image, or another user's. */
-export function refuseOther(
-  earlier: Staged,
-  { imageId, storagePath }: { imageId: string; storagePath?: string },
-  user: User,
-): void {
-  const isOther = earlier.owner !== user.id || (storagePath !== undefined && earlier.storagePath !== storagePath);
-  if (isOther) throw new Problem("id_taken", { imageId });
+export function refuseOther(earlier: Staged, { imageId, storagePath }: SyncResult, user: User): void {
+  if (earlier.owner !== user.id || earlier.storagePath !== storagePath) throw new Problem("id_taken", { imageId });
 }
 
 /** Stages an image, unless it is staged already; another one under its id is refused. */

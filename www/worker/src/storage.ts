@@ -3,7 +3,7 @@
 import { untilAnswered } from "./again";
 import { Problem } from "./problem";
 import type { Settings } from "./settings";
-import { askSupabase, BUCKET, keyHeaders } from "./supabase";
+import { askSupabase, BUCKET, keyHeaders, takePiece } from "./supabase";
 import type { Thumbnail } from "./thumbnail";
 
 /** How much of an image is read first: as much as the package looks at. */
@@ -38,9 +38,15 @@ export async function signUpload(path: string, settings: Settings): Promise<{ ur
   const { body } = insist(await ask("POST", `upload/sign/${inBucket(path)}`, settings, UPSERT));
   const { url, token } = body as { url?: unknown; token?: unknown };
   if (typeof url !== "string" || typeof token !== "string") throw refused("an upload URL without its token");
-  // Relative to /storage/v1 at the real server, with it or absolute elsewhere.
-  const absolute = url.startsWith("/object/") ? `${storage(settings)}${url}` : new URL(url, settings.supabaseUrl).href;
-  return { url: absolute, token };
+  return { url: forCallers(url, settings), token };
+}
+
+/** Of an address that Storage gives, relative to /storage/v1 at the real server, with it or absolute elsewhere, what its user opens. */
+function forCallers(url: string, { supabaseUrl, publicUrl }: Settings): string {
+  const path = url.startsWith(`${supabaseUrl}/storage/v1/`) ? url.slice(supabaseUrl.length) : url;
+  if (path.startsWith("/")) return `${publicUrl}${path.startsWith("/storage/v1/") ? "" : "/storage/v1"}${path}`;
+  if (/^https?:/i.test(path)) return path;
+  throw refused("an upload URL that is none");
 }
 
 /** What {@link reserveObject} writes, of a type that every bucket for images takes. */
@@ -58,7 +64,7 @@ export async function reserveObject(path: string, settings: Settings): Promise<b
 /** `undefined` where nothing is, or has only been reserved. */
 export async function findObject(path: string, settings: Settings): Promise<ObjectInfo | undefined> {
   const answer = await ask("GET", `info/${inBucket(path)}`, settings);
-  if (answer.status === 404) return undefined;
+  if (isMissing(answer)) return undefined;
   const { size, content_type: mimeType } = insist(answer).body as { size?: unknown; content_type?: unknown };
   return Number(size) === RESERVED_BYTES ? undefined : { size: Number(size), mimeType: String(mimeType) };
 }
@@ -66,7 +72,7 @@ export async function findObject(path: string, settings: Settings): Promise<Obje
 /** When an object was written last, in ms since 1970; `undefined` where there is none, or nobody says. */
 export async function writtenAt(path: string, settings: Settings): Promise<number | undefined> {
   const answer = await ask("GET", `info/${inBucket(path)}`, settings);
-  if (answer.status === 404) return undefined;
+  if (isMissing(answer)) return undefined;
   const { created_at: created, last_modified: modified } = insist(answer).body as Record<string, unknown>;
   return latest([created, modified]);
 }
@@ -98,6 +104,11 @@ export class StoredImage extends Blob {
     return Object.assign(new Blob(), { arrayBuffer: async () => (await this.#read(from, to)).arrayBuffer() });
   }
 
+  /** Of a small one the package takes all of it. */
+  override async arrayBuffer(): Promise<ArrayBuffer> {
+    return (await this.#read(0, this.#size)).arrayBuffer();
+  }
+
   /** Its first bytes alone, which tell the type. */
   head(): Promise<Blob> {
     return this.#read(0, Math.min(PIECE_BYTES, this.#size));
@@ -125,42 +136,26 @@ function readPiece(path: string, from: number, to: number, settings: Settings): 
     if (!answer.ok) {
       const told = await read(answer);
       // Another commit has just taken it away.
-      if (told.status === 404) throw new Problem("not_uploaded");
+      if (isMissing(told)) throw new Problem("not_uploaded");
       insist(told);
     }
     return takePiece(answer, answer.status === 206 ? 0 : from, to - from);
   });
 }
 
-/** Some of an answer's bytes, and no more than those. */
-async function takePiece(answer: Response, skipped: number, wanted: number): Promise<Blob> {
-  const chunks: Uint8Array<ArrayBuffer>[] = [];
-  let [passed, size] = [0, 0];
-  const reader = answer.body?.getReader();
-  while (size < wanted) {
-    const chunk = await reader?.read();
-    if (chunk === undefined || chunk.done) break;
-    const useful = chunk.value.subarray(Math.max(0, skipped - passed));
-    passed += chunk.value.byteLength;
-    chunks.push(useful);
-    size += useful.byteLength;
-  }
-  await reader?.cancel().catch(() => {});
-  return new Blob(chunks).slice(0, wanted);
-}
-
-/** Stores a small picture over what is there. What Storage refuses is let be; `signal` says that nobody waits any more. */
+/** Stores a small picture over what is there. Resolves to whether Storage took it; `signal` says that nobody waits any more. */
 export async function putThumbnail(
   { path, bytes, mimeType }: Thumbnail,
   settings: Settings,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<boolean> {
   const headers = { ...keyHeaders(settings), "content-type": mimeType };
-  await untilAnswered(settings, async () => {
+  return untilAnswered(settings, async () => {
     if (signal.aborted) throw refused("nobody waits for it");
     const url = `${storage(settings)}/object/${inBucket(path)}`;
     const { status } = await read(await askSupabase(url, { method: "PUT", body: bytes, headers, signal }));
     if (isTransient(status)) throw new Error(`Storage answered ${status}`);
+    return status < 300;
   });
 }
 
@@ -171,7 +166,7 @@ export async function copyObject(from: string, to: string, settings: Settings): 
     sourceKey: from,
     destinationKey: to,
   });
-  if (answer.status === 404) return false;
+  if (isMissing(answer)) return false;
   insist(answer);
   return true;
 }
@@ -208,8 +203,8 @@ function latest(times: unknown[]): number | undefined {
   return known.length > 0 ? Math.max(...known) : undefined;
 }
 
-export function resumableUrl(settings: Settings): string {
-  return `${storage(settings)}/upload/resumable/sign`;
+export function resumableUrl({ publicUrl }: Settings): string {
+  return `${publicUrl}/storage/v1/upload/resumable/sign`;
 }
 
 interface Answer {
@@ -259,6 +254,15 @@ async function read(answer: Response): Promise<Answer> {
   }
   const { statusCode } = (body ?? {}) as { statusCode?: unknown };
   return { status: answer.status === 400 ? Number(statusCode) || 400 : answer.status, body };
+}
+
+/**
+ * Whether Storage itself says that there is no such object. A 404 without its words comes of a gateway that knows no such project
+ * or route, and one about the bucket of a key that is no good any more: of the object neither says anything.
+ */
+function isMissing({ status, body }: Answer): boolean {
+  const { statusCode, code, error, message } = (body ?? {}) as Record<string, unknown>;
+  return status === 404 && statusCode !== undefined && !/bucket/i.test(`${code} ${error} ${message}`);
 }
 
 function insist(answer: Answer): Answer {

@@ -1,4 +1,4 @@
-import { createSink, type PreparedImage, type Sink, type SinkOptions } from "imagen-cloud";
+import { createSink, type PreparedImage, type Sink, type SinkOptions, type SyncResult } from "imagen-cloud";
 import { untilAnswered } from "./again";
 import type { User } from "./auth";
 import { Problem } from "./problem";
@@ -26,12 +26,17 @@ export async function withSink<T>(
   }
 }
 
+/** A sink that is nobody's. */
+export function newSink(settings: Settings, options: Partial<SinkOptions>): Promise<Sink> {
+  return createSink({ ...optionsOf(settings), ...options });
+}
+
 /** Kept for the isolate's life, and as a handle: its promise would be one request's. */
 const signers = new WeakMap<Settings, Sink>();
 
 /** A sink that is nobody's, and signs: whose a path is has been looked at before. To make one for each request takes longer. */
 export async function signingSink(settings: Settings, options: Partial<SinkOptions> = {}): Promise<Sink> {
-  const signer = signers.get(settings) ?? (await createSink({ ...optionsOf(settings), ...options }));
+  const signer = signers.get(settings) ?? (await newSink(settings, options));
   signers.set(settings, signer);
   return signer;
 }
@@ -39,6 +44,7 @@ export async function signingSink(settings: Settings, options: Partial<SinkOptio
 function optionsOf(settings: Settings): SinkOptions {
   return {
     url: settings.supabaseUrl,
+    publicUrl: settings.publicUrl,
     apiKey: settings.serviceKey,
     bucket: BUCKET,
     initialBackoffMs: settings.syncBackoffMs,
@@ -59,17 +65,20 @@ export function plan(request: Parameters<Sink["prepare"]>[0], user: User, settin
 }
 
 /**
- * Throws when another user's row has this id. A sync would find out too, but only at the insert, when the bytes are
- * stored already. So this is a courtesy, and an answer that does not come is no reason to stop, nor to use up a deadline.
+ * Throws when the row of this id is another user's, or another image's, at another place. A sync would find out too, but only at the
+ * insert, when the bytes are stored already. So this is a courtesy, and an answer that does not come is no reason to stop, nor to use
+ * up a deadline. Resolves to whether the image is there already.
  */
-export async function refuseAnothersId(
-  imageId: string,
+export async function refuseTakenId(
+  { imageId, storagePath }: SyncResult,
   user: User,
   settings: Settings,
-  withinMs = settings.syncDeadlineMs / 3,
-): Promise<void> {
-  const [row] = await findRows(byId(imageId), settings, withinMs).catch(() => []);
-  if (row !== undefined && row.owner !== user.id) throw new Problem("id_taken", { imageId });
+  withinMs?: number,
+): Promise<boolean> {
+  const row = await glimpseRow(imageId, settings, withinMs);
+  if (row === undefined) return false;
+  if (row.owner !== user.id || row.storagePath !== storagePath) throw new Problem("id_taken", { imageId });
+  return true;
 }
 
 /** What the database has of an image. */
@@ -77,6 +86,15 @@ export interface Row {
   id: string;
   owner: string;
   storagePath: string;
+}
+
+/** The row, if there is an answer, and one row in it. */
+export async function glimpseRow(
+  imageId: string,
+  settings: Settings,
+  withinMs = settings.syncDeadlineMs / 3,
+): Promise<Row | undefined> {
+  return (await findRows(byId(imageId), settings, withinMs).catch(() => []))[0];
 }
 
 /** Throws where there is no answer, or none to be understood, however often it is asked. */
@@ -162,6 +180,33 @@ async function askHealth(settings: Settings): Promise<boolean> {
 
 export function keyHeaders({ serviceKey }: Settings): Record<string, string> {
   return { apikey: serviceKey, authorization: `Bearer ${serviceKey}` };
+}
+
+/** The same with an answer of so many bytes at most: of a longer one no more is read, and it counts as a 413. */
+export function askForAtMost(bytes: number): typeof fetch {
+  return async (input, init) => {
+    const answer = await askSupabase(input, init);
+    const body = await takePiece(answer, 0, bytes + 1);
+    if (body.size > bytes) return new Response(null, { status: 413 });
+    return Object.assign(answer, { text: () => body.text() });
+  };
+}
+
+/** Some of an answer's bytes, and no more than those. */
+export async function takePiece(answer: Response, skipped: number, wanted: number): Promise<Blob> {
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
+  let [passed, size] = [0, 0];
+  const reader = answer.body?.getReader();
+  while (size < wanted) {
+    const chunk = await reader?.read();
+    if (chunk === undefined || chunk.done) break;
+    const useful = chunk.value.subarray(Math.max(0, skipped - passed));
+    passed += chunk.value.byteLength;
+    chunks.push(useful);
+    size += useful.byteLength;
+  }
+  await reader?.cancel().catch(() => {});
+  return new Blob(chunks).slice(0, wanted);
 }
 
 /** Every request with the key goes this way: a redirect would take the key along to wherever it points. */

@@ -9,7 +9,7 @@ import type { Env, Settings } from "./settings";
 import { RequestShape, read, refuseColumns } from "./shapes";
 import { uploads } from "./slots";
 import { refuseOther, type Staged, type Staging, stage } from "./staging";
-import { plan, refuseAnothersId, unshared, withSink } from "./supabase";
+import { glimpseRow, plan, refuseTakenId, unshared, withSink } from "./supabase";
 import { checkThumbnail, type Thumbnail, withThumbnail } from "./thumbnail";
 
 /** Where an image landed, or will land. */
@@ -21,6 +21,8 @@ export interface Accepted extends SyncResult {
 /** An image, and what goes with it. */
 export interface Cargo {
   image: SyncRequest;
+  /** Where the image goes. */
+  place: SyncResult;
   thumbnail: Thumbnail | undefined;
   /** Whether its id came from the caller, and so may have been used before. */
   isKnown: boolean;
@@ -41,10 +43,11 @@ export async function syncImage(
   env: Env,
 ): Promise<Accepted> {
   const size = expectForm(request, settings.body);
-  return uploads.with(size, user.id, settings.bodyWaitMs, async (isInTheWay) => {
+  const work = async (isInTheWay: () => boolean) => {
     const form = await readForm(request, settings.body, isInTheWay);
     return accept(form, link, user, settings, staging, env);
-  });
+  };
+  return uploads.with(size, user.id, settings.bodyWaitMs, work, settings.body.ms + settings.syncDeadlineMs);
 }
 
 async function accept(
@@ -56,39 +59,36 @@ async function accept(
   env: Env,
 ): Promise<Accepted> {
   const isKnown = typeof form.request.imageId === "string";
-  const image = toImage(form);
+  const asked = toImage(form);
+  const image = { ...asked, ...(await dayOf(form.request, String(asked.imageId), user, settings, staging)) };
   refuseColumns(Object.keys(form.request.columns ?? {}), settings);
-  const cargo = { image, thumbnail: await checkThumbnail(form.thumbnail, image, user, settings), isKnown, link };
-  const imageId = String(image.imageId);
+  const { storagePath, imageId } = await plan(image, user, settings);
+  const place = { storagePath, imageId };
+  const thumbnail = await checkThumbnail(form.thumbnail, image, place, user, settings);
+  const cargo = { image, place, thumbnail, isKnown, link };
   const isRemoved = async () => isKnown && (await wasRemoved(imageId, user, staging));
   const [earlier, isGone] = await Promise.all([isKnown ? findStaged(imageId, staging) : undefined, isRemoved()]);
-  if (isGone) return refuseRemoved(await plan(image, user, settings), user, settings);
-  if (earlier !== undefined) refuseOther(earlier, { imageId }, user);
+  if (isGone) return refuseRemoved(place, user, settings);
+  if (earlier !== undefined) refuseOther(earlier, place, user);
   const advice = staging === undefined ? "try" : outage.advise();
   try {
-    if (advice === "stage") throw new Hanging(await plan(image, user, settings));
+    if (advice === "stage") throw new Hanging("the last ones got no answer in time");
     const withinMs = advice === "probe" ? Math.min(PROBE_MS, settings.syncDeadlineMs) : settings.syncDeadlineMs;
     const done = await deliver(cargo, user, settings, withinMs);
     // The queue's message will find nothing to do.
-    if (earlier?.storagePath === done.storagePath) await staging?.release(done.imageId).catch(() => {});
+    if (earlier !== undefined) await staging?.release(imageId).catch(() => {});
     if (await isRemoved()) await refuseRemoved(done, user, settings);
     return done;
   } catch (error) {
-    const place = error instanceof Hanging ? error.place : placeOf(error);
-    if (staging === undefined || place === undefined) throw error;
-    if (earlier !== undefined) refuseOther(earlier, place, user);
-    else await stage(staging, form.packed, place, user);
+    if (staging === undefined || !isPassing(error)) throw error;
+    if (earlier === undefined) await stage(staging, form.packed, place, user);
     logStaged({ event: "staged", imageId, cause: error }, env);
     return { ...place, queued: true };
   }
 }
 
 /** Nobody tries to reach Supabase now. */
-class Hanging extends Error {
-  constructor(readonly place: SyncResult) {
-    super("the last ones got no answer in time");
-  }
-}
+class Hanging extends Error {}
 
 /**
  * The package's request of what came, its image among it. Its day is fixed: at another one it would go to another place.
@@ -103,19 +103,36 @@ export function dayIn(storagePath: string): string {
   return storagePath.split("/")[1] ?? "";
 }
 
-/** Object and row, small picture and link, unless another user has the id. */
+/**
+ * The day of the user's image of this id, where it is there or on its way and `request` names none: sent again after midnight it is
+ * the same image.
+ */
+export async function dayOf(
+  request: Record<string, unknown>,
+  imageId: string,
+  user: User,
+  settings: Settings,
+  staging: Staging | undefined,
+): Promise<{ date?: string }> {
+  if (typeof request.imageId !== "string" || (request.date ?? undefined) !== undefined) return {};
+  const known = await Promise.all([findStaged(imageId, staging), glimpseRow(imageId, settings)]);
+  const own = known.find((one) => one?.owner === user.id);
+  return own === undefined ? {} : { date: dayIn(own.storagePath) };
+}
+
+/** Object and row, small picture and link, unless another image has the id. */
 export async function deliver(
-  { image, thumbnail, isKnown, link }: Cargo,
+  { image, place, thumbnail, isKnown, link }: Cargo,
   user: User,
   settings: Settings,
   withinMs: number,
 ): Promise<SyncResult> {
   const until = Date.now() + withinMs;
   try {
-    if (isKnown) await refuseAnothersId(String(image.imageId), user, settings, withinMs / 3);
+    const isThere = isKnown && (await refuseTakenId(place, user, settings, withinMs / 3));
     const sync = { deadlineMs: Math.max(1, until - Date.now()), ...(link && { signedUrl: link }) };
     const bring = () => withSink(user, settings, (sink) => sink.sync(image, sync));
-    const done = await withThumbnail(thumbnail, settings, bring);
+    const done = await withThumbnail(thumbnail, isThere ? undefined : place, settings, bring);
     outage.answered();
     return done;
   } catch (error) {
@@ -140,9 +157,7 @@ async function findStaged(imageId: string, staging: Staging | undefined): Promis
   return staging?.find(imageId).catch(() => undefined);
 }
 
-/** Where an image was to go that it was Supabase's state that kept away, and not the image. */
-function placeOf(error: unknown): SyncResult | undefined {
-  if (!isImagenCloudError(error) || !error.retryable) return undefined;
-  const { storagePath, imageId } = error;
-  return storagePath === undefined || imageId === undefined ? undefined : { storagePath, imageId };
+/** Whether it was Supabase's state that kept an image away, and not the image. */
+function isPassing(error: unknown): boolean {
+  return error instanceof Hanging || (isImagenCloudError(error) && error.retryable);
 }

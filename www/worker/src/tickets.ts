@@ -11,9 +11,9 @@ import { linkOf } from "./signed-url";
 import { descriptions } from "./slots";
 import type { Staging } from "./staging";
 import { copyObject, findObject, removeObject, resumableUrl, StoredImage, signUpload } from "./storage";
-import { BUCKET, findRow, plan, refuseAnothersId, withSink } from "./supabase";
-import { dayIn } from "./sync";
-import { checkThumbnail, withThumbnail } from "./thumbnail";
+import { BUCKET, findRow, plan, refuseTakenId, withSink } from "./supabase";
+import { dayIn, dayOf } from "./sync";
+import { checkThumbnail, type Thumbnail, withThumbnail } from "./thumbnail";
 import { issueTicket, now, type Ticket, verifyRenewable, verifyTicket } from "./ticket";
 
 /** What a page needs to upload an image itself. */
@@ -60,9 +60,10 @@ async function grant(
   if (size > settings.maxImageBytes) {
     throw new Problem("too_large", { detail: `An image may have ${settings.maxImageBytes} bytes.` });
   }
-  const { storagePath, imageId, mimeType } = await plan(toRequest(fields), user, settings);
+  const day = await dayOf(json, fields.imageId, user, settings, staging);
+  const { storagePath, imageId, mimeType } = await plan(toRequest({ ...fields, ...day }), user, settings);
   if (typeof json.imageId === "string") {
-    await refuseAnothersId(imageId, user, settings);
+    await refuseTakenId({ imageId, storagePath }, user, settings);
     if (await wasRemoved(imageId, user, staging)) await refuseRemoved({ imageId, storagePath }, user, settings);
   }
   await openUpload(imageId, user, settings);
@@ -122,13 +123,12 @@ async function commit(
   const known = { ...json, ...fixed };
   const fields = { ...known, ...read(RequestShape, known) };
   refuseColumns(Object.keys(fields.columns ?? {}), settings);
-  const thumbnail = await checkThumbnail(came.thumbnail, toRequest(fields), user, settings, storagePath);
+  const thumbnail = await checkThumbnail(came.thumbnail, toRequest(fields), ticket, user, settings);
   const incoming = incomingPath(imageId, user);
   const isGone = await wasRemoved(imageId, user, staging);
   let signed: string | null | undefined;
   if (!isGone && !(await isDone(ticket, user, settings))) {
-    const take = () => takeIn(incoming, fields, link, ticket, user, settings);
-    signed = await withThumbnail(thumbnail, settings, take);
+    signed = await takeIn(incoming, fields, thumbnail, link, ticket, user, settings);
   }
   await removeObject(incoming, settings);
   if (isGone || (await wasRemoved(imageId, user, staging))) await refuseRemoved(ticket, user, settings);
@@ -143,6 +143,7 @@ async function commit(
 async function takeIn(
   incoming: string,
   fields: Record<string, unknown>,
+  thumbnail: Thumbnail | undefined,
   link: LinkOptions | undefined,
   ticket: Ticket,
   user: User,
@@ -155,7 +156,7 @@ async function takeIn(
     if (seen !== undefined && (await copyObject(incoming, held, settings))) {
       const planned = await inspect(held, "all of it", fields, ticket, user, settings);
       if (planned === undefined) throw new Problem("not_uploaded", { imageId });
-      return await finish(held, planned, link, user, settings);
+      return await withThumbnail(thumbnail, ticket, settings, () => finish(held, planned, link, user, settings));
     }
     // If it is done, another commit was faster, and has taken it away.
     if (!(await isDone(ticket, user, settings))) throw new Problem("not_uploaded", { imageId });

@@ -39,7 +39,8 @@ async function checkToken() {
 async function makeSignedUrl() {
   const settings = readSettings(ENV);
   await signingSink(settings, { fetch: async () => answer(`{"signedURL":"/object/sign/warm-up?token="}`) });
-  return signUrl(new URLSearchParams({ path: `${USER.id}/warm-up.png`, ttl: "60" }), USER, settings);
+  // With a blank it is the package that asks: a request of the Worker's own can't be sent yet.
+  return signUrl(new URLSearchParams({ path: `${USER.id}/warm up.png`, ttl: "60" }), USER, settings);
 }
 
 async function syncImage() {

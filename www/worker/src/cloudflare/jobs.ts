@@ -24,15 +24,16 @@ export async function deliverBatch(batch: MessageBatch<unknown>, env: Bindings):
 }
 
 /**
- * The cron trigger: a message that got lost loses no image, an upload that nobody committed does not stay, nor, where that is
- * wanted, an object whose row never came.
+ * The cron trigger: a message that got lost loses no image, an upload that nobody committed does not stay, nor a mark that
+ * is over, nor, where that is wanted, an object whose row never came.
  */
 export async function tidyUp(env: Bindings): Promise<void> {
   const settings = readSettings(env);
-  await Promise.all([requeueStale(settings, env), clearIncoming(settings, env), clearOrphans(settings, env)]);
+  const work = [requeueStale(settings, env), forget(env), clearIncoming(settings, env), clearOrphans(settings, env)];
+  await Promise.all(work);
 }
 
-/** What fails now is left to the next hour. */
+/** What fails now is left to the next hour, and ends nothing else. */
 async function clearOrphans(settings: Settings, env: Bindings): Promise<void> {
   const { removeOrphansAfterHours: hours } = settings;
   if (hours === undefined) return;
@@ -43,15 +44,29 @@ async function clearOrphans(settings: Settings, env: Bindings): Promise<void> {
   }
 }
 
+/** As above. */
+async function forget(env: Bindings): Promise<void> {
+  try {
+    logStaged({ event: "forgotten", count: (await StagedInR2.of(env)?.forgetRemovals()) ?? 0 }, env);
+  } catch (cause) {
+    logStaged({ event: "not_forgotten", cause }, env);
+  }
+}
+
+/** As above. */
 async function requeueStale(settings: Settings, env: Bindings): Promise<void> {
-  const count = await StagedInR2.of(env)?.requeue(settings.stagedStaleSeconds);
-  logStaged({ event: "requeued", count: count ?? 0 }, env);
+  try {
+    const count = await StagedInR2.of(env)?.requeue(settings.stagedStaleSeconds);
+    logStaged({ event: "requeued", count: count ?? 0 }, env);
+  } catch (cause) {
+    logStaged({ event: "not_requeued", cause }, env);
+  }
 }
 
 /** Where a run tells the next one from where to go on. */
 const BOOKMARK = "tidied/incoming";
 
-/** What fails now is left to the next hour. */
+/** As above. */
 async function clearIncoming(settings: Settings, env: Bindings): Promise<void> {
   try {
     const earlier = Number((await (await env.STAGED?.get(BOOKMARK))?.text()) ?? 0);

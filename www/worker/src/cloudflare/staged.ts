@@ -1,7 +1,8 @@
+import { untilAnswered } from "../again";
 import type { PackedForm } from "../form";
 import type { ProblemCode } from "../problem";
 import { readSettings } from "../settings";
-import type { Buried, Place, Staged, Stored } from "../staging";
+import type { Buried, Place, Removal, Staged, Stored } from "../staging";
 import { timer } from "../timer";
 import type { Bindings } from "./bindings";
 
@@ -15,6 +16,10 @@ const DEAD = "dead/";
 const REMOVED = "removed/";
 /** How long a removal is remembered. */
 const REMEMBERED_MS = 30 * 86_400_000;
+/** Pages of marks that one run looks through, of a thousand each: two requests a page. */
+const MARK_PAGES = 10;
+/** Where a run tells the next one from which mark on to go on. */
+const LAST_MARK = "tidied/removed";
 /** What the queue takes at once. */
 const MESSAGES_AT_ONCE = 100;
 /** How long bucket and queue are waited for. */
@@ -66,8 +71,9 @@ export class StagedInR2 implements Stored {
     return { body: new Uint8Array(await object.arrayBuffer()), type: object.httpMetadata?.contentType ?? "" };
   }
 
+  /** Tried again: what stays is brought once more, though somebody may have removed the image at Supabase meanwhile. */
   async release(imageId: string): Promise<void> {
-    await this.#bucket.delete(STAGED + imageId);
+    await untilAnswered(readSettings(this.#env), () => inTime(this.#bucket.delete(STAGED + imageId)));
   }
 
   /** Moves it to `dead/{imageId}`, with the reason in its metadata. */
@@ -81,7 +87,7 @@ export class StagedInR2 implements Stored {
     await this.#bucket.delete(STAGED + imageId);
     // Of a removal at the same time and this, whoever is later finds the other.
     const { owner } = readMetadata(object);
-    if ((await this.findRemover(imageId)) === owner) await this.releaseBuried(imageId);
+    if ((await this.findRemoval(imageId))?.owner === owner) await this.releaseBuried(imageId);
   }
 
   async findBuried(imageId: string): Promise<Buried | undefined> {
@@ -95,17 +101,42 @@ export class StagedInR2 implements Stored {
     await inTime(this.#bucket.delete(DEAD + imageId));
   }
 
-  async findRemover(imageId: string): Promise<string | undefined> {
+  async findRemoval(imageId: string): Promise<Removal | undefined> {
     const head = await inTime(this.#bucket.head(REMOVED + imageId));
-    const { owner, removedAt } = head?.customMetadata ?? {};
-    return Number(removedAt) + REMEMBERED_MS > Date.now() ? owner : undefined;
+    if (head === null || !isRemembered(head)) return undefined;
+    const { owner, storagePath } = readMetadata(head);
+    return { owner, storagePath: storagePath || undefined };
   }
 
-  async markRemoved(imageId: string, owner: string, isOwn: boolean): Promise<boolean> {
-    const remover = await this.findRemover(imageId);
-    if (remover !== undefined && remover !== owner && !isOwn) return false;
-    await inTime(this.#bucket.put(REMOVED + imageId, "", { customMetadata: { owner, removedAt: String(Date.now()) } }));
-    return true;
+  async markRemoved(imageId: string, { owner, storagePath }: Removal, isOwn: boolean): Promise<Removal | undefined> {
+    const earlier = await this.findRemoval(imageId);
+    if (earlier !== undefined && earlier.owner !== owner && !isOwn) return undefined;
+    const path = storagePath ?? (earlier?.owner === owner ? earlier.storagePath : undefined);
+    const removedAt = String(Date.now());
+    const customMetadata = { owner, removedAt, ...(path !== undefined && { storagePath: encodeURIComponent(path) }) };
+    await inTime(this.#bucket.put(REMOVED + imageId, "", { customMetadata }));
+    return { owner, storagePath: path };
+  }
+
+  /** Deletes marks of removals that are over: some of all marks a run, from where the last run ended. */
+  async forgetRemovals(): Promise<number> {
+    let startAfter = await (await this.#bucket.get(LAST_MARK))?.text();
+    let count = 0;
+    for (let page = 0; page < MARK_PAGES; page++) {
+      const after = startAfter === undefined ? {} : { startAfter };
+      const { objects, truncated } = await this.#bucket.list({
+        prefix: REMOVED,
+        include: ["customMetadata"],
+        ...after,
+      });
+      const over = objects.filter((mark) => !isRemembered(mark)).map(({ key }) => key);
+      if (over.length > 0) await this.#bucket.delete(over);
+      count += over.length;
+      startAfter = truncated ? objects.at(-1)?.key : undefined;
+      if (startAfter === undefined) break;
+    }
+    await (startAfter === undefined ? this.#bucket.delete(LAST_MARK) : this.#bucket.put(LAST_MARK, startAfter));
+    return count;
   }
 
   /** Queues what has been staged for longer than that, whether or not a message is still under way. */
@@ -125,6 +156,10 @@ export class StagedInR2 implements Stored {
     } while (cursor !== undefined);
     return count;
   }
+}
+
+function isRemembered({ customMetadata }: R2Object): boolean {
+  return Number(customMetadata?.removedAt) + REMEMBERED_MS > Date.now();
 }
 
 function readMetadata({ customMetadata, size }: R2Object): Staged {
