@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { until } from "../support/until.mjs";
 import {
+  discard,
+  endlessPatience,
   enter,
   expire,
   job,
@@ -59,8 +61,7 @@ test("what the Worker keeps and is discarded does not arrive", async () => {
   await item.getByText("Safe with the Worker").waitFor();
   const isRemoval = (answer) => answer.request().method() === "DELETE" && answer.url().includes("/api/images/");
   const gone = page.waitForResponse((answer) => isRemoval(answer) && answer.ok());
-  await item.getByRole("button", { name: "Discard" }).click();
-  await item.getByRole("button", { name: "Discard for good?" }).click();
+  await discard(item);
   await item.waitFor({ state: "detached" });
   assert.equal(await page.locator("#jobs > li").count(), 0);
   site.recorder.offline(false);
@@ -68,6 +69,92 @@ test("what the Worker keeps and is discarded does not arrive", async () => {
   await site.web.runCron();
   const isThere = async () => (await site.rowsOf(page)).some(({ prompt }) => prompt === "not wanted any more");
   await until(async () => !(await isThere()), "a delivery that was under way to take it back");
+});
+
+/** Discards everything by signing out, while Supabase is down: the Worker is asked to forget it, and no row of the user's arrives. */
+async function leaveNothing(leaver) {
+  const { user } = await sessionOf(leaver);
+  const isRemoval = (request) => request.method() === "DELETE" && request.url().includes("/api/images/");
+  const asked = leaver.waitForRequest(isRemoval);
+  await leaver.getByRole("button", { name: "Sign out" }).click();
+  await leaver.getByRole("button", { name: "Discard and sign out" }).click();
+  await asked;
+  await leaver.locator("#welcome").waitFor();
+  site.recorder.offline(false);
+  await site.web.runCron();
+  const rows = () => site.supabase.sql("select prompt from imagen.images where owner_user_id = $1", [user.id]);
+  await until(async () => (await rows()).length === 0, "a delivery that was under way to take it back");
+}
+
+test("who discards everything and signs out has the Worker forget what it keeps", async () => {
+  const leaver = await site.openPage();
+  await enter(leaver);
+  site.recorder.offline(true);
+  await press(leaver, { prompt: "left behind", route: "worker" });
+  await job(leaver, "left behind").getByText("Safe with the Worker").waitFor();
+  await leaveNothing(leaver);
+});
+
+/** The names of what lies in a user's folder. */
+const objectsOf = async ({ id }) =>
+  (await site.supabase.sql("select name from storage.objects where name like $1", [`${id}/%`])).map(({ name }) => name);
+
+test("a picture that lies in the bucket without its row and is discarded leaves nothing there", async () => {
+  const visitor = await site.openPage();
+  await enter(visitor);
+  const { user } = await sessionOf(visitor);
+  const isBusy = { status: 503, body: { code: "PGRST000", message: "no connection" } };
+  const serveAgain = site.recorder.answer({ method: "POST", target: "/rest/v1/images", ...isBusy });
+  await press(visitor, { prompt: "half there", route: "direct" });
+  const item = job(visitor, "half there");
+  await item.getByText("Tries again in").waitFor();
+  assert.ok((await objectsOf(user)).length > 0);
+  await discard(item);
+  await until(async () => (await objectsOf(user)).length === 0, "its object and its small picture to go");
+
+  await press(visitor, { prompt: "half there too" });
+  await job(visitor, "half there too").getByText("Tries again in").waitFor();
+  await visitor.evaluate(endlessPatience);
+  await visitor.getByRole("button", { name: "Sign out" }).click();
+  await visitor.getByRole("button", { name: "Discard and sign out" }).click();
+  await visitor.locator("#welcome").waitFor();
+  assert.deepEqual(await objectsOf(user), []);
+  serveAgain();
+});
+
+test("what the Worker keeps is taken back from it, also where the direct way was chosen since", async () => {
+  const leaver = await site.openPage();
+  await enter(leaver);
+  site.recorder.offline(true);
+  await press(leaver, { prompt: "kept there", route: "worker" });
+  await job(leaver, "kept there").getByText("Safe with the Worker").waitFor();
+  await leaver.locator("input[value=direct]").check();
+  await job(leaver, "kept there").getByText("Tries again in").waitFor();
+  await leaveNothing(leaver);
+});
+
+test("what never reached the Worker is discarded without a connection, too", async () => {
+  const visitor = await site.openPage();
+  await enter(visitor);
+  await visitor.route("**/api/sync", (request) => request.abort());
+  await press(visitor, { prompt: "never there", route: "worker" });
+  await job(visitor, "never there").getByText("Tries again in").waitFor();
+  await visitor.locator("input[value=direct]").check();
+  await visitor.context().setOffline(true);
+  await discard(job(visitor, "never there"));
+  await job(visitor, "never there").waitFor({ state: "detached" });
+});
+
+test("signing out with a token that is over waits for no answer", async () => {
+  const leaver = await site.openPage();
+  await enter(leaver);
+  await expire(leaver);
+  await leaver.route("**/token?grant_type=refresh_token", () => {}); // never answered
+  await leaver.getByRole("button", { name: "Sign out" }).click();
+  await leaver.getByRole("button", { name: "End it" }).click();
+  await leaver.locator("#welcome").waitFor();
+  await leaver.reload();
+  await leaver.locator("#welcome").waitFor();
 });
 
 test("what waits goes by the way that is chosen meanwhile, and the choice outlives a reload", async () => {

@@ -5,7 +5,7 @@ import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { exifOf, jpegWith } from "../support/metadata.mjs";
-import { barriers, job, press, retry, screenshot, send, startSite } from "./support.mjs";
+import { barriers, holdUndo, job, press, retry, screenshot, send, startSite } from "./support.mjs";
 
 let site;
 let page;
@@ -86,6 +86,11 @@ test("pictures that arrived, and one's details", async () => {
   await page.locator("#grid").getByRole("button", { name: PROMPTS[1] }).click();
   await page.getByRole("dialog").waitFor();
   await look("dialog", { fullPage: false });
+  await page.emulateMedia({ forcedColors: "active" });
+  const edge = await page.getByRole("dialog").evaluate((dialog) => getComputedStyle(dialog).borderTopWidth);
+  assert.equal(edge, "1px", "where the page behind has the same colour, a dialog has an edge");
+  await page.emulateMedia({ forcedColors: "none" });
+  await page.evaluate(holdUndo);
   await page.getByRole("button", { name: "Delete", exact: true }).click();
   await page.locator("#removed").waitFor();
   await screenshot(page, "deleted", { fullPage: false });

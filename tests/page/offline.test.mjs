@@ -119,6 +119,23 @@ test("with no page open it goes by the way that was chosen last", async () => {
   }
 });
 
+test("a picture's address that is opened offline opens it once there is a connection", async () => {
+  const tile = page.locator("#grid li button").first();
+  const id = (await tile.getAttribute("id")).replace("tile-", "");
+  await context.setOffline(true);
+  await page.goto("about:blank");
+  await page.goto(`${site.web.url}/#/image/${id}`);
+  await page
+    .locator("#gallery-offline, #gallery-failed")
+    .getByText("The picture that you came for opens then.")
+    .waitFor();
+  assert.equal(await page.evaluate(() => location.hash), `#/image/${id}`);
+  await context.setOffline(false);
+  await page.getByRole("dialog").waitFor();
+  await page.keyboard.press("Escape");
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+});
+
 test("its cache holds the app and nothing else; the outbox's held images until they arrived", async () => {
   const kept = await page.evaluate(async () => {
     const names = await caches.keys();

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
 import { until } from "../support/until.mjs";
-import { enqueue, enter, installClock, job, leave, press, retry, startSite } from "./support.mjs";
+import { discard, enqueue, enter, installClock, job, leave, press, retry, startSite } from "./support.mjs";
 
 let site;
 let page;
@@ -49,8 +49,7 @@ test("a waiting picture keeps its name, in any script, over a reload", async () 
   const title = job(page, name).locator(".job-title");
   await title.waitFor();
   assert.deepEqual([await title.textContent(), await title.getAttribute("dir")], [name, "auto"]);
-  await job(page, name).getByRole("button", { name: "Discard" }).click();
-  await job(page, name).getByRole("button", { name: "Discard for good?" }).click();
+  await discard(job(page, name));
   await job(page, name).waitFor({ state: "detached" });
   site.recorder.offline(false);
 });
@@ -67,6 +66,7 @@ test("what the server refuses is kept with a reason, and arrives by a retry", as
   const item = job(page, "Too big");
   await item.getByRole("button", { name: "Retry: Too big" }).waitFor();
   assert.equal(await stateOf(item), "The picture is too large");
+  assert.equal(await page.locator("#send-answer").textContent(), "Not sent: see the outbox");
   assert.match(await item.textContent(), /Choose a smaller file/);
   assert.match(await item.locator("code").textContent(), new RegExp(message));
   assert.match(await page.getByRole("log").textContent(), /“Too big” could not be sent: The picture is too large/);
@@ -80,6 +80,28 @@ test("what the server refuses is kept with a reason, and arrives by a retry", as
   await job(page, "too big").getByRole("button", { name: "Retry" }).click();
   await page.locator("#grid li", { hasText: "Too big" }).waitFor();
   await page.locator("#jobs > li").waitFor({ state: "detached" });
+});
+
+test("a page that is shown again as it was shows what is still there", async () => {
+  const accept = site.recorder.answer({
+    method: "PUT",
+    image: "gone-meanwhile",
+    status: 400,
+    body: { statusCode: "413", error: "Payload too large", message: "too large" },
+  });
+  await enqueue(page, ["Gone meanwhile"]);
+  await job(page, "Gone meanwhile").getByRole("button", { name: "Retry" }).waitFor();
+  // Another page is done with it, whose word this one does not hear in the back/forward cache.
+  await page.evaluate(async () => {
+    const { name } = (await indexedDB.databases()).find(({ name }) => name.startsWith("imagen-cloud-outbox-"));
+    const opening = indexedDB.open(name);
+    const database = await new Promise((resolve) => opening.addEventListener("success", () => resolve(opening.result)));
+    database.transaction("jobs", "readwrite").objectStore("jobs").clear();
+    database.close();
+    dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true }));
+  });
+  await job(page, "Gone meanwhile").waitFor({ state: "detached" });
+  accept();
 });
 
 test("while the server can't be reached it says when it tries again, and a retry comes first", async () => {

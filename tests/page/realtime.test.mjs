@@ -71,8 +71,8 @@ test("what another device deletes while it could be undone here can't be undone 
 });
 
 test("after the line was lost it listens again, and reads what it missed", async () => {
+  await sentElsewhere("sent meanwhile"); // of which nobody tells it
   realtime.drop();
-  await sentElsewhere("sent meanwhile");
   await tile("sent meanwhile").waitFor();
   await realtime.until({ channels: 1 });
   assert.equal(realtime.tokens.at(-1), (await sessionOf(page)).access_token);
@@ -127,10 +127,11 @@ test("a project without Realtime is as good, and is not tried for ever", async (
   await enter(other);
   await until(() => tries.length > 0, "the first try");
   await send(other, { prompt: "all the same" });
-  // Time for as many tries as there would be.
-  for (let i = 0; i < 10; i++) {
+  await until(async () => {
     await other.clock.fastForward(15_000);
-    await other.evaluate(() => fetch("/config.json").then(() => undefined));
-  }
+    return tries.length === 3 && tries.every((socket) => socket.isClosed());
+  }, "as many tries as there are, and their ends");
+  // Time for as many as there would be.
+  for (let i = 0; i < 10; i++) await other.clock.fastForward(15_000);
   assert.equal(tries.length, 3);
 });

@@ -2,14 +2,15 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { until } from "../support/until.mjs";
-import { BUCKET, barriers, enter, holdUndo, installClock, send, sessionOf, startSite } from "./support.mjs";
+import { BUCKET, barriers, endlessPatience, enter, holdUndo, send, sessionOf, startSite } from "./support.mjs";
 
 let site;
 let page;
 before(async () => {
   site = await startSite();
   page = await site.openPage();
-  await installClock(page);
+  await page.addInitScript(holdUndo);
+  await page.reload();
   await enter(page);
   for (const prompt of ["the oldest", "the middle", "the newest"]) await send(page, { prompt });
   await tile("the newest").waitFor();
@@ -19,8 +20,8 @@ after(() => site?.close());
 const tile = (name) => page.locator("#grid").getByRole("button", { name });
 const promptsOf = async () => (await site.rowsOf(page)).map(({ prompt }) => prompt);
 const shown = () => page.locator("#grid .tile-title").allTextContents();
-/** A deletion can be undone so long. */
-const untilItIsDone = () => page.clock.fastForward(8_000);
+/** A deletion can be undone so long, and no longer. */
+const untilItIsDone = () => page.evaluate(() => window.endUndo());
 const isFocused = (locator) => locator.evaluate((element) => element === document.activeElement);
 
 async function objects() {
@@ -92,7 +93,6 @@ test("what was deleted when the page was left is deleted at the next visit", asy
 test("what can be undone in one page is deleted by no other one, and is there again when it was", async () => {
   await send(page, { prompt: "undone in time" });
   await tile("undone in time").waitFor();
-  await page.evaluate(holdUndo);
   await remove("undone in time");
   // As far off as can be, however long another page takes to open.
   await putOff(Number.MAX_SAFE_INTEGER);
@@ -109,7 +109,7 @@ test("what can be undone in one page is deleted by no other one, and is there ag
   assert.ok((await promptsOf()).includes("undone in time"));
   await other.close();
   await remove("undone in time");
-  await page.evaluate(() => window.endUndo());
+  await untilItIsDone();
   await until(async () => !(await promptsOf()).includes("undone in time"), "the row to go");
   await page.reload();
   await tile("the newest").waitFor();
@@ -160,6 +160,7 @@ test("who signs out at once has it deleted all the same", async () => {
   const { user } = await sessionOf(page);
   await tile("on the way out").waitFor();
   await remove("on the way out");
+  await page.evaluate(endlessPatience);
   await page.getByRole("button", { name: "Sign out" }).click();
   await page.getByRole("button", { name: "End it" }).click();
   await page.locator("#welcome").waitFor();

@@ -161,6 +161,23 @@ test("what can be done with a picture is in reach at 200 % zoom, however long it
   await page.setViewportSize({ width: 1280, height: 900 });
 });
 
+test("a picture can be seen whole at 400 % zoom, and on a phone whose letters are twice as large", async () => {
+  for (const [width, height] of [
+    [320, 256],
+    [195, 422],
+  ]) {
+    await page.setViewportSize({ width, height });
+    assert.ok((await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)) <= 0, `${width}`);
+    await page.locator("#grid li").first().getByRole("button").click();
+    const picture = page.locator(".details-picture img");
+    await picture.scrollIntoViewIfNeeded();
+    assert.equal(await isInView(picture), true, `${width}`);
+    await page.keyboard.press("Escape");
+    await page.getByRole("dialog").waitFor({ state: "hidden" });
+  }
+  await page.setViewportSize({ width: 1280, height: 900 });
+});
+
 test("words and seed of a picture come back to the stage", async () => {
   await page.locator("#prompt").fill("something else");
   await page.locator("#seed").fill("99");

@@ -116,12 +116,35 @@ export async function enter(page) {
 
 /** Runs in a page: keeps the time in which a deletion can be undone from ending, until `endUndo` is called. */
 export function holdUndo() {
-  const { setTimeout: set } = window;
-  const held = [];
-  window.setTimeout = (work, ms, ...given) => (ms === 8000 ? held.push(work) : set(work, ms, ...given));
-  window.endUndo = () => {
-    for (const work of held.splice(0)) work();
+  const { setTimeout: set, clearTimeout: clear } = window;
+  const held = new Map();
+  let last = 0;
+  window.setTimeout = (work, ms, ...given) => {
+    if (ms !== 8000) return set(work, ms, ...given);
+    last -= 1; // an id that no timer has
+    held.set(last, work);
+    return last;
   };
+  window.clearTimeout = (id) => held.delete(id) || clear(id);
+  window.endUndo = () => {
+    for (const [id, work] of held) if (held.delete(id)) work();
+  };
+}
+
+/** Runs in a page: servers may take as long as they do to hear of what was deleted or discarded by who signs out. */
+export function endlessPatience() {
+  const { setTimeout: set } = window;
+  window.setTimeout = (work, ms, ...given) => ([3000, 5000].includes(ms) ? 0 : set(work, ms, ...given));
+}
+
+/** Discards a job of the outbox, and says so within the time that the page gives for it, however slow the driver is. */
+export function discard(item) {
+  return item.getByRole("button", { name: "Discard" }).evaluate(async ({ id }) => {
+    const button = () => document.getElementById(id);
+    button().click();
+    while (!button().textContent.includes("for good")) await new Promise(requestAnimationFrame);
+    button().click();
+  });
 }
 
 /** Signs a demo user out, for good. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { BUCKET, enter, job, press, send, shownWidth, startSite } from "./support.mjs";
+import { BUCKET, discard, enter, job, press, send, shownWidth, startSite } from "./support.mjs";
 
 const LIGHTHOUSE = new URL("../data/lighthouse.png", import.meta.url);
 
@@ -142,8 +142,7 @@ test("an upload that is discarded leaves no row, and the page is ready for the n
   const hold = site.recorder.hold({ method: "PUT", image: "forgotten", at: "request" });
   await press(page, { prompt: "forgotten" });
   await hold.reached;
-  await job(page, "forgotten").getByRole("button", { name: "Discard" }).click();
-  await job(page, "forgotten").getByRole("button", { name: "Discard for good?" }).click();
+  await discard(job(page, "forgotten"));
   await job(page, "forgotten").waitFor({ state: "detached" });
   hold.release();
   const { imageId } = await send(page, { prompt: "remembered" });

@@ -33,6 +33,9 @@ const BREAK_HASH = "#/break";
 /** The doctor's: it tells what is wrong with the project's set-up. */
 const DOCTOR_HASH = "#/doctor";
 
+/** How long the Worker is asked to forget a picture, in ms. */
+const TAKEN_BACK_MS = 10_000;
+
 const root = document.getElementById("app") as HTMLElement;
 
 async function start(): Promise<void> {
@@ -76,6 +79,7 @@ async function start(): Promise<void> {
     },
     onExpected: (id) => journal?.begin(id),
     tell: (brought) => delivery.arrivedByOutbox(brought),
+    takeBack,
     rowsOf: async (ids) => (sink ? readRowsOf(await sink, ids) : []),
   });
 
@@ -87,6 +91,18 @@ async function start(): Promise<void> {
     const isRelay = route === "worker";
     transport = openTransport(route, isRelay ? openRelay(config, session, account, journal) : sink, isRelay, worker);
     openOutboxList(transport, account);
+  }
+
+  /** The Worker is asked by itself where the other way is chosen. */
+  async function takeBack(imageId: string): Promise<void> {
+    const account = state.account.value;
+    if (!account || !journal) return;
+    const relay = await openRelay(config, session, account, journal);
+    try {
+      await relay.remove({ imageId }, { deadlineMs: TAKEN_BACK_MS });
+    } finally {
+      relay.free();
+    }
   }
 
   async function openOutboxList(by: Transport, { id }: Account): Promise<void> {

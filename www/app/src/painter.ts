@@ -1,3 +1,4 @@
+import { tells } from "./canvas";
 import { type Brief, type Drawing, drawOn, SIDE } from "./drawing";
 import type { Outcome, Task } from "./painter.worker";
 
@@ -41,7 +42,10 @@ export class Painter {
     const drawn = await this.#inWorker(brief, "png");
     if (drawn?.made instanceof Blob) return { drawing: drawn.drawing, blob: drawn.made };
     const canvas = document.createElement("canvas");
+    const context = canvas.getContext("2d", { willReadFrequently: true });
+    const isTold = context !== null && tells(context);
     const drawing = drawOn(canvas, brief, this.side);
+    if (!isTold) return { drawing, blob: null };
     return { drawing, blob: await new Promise((resolve) => canvas.toBlob(resolve, "image/png")) };
   }
 

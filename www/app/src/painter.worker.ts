@@ -1,4 +1,5 @@
 // Draws away from the page, which stays quick while one types.
+import { tells } from "./canvas";
 import { type Brief, type Drawing, drawOn } from "./drawing";
 
 /** What the page asks for: to show the picture, or to send it. */
@@ -18,12 +19,18 @@ self.addEventListener("message", async ({ data: { id, as, side, ...brief } }: Me
   try {
     const drawing = draw(brief, side);
     // Both are copies of the canvas at this moment.
+    if (as === "png" && !isTold()) throw new Error("This browser gives no picture back that is drawn on a canvas.");
     const made = await (as === "png" ? canvas.convertToBlob({ type: "image/png" }) : createImageBitmap(canvas));
     answer({ id, drawing, made }, made instanceof ImageBitmap ? [made] : []);
   } catch (error) {
     answer({ id, failure: String(error) });
   }
 });
+
+function isTold(): boolean {
+  const context = new OffscreenCanvas(1, 1).getContext("2d");
+  return context !== null && tells(context);
+}
 
 function draw(brief: Brief, side: number): Drawing {
   if (drawn?.prompt === brief.prompt && drawn.seed === brief.seed) return drawn;

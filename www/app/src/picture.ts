@@ -1,3 +1,5 @@
+import { tells } from "./canvas";
+
 /** An image that is ready to be sent, and how it came about. */
 export interface Picture {
   blob: Blob;
@@ -50,11 +52,13 @@ const ENCODED = ["image/jpeg", "image/png", "image/webp"];
 /** Whether such a picture can be encoded anew without becoming another kind of thing. */
 export const canBeEncoded = (type: string): boolean => ENCODED.includes(type);
 
-/** The picture alone, encoded anew: what the file says of itself is gone. */
+/** The picture alone, encoded anew: what the file says of itself is gone. Throws where this browser can't. */
 export async function withoutPlace(blob: Blob): Promise<Blob> {
   const bitmap = await createImageBitmap(blob);
   const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
-  canvas.getContext("2d")?.drawImage(bitmap, 0, 0);
+  const context = canvas.getContext("2d");
+  if (!context || !tells(context)) throw new Error("This browser gives no picture back that is drawn on a canvas.");
+  context.drawImage(bitmap, 0, 0);
   bitmap.close();
   return canvas.convertToBlob({ type: blob.type, quality: 0.92 });
 }

@@ -12,6 +12,8 @@ export interface Account {
 
 /** How long an answer of Supabase Auth may take, in ms. */
 const AUTH_LIMIT_MS = 20_000;
+/** A token that lasts no longer is renewed before it is used; supabase-js takes 90 s. */
+const RENEWED_BEFORE_MS = 120_000;
 const STORAGE_KEY = "imagen-cloud-session";
 
 /** Who is signed in, kept across page loads; in the service worker, who was when the last page went. */
@@ -69,7 +71,15 @@ export class Session {
     await this.signUp(`demo-${crypto.randomUUID().slice(0, 8)}@example.com`, crypto.randomUUID(), true);
   }
 
+  /**
+   * Forgets the session here, and has Auth forget it. A token that is over would be renewed for that first, which takes half a minute
+   * where there is no connection: then nobody but this device had the session, and it is forgotten here alone.
+   */
   async signOut(): Promise<void> {
+    const kept = await sessionStore.getItem(STORAGE_KEY).catch(() => null);
+    if (kept !== null && JSON.parse(kept).expires_at * 1000 < Date.now() + RENEWED_BEFORE_MS) {
+      await sessionStore.removeItem(STORAGE_KEY);
+    }
     await this.#auth.signOut({ scope: "local" });
   }
 

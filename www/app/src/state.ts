@@ -179,6 +179,8 @@ export const state = {
     id: signal<string | undefined>(undefined),
     /** A picture that its address asked for, and the gallery does not show yet. */
     older: signal<Tile | undefined>(undefined),
+    /** The address names a picture, and nobody could be asked for it yet. */
+    isAwaited: signal(false),
     message: signal(""),
   },
 };
@@ -205,6 +207,12 @@ export const onStage: ReadonlySignal<string> = computed(() => {
 export const sentFromStage: ReadonlySignal<Exclude<Sent["state"], "leaving"> | undefined> = computed(() => {
   const last = state.delivery.last.value;
   return last?.what === onStage.value && last.state !== "leaving" ? last.state : undefined;
+});
+
+/** The server has refused the picture on the stage, which lies in the outbox until somebody mends that. */
+export const isRefused: ReadonlySignal<boolean> = computed(() => {
+  const last = state.delivery.last.value;
+  return last?.what === onStage.value && state.outbox.items.value.get(last.imageId)?.job.state === "failed";
 });
 
 /** How many pictures go on by themselves. */

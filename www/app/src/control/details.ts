@@ -6,8 +6,8 @@ import { popAddress, pushAddress } from "../over-page";
 import { openTile, state } from "../state";
 import { type Gallery, tileId } from "./gallery";
 
-const { id, message } = state.details;
-const { tiles } = state.gallery;
+const { id, isAwaited, message } = state.details;
+const { status, tiles } = state.gallery;
 
 /** All that is known of one picture. Its address is `#/image/<id>`, so that the browser's Back closes it. */
 export class Details {
@@ -16,16 +16,25 @@ export class Details {
     private readonly sink: () => Promise<Sink> | undefined,
   ) {
     addEventListener("popstate", () => this.follow());
+    // What could not be asked for before can be now.
+    status.subscribe(() => isAwaited.peek() && this.follow());
   }
 
   /** Opens what the page's address names, or closes what it doesn't. */
   async follow(): Promise<void> {
     const named = imageOf(location.hash);
+    isAwaited.value = false;
     if (named === id.value) return;
-    if (named === undefined) this.#hide();
-    else if (await this.gallery.find(named)) this.#show(named);
+    if (named === undefined) {
+      this.#hide();
+      return;
+    }
+    const isThere = await this.gallery.find(named);
+    if (imageOf(location.hash) !== named) return;
+    if (isThere) this.#show(named);
     // Somebody else's, or gone.
-    else if (imageOf(location.hash) === named) history.replaceState(null, "", location.pathname);
+    else if (isThere === false) history.replaceState(null, "", location.pathname);
+    else isAwaited.value = true;
   }
 
   async open(imageId: string): Promise<void> {

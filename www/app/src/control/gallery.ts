@@ -102,20 +102,20 @@ export class Gallery {
     }
   }
 
-  /** Whether there is such a picture; one that is older than the shown ones is read then. */
-  async find(id: string): Promise<boolean> {
+  /** Whether there is such a picture, `undefined` where nobody can be asked; one that is older than the shown ones is read then. */
+  async find(id: string): Promise<boolean | undefined> {
     await this.#reading;
-    const isKnown = () => tiles.value.some(({ row }) => row.id === id);
+    if (tiles.value.some(({ row }) => row.id === id)) return true;
     const sink = this.#sink;
-    if (isKnown() || !sink) return isKnown();
+    if (!sink) return undefined;
     try {
       const [row] = await readRowsOf(await sink, [id]);
       const [link] = row ? await signRows(await sink, [row]) : [];
-      if (!row || !link || sink !== this.#sink) return false;
-      older.value = { row, link };
-      return true;
+      if (sink !== this.#sink) return undefined;
+      if (row && link) older.value = { row, link };
+      return row !== undefined && link !== undefined;
     } catch {
-      return false;
+      return undefined;
     }
   }
 

@@ -13,8 +13,33 @@ const { isOpen, isPaused, items, problem, now } = state.outbox;
 /** How long a first click on "Discard" waits for the second one, in ms. */
 const SURE_MS = 5000;
 
+/** How long a server's answer may hold up who discards everything, in ms: the Worker asks Supabase, and may take some seconds. */
+const PATIENCE_MS = 5000;
+
+/** The server may have something of it, or get it yet: it is removed there too. What was never tried is here alone. */
+function mayBeThere({ job }: Item): boolean {
+  if (job.removes !== undefined) return false;
+  if (job.state === "failed") return job.error?.stage === "insert";
+  return job.state !== "queued" || job.attempts > 0;
+}
+
+/**
+ * What the Worker has of it while the other way is chosen: it would deliver what it keeps, though that is removed from Supabase.
+ * It may keep what was sent to it and had no answer.
+ */
+function withWorker({ job }: Item): "kept" | "perhaps" | "nothing" {
+  if (state.route.value === "worker" || job.removes !== undefined) return "nothing";
+  const notes = state.histories.value.get(job.id)?.notes.filter(({ route }) => route === "worker") ?? [];
+  if (job.state === "handed-over" || notes.some(({ status }) => status === 202)) return "kept";
+  return notes.length > 0 ? "perhaps" : "nothing";
+}
+
 /** The id of a picture's "Discard", where the keyboard goes on when a neighbour is gone. */
 export const discardId = (id: string) => `discard-${id}`;
+
+/** Discards a picture, and has it removed where the server may have something of it. */
+const forget = (outbox: Outbox, item: Item) =>
+  mayBeThere(item) ? outbox.remove(item.job.id) : outbox.discard(item.job.id);
 
 export interface Ears {
   /** Hears of each that this tab is about to put in. */
@@ -23,6 +48,8 @@ export interface Ears {
   onArrived: (imageId: string) => void;
   /** Hears of those that no other tab tells of, and has the `local` picture from then on. */
   tell: (brought: Brought) => void;
+  /** Has the Worker forget one, whichever way is chosen now. */
+  takeBack: (imageId: string) => Promise<void>;
   /** The user's rows among these. */
   rowsOf: (imageIds: string[]) => Promise<Row[]>;
 }
@@ -43,6 +70,10 @@ export class OutboxList {
   ) {
     addEventListener("offline", () => this.#allWait());
     addEventListener("online", () => this.#tellOfMissed());
+    // What other tabs told while it lay in the back/forward cache it may not have heard.
+    addEventListener("pageshow", ({ persisted }) => {
+      if (persisted && this.#outbox) this.open(this.#outbox, this.#owner).catch(() => {});
+    });
   }
 
   /** Shows this outbox of a user from now on. */
@@ -94,9 +125,14 @@ export class OutboxList {
     const item = items.value.get(id);
     if (item?.isAsked) {
       this.#ask(id, false);
-      // What the Worker has would arrive all the same.
-      const isElsewhere = item.job.state === "handed-over" && state.route.value === "worker";
-      this.#act((outbox) => (isElsewhere ? outbox.remove(id) : outbox.discard(id)));
+      this.#act(async (outbox) => {
+        const standing = withWorker(item);
+        const takenBack = standing === "nothing" ? undefined : this.ears.takeBack(id);
+        // Where that is only possible, nobody waits for it: without a connection it could not be discarded.
+        if (standing === "perhaps") takenBack?.catch(() => {});
+        else await takenBack;
+        await forget(outbox, item);
+      });
     } else {
       this.#ask(id, true);
       this.#sure.set(
@@ -106,10 +142,20 @@ export class OutboxList {
     }
   }
 
-  /** Discards every picture; for who was asked already. */
+  /** Discards every picture, for who was asked already; waits a while for the servers to hear of what they may have. */
   discardAll(): Promise<void> {
     return this.#act(async (outbox) => {
-      for (const id of items.value.keys()) await outbox.discard(id);
+      const all = [...items.value.values()];
+      const late = new Promise((resolve) => setTimeout(resolve, PATIENCE_MS));
+      const asked = all.filter((item) => withWorker(item) !== "nothing");
+      const takenBack = Promise.allSettled(asked.map(({ job }) => this.ears.takeBack(job.id)));
+      for (const item of all) await forget(outbox, item);
+      await Promise.race([takenBack, late]);
+      if (!all.some(mayBeThere)) return;
+      // Nothing else is left in it that a pause would hold back.
+      if (isPaused.value) await outbox.resume();
+      // One that could not be asked for stays in the outbox, and is asked for when its user is back.
+      await Promise.race([outbox.drain(), late]);
     });
   }
 

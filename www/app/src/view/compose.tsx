@@ -1,6 +1,6 @@
 import type { Stage } from "../control/stage";
 import { MAX_WORDS } from "../picture";
-import { isDrawing, sentFromStage, state } from "../state";
+import { isDrawing, isRefused, sentFromStage, state } from "../state";
 import type { Route } from "../transport";
 import { BatchList, pictures } from "./batch";
 import type { Controls } from "./controls";
@@ -41,6 +41,11 @@ export function Compose({ controls }: { controls: Controls }) {
 
 const ANSWERS = { kept: "In the outbox ✓", arrived: "Arrived ✓" };
 
+function answerTo(sent: keyof typeof ANSWERS): string {
+  if (isRefused.value) return "Not sent: see the outbox";
+  return state.outbox.isOpen.value || sent === "arrived" ? ANSWERS[sent] : "Safe with the Worker ✓";
+}
+
 /** Says what became of the picture that it sent, for as long as that is the one on the stage. */
 function SendButton() {
   const sent = sentFromStage.value;
@@ -50,7 +55,7 @@ function SendButton() {
         {sent ? (
           <>
             <span className="send-answer" id="send-answer">
-              {state.outbox.isOpen.value || sent === "arrived" ? ANSWERS[sent] : "Safe with the Worker ✓"}
+              {answerTo(sent)}
             </span>
             <span>Send another copy</span>
           </>

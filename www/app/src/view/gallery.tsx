@@ -5,11 +5,15 @@ import type { Controls } from "./controls";
 import { AskDoctor } from "./doctor";
 
 const { hasMore, hint, isReadingMore, mayBeSetUp, status, tiles } = state.gallery;
+const { isAwaited } = state.details;
 
 /** Pictures of the first row, on the widest screen. */
 const FIRST_ROW = 4;
 
 const BLANKS = [1, 2, 3, 4];
+
+/** What is said besides to who came by a picture's address. */
+const THEN = " The picture that you came for opens then.";
 
 /** The user's pictures, the newest first. */
 export function GallerySection({ controls: { gallery, details } }: { controls: Controls }) {
@@ -66,7 +70,7 @@ function Instead({ onRetry }: { onRetry: () => void }) {
       return (
         <div className="empty" id="gallery-offline">
           <p className="empty-title">Your pictures are online, you are not</p>
-          <p>They appear here as soon as you are back.</p>
+          <p>They appear here as soon as you are back.{isAwaited.value && THEN}</p>
         </div>
       );
     case "failed":
@@ -75,7 +79,9 @@ function Instead({ onRetry }: { onRetry: () => void }) {
           <p className="empty-title">
             {tiles.value.length > 0 ? "Newer pictures can't be shown now" : "Your pictures can't be shown now"}
           </p>
-          <p id="gallery-failed-hint">{hint.value} It is tried again by itself.</p>
+          <p id="gallery-failed-hint">
+            {hint.value} It is tried again by itself.{isAwaited.value && THEN}
+          </p>
           <button className="button" type="button" id="gallery-retry" onClick={onRetry}>
             Try again
           </button>
@@ -131,5 +137,5 @@ function when(date: Date): string {
   const isToday = date.toDateString() === new Date().toDateString();
   return isToday
     ? `at ${date.toLocaleTimeString([], { timeStyle: "short" })}`
-    : `on ${date.toLocaleDateString([], { dateStyle: "medium" })}`;
+    : date.toLocaleDateString([], { dateStyle: "medium" });
 }
