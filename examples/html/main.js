@@ -17,7 +17,7 @@ async function open(form, way) {
   const response = await fetch(`${url}/auth/v1/${way}`, { method: "POST", headers, body });
   const { access_token: token, user, msg } = await response.json();
   if (!token) throw new Error(msg ?? "Look for the email that confirms your address.");
-  sink = await createSink({ url, apiKey, accessToken: () => token, ownerUserId: user.id, pathPrefix: user.id });
+  sink = await createSink({ url, apiKey, accessToken: () => token, ownerUserId: user.id });
   signIn.hidden = true;
   send.hidden = false;
   await show();

@@ -21,7 +21,7 @@ addEventListener("message", async ({ data }) => {
 
 async function signIn({ token: fresh, userId }) {
   token = fresh;
-  sink ??= await createSink({ url, apiKey, accessToken: () => token, ownerUserId: userId, pathPrefix: userId });
+  sink ??= await createSink({ url, apiKey, accessToken: () => token, ownerUserId: userId });
 }
 
 async function generate(prompt) {

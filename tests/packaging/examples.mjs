@@ -89,9 +89,7 @@ async function generateInWorker({ folder, backend, user, browser }) {
     try {
       const page = await context.newPage();
       await page.goto(url);
-      await page.getByLabel("Email").fill(user.email);
-      await page.getByLabel("Password").fill(user.password);
-      await page.getByRole("button", { name: "Sign in" }).click();
+      await signIn(page, user);
       await page.getByLabel("Prompt").fill("a gradient");
       await page.getByRole("button", { name: "Generate" }).click();
       await page.getByRole("img", { name: "a gradient" }).waitFor();
@@ -221,12 +219,36 @@ async function withSvelteKit(given, program, args, ready) {
   const env = await configureSvelteKit(given);
   const envAt = (port) => ({ ...env, HOST: "127.0.0.1", PORT: String(port) });
   await served({ folder, program: path.join(folder, program), args, env: envAt, ready }, (url) =>
-    sendInPage(url, given, async (page) => {
+    sendInPage(url, given, async (page, context) => {
       await fillIn(page, "sent by the server", "By the server");
       await page.getByRole("img", { name: "sent by the server" }).waitFor();
       assert.equal((await rowsOf(backend, user)).length, 2);
+      await signInElsewhere(page, await context.newPage(), await backend.createUser());
     }),
   );
+}
+
+/** Another user signs in, in another tab: `page` shows nothing of the one before, also of a list that comes after that. */
+async function signInElsewhere(page, tab, other) {
+  const held = Promise.withResolvers();
+  let isHeld = false;
+  await page.route("**/rest/v1/images*", (route) => {
+    if (isHeld || route.request().method() !== "GET") return route.continue();
+    isHeld = true;
+    held.resolve(route);
+  });
+  await fillIn(page, "listed late");
+  const late = await held.promise;
+  await tab.goto(page.url());
+  await tab.evaluate(() => localStorage.clear());
+  await tab.reload();
+  await signIn(tab, other);
+  await page.getByRole("img").first().waitFor({ state: "detached" });
+  const links = page.waitForResponse((response) => response.url().includes("/object/sign/"));
+  await late.continue();
+  await (await links).finished();
+  await page.evaluate(() => new Promise(requestAnimationFrame));
+  assert.equal(await page.getByRole("img").count(), 0, "the images of the user before");
 }
 
 /** Asks the Worker as its README does, by a user, by nobody, and with what is no image. */
@@ -278,9 +300,7 @@ async function sendInPage(url, { browser, backend, user }, act = async () => {})
     const complaints = [];
     page.on("pageerror", (error) => complaints.push(error.message));
     await page.goto(url);
-    await page.getByLabel("Email").fill(user.email);
-    await page.getByLabel("Password").fill(user.password);
-    await page.getByRole("button", { name: "Sign in" }).click();
+    await signIn(page, user);
     await fillIn(page, "a lighthouse at dusk");
     await page.getByRole("img", { name: "a lighthouse at dusk" }).waitFor();
     await page.waitForFunction(() => document.querySelector("img").naturalWidth > 0);
@@ -297,6 +317,12 @@ async function sendInPage(url, { browser, backend, user }, act = async () => {})
     await context.close();
   }
   await verify(backend, user);
+}
+
+async function signIn(page, { email, password }) {
+  await page.getByLabel("Email").fill(email);
+  await page.getByLabel("Password").fill(password);
+  await page.getByRole("button", { name: "Sign in" }).click();
 }
 
 async function fillIn(page, prompt, button = "Send") {

@@ -12,13 +12,16 @@ export async function sendByServer(form: FormData): Promise<{ error?: string }> 
   const { data } = await createClient(url, apiKey).auth.getUser(form.get("token") as string);
   if (!data.user) return { error: "sign in first" };
   const { id } = data.user;
+  const sink = await createSink({ url, apiKey, ownerUserId: id, pathPrefix: id, requireImage: true });
   try {
-    const sink = await createSink({ url, apiKey, ownerUserId: id, pathPrefix: id, requireImage: true });
     await sink.sync(requestOf(form));
     return {};
   } catch (error) {
     // Next.js hides what an action throws, so this tells it. The package's messages hold no keys.
     if (isImagenCloudError(error)) return { error: error.message };
     throw error;
+  } finally {
+    // The server lives on, and its memory is shared by all requests.
+    sink.free();
   }
 }

@@ -24,6 +24,5 @@ async function accessToken(): Promise<string> {
 export async function sinkOptions(): Promise<SinkOptions> {
   const stored = await storage.getItem(storageKey);
   if (!stored) throw new Error("sign in first");
-  const { id } = JSON.parse(stored).user;
-  return { url, apiKey, accessToken, ownerUserId: id, pathPrefix: id };
+  return { url, apiKey, accessToken, ownerUserId: JSON.parse(stored).user.id };
 }
