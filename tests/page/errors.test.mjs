@@ -139,11 +139,33 @@ test("what never reached the Worker is discarded without a connection, too", asy
   await visitor.route("**/api/sync", (request) => request.abort());
   await press(visitor, { prompt: "never there", route: "worker" });
   await job(visitor, "never there").getByText("Tries again in").waitFor();
-  await visitor.locator("input[value=direct]").check();
   await visitor.context().setOffline(true);
+  await visitor.evaluate(holdOpening);
+  await visitor.locator("input[value=direct]").check();
+  await visitor.waitForFunction(() => window.endOpening);
+  // What is pressed while the other way opens is for it.
   await discard(job(visitor, "never there"));
+  assert.equal(await visitor.locator("#outbox-failed").textContent(), "");
+  await visitor.evaluate(() => window.endOpening());
   await job(visitor, "never there").waitFor({ state: "detached" });
 });
+
+/** Runs in a page: keeps the next outbox from being open until `endOpening` is called, which is there once it begins to open. */
+function holdOpening() {
+  const { open } = IDBFactory.prototype;
+  IDBFactory.prototype.open = function (...given) {
+    const request = open.apply(this, given);
+    if (!given[0].startsWith("imagen-cloud-outbox")) return request;
+    IDBFactory.prototype.open = open;
+    const hold = (event) => {
+      event.stopImmediatePropagation();
+      request.removeEventListener("success", hold);
+      window.endOpening = () => request.dispatchEvent(new Event("success"));
+    };
+    request.addEventListener("success", hold);
+    return request;
+  };
+}
 
 test("signing out with a token that is over waits for no answer", async () => {
   const leaver = await site.openPage();

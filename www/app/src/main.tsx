@@ -106,10 +106,8 @@ async function start(): Promise<void> {
   }
 
   async function openOutboxList(by: Transport, { id }: Account): Promise<void> {
-    state.outbox.problem.value = "";
     try {
-      const opened = await by.outbox;
-      if (by === transport) await outbox.open(opened, id);
+      await outbox.open(by.outbox, id);
     } catch (error) {
       if (by !== transport) return;
       const { title, hint } = adviceFor(error);

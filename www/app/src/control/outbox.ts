@@ -58,7 +58,7 @@ export interface Ears {
 export class OutboxList {
   /** What this tab has sent, by id. */
   #own = new Set<string>();
-  #outbox: Outbox | undefined;
+  #outbox: Promise<Outbox> | undefined;
   #owner = "";
   #stopListening: (() => void) | undefined;
   #sure = new Map<string, ReturnType<typeof setTimeout>>();
@@ -76,20 +76,30 @@ export class OutboxList {
     });
   }
 
-  /** Shows this outbox of a user from now on. */
-  async open(outbox: Outbox, owner: string): Promise<void> {
-    this.#leave();
-    this.#outbox = outbox;
+  /**
+   * Shows this outbox of a user from now on, and sends by it what is pressed until it is open. The list stays as it is where the
+   * same user had another one: the pictures are the same, and somebody may be about to press a button.
+   */
+  async open(opening: Promise<Outbox>, owner: string): Promise<void> {
+    this.#stopListening?.();
+    this.#stopListening = undefined;
+    this.#outbox = opening;
     this.#owner = owner;
+    problem.value = "";
+    const outbox = await opening;
+    if (this.#outbox !== opening) return;
     isOpen.value = true;
     this.#stopListening = outbox.onChange((change) => this.#changed(change));
+    const before = items.value;
     const [jobs, paused] = await Promise.all([outbox.list(), outbox.isPaused()]);
-    if (this.#outbox !== outbox) return;
+    if (this.#outbox !== opening) return;
     isPaused.value = paused;
-    for (const job of jobs) if (!items.value.has(job.id)) this.#put(job);
+    // What was told of a job while the list was read is newer.
+    const isAsBefore = (id: string) => items.value.get(id)?.job === before.get(id)?.job;
+    for (const job of jobs) if (isAsBefore(job.id)) this.#put(job);
     // Those that left while the list was read.
     const left = new Set((await outbox.list()).map(({ id }) => id));
-    if (this.#outbox !== outbox) return;
+    if (this.#outbox !== opening) return;
     for (const id of items.value.keys()) if (!left.has(id)) this.#take(id);
     this.#tick();
     this.#tellOfMissed();
@@ -220,7 +230,8 @@ export class OutboxList {
 
   /** What arrived while nobody looked, by the service worker for one. */
   async #tellOfMissed(): Promise<void> {
-    const [outbox, owner] = [this.#outbox, this.#owner];
+    const [opening, owner] = [this.#outbox, this.#owner];
+    const outbox = await opening?.catch(() => undefined);
     if (!outbox) return;
     const due = await this.untold.due(owner);
     // Read after it: what is put in meanwhile is not missed.
@@ -229,10 +240,10 @@ export class OutboxList {
     if (missed.length === 0) return;
     const rows = await this.ears.rowsOf(missed).catch(() => undefined);
     // Without an answer they are told of another time.
-    if (!rows || outbox !== this.#outbox) return;
+    if (!rows || opening !== this.#outbox) return;
     for (const id of missed) {
       const row = rows.find((one) => one.id === id);
-      if (!(await this.untold.claim(owner, id)) || !row || outbox !== this.#outbox) continue;
+      if (!(await this.untold.claim(owner, id)) || !row || opening !== this.#outbox) continue;
       const { prompt, storagePath } = row;
       this.ears.tell({ prompt, storagePath, imageId: id, local: undefined, hasWaited: true });
     }
@@ -265,7 +276,8 @@ export class OutboxList {
     const hasWaited = !state.isOnline.value || isPaused.value;
     const item = { job, title, sent: undefined, since: Date.now(), hasWaited, url: undefined, isAsked: false };
     edit(items, (copy) => copy.set(job.id, item));
-    this.#outbox?.image(job.id).then(
+    const reading = this.#outbox?.then((outbox) => outbox.image(job.id));
+    reading?.then(
       (image) => {
         if (items.value.has(job.id)) this.#change(job.id, { url: URL.createObjectURL(image) });
       },
@@ -304,7 +316,7 @@ export class OutboxList {
     if (!this.#outbox) return;
     problem.value = "";
     try {
-      await work(this.#outbox);
+      await work(await this.#outbox);
     } catch (error) {
       // Gone meanwhile, by another tab: its own change tells.
       if ((error as { code?: string }).code === "job_missing") return;
