@@ -76,7 +76,7 @@ export async function travel({ servers, openTab, setOffline }) {
   assert.equal(Number(large.metadata.size), LARGE);
 }
 
-function shown(tab, selector) {
+export function shown(tab, selector) {
   return until(() => tab.evaluate((of) => document.querySelector(of)?.checkVisibility() ?? false, selector), selector);
 }
 

@@ -1,8 +1,10 @@
 // The app in Safari's engine, which has no Background Sync: what waits goes out when the app is opened again.
+import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { travel } from "../page/journey.mjs";
+import { shown, travel } from "../page/journey.mjs";
 import { startServers } from "../page/support.mjs";
 import { startRecorder } from "../support/recorder.mjs";
+import { until } from "../support/until.mjs";
 import { startWebkit } from "../support/webkit.mjs";
 
 let servers;
@@ -35,6 +37,65 @@ test("a user signs up, makes three pictures, one of 40 MB, and two more offline;
     },
   });
 });
+
+test("a page that is left while it reads its session and writes its journal keeps no other from either, and goes on when it is shown again", async () => {
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  await page.goto(web.url);
+  await shown(page, "#welcome");
+  await page.locator("#demo").click();
+  await shown(page, "#gallery-empty");
+  await page.evaluate(sendAndRead, ["session", "pictures"]);
+
+  await page.goto(`${web.url}/?second`);
+  await shown(page, "#grid img");
+  await page.locator("#sign-out").click();
+  await page.locator("#leave").click();
+  await shown(page, "#welcome");
+  const kept = () => page.evaluate(countOf, ["imagen-cloud-journal", "pictures"]);
+  await until(async () => (await kept()) === 0, "the journal of who is gone to be empty");
+
+  await page.evaluate(() => history.back()).catch(() => undefined);
+  await until(() => page.evaluate(() => window.begunAgain), "the first page, as it was");
+  const begun = () => page.evaluate(() => window.begunAgain.sort());
+  await until(async () => (await begun()).length === 2, "what was under way, once more");
+  assert.deepEqual(await begun(), ["pictures", "session"]);
+});
+
+/** Runs in a page: sends a picture, and ends in the midst of transactions in these stores that do not end by themselves. */
+function sendAndRead(stores) {
+  const { get } = IDBObjectStore.prototype;
+  const waiting = new Set(stores);
+  window.begunAgain = [];
+  const isUnderWay = new Promise((resolve) => {
+    IDBObjectStore.prototype.get = function (...args) {
+      const request = get.apply(this, args);
+      if (waiting.delete(this.name)) {
+        // Each answer is followed by a question.
+        const next = () => get.apply(this, args).addEventListener("success", next);
+        request.addEventListener("success", next);
+        if (waiting.size === 0) resolve();
+      } else if (stores.includes(this.name) && !window.begunAgain.includes(this.name)) {
+        window.begunAgain.push(this.name);
+      }
+      return request;
+    };
+  });
+  document.querySelector("#send").click();
+  return isUnderWay;
+}
+
+/** Runs in a page: how many records a store of a database has. */
+function countOf([database, store]) {
+  return new Promise((resolve) => {
+    indexedDB.open(database).onsuccess = ({ target: { result } }) => {
+      result.transaction(store).objectStore(store).count().onsuccess = (counted) => {
+        result.close();
+        resolve(counted.target.result);
+      };
+    };
+  });
+}
 
 /** What the browser would say of its connection. */
 const SAY_SO = (isOnline) => {

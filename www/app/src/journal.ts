@@ -1,5 +1,6 @@
-import { type DBSchema, type IDBPDatabase, openDB } from "idb";
+import { type DBSchema, type IDBPDatabase, type IDBPObjectStore, openDB } from "idb";
 import type { RequestEvent } from "imagen-cloud/outbox";
+import { whileShown } from "./shown";
 import type { Route } from "./transport";
 
 /** One request for a picture, or several in a row that came to the same. */
@@ -35,6 +36,9 @@ interface Schema extends DBSchema {
   pictures: { key: string; value: History; indexes: { owner: string; begunAt: number } };
 }
 
+type Database = IDBPDatabase<Schema>;
+type Pictures<Mode extends IDBTransactionMode> = IDBPObjectStore<Schema, ["pictures"], "pictures", Mode>;
+
 const NAME = "imagen-cloud-journal";
 /** How long a picture's history is kept, in ms. */
 const KEPT_MS = 24 * 60 * 60 * 1000;
@@ -60,8 +64,9 @@ export class Journal {
   async read(onChange: (histories: History[]) => void): Promise<void> {
     this.#onChange = onChange;
     const database = await this.#database.catch(() => undefined);
-    const found = await database?.getAllFromIndex("pictures", "owner", this.owner);
-    if (found && this.#onChange === onChange) onChange(found);
+    if (!database) return;
+    const found = await inStore(database, "readonly", (store) => store.index("owner").getAll(this.owner));
+    if (this.#onChange === onChange) onChange(found);
   }
 
   /** A picture is about to be put into the outbox. */
@@ -86,11 +91,10 @@ export class Journal {
 
   /** Forgets the pictures of the user who leaves, but for those that still wait. */
   async forget(waiting: ReadonlySet<string>): Promise<void> {
-    const database = await this.#database;
-    const { store, done } = database.transaction("pictures", "readwrite");
-    const ids = await store.index("owner").getAllKeys(this.owner);
-    await Promise.all(ids.filter((id) => !waiting.has(id)).map((id) => store.delete(id)));
-    await done;
+    await inStore(await this.#database, "readwrite", async (store) => {
+      const ids = await store.index("owner").getAllKeys(this.owner);
+      await Promise.all(ids.filter((id) => !waiting.has(id)).map((id) => store.delete(id)));
+    });
   }
 
   /** Hears of nothing any more; what was noted is still written. */
@@ -103,10 +107,9 @@ export class Journal {
   async #change(id: string, begunAt: number, change: (history: History) => History): Promise<void> {
     const begin = { id, owner: this.owner, begunAt, wasOnline: navigator.onLine, notes: [] };
     try {
-      const database = await this.#database;
-      const { store, done } = database.transaction("pictures", "readwrite");
-      await store.put(change((await store.get(id)) ?? begin));
-      await done;
+      await inStore(await this.#database, "readwrite", async (store) => {
+        await store.put(change((await store.get(id)) ?? begin));
+      });
       await this.#tell(id);
       this.#channel.postMessage(id);
     } catch {
@@ -115,13 +118,12 @@ export class Journal {
   }
 
   async #tell(id: string): Promise<void> {
-    const database = await this.#database;
-    const history = await database.get("pictures", id);
+    const history = await inStore(await this.#database, "readonly", (store) => store.get(id));
     if (history?.owner === this.owner) this.#onChange([history]);
   }
 }
 
-async function open(): Promise<IDBPDatabase<Schema>> {
+async function open(): Promise<Database> {
   const database = await openDB<Schema>(NAME, 1, {
     upgrade(fresh) {
       const store = fresh.createObjectStore("pictures", { keyPath: "id" });
@@ -129,10 +131,23 @@ async function open(): Promise<IDBPDatabase<Schema>> {
       store.createIndex("begunAt", "begunAt");
     },
   });
-  const { store, done } = database.transaction("pictures", "readwrite");
-  const old = await store.index("begunAt").getAllKeys(IDBKeyRange.upperBound(Date.now() - KEPT_MS));
-  await Promise.all([...old.map((id) => store.delete(id)), done]);
+  await inStore(database, "readwrite", async (store) => {
+    const old = await store.index("begunAt").getAllKeys(IDBKeyRange.upperBound(Date.now() - KEPT_MS));
+    await Promise.all(old.map((id) => store.delete(id)));
+  });
   return database;
+}
+
+/** What `work` makes of a transaction; what it writes is written then. */
+function inStore<Mode extends IDBTransactionMode, R>(
+  database: Database,
+  mode: Mode,
+  work: (store: Pictures<Mode>) => Promise<R>,
+): Promise<R> {
+  return whileShown(
+    () => database.transaction("pictures", mode),
+    async ({ store, done }) => (await Promise.all([work(store), done]))[0],
+  );
 }
 
 /** One that comes to the same as the one before is counted with it: a picture may wait for hours. */

@@ -1,3 +1,5 @@
+import { whileShown } from "./shown";
+
 /** supabase-js's session, where the page and its service worker can both read and renew it. */
 const DATABASE = "imagen-cloud-session";
 const STORE = "session";
@@ -14,12 +16,15 @@ function open(): Promise<IDBDatabase> {
 async function inStore<T>(mode: IDBTransactionMode, work: (store: IDBObjectStore) => IDBRequest<T>): Promise<T> {
   const database = await open();
   try {
-    return await new Promise((resolve, reject) => {
-      const transaction = database.transaction(STORE, mode);
-      const request = work(transaction.objectStore(STORE));
-      transaction.oncomplete = () => resolve(request.result);
-      transaction.onabort = () => reject(transaction.error);
-    });
+    return await whileShown(
+      () => database.transaction(STORE, mode),
+      (transaction) =>
+        new Promise((resolve, reject) => {
+          const request = work(transaction.objectStore(STORE));
+          transaction.oncomplete = () => resolve(request.result);
+          transaction.onabort = () => reject(transaction.error);
+        }),
+    );
   } finally {
     database.close();
   }
