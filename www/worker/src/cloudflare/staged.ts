@@ -16,10 +16,15 @@ const DEAD = "dead/";
 const REMOVED = "removed/";
 /** How long a removal is remembered. */
 const REMEMBERED_MS = 30 * 86_400_000;
-/** Pages of marks that one run looks through, of a thousand each: two requests a page. */
+/**
+ * Pages that one run looks through, of a thousand objects each: two requests a page of marks, eleven of staged images, and a Worker
+ * may ask bucket and queue a thousand times in all.
+ */
 const MARK_PAGES = 10;
-/** Where a run tells the next one from which mark on to go on. */
+const STAGED_PAGES = 50;
+/** Where a run tells the next one behind which object to go on. */
 const LAST_MARK = "tidied/removed";
+const LAST_STAGED = "tidied/staged";
 /** What the queue takes at once. */
 const MESSAGES_AT_ONCE = 100;
 /** How long bucket and queue are waited for. */
@@ -66,9 +71,10 @@ export class StagedInR2 implements Stored {
   }
 
   async open(imageId: string): Promise<PackedForm | undefined> {
-    const object = await this.#bucket.get(STAGED + imageId);
+    const object = await inTime(this.#bucket.get(STAGED + imageId));
     if (object === null) return undefined;
-    return { body: new Uint8Array(await object.arrayBuffer()), type: object.httpMetadata?.contentType ?? "" };
+    const body = new Uint8Array(await inTime(object.arrayBuffer()));
+    return { body, type: object.httpMetadata?.contentType ?? "" };
   }
 
   /** Tried again: what stays is brought once more, though somebody may have removed the image at Supabase meanwhile. */
@@ -78,13 +84,14 @@ export class StagedInR2 implements Stored {
 
   /** Moves it to `dead/{imageId}`, with the reason in its metadata. */
   async bury(imageId: string, code: ProblemCode, reason: string): Promise<void> {
-    const object = await this.#bucket.get(STAGED + imageId);
+    const object = await inTime(this.#bucket.get(STAGED + imageId));
     if (object === null) return;
-    await this.#bucket.put(DEAD + imageId, object.body, {
+    const options = {
       ...(object.httpMetadata === undefined ? {} : { httpMetadata: object.httpMetadata }),
       customMetadata: { ...object.customMetadata, code, reason },
-    });
-    await this.#bucket.delete(STAGED + imageId);
+    };
+    await inTime(this.#bucket.put(DEAD + imageId, object.body, options));
+    await inTime(this.#bucket.delete(STAGED + imageId));
     // Of a removal at the same time and this, whoever is later finds the other.
     const { owner } = readMetadata(object);
     if ((await this.findRemoval(imageId))?.owner === owner) await this.releaseBuried(imageId);
@@ -118,42 +125,49 @@ export class StagedInR2 implements Stored {
     return { owner, storagePath: path };
   }
 
-  /** Deletes marks of removals that are over: some of all marks a run, from where the last run ended. */
-  async forgetRemovals(): Promise<number> {
-    let startAfter = await (await this.#bucket.get(LAST_MARK))?.text();
-    let count = 0;
-    for (let page = 0; page < MARK_PAGES; page++) {
-      const after = startAfter === undefined ? {} : { startAfter };
-      const { objects, truncated } = await this.#bucket.list({
-        prefix: REMOVED,
-        include: ["customMetadata"],
-        ...after,
-      });
-      const over = objects.filter((mark) => !isRemembered(mark)).map(({ key }) => key);
-      if (over.length > 0) await this.#bucket.delete(over);
-      count += over.length;
-      startAfter = truncated ? objects.at(-1)?.key : undefined;
-      if (startAfter === undefined) break;
-    }
-    await (startAfter === undefined ? this.#bucket.delete(LAST_MARK) : this.#bucket.put(LAST_MARK, startAfter));
-    return count;
+  /** Deletes marks of removals that are over. */
+  forgetRemovals(): Promise<number> {
+    const all: R2ListOptions = { prefix: REMOVED, include: ["customMetadata"] };
+    return this.#lookThrough(all, LAST_MARK, MARK_PAGES, async (marks) => {
+      const over = marks.filter((mark) => !isRemembered(mark)).map(({ key }) => key);
+      if (over.length > 0) await inTime(this.#bucket.delete(over));
+      return over.length;
+    });
   }
 
   /** Queues what has been staged for longer than that, whether or not a message is still under way. */
-  async requeue(olderThanSeconds: number): Promise<number> {
+  requeue(olderThanSeconds: number): Promise<number> {
     const newest = Date.now() - olderThanSeconds * 1000;
-    let count = 0;
-    let cursor: string | undefined;
-    do {
-      const page: R2Objects = await this.#bucket.list({ prefix: STAGED, ...(cursor === undefined ? {} : { cursor }) });
-      const stale = page.objects.filter(({ uploaded }) => uploaded.getTime() <= newest);
-      for (let from = 0; from < stale.length; from += MESSAGES_AT_ONCE) {
-        const some = stale.slice(from, from + MESSAGES_AT_ONCE);
-        await this.#queue.sendBatch(some.map(({ key }) => ({ body: { imageId: key.slice(STAGED.length) } })));
+    return this.#lookThrough({ prefix: STAGED }, LAST_STAGED, STAGED_PAGES, async (objects) => {
+      const stale = objects.filter(({ uploaded }) => uploaded.getTime() <= newest);
+      const messages = stale.map(({ key }) => ({ body: { imageId: key.slice(STAGED.length) } }));
+      for (let from = 0; from < messages.length; from += MESSAGES_AT_ONCE) {
+        await inTime(this.#queue.sendBatch(messages.slice(from, from + MESSAGES_AT_ONCE)));
       }
-      count += stale.length;
-      cursor = page.truncated ? page.cursor : undefined;
-    } while (cursor !== undefined);
+      return messages.length;
+    });
+  }
+
+  /** Hands over a part of these objects a run, page by page, from where the last run ended. Resolves to the sum of what `work` counts. */
+  async #lookThrough(
+    all: R2ListOptions,
+    bookmark: string,
+    pages: number,
+    work: (objects: R2Object[]) => Promise<number>,
+  ): Promise<number> {
+    const earlier = await inTime(this.#bucket.get(bookmark));
+    let startAfter = earlier === null ? undefined : await inTime(earlier.text());
+    let count = 0;
+    for (let page = 0; page < pages; page++) {
+      const after = startAfter === undefined ? {} : { startAfter };
+      const { objects, truncated } = await inTime(this.#bucket.list({ ...all, ...after }));
+      count += await work(objects);
+      startAfter = truncated ? objects.at(-1)?.key : undefined;
+      if (startAfter === undefined) break;
+    }
+    await inTime<unknown>(
+      startAfter === undefined ? this.#bucket.delete(bookmark) : this.#bucket.put(bookmark, startAfter),
+    );
     return count;
   }
 }
