@@ -51,14 +51,17 @@ export function startClock(t) {
     const index = sleepers.indexOf(sleeper);
     if (index >= 0) sleepers.splice(index, 1);
   };
-  t.after(() => {
+  const stop = () => {
     Date.now = REAL.now;
     globalThis.setTimeout = REAL.setTimeout;
     globalThis.clearTimeout = REAL.clearTimeout;
-  });
+  };
+  t.after(stop);
   const settle = () => new Promise((resolve) => setImmediate(resolve));
   return {
     settle,
+    /** Before the test's end. */
+    stop,
     /** All who sleep never wake up: what becomes of requests whose client goes away. */
     kill: () => sleepers.splice(0),
     async advance(ms) {

@@ -2,7 +2,7 @@
 // does not come back. In Node, since workerd's own don't fail so.
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
-import { importModule } from "./modules.mjs";
+import { importModule, startClock } from "./modules.mjs";
 import { encode, fields, file, mint, PIXEL } from "./support.mjs";
 
 const SECRET = "a-secret-of-the-test-that-is-long-enough-for-it";
@@ -122,11 +122,15 @@ async function ask(api, path, init = {}) {
   return { status: answer.status, ...(code && { code }), imageId, ...(queued && { queued }) };
 }
 
-async function post(api) {
+function packed() {
   const form = new FormData();
   form.append("request", JSON.stringify(fields({ imageId: ID })));
   form.append("image", file(PIXEL));
-  return ask(api, "/api/sync", { method: "POST", ...(await encode(form, {})) });
+  return encode(form, {});
+}
+
+async function post(api) {
+  return ask(api, "/api/sync", { method: "POST", ...(await packed()) });
 }
 
 const arrivedOnce = ({ rows, objects, inserts }) => {
@@ -158,6 +162,32 @@ for (const [name, operation, prefix] of [
     }
   });
 }
+
+test("an image that is in the bucket only after its sender gave up waiting, and came again, arrives once", async (t) => {
+  const supabase = startSupabase(t);
+  const { api, staging, bucket, objects, queued } = startEdge(() => {});
+  const { body, headers } = await packed();
+  const { put } = bucket;
+  let arrive;
+  bucket.put = (...given) => new Promise((resolve) => (arrive = () => resolve(put(...given))));
+  const clock = startClock(t);
+  let refused;
+  const form = { body: new Uint8Array(body), type: headers["content-type"] };
+  staging.keep(form, { imageId: ID, owner: USER, storagePath: PATH }).catch((error) => {
+    refused = error.message;
+  });
+  await clock.advance(10_000);
+  assert.equal(refused, "bucket or queue did not answer");
+  clock.stop();
+  assert.deepEqual(await post(api), { status: 201, imageId: ID });
+  arrive();
+  bucket.put = put;
+  await staging.requeue(0);
+  assert.deepEqual(queued, [{ imageId: ID }]);
+  assert.equal(await deliverStaged(ID, 1, staging, settings, ENV), undefined);
+  arrivedOnce(supabase);
+  assert.deepEqual([...objects.keys()], []);
+});
 
 test("an image whose staged copy goes, and the bucket says that it does not, is delivered once", async (t) => {
   const supabase = startSupabase(t);
