@@ -65,8 +65,9 @@ export async function reserveObject(path: string, settings: Settings): Promise<b
 export async function findObject(path: string, settings: Settings): Promise<ObjectInfo | undefined> {
   const answer = await ask("GET", `info/${inBucket(path)}`, settings);
   if (isMissing(answer)) return undefined;
-  const { size, content_type: mimeType } = insist(answer).body as { size?: unknown; content_type?: unknown };
-  return Number(size) === RESERVED_BYTES ? undefined : { size: Number(size), mimeType: String(mimeType) };
+  const { size, content_type: mimeType } = (insist(answer).body ?? {}) as Record<string, unknown>;
+  if (typeof size !== "number" || typeof mimeType !== "string") throw refused("an object without its size and type");
+  return size === RESERVED_BYTES ? undefined : { size, mimeType };
 }
 
 /** When an object was written last, in ms since 1970; `undefined` where there is none, or nobody says. */
@@ -139,6 +140,8 @@ function readPiece(path: string, from: number, to: number, settings: Settings): 
       if (isMissing(told)) throw new Problem("not_uploaded");
       insist(told);
     }
+    // A gateway answers with a page, also with a 200: it is not the image that is wrong.
+    if (!/^image\//i.test(answer.headers.get("content-type") ?? "")) throw refused("no piece of an image");
     return takePiece(answer, answer.status === 206 ? 0 : from, to - from);
   });
 }
@@ -167,7 +170,8 @@ export async function copyObject(from: string, to: string, settings: Settings): 
     destinationKey: to,
   });
   if (isMissing(answer)) return false;
-  insist(answer);
+  const { Key: key } = (insist(answer).body ?? {}) as { Key?: unknown };
+  if (typeof key !== "string") throw refused("a copy without its key");
   return true;
 }
 
