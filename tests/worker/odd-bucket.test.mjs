@@ -27,13 +27,16 @@ before(async () => {
   settings = (await importModule("settings.ts")).readSettings(ENV);
 });
 
-/** Supabase with its objects and rows; while it is `down`, all is 503. */
+const FORBIDDEN = { code: "42501", message: "permission denied for table images", details: null, hint: null };
+
+/** Supabase with its objects and rows; while it is `down`, all is 503, and while it `forbids`, no key removes anything. */
 function startSupabase(t) {
-  const supabase = { down: false, objects: new Set(), rows: new Map(), inserts: 0 };
+  const supabase = { down: false, forbids: false, objects: new Set(), rows: new Map(), inserts: 0 };
   const missing = { statusCode: "404", error: "not_found", message: "Object not found", code: "NoSuchKey" };
   t.mock.method(globalThis, "fetch", async (input, { method = "GET", body } = {}) => {
     const { pathname, searchParams } = new URL(input);
     if (supabase.down) return new Response("down", { status: 503 });
+    if (supabase.forbids && method === "DELETE") return Response.json(FORBIDDEN, { status: 403 });
     if (pathname.startsWith("/rest/")) return answerRows(supabase, method, searchParams, body);
     const path = decodeURIComponent(pathname).replace(/^.*imagen-generated\/?/, "");
     if (method === "PUT") supabase.objects.add(path);
@@ -230,6 +233,23 @@ test("where the bucket fails when it has marked a removal, nothing is removed ye
   assert.equal((await remove()).status, 200);
   assert.deepEqual([supabase.rows.size, supabase.objects.size], [0, 0]);
   assert.deepEqual(await post(api), { status: 410, code: "image_removed", imageId: ID });
+});
+
+test("where the key may not remove what came after its removal, a later delivery does, and nothing is given up for it", async (t) => {
+  const supabase = startSupabase(t);
+  const { api, staging, objects } = startEdge(() => {});
+  supabase.down = true;
+  assert.equal((await post(api)).status, 202);
+  supabase.down = false;
+  // Another delivery has brought it, and has not come to the look at the mark yet.
+  supabase.objects.add(PATH);
+  supabase.rows.set(ID, { id: ID, owner_user_id: USER, storage_path: PATH });
+  assert.ok(await staging.markRemoved(ID, { owner: USER, storagePath: PATH }, true));
+  supabase.forbids = true;
+  assert.equal(typeof (await deliverStaged(ID, 1, staging, settings, ENV)), "number");
+  supabase.forbids = false;
+  assert.equal(await deliverStaged(ID, 2, staging, settings, ENV), undefined);
+  assert.deepEqual([supabase.rows.size, supabase.objects.size, ...objects.keys()], [0, 0, `removed/${ID}`]);
 });
 
 test("a Worker that lacks a binding does without it, and says so where it can't", async (t) => {

@@ -64,11 +64,16 @@ async function tryDelivery(imageId: string, staging: Stored, settings: Settings)
     if (!wasRemoved) await deliver(cargo, owner, settings, settings.deliveryDeadlineMs);
     // The same is done where an earlier delivery came too late to know of it.
     const isGone = wasRemoved || (await isRemoved());
-    if (isGone) await remove({ imageId, storagePath: found.storagePath }, owner, settings);
+    if (isGone) await remove(place, owner, settings).catch(toComeAgain);
     await staging.release(imageId);
     return isGone ? "gone" : "delivered";
   };
   return deliveries.with(found.size, owner.id, settings.bodyWaitMs, work, settings.deliveryDeadlineMs);
+}
+
+/** What fails a removal is no word on the image. */
+function toComeAgain(cause: unknown): never {
+  throw new Problem("unavailable", { cause });
 }
 
 /**
