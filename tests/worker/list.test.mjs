@@ -313,6 +313,37 @@ test("as many pages are read at once as the memory has room for, and a user keep
   });
 });
 
+test("rows are read by as many removals at once as the memory has room for", async () => {
+  const remove = async (storagePath, { accessToken }) => {
+    const headers = { authorization: `Bearer ${accessToken}` };
+    const query = new URLSearchParams({ storagePath });
+    return (await bench.call(`/api/images?${query}`, { method: "DELETE", headers })).status;
+  };
+  const asking = { [user.id]: 0, [other.id]: 0 };
+  let release;
+  const released = new Promise((resolve) => {
+    release = resolve;
+  });
+  bench.front.before = async ({ method, path }) => {
+    if (method !== "GET" || !FOR_ROWS.test(path)) return;
+    asking[path.includes(user.id) ? user.id : other.id] += 1;
+    await released;
+  };
+  try {
+    const many = Array.from({ length: 40 }, () => remove(`${user.id}/none.png`, user));
+    const isLook = ({ path }) => path.includes(`${user.id}%2Fnone.png`) && path.includes("created_at.desc");
+    await until(() => bench.front.requests.filter(isLook).length === 40, "all of them");
+    const theirs = remove(`${other.id}/none.png`, other);
+    await until(() => asking[other.id] === 1, "the other user's");
+    assert.ok(asking[user.id] > 1 && asking[user.id] <= 8, `${asking[user.id]} at once`);
+    release();
+    assert.deepEqual(new Set(await Promise.all([...many, theirs])), new Set([200]));
+  } finally {
+    release();
+    bench.front.before = undefined;
+  }
+});
+
 test("a query that no list or link takes is refused by its field, before anything is sent", async () => {
   const before = bench.front.requests.length;
   for (const [query, field] of [

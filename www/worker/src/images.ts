@@ -1,5 +1,12 @@
 // One image of a user's, by its id: what became of it, and its removal.
-import { type ImageRef, isImagenCloudError, type ListedImage, type ListOptions, type Removed } from "imagen-cloud";
+import {
+  type ImageRef,
+  isImagenCloudError,
+  type ListedImage,
+  type ListOptions,
+  type Removed,
+  type Sink,
+} from "imagen-cloud";
 import type { User } from "./auth";
 import { incomingPath } from "./incoming";
 import { Problem, type ProblemCode } from "./problem";
@@ -77,9 +84,12 @@ async function list(
     thumbnail: thumbnail !== undefined,
     deadlineMs: settings.syncDeadlineMs,
   };
-  const page = await inRoom(which.ids?.length ?? which.limit ?? 24, user, settings, (fetch) =>
-    withSink(user, settings, (sink) => sink.list(options), { fetch }),
-  );
+  const rows = which.ids?.length ?? which.limit ?? 24;
+  const page = await inRoom(rows, user, settings, (sink) => sink.list(options)).catch((error: unknown) => {
+    if (!isTooLong(error)) throw error;
+    const detail = `The images' texts have more than ${LONGEST_PAGE} bytes together. Ask for fewer at once.`;
+    throw new Problem("too_large", { detail, field: "limit" });
+  });
   const images = page.images.map(({ seed, columns: own, ...image }) => ({
     ...image,
     seed: seed === null ? null : String(seed),
@@ -88,26 +98,17 @@ async function list(
   return { images, before: page.before };
 }
 
-/** Reads a page in as much room as it takes as a rule, or else in as much as one may take. */
-async function inRoom<T>(
-  rows: number,
-  user: User,
-  settings: Settings,
-  read: (ask: typeof fetch) => Promise<T>,
-): Promise<T> {
-  const reading = (bytes: number) =>
-    pages.with(bytes, user.id, settings.bodyWaitMs, () => read(askForAtMost(bytes)), settings.syncDeadlineMs);
+/** Reads rows in as much room as they take as a rule, or else in as much as they may take. */
+async function inRoom<T>(rows: number, user: User, settings: Settings, read: (sink: Sink) => Promise<T>): Promise<T> {
+  const reading = (bytes: number) => {
+    const work = () => withSink(user, settings, read, { fetch: askForAtMost(bytes) });
+    return pages.with(bytes, user.id, settings.bodyWaitMs, work, settings.syncDeadlineMs);
+  };
   const usual = Math.min(Math.max(rows * USUAL_ROW, SHORTEST_PAGE), LONGEST_PAGE);
-  return reading(usual)
-    .catch((error: unknown) => {
-      if (!isTooLong(error) || usual === LONGEST_PAGE) throw error;
-      return reading(LONGEST_PAGE);
-    })
-    .catch((error: unknown) => {
-      if (!isTooLong(error)) throw error;
-      const detail = `The images' texts have more than ${LONGEST_PAGE} bytes together. Ask for fewer at once.`;
-      throw new Problem("too_large", { detail, field: "limit" });
-    });
+  return reading(usual).catch((error: unknown) => {
+    if (!isTooLong(error) || usual === LONGEST_PAGE) throw error;
+    return reading(LONGEST_PAGE);
+  });
 }
 
 /**
@@ -263,8 +264,8 @@ export async function endRemoval(imageId: string, settings: Settings, staging: S
 export async function remove(image: ImageRef, user: User, settings: Settings): Promise<Removed> {
   const call = { deadlineMs: settings.syncDeadlineMs };
   try {
-    // Its user may have written any number of rows that name one path.
-    return await withSink(user, settings, (sink) => sink.remove(image, call), { fetch: askForAtMost(LONGEST_PAGE) });
+    // Its user may have written any number of rows that name one path. What has been removed of them by then stays so.
+    return await inRoom(1, user, settings, (sink) => sink.remove(image, call));
   } catch (error) {
     throw isImagenCloudError(error) && error.code === "forbidden" ? new Problem("forbidden", { cause: error }) : error;
   }

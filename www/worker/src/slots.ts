@@ -210,7 +210,10 @@ export const uploads = new Room({ slots: 16, bytes: 32 * 1024 * 1024 }, 1 / 4);
  * small picture.
  */
 export const descriptions = new Room({ slots: 64, bytes: 8 * 1024 * 1024 }, 1 / 4);
-/** For pages of lists, which hold whatever prompts and sidecars their user has written, several times over until they are answered. */
+/**
+ * For pages of lists, which hold whatever prompts and sidecars their user has written, several times over until they are answered, and
+ * for the rows that a removal looks at, of which a user may have written any number.
+ */
 export const pages = new Room({ slots: 64, bytes: 16 * 1024 * 1024 }, 1 / 4);
 /** For what the queue brings, so that neither waits for the other. */
 export const deliveries = new Room({ slots: 4, bytes: 16 * 1024 * 1024 }, 1);
