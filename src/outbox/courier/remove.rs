@@ -84,6 +84,10 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
         {
             return Ok(false);
         }
+        // It may have waited long for its turn. Once it has begun to remove, it goes to its end.
+        if let [false] = self.store.known(&[job.which()]).await.map_err(Trouble::Store)?.as_slice() {
+            return Ok(false);
+        }
         // First by its id alone: its row says where it is. Then what it may have left elsewhere.
         let mut removed = None;
         for path in core::iter::once(None).chain(job.paths().map(Some)) {

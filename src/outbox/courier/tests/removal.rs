@@ -290,6 +290,36 @@ fn a_removal_that_is_refused_is_kept_and_tried_again_on_wish() {
 }
 
 #[test]
+fn a_removal_that_is_discarded_before_it_has_begun_removes_nothing() {
+    for (setup, had) in [(&SETUP, Had::Row), (&SETUP, Had::Object), (&RELAY, Had::Row)] {
+        // While another image is on its way before it, and while it is asked where its own is.
+        for after_ms in [5, 15] {
+            let (world, shelf) = begun(setup, had);
+            let (outbox, other_tab) = (setup.open(&world, &shelf).0, setup.open(&world, &shelf).0);
+            world.run(outbox.remove(&id_of(0))).unwrap();
+            let objects = world.objects.borrow().len();
+            world.latency_ms.set(10);
+            let removal_id = Job::removal_id(&id_of(0));
+            let discard = async {
+                world.pass(after_ms).await;
+                shelf.discard(&removal_id);
+                outbox.discarded(&removal_id);
+                other_tab.look_again();
+            };
+            let drained = async {
+                assert_eq!(drain_async(&outbox).await.unwrap().done, 1, "the other one, and no removal");
+            };
+            world.run(all_of(vec![Box::pin(drained) as Racer<'_, ()>, Box::pin(discard)]));
+            assert!(shelf.is_empty());
+            let context = (setup.target, had, after_ms);
+            assert_eq!(world.rows_of(&id_of(0)).len(), usize::from(had == Had::Row), "{context:?}");
+            assert!(world.objects.borrow().contains_key(&path_of(USER, 0)), "{context:?}");
+            assert_eq!(world.objects.borrow().len(), objects + 1, "{context:?}");
+        }
+    }
+}
+
+#[test]
 fn a_removal_that_is_asked_for_again_while_it_ends_is_no_error() {
     for after_ms in 0..120 {
         let (world, shelf) = begun(&SETUP, Had::Row);
