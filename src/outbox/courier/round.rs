@@ -182,12 +182,12 @@ impl Round {
     }
 
     /// The first that there is a lane for. Of several lanes one is kept for images that are not large. An image is not removed
-    /// while it is on its way.
+    /// while it is on its way, nor sent while its removal is.
     fn next_place(&self, is_large: &dyn Fn(&Job) -> bool) -> Option<usize> {
         let has_room = self.large.get() + 1 < self.few.max(2);
         let may_go = |job: &Job| match &job.removes {
             Some(image_id) => !self.has_in_hand(image_id),
-            None => has_room || !is_large(job),
+            None => (has_room || !is_large(job)) && !self.has_in_hand(&Job::removal_id(&job.id)),
         };
         self.queue.borrow().iter().position(may_go)
     }

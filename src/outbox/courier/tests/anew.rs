@@ -73,6 +73,47 @@ fn what_is_enqueued_anew_while_its_first_job_is_on_its_way_arrives() {
 }
 
 #[test]
+fn what_is_enqueued_anew_while_its_removal_is_on_its_way_arrives_and_stays() {
+    let mut runs = 0;
+    for after_ms in (0..120).step_by(3) {
+        let (world, shelf) = world();
+        let setup = Setup { limits: Limits { concurrency: 3, ..LIMITS }, max_retries: 2, ..SETUP };
+        let (outbox, other_tab) = (setup.open(&world, &shelf).0, setup.open(&world, &shelf).0);
+        world.run(outbox.enqueue(request(0, SMALL))).unwrap();
+        drain_to_the_end(&world, &outbox);
+        world.run(outbox.remove(&id_of(0))).unwrap();
+        world.latency_ms.set(10);
+        shelf.latency_ms.set(3);
+        world.plan(Step::RemoveObjects, &[fault("503"); 2]);
+        let removal_id = Job::removal_id(&id_of(0));
+        let is_there = Cell::new(false);
+        let anew = async {
+            world.pass(after_ms).await;
+            is_there.set(shelf.job(&removal_id).is_some());
+            if is_there.get() {
+                shelf.discard(&removal_id);
+                other_tab.enqueue(other(&setup, 60)).await.unwrap();
+                // As the tab that drains hears of both.
+                outbox.discarded(&removal_id);
+                outbox.look_again();
+            }
+        };
+        let drained = async {
+            drain_async(&outbox).await.unwrap();
+        };
+        world.run(all_of(vec![Box::pin(drained) as Racer<'_, ()>, Box::pin(anew)]));
+        drain_to_the_end(&world, &outbox);
+        assert!(shelf.is_empty());
+        if is_there.get() {
+            assert_eq!(world.rows_of(&id_of(0)).len(), 1, "{after_ms}");
+            assert_eq!(world.objects.borrow()[&path_of(USER, 0)].bytes.len(), 60, "{after_ms}");
+            runs += 1;
+        }
+    }
+    assert!(runs > 30, "{runs}");
+}
+
+#[test]
 fn a_wish_about_a_job_that_was_discarded_is_none_about_the_one_in_its_place() {
     let (world, shelf) = world();
     let outbox = open(&world, &shelf);
