@@ -3,8 +3,8 @@ import type { Settings } from "./settings";
 import { unlinkObjects, writtenAt } from "./storage";
 import { findOrphans, findRowsAt } from "./supabase";
 
-/** One run's share: three requests each, and a Worker may make 50 in all. */
-const MOST = 8;
+/** One run's share: four requests each at most, and a Worker may make 50 in all, of which abandoned uploads take 20. */
+const MOST = 7;
 const THUMB = ".thumb";
 
 /** Removes objects that have had no row for so long, the oldest first. Resolves to how many went. */
