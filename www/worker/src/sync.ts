@@ -132,7 +132,9 @@ export async function deliver(
     const isThere = isKnown && (await refuseTakenId(place, user, settings, withinMs / 3));
     const sync = { deadlineMs: Math.max(1, until - Date.now()), ...(link && { signedUrl: link }) };
     const bring = () => withSink(user, settings, (sink) => sink.sync(image, sync));
-    const done = await withThumbnail(thumbnail, isThere ? undefined : place, settings, bring);
+    // Who finds out whether Supabase answers again has little time, its small picture as much as any.
+    const limitMs = Math.max(withinMs, settings.syncDeadlineMs);
+    const done = await withThumbnail(thumbnail, isThere ? undefined : place, settings, limitMs, bring);
     outage.answered();
     return done;
   } catch (error) {

@@ -7,10 +7,10 @@ import { putThumbnail, removeObject } from "./storage";
 import { findRowsAt, plan, unshared } from "./supabase";
 import { within } from "./timer";
 
-/** How much longer than its image it may take. */
-const GRACE_MS = 2_000;
-/** How long it may take to remove one that is another image's. */
-const STRAY_GRACE_MS = 1_000;
+/** How much longer than its image it may take: a part of the time that the image has. */
+const GRACE = 1 / 5;
+/** The same of the removal of one that is another image's. */
+const STRAY_GRACE = 1 / 10;
 
 /** Characters of an object's name behind its folders. */
 const LONGEST_NAME = 255;
@@ -52,19 +52,21 @@ function pathBeside(storagePath: string): string | undefined {
 /**
  * Does what is to be done for an image, and stores its small picture meanwhile: whatever becomes of that, nothing else fails. Where
  * none is stored, that of an earlier image at `place` is removed, which would be shown with this one; so is its own where Storage
- * refuses the image for good. An image that is there already has no `place`: sent again it changes nothing.
+ * refuses the image for good. An image that is there already has no `place`: sent again it changes nothing. `limitMs` is how long
+ * the work may take.
  */
 export async function withThumbnail<T>(
   thumbnail: Thumbnail | undefined,
   place: SyncResult | undefined,
   settings: Settings,
+  limitMs: number,
   work: () => Promise<T>,
 ): Promise<T> {
   const stop = new AbortController();
   const stored = thumbnail && putThumbnail(thumbnail, settings, stop.signal).catch(() => false);
   // Beside the image, where it has to be known for certain.
   const taken = stored === undefined ? isTaken(place, settings) : undefined;
-  const isStored = async () => stored !== undefined && (await within(GRACE_MS, stored)) === true;
+  const isStored = async () => stored !== undefined && (await within(limitMs * GRACE, stored)) === true;
   try {
     const done = await work();
     if (!(await isStored())) {
@@ -72,12 +74,12 @@ export async function withThumbnail<T>(
       const clear = async () => {
         if (await (taken ?? isTaken(place, settings))) await removeBeside(place, settings);
       };
-      await within(STRAY_GRACE_MS, clear());
+      await within(limitMs * STRAY_GRACE, clear());
     }
     return done;
   } catch (error) {
     const isRefused = isImagenCloudError(error) && error.stage === "upload" && !error.retryable;
-    if (isRefused && (await isStored())) await within(STRAY_GRACE_MS, removeBeside(place, settings));
+    if (isRefused && (await isStored())) await within(limitMs * STRAY_GRACE, removeBeside(place, settings));
     throw error;
   } finally {
     // What comes after the image was removed again would stay.

@@ -156,7 +156,8 @@ async function takeIn(
     if (seen !== undefined && (await copyObject(incoming, held, settings))) {
       const planned = await inspect(held, "all of it", fields, ticket, user, settings);
       if (planned === undefined) throw new Problem("not_uploaded", { imageId });
-      return await withThumbnail(thumbnail, ticket, settings, () => finish(held, planned, link, user, settings));
+      const bring = () => finish(held, planned, link, user, settings);
+      return await withThumbnail(thumbnail, ticket, settings, settings.syncDeadlineMs, bring);
     }
     // If it is done, another commit was faster, and has taken it away.
     if (!(await isDone(ticket, user, settings))) throw new Problem("not_uploaded", { imageId });
