@@ -33,9 +33,10 @@ async function issuerOf(t) {
   const pair = await generateKeyPair("ES256", { extractable: true });
   const jwk = { ...(await exportJWK(pair.publicKey)), kid: "one", alg: "ES256", use: "sig" };
   const keys = [jwk];
-  const fetch = t.mock.method(globalThis, "fetch", async () => Response.json({ keys }));
+  const trouble = { meet: undefined };
+  const fetch = t.mock.method(globalThis, "fetch", async () => (await trouble.meet?.()) ?? Response.json({ keys }));
   const sign = (iss) => mint(pair.privateKey, { alg: "ES256", kid: "one", sub: USER, iss, exp: inSeconds(3_600) });
-  return { keys, sign, fetched: () => fetch.mock.callCount() };
+  return { keys, sign, trouble, fetched: () => fetch.mock.callCount() };
 }
 
 const inSeconds = (seconds) => Math.floor(Date.now() / 1_000) + seconds;
@@ -105,6 +106,47 @@ test("who_asks_for_an_unknown_key_ends_the_tokens_of_one_that_is_gone", async (t
   const { privateKey } = await generateKeyPair("ES256");
   await refused(enter(await mint(privateKey, { alg: "ES256", kid: "nobody", sub: USER, iss: issuer })));
   await refused(enter(token));
+});
+
+test("while_the_issuer_gives_no_keys_those_that_are_known_let_their_users_in_for_a_day", async (t) => {
+  const { enter, issuer } = project(t);
+  const { sign, trouble, fetched } = await issuerOf(t);
+  const enterAnew = async () => enter(await sign(issuer));
+  await enterAnew();
+  trouble.meet = () => new Response("down", { status: 503 });
+  for (const minutes of [10, 1, 60, 23 * 60 - 72]) {
+    t.mock.timers.tick(minutes * MINUTE_MS);
+    const before = fetched();
+    for (let again = 0; again < 5; again += 1) assert.deepEqual(await enterAnew(), { id: USER });
+    assert.equal(fetched() - before, 1, "it is asked now and then");
+  }
+  const { privateKey } = await generateKeyPair("ES256");
+  const unknown = await mint(privateKey, { alg: "ES256", kid: "nobody", sub: USER, iss: issuer });
+  await refused(enter(unknown), "unavailable");
+  t.mock.timers.tick(61 * MINUTE_MS);
+  await refused(enterAnew(), "unavailable");
+  trouble.meet = undefined;
+  t.mock.timers.tick(MINUTE_MS);
+  assert.deepEqual(await enterAnew(), { id: USER });
+});
+
+test("nobody_but_who_asks_waits_for_an_issuer_that_does_not_answer_where_keys_are_known", async (t) => {
+  const { enter, issuer } = project(t);
+  const { sign, trouble, fetched } = await issuerOf(t);
+  await enter(await sign(issuer));
+  t.mock.timers.tick(10 * MINUTE_MS);
+  let giveUp;
+  trouble.meet = () =>
+    new Promise((_, reject) => {
+      giveUp = () => reject(new DOMException("no answer", "TimeoutError"));
+    });
+  const tokens = await Promise.all([1, 2, 3].map(() => sign(issuer)));
+  const asking = enter(tokens[0]);
+  while (giveUp === undefined) await new Promise(setImmediate);
+  for (const token of tokens.slice(1)) assert.deepEqual(await enter(token), { id: USER });
+  giveUp();
+  assert.deepEqual(await asking, { id: USER });
+  assert.equal(fetched(), 2);
 });
 
 test("no_more_than_five_hundred_tokens_are_remembered_and_no_long_one", () => {

@@ -59,11 +59,14 @@ async function verifyBySecret(token: string, text: string): Promise<JWTPayload> 
 /** The same for the issuer's keys. One that is not among them may be new: then all who look for one look once, now and then. */
 async function verifyByIssuer(token: string, settings: Settings): Promise<JWTPayload> {
   const { shared, load } = issuerOf(settings);
-  const earlier = shared.value && areGood(shared) && seenBy(shared.value).find(token);
+  const earlier = shared.value && areTaken(shared) && seenBy(shared.value).find(token);
   if (earlier) return earlier;
   let keys = undefined as Keys | undefined;
   const keyOf = async (header: JWSHeaderParameters, input: FlattenedJWSInput) => {
-    keys = await load(areGood);
+    keys = await load(areTaken).catch((error: unknown) => {
+      if (shared.value === undefined || !areTaken(shared)) throw error;
+      return shared.value;
+    });
     const loadedAt = shared.cameAt;
     try {
       return await keys(header, input);
@@ -116,7 +119,17 @@ type Keys = ReturnType<typeof createLocalJWKSet>;
 
 /** How long the issuer's keys are good, in ms. */
 const KEYS_GOOD_MS = 600_000;
-const areGood = ({ cameAt }: Shared<Keys>) => Date.now() - cameAt < KEYS_GOOD_MS;
+/** How long they are taken while the issuer gives no others, in ms: it is behind the same gateway as all that images are staged for. */
+const KEYS_KEPT_MS = 86_400_000;
+/** How often it is asked then, in ms. */
+const MISSED_MS = 10_000;
+
+function areTaken({ cameAt, failedAt, askingUntil }: Shared<Keys>): boolean {
+  const now = Date.now();
+  // Somebody is asking, or has just done so in vain.
+  const isMissing = now < askingUntil || now - failedAt < MISSED_MS;
+  return now - cameAt < (isMissing ? KEYS_KEPT_MS : KEYS_GOOD_MS);
+}
 
 /** One a project, kept for the isolate's life, so that the JWKS is fetched now and then and not at every request. */
 const known = new Map<string, Shared<Keys>>();
