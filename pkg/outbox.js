@@ -24,6 +24,8 @@ const STORED_AT_ONCE = 4;
 const IDLE_MS = 1000;
 /** The longest wait that `setTimeout` knows. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
+/** States of a job that a drain, or the Worker, has in hand. */
+const UNDER_WAY = ["uploading", "uploaded", "handed-over"];
 /** What of a job is told; all else that the database holds is the outbox's own. */
 const TOLD = ["id", "position", "storagePath", "state", "size", "createdAt", "attempts", "notBefore", "waitAsked"];
 
@@ -52,8 +54,8 @@ export class Outbox {
   #channel;
   #options;
   #listeners = new Set();
-  /** Of which jobs it was told last that they are being uploaded: that is not stored. */
-  #uploading = new Set();
+  /** What was told last of those jobs that are under way, by their ids. That one is being uploaded is not stored. */
+  #underWay = new Map();
   #closing = new AbortController();
   /** The drain that waits for the lock: later wishes join it. */
   #queued;
@@ -225,7 +227,7 @@ export class Outbox {
   #tellOf(record, isWhole = false) {
     const job = this.#store.read(record);
     const told = tellOf(job && Courier.isJob(`${record.text}`) ? job : undefined, record, isWhole);
-    return told.state === "queued" && this.#uploading.has(told.id) ? { ...told, state: "uploading" } : told;
+    return told.state === "queued" && this.#underWay.has(told.id) ? { ...told, state: "uploading" } : told;
   }
 
   async pause() {
@@ -412,8 +414,9 @@ export class Outbox {
   }
 
   #announce(change) {
-    if (change.state === "uploading") this.#uploading.add(change.id);
-    else if (change.state !== "progress") this.#uploading.delete(change.id);
+    if (change.state === "gone") return void this.#miss(change.id).catch(() => undefined);
+    if (UNDER_WAY.includes(change.state)) this.#underWay.set(change.id, change);
+    else if (change.state !== "progress") this.#underWay.delete(change.id);
     for (const listener of this.#listeners) {
       try {
         Promise.resolve(listener(change)).catch(() => undefined);
@@ -421,6 +424,13 @@ export class Outbox {
         // A listener's fault is its own affair.
       }
     }
+  }
+
+  /** A drain has not found a job any more, as when the storage was cleared. Nobody may have told so; one enqueued anew is another. */
+  async #miss(id) {
+    const last = this.#underWay.get(id);
+    if (!last || (await this.#store.record(id)) || this.#underWay.get(id) !== last) return;
+    this.#announce({ id, state: "discarded" });
   }
 
   async #askForSync() {
@@ -520,7 +530,7 @@ function readChange(message) {
   const { id, state, sent, total, job } = Object(message);
   if (state === "paused" || state === "resumed") return { state };
   if (typeof id !== "string") return undefined;
-  if (state === "done" || state === "discarded") return { id, state };
+  if (["done", "discarded", "gone"].includes(state)) return { id, state };
   if (state === "progress") return [sent, total].every(Number.isFinite) ? { id, state, sent, total } : undefined;
   const isJob = Courier.isState(String(state)) && job?.id === id && job.state === state;
   return isJob && typeof job.storagePath === "string" ? { id, state, job } : undefined;

@@ -174,4 +174,8 @@ impl Witness for Changes {
     fn discarded(&self, id: &str) {
         js::tell_change(&self.0, id, &"discarded".into(), None);
     }
+
+    fn gone(&self, id: &str) {
+        js::tell_change(&self.0, id, &"gone".into(), None);
+    }
 }

@@ -41,6 +41,8 @@ pub trait Witness {
     fn done(&self, id: &str);
     /// Nothing is kept of the job, and its image won't be there.
     fn discarded(&self, id: &str);
+    /// The store does not have the job any more that was in hand; who listens looks whether that has been told.
+    fn gone(&self, id: &str);
 }
 
 /// What a drain did.
@@ -298,6 +300,14 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
         let gone = jobs.iter().zip(known).filter(|(_, known)| !known).map(|(job, _)| job.clone());
         round.discard(&gone.collect::<Vec<_>>());
         Ok(())
+    }
+
+    /// The store does not have the job any more, unless another tab has taken the lock: then that may be done with it.
+    fn let_go(&self, id: &str, round: &Round) {
+        round.let_go(id);
+        if round.stopped.get() != Some(Stop::Paused) {
+            self.witness.gone(id);
+        }
     }
 
     /// A stage of the job failed.

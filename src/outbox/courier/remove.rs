@@ -56,7 +56,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
         let done = match self.remove_image(&mut job, image_id).await {
             Ok(true) => Done::Confirmed(job.which()),
             Ok(false) => {
-                round.let_go(&job.id);
+                self.let_go(&job.id, round);
                 return Ok(());
             }
             Err(Trouble::Store(error)) => return Err(error),

@@ -88,7 +88,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
         group.rows.retain(|job| {
             let is_known = known.next().unwrap_or_default();
             if !is_known {
-                round.let_go(&job.id);
+                self.let_go(&job.id, round);
             }
             is_known
         });

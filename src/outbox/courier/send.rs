@@ -52,7 +52,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
                 Done::HandedOver(job)
             }
             Ok(Sent::Discarded) => {
-                round.let_go(&job.id);
+                self.let_go(&job.id, round);
                 return Ok(());
             }
             Err(Trouble::Store(error)) => return Err(error),

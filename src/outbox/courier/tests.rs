@@ -63,6 +63,10 @@ impl Witness for Diary {
     fn discarded(&self, id: &str) {
         self.changes.borrow_mut().push((id.to_owned(), "discarded".to_owned()));
     }
+
+    fn gone(&self, id: &str) {
+        self.changes.borrow_mut().push((id.to_owned(), "gone".to_owned()));
+    }
 }
 
 type Outbox = Courier<World, Shelf>;

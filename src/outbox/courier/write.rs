@@ -31,7 +31,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
             };
             match step {
                 Done::Confirmed(Which { id, .. }) | Done::Removed(Which { id, .. }) if is_same != Some(true) => {
-                    round.let_go(&id);
+                    self.let_go(&id, round);
                 }
                 Done::Confirmed(job) => self.tell_done(&job.id, round),
                 Done::Removed(job) => {
@@ -39,7 +39,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
                     self.witness.discarded(&job.id);
                 }
                 Done::InBucket(job) | Done::PutDown(job) | Done::HandedOver(job) if is_same != Some(true) => {
-                    round.let_go(&job.id);
+                    self.let_go(&job.id, round);
                 }
                 Done::InBucket(job) => round.add_row(job, now_ms),
                 Done::PutDown(job) => round.put_down(&job.id),
