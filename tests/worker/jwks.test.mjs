@@ -120,3 +120,34 @@ test("keys that can't be fetched are the service's trouble, not the token's", as
     await cold.close();
   }
 });
+
+test("a Worker that starts while Supabase is down stages images by the keys that the trigger has kept", async () => {
+  const bindings = { SUPABASE_JWT_SECRET: undefined, JWKS_COOLDOWN_MS: "0", SYNC_BACKOFF_MS: "5" };
+  const cold = await startBench({ ...bindings, RETRY_DELAY_SECONDS: "600" });
+  try {
+    cold.front.jwks.keys = [first.jwk];
+    const { id } = await cold.supabase.createUser();
+    const iss = `${cold.front.url}/auth/v1`;
+    await cold.worker.runCron();
+    cold.front.down = true;
+    const post = async (key) => (await cold.post(await tokenOf(key, { sub: id, iss }))).status;
+    assert.equal(await post(first), 202);
+    assert.equal(await post(stranger), 401);
+    assert.equal(await post({ ...stranger, kid: "nobody" }), 503);
+  } finally {
+    await cold.close();
+  }
+});
+
+test("a trigger keeps nothing that is no set of keys, and says so", async () => {
+  const { jwks } = bench.front;
+  bench.front.jwks = { message: "We are back soon" };
+  try {
+    await bench.worker.runCron();
+  } finally {
+    bench.front.jwks = jwks;
+  }
+  await bench.allLogged();
+  assert.ok(bench.logs.some((line) => line.includes('"keys_not_kept"')));
+  assert.equal(await (await bench.worker.staged()).head("keys"), null);
+});

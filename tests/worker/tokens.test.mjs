@@ -24,7 +24,8 @@ function project(t, settings = {}) {
   const supabaseUrl = `https://project-${++projects}.example`;
   const issuer = `${supabaseUrl}/auth/v1`;
   const known = { supabaseUrl, issuers: [issuer], allowAnonymousUsers: false, jwksCooldownMs: 0, ...settings };
-  const enter = (token, more = {}) => authenticate(`Bearer ${token}`, { ...known, ...more });
+  const enter = (token, more = {}, staging = undefined) =>
+    authenticate(`Bearer ${token}`, { ...known, ...more }, staging);
   return { issuer, enter, looked: () => verify.mock.callCount() };
 }
 
@@ -128,6 +129,27 @@ test("while_the_issuer_gives_no_keys_those_that_are_known_let_their_users_in_for
   trouble.meet = undefined;
   t.mock.timers.tick(MINUTE_MS);
   assert.deepEqual(await enterAnew(), { id: USER });
+});
+
+test("keys_that_were_kept_for_whoever_starts_without_any_are_good_for_a_day_as_others_are", async (t) => {
+  for (const [hours, isGood] of [
+    [23, true],
+    [25, false],
+  ]) {
+    const { enter, issuer } = project(t);
+    const { keys, sign, trouble } = await issuerOf(t);
+    trouble.meet = () => new Response("down", { status: 503 });
+    const url = `${issuer}/.well-known/jwks.json`;
+    const kept = { jwks: JSON.stringify({ keys }), keptAt: Date.now() - hours * 60 * MINUTE_MS };
+    const staging = { recallKeys: async (of) => (of === url ? kept : undefined) };
+    const token = await sign(issuer);
+    await refused(enter(token, {}, { recallKeys: async () => Promise.reject(new Error("down, too")) }), "unavailable");
+    if (isGood) assert.deepEqual(await enter(token, {}, staging), { id: USER });
+    else await refused(enter(token, {}, staging), "unavailable");
+    t.mock.timers.tick(120 * MINUTE_MS);
+    await refused(enter(await sign(issuer), {}, staging), "unavailable");
+    t.mock.reset();
+  }
 });
 
 test("nobody_but_who_asks_waits_for_an_issuer_that_does_not_answer_where_keys_are_known", async (t) => {

@@ -53,7 +53,7 @@ type Handler = (call: Call, know: (user: User) => void) => Promise<Answer>;
 const asUser =
   (work: (call: Call, user: User) => Promise<Answer>): Handler =>
   async (call, know) => {
-    const user = await authenticate(call.request.headers.get("authorization"), call.settings);
+    const user = await authenticate(call.request.headers.get("authorization"), call.settings, call.staging);
     know(user);
     // The longer of the periods that a host may count in would be 60 s.
     if (await call.isOverRate?.(user)) throw new Problem("rate_limited", { retryAfterSeconds: 10 });

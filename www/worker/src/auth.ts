@@ -12,6 +12,7 @@ import { Problem } from "./problem";
 import { SeenTokens } from "./seen-tokens";
 import type { Settings } from "./settings";
 import { ASKING_MS, nothingYet, type Shared, share } from "./shared";
+import type { Staging } from "./staging";
 
 /** A signed-in user. */
 export interface User {
@@ -25,12 +26,19 @@ const LOWER_CASE_UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-
 /** Supabase's tokens have one or two kB, with large `app_metadata` some more; a header may have 128. */
 const LONGEST_TOKEN = 16 * 1024;
 
-/** The user whose Supabase access token the header carries: 401 without a valid one, 403 if it is of another kind. */
-export async function authenticate(authorization: string | null, settings: Settings): Promise<User> {
+/**
+ * The user whose Supabase access token the header carries: 401 without a valid one, 403 if it is of another kind. `staging` may have
+ * kept the issuer's keys.
+ */
+export async function authenticate(
+  authorization: string | null,
+  settings: Settings,
+  staging?: Staging | undefined,
+): Promise<User> {
   // Linear, whatever comes: neither part can take what the other one does.
   const token = /^Bearer ([^\s,]+)$/i.exec(authorization ?? "")?.[1];
   if (token === undefined || token.length > LONGEST_TOKEN) throw new Problem("unauthorized");
-  const claims = await verify(token, settings);
+  const claims = await verify(token, settings, staging);
   // GoTrue's tokens name their issuer, the embedded backend's do not.
   if (claims.iss !== undefined && !settings.issuers.includes(claims.iss)) {
     throw new Problem("unauthorized", { cause: new Error("another issuer") });
@@ -38,10 +46,11 @@ export async function authenticate(authorization: string | null, settings: Setti
   return userOf(claims, settings);
 }
 
-async function verify(token: string, settings: Settings): Promise<JWTPayload> {
+async function verify(token: string, settings: Settings, staging: Staging | undefined): Promise<JWTPayload> {
   try {
     const { jwtSecret } = settings;
-    return jwtSecret === undefined ? await verifyByIssuer(token, settings) : await verifyBySecret(token, jwtSecret);
+    if (jwtSecret === undefined) return await verifyByIssuer(token, settings, staging);
+    return await verifyBySecret(token, jwtSecret);
   } catch (error) {
     throw new Problem(isTokensFault(error) ? "unauthorized" : "unavailable", { cause: error });
   }
@@ -57,13 +66,14 @@ async function verifyBySecret(token: string, text: string): Promise<JWTPayload> 
 }
 
 /** The same for the issuer's keys. One that is not among them may be new: then all who look for one look once, now and then. */
-async function verifyByIssuer(token: string, settings: Settings): Promise<JWTPayload> {
+async function verifyByIssuer(token: string, settings: Settings, staging: Staging | undefined): Promise<JWTPayload> {
   const { shared, load } = issuerOf(settings);
   const earlier = shared.value && areTaken(shared) && seenBy(shared.value).find(token);
   if (earlier) return earlier;
   let keys = undefined as Keys | undefined;
   const keyOf = async (header: JWSHeaderParameters, input: FlattenedJWSInput) => {
-    keys = await load(areTaken).catch((error: unknown) => {
+    keys = await load(areTaken).catch(async (error: unknown) => {
+      if (shared.value === undefined) await recallKeys(shared, settings, staging);
       if (shared.value === undefined || !areTaken(shared)) throw error;
       return shared.value;
     });
@@ -134,18 +144,34 @@ function areTaken({ cameAt, failedAt, askingUntil }: Shared<Keys>): boolean {
 /** One a project, kept for the isolate's life, so that the JWKS is fetched now and then and not at every request. */
 const known = new Map<string, Shared<Keys>>();
 
-function issuerOf({ supabaseUrl }: Settings) {
-  const url = `${supabaseUrl}/auth/v1/.well-known/jwks.json`;
+function issuerOf(settings: Settings) {
+  const url = jwksUrl(settings);
   const shared = known.get(url) ?? nothingYet<Keys>();
   known.set(url, shared);
-  const load = (isGood: (known: Shared<Keys>) => boolean) => share(shared, isGood, () => fetchKeys(url));
+  const ask = async () => createLocalJWKSet(await fetchJwks(url));
+  const load = (isGood: (known: Shared<Keys>) => boolean) => share(shared, isGood, ask);
   return { shared, load };
 }
 
-async function fetchKeys(url: string): Promise<Keys> {
+/** Where the issuer publishes its keys. */
+export function jwksUrl({ supabaseUrl }: Settings): string {
+  return `${supabaseUrl}/auth/v1/.well-known/jwks.json`;
+}
+
+/** The keys that are published there. Throws for what is no set of keys. */
+export async function fetchJwks(url: string): Promise<JSONWebKeySet> {
   const answer = await fetch(url, { redirect: "manual", signal: AbortSignal.timeout(ASKING_MS) });
   if (!answer.ok) throw new Error(`the JWKS: ${answer.status}`);
-  return createLocalJWKSet((await answer.json()) as JSONWebKeySet);
+  const jwks = (await answer.json()) as JSONWebKeySet;
+  createLocalJWKSet(jwks);
+  return jwks;
+}
+
+/** Takes those that were kept, as old as they are. */
+async function recallKeys(shared: Shared<Keys>, settings: Settings, staging: Staging | undefined): Promise<void> {
+  const kept = await staging?.recallKeys(jwksUrl(settings)).catch(() => undefined);
+  if (kept === undefined || shared.value !== undefined) return;
+  Object.assign(shared, { value: createLocalJWKSet(JSON.parse(kept.jwks)), cameAt: kept.keptAt });
 }
 
 /** Whether the token is to blame, and not a JWKS that can't be had. */

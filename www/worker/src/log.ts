@@ -36,6 +36,7 @@ export interface StagedEvent {
     | "not_requeued"
     | "forgotten"
     | "not_forgotten"
+    | "keys_not_kept"
     | "cleared"
     | "not_cleared"
     | "orphans_removed"

@@ -32,6 +32,14 @@ export interface Removal {
   storagePath: string | undefined;
 }
 
+/** The issuer's keys, kept for whoever starts while they can't be had. */
+export interface KeptKeys {
+  /** JSON. */
+  jwks: string;
+  /** In ms since 1970. */
+  keptAt: number;
+}
+
 /** Keeps images that Supabase could not take, and brings them there later. How, is the host's matter. */
 export interface Staging {
   find(imageId: string): Promise<Staged | undefined>;
@@ -49,6 +57,8 @@ export interface Staging {
    * or to nothing where that is another user's removal, unless the image is known to be this one's own.
    */
   markRemoved(imageId: string, removal: Removal, isOwn: boolean): Promise<Removal | undefined>;
+  /** Those of this address. */
+  recallKeys(url: string): Promise<KeptKeys | undefined>;
 }
 
 /** A staging as who brings its images to Supabase needs it. */

@@ -1,4 +1,5 @@
 // What the platform calls beside requests: the queue with staged images, and the clock.
+import { fetchJwks, jwksUrl } from "../auth";
 import { deliverStaged } from "../delivery";
 import { removeAbandoned } from "../incoming";
 import { logStaged } from "../log";
@@ -25,12 +26,17 @@ export async function deliverBatch(batch: MessageBatch<unknown>, env: Bindings):
 
 /**
  * The cron trigger: a message that got lost loses no image, an upload that nobody committed does not stay, nor a mark that
- * is over, nor, where that is wanted, an object whose row never came.
+ * is over, nor, where that is wanted, an object whose row never came. And who starts while Supabase is down has its keys.
  */
 export async function tidyUp(env: Bindings): Promise<void> {
   const settings = readSettings(env);
-  const work = [requeueStale(settings, env), forget(env), clearIncoming(settings, env), clearOrphans(settings, env)];
-  await Promise.all(work);
+  await Promise.all([
+    requeueStale(settings, env),
+    forget(env),
+    keepKeys(settings, env),
+    clearIncoming(settings, env),
+    clearOrphans(settings, env),
+  ]);
 }
 
 /** What fails now is left to the next hour, and ends nothing else. */
@@ -50,6 +56,18 @@ async function forget(env: Bindings): Promise<void> {
     logStaged({ event: "forgotten", count: (await StagedInR2.of(env)?.forgetRemovals()) ?? 0 }, env);
   } catch (cause) {
     logStaged({ event: "not_forgotten", cause }, env);
+  }
+}
+
+/** As above. */
+async function keepKeys(settings: Settings, env: Bindings): Promise<void> {
+  const staging = StagedInR2.of(env);
+  if (staging === undefined || settings.jwtSecret !== undefined) return;
+  try {
+    const url = jwksUrl(settings);
+    await staging.keepKeys(url, JSON.stringify(await fetchJwks(url)));
+  } catch (cause) {
+    logStaged({ event: "keys_not_kept", cause }, env);
   }
 }
 

@@ -2,7 +2,7 @@ import { untilAnswered } from "../again";
 import type { PackedForm } from "../form";
 import type { ProblemCode } from "../problem";
 import { readSettings } from "../settings";
-import type { Buried, Place, Removal, Staged, Stored } from "../staging";
+import type { Buried, KeptKeys, Place, Removal, Staged, Stored } from "../staging";
 import { timer } from "../timer";
 import type { Bindings } from "./bindings";
 
@@ -14,6 +14,7 @@ export interface Delivery {
 const STAGED = "staged/";
 const DEAD = "dead/";
 const REMOVED = "removed/";
+const KEYS = "keys";
 /** How long a removal is remembered. */
 const REMEMBERED_MS = 30 * 86_400_000;
 /**
@@ -123,6 +124,17 @@ export class StagedInR2 implements Stored {
     const customMetadata = { owner, removedAt, ...(path !== undefined && { storagePath: encodeURIComponent(path) }) };
     await inTime(this.#bucket.put(REMOVED + imageId, "", { customMetadata }));
     return { owner, storagePath: path };
+  }
+
+  async recallKeys(url: string): Promise<KeptKeys | undefined> {
+    const object = await inTime(this.#bucket.get(KEYS));
+    if (object === null || object.customMetadata?.url !== url) return undefined;
+    return { jwks: await inTime(object.text()), keptAt: object.uploaded.getTime() };
+  }
+
+  /** Keeps the keys that are published at this address now. */
+  async keepKeys(url: string, jwks: string): Promise<void> {
+    await inTime(this.#bucket.put(KEYS, jwks, { customMetadata: { url } }));
   }
 
   /** Deletes marks of removals that are over. */
