@@ -7,7 +7,7 @@ import { startWeb } from "../../www/serve.mjs";
 import { startBrowser } from "../support/browser.mjs";
 import { startEmbedded } from "../support/embedded.mjs";
 import { startRecorder } from "../support/recorder.mjs";
-import { shared } from "../support/shared.mjs";
+import { mendAfterEach, shared } from "../support/shared.mjs";
 import { until } from "../support/until.mjs";
 import { waitFor } from "../support/waiting.mjs";
 
@@ -58,10 +58,19 @@ export async function startServers(options = { pictureSide: PICTURE_SIDE }) {
   };
 }
 
-/** The same, and a Chromium that is shared with other files. */
+/**
+ * The same, and a Chromium that is shared with other files. What a test has the recorder, a page or its context break is mended
+ * after it, pass or fail.
+ */
 export async function startSite(options) {
   const [servers, browser] = await Promise.all([startServers(options), shared(startBrowser)]);
   const contexts = new Set();
+  const stopMending = mendAfterEach(async () => {
+    servers.recorder.mend();
+    const routed = [...contexts].flatMap((context) => [context, ...context.pages()]);
+    await Promise.all(routed.map((one) => one.unrouteAll({ behavior: "ignoreErrors" })));
+    await Promise.all([...contexts].map((context) => context.setOffline(false)));
+  });
   return {
     ...servers,
     async openPage(options) {
@@ -70,6 +79,7 @@ export async function startSite(options) {
       return page;
     },
     async close() {
+      stopMending();
       await waitFor("the browser's contexts to close", Promise.all([...contexts].map((context) => context.close())));
       await servers.close();
     },

@@ -21,6 +21,7 @@ import { named } from "./waiting.mjs";
 export async function startRecorder({ target }) {
   const requests = [];
   const holds = new Set();
+  const releases = new Set();
   const answers = new Set();
   const pathsById = new Map();
   const pathsByUpload = new Map();
@@ -111,6 +112,7 @@ export async function startRecorder({ target }) {
         release = resolve;
       });
       holds.add({ at, skip, matches: fits({ method, image, target }), reach, released });
+      releases.add(release);
       const what = `a ${method ?? "request"} ${target ?? image ?? ""}, to be held at its ${at}`;
       return { reached: named(what, reached), release };
     },
@@ -119,6 +121,14 @@ export async function startRecorder({ target }) {
       const one = { matches: fits({ method, image, target }), status, headers, body };
       answers.add(one);
       return () => answers.delete(one);
+    },
+    /** Ends all faults: nothing is lost, held or answered any more, and what was held goes on. */
+    mend() {
+      isOffline = false;
+      answers.clear();
+      for (const release of releases) release();
+      holds.clear();
+      releases.clear();
     },
     /** Pairs of requests for one image that were under way at the same time. */
     overlaps() {

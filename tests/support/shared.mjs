@@ -1,6 +1,6 @@
 // What takes long to start and keeps nothing of one file for another: once a process, ended after all tests. (suite.mjs loads
 // this before any file.)
-import { after } from "node:test";
+import { after, afterEach } from "node:test";
 import { waitFor } from "./waiting.mjs";
 
 /** @type {Map<Function, Promise<{ close: () => Promise<void> }>>} what was started by what */
@@ -15,6 +15,23 @@ export function shared(start) {
   if (!started.has(start)) started.set(start, start());
   return started.get(start);
 }
+
+/** @type {Set<() => unknown>} what is done after each test */
+const mends = new Set();
+
+/**
+ * Has faults end with the test that placed them, also where it fails: others would fail by them.
+ * @param {() => unknown} mend is called after each test
+ * @returns {() => void} what ends that
+ */
+export function mendAfterEach(mend) {
+  mends.add(mend);
+  return () => mends.delete(mend);
+}
+
+afterEach(async () => {
+  for (const mend of mends) await mend();
+});
 
 after(async () => {
   for (const [start, starting] of started) {
