@@ -208,6 +208,28 @@ test("rows that can't be read are told of in words of their own, and read again 
   assert.equal(await page.evaluate(() => document.activeElement.id), "gallery-title");
 });
 
+test("who asks for newer pictures while a reading fails need not wait for the next one", async () => {
+  await page.evaluate(() => {
+    const { setTimeout: set } = window;
+    window.setTimeout = (work, ms, ...given) => (ms === 2000 ? 0 : set(work, ms, ...given));
+  });
+  const read = { method: "GET", target: "/rest/v1/images" };
+  const body = { code: "42501", message: "permission denied for table images" };
+  const relent = site.recorder.answer({ ...read, status: 403, body });
+  const hold = site.recorder.hold({ ...read, at: "answer" });
+  const ask = () => page.evaluate(() => dispatchEvent(new Event("online")));
+  await ask();
+  await hold.reached;
+  relent();
+  await ask();
+  const again = page.waitForResponse((answer) => answer.url().includes(read.target) && answer.ok());
+  hold.release();
+  await again;
+  await page.getByText("Newer pictures can't be shown now").waitFor({ state: "detached" });
+  await page.reload();
+  await page.locator("#grid img").first().waitFor();
+});
+
 test("pictures that are known stay while newer ones can't be read", async () => {
   const count = await tiles().count();
   site.recorder.offline(true);

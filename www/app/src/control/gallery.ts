@@ -155,18 +155,18 @@ export class Gallery {
 
   async #readUntilFresh(): Promise<void> {
     const sink = this.#sink;
-    try {
-      while (this.#isStale && sink && sink === this.#sink) {
-        this.#isStale = false;
-        // What is said of a failure stays until there is an answer: it is tried again and again.
-        if (tiles.value.length === 0 && !["empty", "failed"].includes(status.value)) status.value = "loading";
+    while (this.#isStale && sink && sink === this.#sink) {
+      this.#isStale = false;
+      // What is said of a failure stays until there is an answer: it is tried again and again.
+      if (tiles.value.length === 0 && !["empty", "failed"].includes(status.value)) status.value = "loading";
+      try {
         await this.#read(sink, undefined);
+      } catch (error) {
+        // Who has asked meanwhile may know that it goes again.
+        if (sink === this.#sink && !this.#isStale) this.#failed(error);
       }
-    } catch (error) {
-      if (sink === this.#sink) this.#failed(error);
-    } finally {
-      if (sink === this.#sink) this.#reading = undefined;
     }
+    if (sink === this.#sink) this.#reading = undefined;
   }
 
   /** The newest page, or the one that begins where others end. */
