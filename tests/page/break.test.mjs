@@ -54,6 +54,9 @@ test("ten pictures outlive lost answers, a server that is down and a page that w
   await page.locator("#jobs > li:nth-child(10)").waitFor();
   await page.locator('.track[data-at="Outbox"]').nth(9).waitFor();
   assert.equal((await figures("#score")).Objects, 0);
+  // What is under way is not called left behind.
+  assert.equal(await page.locator('#score [data-figure="Left behind"]').count(), 0);
+  assert.equal(await page.locator('#score [data-figure="Without row"]').getAttribute("data-look"), null);
   await look("break-waiting");
 
   // Nothing of the app is there; it comes back by itself after ten seconds.
@@ -67,6 +70,7 @@ test("ten pictures outlive lost answers, a server that is down and a page that w
   await page.locator(".track[data-arrived]").nth(9).waitFor({ timeout: 90_000 });
   await page.locator("#jobs > li").first().waitFor({ state: "detached" });
   await page.locator('[data-figure="Rows"] dd', { hasText: "10" }).waitFor();
+  await page.locator('#score [data-figure="Left behind"]').waitFor();
 
   const { Sent, Broken, ...kept } = await figures("#score");
   assert.deepEqual([kept.Objects, kept.Rows, kept.Doubles, kept["Left behind"], Sent], [10, 10, 0, 0, 10]);
@@ -117,6 +121,7 @@ test("a switch stays as it was set when an older answer comes in after it", asyn
 test("the same ten by the plain way lose, double and leave behind what they do", async () => {
   await page.getByRole("button", { name: "Send them the plain way" }).click();
   await page.locator("#plain-verdict").waitFor({ timeout: 120_000 });
+  await page.locator('#plain-score [data-figure="Left behind"]').waitFor();
   const { Sent, Objects, Rows, Doubles, "Left behind": leftBehind } = await figures("#plain-score");
   // Uploads 3 and 8 and rows 5 and 9 failed once, so four pictures were uploaded twice, and one row is there twice.
   assert.deepEqual(

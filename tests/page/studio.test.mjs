@@ -161,6 +161,20 @@ test("what can be done with a picture is in reach at 200 % zoom, however long it
   await page.setViewportSize({ width: 1280, height: 900 });
 });
 
+test("a picture is in sight on a phone that lies on its side, however long what is told of it", async () => {
+  await page.setViewportSize({ width: 740, height: 360 });
+  await page.locator("#grid li").first().getByRole("button").click();
+  const picture = page.locator(".details-picture img");
+  await picture.waitFor();
+  for (const end of [0, 10_000]) {
+    await page.locator(".details-scroll").evaluate((element, top) => element.scrollTo(0, top), end);
+    assert.equal(await isInView(picture), true, `scrolled by ${end}`);
+  }
+  await page.keyboard.press("Escape");
+  await page.getByRole("dialog").waitFor({ state: "hidden" });
+  await page.setViewportSize({ width: 1280, height: 900 });
+});
+
 test("a picture can be seen whole at 400 % zoom, and on a phone whose letters are twice as large", async () => {
   for (const [width, height] of [
     [320, 256],

@@ -1,4 +1,5 @@
 import "./break.css";
+import { state } from "../state";
 import { Bar } from "../view/delivery";
 import source from "./plain-send.ts?raw";
 import {
@@ -29,6 +30,7 @@ const FAULTS: { fault: Fault; title: string; text: string }[] = [
 export function BreakPanel() {
   const now = run.value;
   const heard = told.value;
+  const isUnderWay = isSending.value || now?.ids.some((id) => state.outbox.items.value.has(id)) === true;
   return (
     <div className="break" id="break-panel">
       <div className="break-top">
@@ -62,7 +64,13 @@ export function BreakPanel() {
             {problem.value}
           </p>
         </div>
-        <Board id="score" title="This library" sent={now?.ids.length ?? 0} score={heard?.score?.library} />
+        <Board
+          id="score"
+          title="This library"
+          sent={now?.ids.length ?? 0}
+          score={heard?.score?.library}
+          isUnderWay={isUnderWay}
+        />
       </div>
       {now && heard && (
         <ol className="tracks" id="tracks" aria-label="Ten pictures on their way">
@@ -91,16 +99,28 @@ function Switch({ fault, title, text, isOn }: (typeof FAULTS)[number] & { isOn: 
   );
 }
 
+interface BoardProps {
+  id: string;
+  title: string;
+  sent: number;
+  score: Score | undefined;
+  isUnderWay: boolean;
+}
+
 /** Read from the demo's proxy, the database and the bucket: not from what the page believes. */
-function Board({ id, title, sent, score }: { id: string; title: string; sent: number; score: Score | undefined }) {
+function Board({ id, title, sent, score, isUnderWay }: BoardProps) {
+  const lookOf = (value = 0) => (value > 0 ? "bad" : "good");
   const figures: [name: string, value: number, look?: "good" | "bad"][] = [
     ["Sent", sent],
     ["Requests", score?.requests ?? 0],
     ["Broken", score?.broken ?? 0],
     ["Objects", score?.objects ?? 0],
     ["Rows", score?.rows ?? 0],
-    ["Doubles", score?.doubles ?? 0, score?.doubles ? "bad" : "good"],
-    ["Left behind", score?.leftBehind ?? 0, score?.leftBehind ? "bad" : "good"],
+    ["Doubles", score?.doubles ?? 0, lookOf(score?.doubles)],
+    // Until the last row is there an object may be about to have its own.
+    isUnderWay
+      ? ["Without row", score?.leftBehind ?? 0]
+      : ["Left behind", score?.leftBehind ?? 0, lookOf(score?.leftBehind)],
   ];
   return (
     <section className="board" id={id} aria-label={`Score: ${title}`}>
@@ -177,7 +197,7 @@ function Comparison({ sent, score }: { sent: number; score: Score | undefined })
           </pre>
         </details>
       </div>
-      <Board id="plain-score" title="The plain way" sent={sent} score={score} />
+      <Board id="plain-score" title="The plain way" sent={sent} score={score} isUnderWay={isPlainSending.value} />
     </section>
   );
 }

@@ -146,7 +146,8 @@ function JobActions({ item: { job, title, isAsked }, canRetry, isSafe, control }
   const discard = isAsked ? "Discard for good?" : "Discard";
   return (
     <>
-      {canRetry && (
+      {/* On a phone both would leave no room for the name of what goes. */}
+      {canRetry && !isAsked && (
         <button
           type="button"
           className="button small"
