@@ -282,3 +282,30 @@ test("20 removals by the Worker at a rate of 20 % leave nothing of them, and not
     kept,
   );
 });
+
+for (const [name, status, code] of [
+  ["a trigger", 400, "P0001"],
+  ["a foreign key", 409, "23503"],
+  ["a column that may not be null", 400, "23502"],
+]) {
+  test(`what ${name} of the table refuses is refused for good, and not sent again and again`, async (t) => {
+    const words = { code, message: "no more images this month", details: null, hint: null };
+    for (const options of [{}, { resumableFrom: 1 }]) {
+      const relay = await relayOf(t, user, options);
+      let tries = 0;
+      bench.front.before = async ({ method, path }, response) => {
+        if (method !== "POST" || !path.startsWith("/rest/v1/images")) return;
+        tries += 1;
+        response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(words));
+      };
+      try {
+        const error = await refusalOf(relay.sync(wish(PIXEL)));
+        const told = [error.code, error.status, error.serverCode, error.retryable, tries];
+        assert.deepEqual(told, ["rejected", 422, "row_refused", false, 1]);
+        assert.ok(!error.message.includes("this month"), "its words may quote values");
+      } finally {
+        bench.front.before = undefined;
+      }
+    }
+  });
+}

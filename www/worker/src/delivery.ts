@@ -14,9 +14,6 @@ const MAX_DELAY_SECONDS = 900;
 /** Characters of a buried image's reason: metadata has a few kB. */
 const MAX_REASON = 1_500;
 
-/** SQLSTATEs that are about the row, beside those that its sender is told of: a user that is gone, a trigger's refusal. */
-const ROWS_FAULT = /^(23...|P0001)$/;
-
 /**
  * Takes a staged image to Supabase, or puts it aside where that is hopeless. Resolves to how many seconds to wait before
  * the next try, or to `undefined` where none is needed.
@@ -82,8 +79,7 @@ function toComeAgain(cause: unknown): never {
  */
 function isHopeless(error: unknown): boolean {
   if (!isImagenCloudError(error)) return error instanceof Problem && error.status < 500;
-  if (error.retryable) return false;
-  return toProblem(error).status < 500 || ROWS_FAULT.test(error.serverCode ?? "");
+  return !error.retryable && toProblem(error).status < 500;
 }
 
 async function buried(imageId: string, cause: unknown, staging: Stored, env: Env): Promise<boolean> {

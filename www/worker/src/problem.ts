@@ -21,6 +21,7 @@ const KINDS = {
   too_large: [413, "Too large", "The image is larger than allowed."],
   unsupported_type: [415, "Unsupported type", "Send multipart/form-data with an image."],
   invalid_image: [415, "Not a supported image", "The file is no image of the type it says it is."],
+  row_refused: [422, "Row refused", "The project's database refuses the image's row, by a rule of its own."],
   rate_limited: [429, "Too many requests", "Wait, then try again."],
   misconfigured: [500, "Misconfigured", "The service is not set up correctly."],
   internal: [500, "Internal error", "Something went wrong here. Try again."],
@@ -125,8 +126,14 @@ function problemFrom(error: ImagenCloudError): Problem {
   });
 }
 
-function codeOf(error: ImagenCloudError): ProblemCode {
-  // What Storage (InvalidKey) and the table's checks (SQLSTATE 22, 23514) refuse came from the caller's fields.
-  if (error.code === "rejected" && /^(InvalidKey|22...|23514)$/.test(error.serverCode ?? "")) return "invalid_request";
-  return FROM_PACKAGE[error.code] ?? "upstream_refused";
+/** SQLSTATEs that are about the row, beside those of the caller's fields: a user that is gone, a trigger's refusal. */
+const ROWS_FAULT = /^(23...|P0001)$/;
+
+function codeOf({ code, serverCode = "" }: ImagenCloudError): ProblemCode {
+  if (code === "rejected") {
+    // What Storage (InvalidKey) and the table's checks (SQLSTATE 22, 23514) refuse came from the caller's fields.
+    if (/^(InvalidKey|22...|23514)$/.test(serverCode)) return "invalid_request";
+    if (ROWS_FAULT.test(serverCode)) return "row_refused";
+  }
+  return FROM_PACKAGE[code] ?? "upstream_refused";
 }
