@@ -4,6 +4,7 @@ import { after, before, test } from "node:test";
 import { shown, travel } from "../page/journey.mjs";
 import { startServers } from "../page/support.mjs";
 import { startRecorder } from "../support/recorder.mjs";
+import { mendAfterEach } from "../support/shared.mjs";
 import { until } from "../support/until.mjs";
 import { startWebkit } from "../support/webkit.mjs";
 
@@ -11,11 +12,16 @@ let servers;
 let browser;
 /** In front of the app and the Worker: its driver can't take the browser off the network. */
 let web;
+let stopMending;
 before(async () => {
   [servers, browser] = await Promise.all([startServers(), startWebkit()]);
   web = await startRecorder({ target: servers.web.url });
+  stopMending = mendAfterEach(() => {
+    for (const proxy of [web, servers.recorder]) proxy.mend();
+  });
 });
 after(async () => {
+  stopMending?.();
   await browser?.close();
   await web?.close();
   await servers?.close();
