@@ -1,5 +1,3 @@
-import { whileShown } from "./shown";
-
 /** supabase-js's session, where the page and its service worker can both read and renew it. */
 const DATABASE = "imagen-cloud-session";
 const STORE = "session";
@@ -16,15 +14,15 @@ function open(): Promise<IDBDatabase> {
 async function inStore<T>(mode: IDBTransactionMode, work: (store: IDBObjectStore) => IDBRequest<T>): Promise<T> {
   const database = await open();
   try {
-    return await whileShown(
-      () => database.transaction(STORE, mode),
-      (transaction) =>
-        new Promise((resolve, reject) => {
-          const request = work(transaction.objectStore(STORE));
-          transaction.oncomplete = () => resolve(request.result);
-          transaction.onabort = () => reject(transaction.error);
-        }),
-    );
+    return await new Promise((resolve, reject) => {
+      const transaction = database.transaction(STORE, mode);
+      const request = work(transaction.objectStore(STORE));
+      transaction.oncomplete = () => resolve(request.result);
+      transaction.onabort = () => reject(transaction.error);
+      // It ends without this page then, which WebKit may stop just now: it would keep all others out for as long as it lies in the
+      // back/forward cache. To abort it, as the journal does, would lose a token that was renewed.
+      transaction.commit();
+    });
   } finally {
     database.close();
   }
