@@ -4,7 +4,7 @@ import { randomUUID } from "node:crypto";
 import { test } from "node:test";
 import { until } from "../support/until.mjs";
 import { importModule, startClock } from "./modules.mjs";
-import { fields, file, PNG, startBench } from "./support.mjs";
+import { fields, file, PNG, pngOf, startBench } from "./support.mjs";
 
 async function start(t) {
   const { Outage } = await importModule("outage.ts");
@@ -91,6 +91,30 @@ test("while Supabase hangs, 100 images at once are staged without asking it, but
     assert.equal(decodeURIComponent(staged.customMetadata.storagePath), storagePath);
   } finally {
     bench.front.hangs = false;
+    await bench.close();
+  }
+});
+
+test("a site of large images alone is through with staging when Supabase answers again, as slowly as their bytes come there", async () => {
+  const bench = await startBench({ RETRY_DELAY_SECONDS: "600", SYNC_DEADLINE_MS: "8000" });
+  try {
+    const users = await Promise.all(times(4, () => bench.supabase.createUser()));
+    const image = file(pngOf(5_000_000));
+    const post = async ({ accessToken }) =>
+      (await bench.post(accessToken, { request: fields({ slug: randomUUID() }), image })).status;
+    bench.front.hangs = true;
+    assert.deepEqual(new Set(await Promise.all(users.map(post))), new Set([202]));
+    bench.front.hangs = false;
+    bench.front.before = async ({ method }) => {
+      if (method === "PUT") await new Promise((resolve) => setTimeout(resolve, 3_000));
+    };
+    assert.equal(await post(users[0]), 202, "nobody tries yet");
+    let next = 0;
+    const isThere = async () => (await post(users[next++ % users.length])) === 201;
+    await until(isThere, "an image to be tried and to arrive", 40_000);
+    assert.equal(await post(users[1]), 201);
+  } finally {
+    bench.front.before = undefined;
     await bench.close();
   }
 });

@@ -12,8 +12,15 @@ const REMEMBERED_MS = 60_000;
 const MOST = 32;
 /** How long nobody tries. */
 const PAUSE_MS = 5_000;
-/** How long the one that tries again may take. */
-export const PROBE_MS = 2_000;
+/** How long the one that tries again may take, beside its bytes, */
+const PROBE_MS = 2_000;
+/** which come to Supabase at this rate at least, once it answers. */
+const BYTES_PER_MS = 1_000;
+
+/** How long an image of that many bytes may take that tries again, in ms. */
+export function probeMs(bytes: number): number {
+  return PROBE_MS + bytes / BYTES_PER_MS;
+}
 
 /** What the next one is to do. */
 export type Advice = "try" | "probe" | "stage";
@@ -28,7 +35,7 @@ export class Outage {
     this.#hung = this.#hung.filter(({ at }) => at + REMEMBERED_MS > now);
     if (!this.#isLasting()) return "try";
     if (now < this.#pausedUntil) return "stage";
-    // All others wait for what it finds, or for as long as it may take: it may end without a word.
+    // All others wait for what it finds, or for as long as a small image may take: it may end without a word.
     this.#pausedUntil = now + 2 * PROBE_MS;
     return "probe";
   }

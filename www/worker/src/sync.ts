@@ -3,7 +3,7 @@ import type { User } from "./auth";
 import { expectForm, readForm, type SyncForm } from "./form";
 import { refuseRemoved, wasRemoved } from "./images";
 import { logStaged } from "./log";
-import { outage, PROBE_MS } from "./outage";
+import { outage, probeMs } from "./outage";
 import { Problem } from "./problem";
 import type { Env, Settings } from "./settings";
 import { RequestShape, read, refuseColumns } from "./shapes";
@@ -73,7 +73,8 @@ async function accept(
   const advice = staging === undefined ? "try" : outage.advise();
   try {
     if (advice === "stage") throw new Hanging("the last ones got no answer in time");
-    const withinMs = advice === "probe" ? Math.min(PROBE_MS, settings.syncDeadlineMs) : settings.syncDeadlineMs;
+    const mostMs = advice === "probe" ? Math.ceil(probeMs(form.image.byteLength)) : settings.syncDeadlineMs;
+    const withinMs = Math.min(mostMs, settings.syncDeadlineMs);
     const done = await deliver(cargo, user, settings, withinMs);
     // The queue's message will find nothing to do.
     if (earlier !== undefined) await staging?.release(imageId).catch(() => {});
