@@ -175,7 +175,8 @@ impl Round {
                 None => {}
             }
         }
-        let since_ms = self.rows_since_ms().filter(|_| !self.resting.get())?;
+        // Where as many inserts are under way as may be, the rows wait for the first of them, and not for a time.
+        let since_ms = self.rows_since_ms().filter(|_| !self.resting.get() && self.may_insert())?;
         self.resting.set(true);
         let left_ms = since_ms + ROWS_WAIT_MS - now_ms;
         Some(Next::Rest(left_ms.clamp(1, ROWS_WAIT_MS) as u32))
@@ -232,9 +233,13 @@ impl Round {
         self.rows.borrow().first().map(|(since_ms, _)| *since_ms)
     }
 
+    fn may_insert(&self) -> bool {
+        self.inserting.get() < self.few
+    }
+
     /// Rows that are enough, or have waited long enough, or for which there is nothing to wait.
     fn next_group(&self, now_ms: i64) -> Option<Group<Job>> {
-        if self.inserting.get() >= self.few {
+        if !self.may_insert() {
             return None;
         }
         if let Some(part) = self.groups.borrow_mut().pop() {

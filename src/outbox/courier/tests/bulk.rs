@@ -68,6 +68,22 @@ fn a_row_waits_a_second_for_others_and_no_longer() {
 }
 
 #[test]
+fn a_row_that_has_waited_long_enough_waits_without_a_timer_for_an_insert_that_takes_long() {
+    let (world, shelf) = world();
+    world.latency_ms.set(2000);
+    let outbox = open(&world, &shelf);
+    enqueue(&world, &outbox, &[50, 60, 70]);
+    world.plan(Step::InsertMany, &[fault("silence")]);
+    let began = now(&world);
+    assert_eq!(drain(&world, &outbox).unwrap().done, 2);
+    assert!(now(&world) - began > 30_000, "one insert had no answer for long");
+    let timers = world.waits.borrow().len();
+    assert!(timers < 10, "{timers} timers");
+    drain_to_the_end(&world, &outbox);
+    assert_all_arrived(&world, &shelf, &[50, 60, 70], &"a slow insert");
+}
+
+#[test]
 fn what_an_insert_leaves_waits_a_second_of_its_own() {
     let (world, shelf) = world();
     // Three rows in 58 ms: fifty in less than a second, and of the 51 that are there by then one is left.
