@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::Courier;
 use super::round::{Done, Round};
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::host::{Platform, Store};
 use crate::image::meta::Shipment;
 use crate::image::path::StoragePath;
@@ -19,8 +19,6 @@ use crate::wire::rows;
 struct Settled {
     confirmed: Vec<Which>,
     refused: Vec<Job>,
-    /// Where those that are confirmed were to go before they were put right.
-    left: Vec<StoragePath>,
 }
 
 impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
@@ -43,11 +41,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
         if !shipments.is_empty() {
             self.insert_shipments(group, &shipments, &mut settled, round).await;
         }
-        let Settled { confirmed, refused, left } = settled;
-        for path in left {
-            // One that stays is an object without a row, as others are that a sweep finds.
-            drop(self.client.remove_object(path, &Call::for_owner(Rc::new(Nobody))).await);
-        }
+        let Settled { confirmed, refused } = settled;
         // All at once, so that they leave in one transaction.
         let done = confirmed.into_iter().map(Done::Confirmed).chain(refused.into_iter().map(Done::PutDown));
         round.unwritten.borrow_mut().extend(done);
@@ -68,11 +62,14 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
             false => Err(rows::id_taken(shipment)),
         };
         match is_stored {
-            Ok(true) => {
-                settled.left.extend(job.earlier_paths.iter().filter_map(|path| StoragePath::parse(path).ok()));
-                settled.confirmed.push(job.which());
-                return;
-            }
+            Ok(true) => match self.remove_earlier(&job).await {
+                Ok(()) => {
+                    settled.confirmed.push(job.which());
+                    return;
+                }
+                // It comes again for that alone: by then its row is known.
+                Err(error) => self.refuse(&mut job, &error, round),
+            },
             Ok(false) => {
                 job.lost_in_bucket();
                 round.unread.set(true);
@@ -80,6 +77,20 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
             Err(error) => self.refuse(&mut job, &error, round),
         }
         settled.refused.push(job);
+    }
+
+    /// Removes what lies where a job was to go before it was put right, or says what may pass. What is refused for good stays: an
+    /// object without a row, as others are that a sweep finds.
+    async fn remove_earlier(&self, job: &Job) -> Result<(), Error> {
+        for path in job.earlier_paths.iter().filter_map(|path| StoragePath::parse(path).ok()) {
+            match self.client.remove_object(path, &Call::for_owner(Rc::new(Nobody))).await {
+                Err(error) if error.retryable && !error.turned_away || error.code == Code::Unauthorized => {
+                    return Err(error);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     async fn drop_discarded(&self, group: &mut Group<Job>, round: &Round) -> Result<(), Error> {

@@ -81,6 +81,27 @@ fn a_job_whose_row_is_there_after_all_is_done_as_it_was() {
 }
 
 #[test]
+fn an_old_object_whose_removal_fails_is_removed_later() {
+    for (name, is_last) in [("503", false), ("answer lost", false), ("storage 403 of a token", false), ("413", true)] {
+        for step in [Step::Namers, Step::RemoveObjects] {
+            let (world, shelf) = world();
+            let outbox = refused(&world, &shelf);
+            world.run(outbox.mend(mended())).unwrap();
+            let name = if name.starts_with("storage") && step == Step::Namers { "PGRST303" } else { name };
+            world.plan(step, &[fault(name); 2]);
+            drain(&world, &outbox).unwrap();
+            world.heal();
+            drain_to_the_end(&world, &outbox);
+            if is_last {
+                assert_eq!((shelf.is_empty(), objects(&world).len()), (true, 2), "it arrived all the same");
+            } else {
+                assert_moved(&world, &shelf, &(name, step));
+            }
+        }
+    }
+}
+
+#[test]
 fn an_old_object_that_another_row_names_stays() {
     let (world, shelf) = world();
     let outbox = refused(&world, &shelf);
