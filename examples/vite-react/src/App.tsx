@@ -35,9 +35,14 @@ function Studio() {
   const [{ outbox, sink, waiting, pictures }, show] = useState<Shown>({ waiting: 0, pictures: [] });
   const [says, setSays] = useState("");
   useEffect(() => {
-    const opening = open(show);
-    opening.catch((error) => setSays(error.message));
-    return () => void opening.then((close) => close()).catch(() => {});
+    // What one that is gone had opened may be ready last, and is closed.
+    let isGone = false;
+    const opening = open((change) => isGone || show(change));
+    opening.catch((error) => isGone || setSays(error.message));
+    return () => {
+      isGone = true;
+      opening.then((close) => close()).catch(() => {});
+    };
   }, []);
   const failed = (error: Error) => setSays(error.message);
   async function send(form: FormData) {
