@@ -39,10 +39,7 @@ const MADE = new Set([
  */
 export const examples = {
   "Node, a folder": { example: "node-folder", drive: sendFolder },
-  "Vite and React, dev server": {
-    example: "vite-react",
-    drive: (given) => withVite({ ...given, prepare: endFirstLast }, ["dev"], "/sw.ts"),
-  },
+  "Vite and React, dev server": { example: "vite-react", drive: (given) => withVite(given, ["dev"], "/sw.ts") },
   "Vite and React, build": {
     example: "vite-react",
     async drive(given) {
@@ -148,23 +145,6 @@ const viteOf = (folder) => path.join(folder, "node_modules/vite/bin/vite.js");
 function configureVite({ folder, backend }) {
   const env = `VITE_SUPABASE_URL=${backend.url}\nVITE_SUPABASE_KEY=${backend.publishableKey}\n`;
   return writeFile(path.join(folder, ".env.local"), env);
-}
-
-/** Of the two openings that React's StrictMode makes the first one, which is given up, is ready a second later. Resolves to what waits for it. */
-async function endFirstLast(page) {
-  await page.addInitScript(() => {
-    const { register } = ServiceWorkerContainer.prototype;
-    let lateMs = 1000;
-    ServiceWorkerContainer.prototype.register = async function (...given) {
-      const ms = lateMs;
-      lateMs = 0;
-      const registration = await register.apply(this, given);
-      await new Promise((resolve) => setTimeout(resolve, ms));
-      if (ms > 0) document.documentElement.dataset.late = "over";
-      return registration;
-    };
-  });
-  return () => page.locator("[data-late=over]").waitFor({ state: "attached" });
 }
 
 /** Sends one image from the page, and one from the service worker when the page is closed. */
@@ -311,7 +291,7 @@ const configOf = ({ url, publishableKey }) =>
   `export const url = ${JSON.stringify(url)};\nexport const apiKey = ${JSON.stringify(publishableKey)};\n`;
 
 /** Signs in, sends an image by the page's forms and sees it, and sends another, which it removes. */
-async function sendInPage(url, { browser, backend, user, prepare }, act = async () => {}) {
+async function sendInPage(url, { browser, backend, user }, act = async () => {}) {
   const context = await browser.newContext();
   try {
     const page = await context.newPage();
@@ -319,10 +299,8 @@ async function sendInPage(url, { browser, backend, user, prepare }, act = async 
     page.setDefaultTimeout(LIMIT_MS);
     const complaints = [];
     page.on("pageerror", (error) => complaints.push(error.message));
-    const ready = await prepare?.(page);
     await page.goto(url);
     await signIn(page, user);
-    await ready?.();
     await fillIn(page, "a lighthouse at dusk");
     await page.getByRole("img", { name: "a lighthouse at dusk" }).waitFor();
     await page.waitForFunction(() => document.querySelector("img").naturalWidth > 0);

@@ -1,15 +1,17 @@
-import { createOutbox, createSink, type ListedImage, type Outbox, type Sink } from "imagen-cloud/outbox";
-import { type Dispatch, type SetStateAction, useEffect, useState } from "react";
-import { client, sinkOptions } from "./session";
+import { useImages, useOutbox } from "imagen-cloud/react";
+import { useEffect, useState } from "react";
+import { client, sinkOptionsOf } from "./session";
 
-export function App() {
+type Props = { serviceWorker: ServiceWorkerRegistration };
+
+export function App({ serviceWorker }: Props) {
   const [userId, setUserId] = useState<string>();
   useEffect(() => {
     const { data } = client.auth.onAuthStateChange((_event, session) => setUserId(session?.user.id));
     return () => data.subscription.unsubscribe();
   }, []);
-  // Another user gets another outbox.
-  return userId ? <Studio key={userId} /> : <SignIn />;
+  // What was said to one user is not said to the next.
+  return userId ? <Studio key={userId} userId={userId} serviceWorker={serviceWorker} /> : <SignIn />;
 }
 
 function SignIn() {
@@ -29,61 +31,33 @@ function SignIn() {
   );
 }
 
-type Shown = { outbox?: Outbox; sink?: Sink; waiting: number; pictures: ListedImage[] };
-
-function Studio() {
-  const [{ outbox, sink, waiting, pictures }, show] = useState<Shown>({ waiting: 0, pictures: [] });
+function Studio({ userId, serviceWorker }: Props & { userId: string }) {
+  const user = sinkOptionsOf(userId);
+  const { outbox, jobs, enqueue, error } = useOutbox(user, { serviceWorker });
+  const { images, refresh, remove, error: unread } = useImages(user);
   const [says, setSays] = useState("");
-  useEffect(() => {
-    // What one that is gone had opened may be ready last, and is closed.
-    let isGone = false;
-    const opening = open((change) => isGone || show(change));
-    opening.catch((error) => isGone || setSays(error.message));
-    return () => {
-      isGone = true;
-      opening.then((close) => close()).catch(() => {});
-    };
-  }, []);
+  // Also what another tab or the service worker has brought to its place.
+  useEffect(() => outbox?.onChange(({ state }) => state === "done" && refresh()), [outbox, refresh]);
   const failed = (error: Error) => setSays(error.message);
   async function send(form: FormData) {
     const [image, prompt] = [form.get("image") as File, form.get("prompt") as string];
     // Once this resolves the image arrives, also when this page is closed.
-    await outbox?.enqueue({ image, prompt, seed: 0, backend: "upload" }).catch(failed);
+    await enqueue({ image, prompt, seed: 0, backend: "upload" }).then(() => setSays(""), failed);
   }
-  const drop = (one: ListedImage) => show((old) => ({ ...old, pictures: old.pictures.filter((it) => it !== one) }));
-  const remove = (one: ListedImage) => sink?.remove(one).then(() => drop(one), failed);
   return (
     <form action={send}>
       <input name="image" type="file" accept="image/*" required aria-label="Image" />
       <input name="prompt" required aria-label="Prompt" placeholder="Prompt" />
-      <input type="submit" value="Send" disabled={!outbox} />
+      <input type="submit" value="Send" />
       <input type="button" value="Sign out" onClick={() => client.auth.signOut()} />
-      <p role="status">{says || `${waiting} on their way`}</p>
-      {pictures.map((one) => (
+      <p role="status">{says || error?.message || `${jobs.length} on their way`}</p>
+      {unread && <p role="alert">{unread.message}</p>}
+      {images.map((one) => (
         <p key={one.imageId}>
           <img src={one.signedUrl ?? undefined} alt={one.prompt} width={320} />
-          <input type="button" value={`Remove ${one.prompt}`} onClick={() => remove(one)} />
+          <input type="button" value={`Remove ${one.prompt}`} onClick={() => remove(one).catch(failed)} />
         </p>
       ))}
     </form>
   );
-}
-
-/** The outbox of whoever is signed in. It may be opened twice, as React's StrictMode does. Resolves to what closes it. */
-async function open(show: Dispatch<SetStateAction<Shown>>): Promise<() => Promise<void>> {
-  // Vite's dev server serves sw.ts by its own name; the build makes sw.js of it.
-  const script = import.meta.env.DEV ? "/sw.ts" : "/sw.js";
-  const serviceWorker = await navigator.serviceWorker.register(script, { type: "module" });
-  const sink = await createSink(await sinkOptions());
-  const outbox = await createOutbox(sink, { serviceWorker });
-  const refresh = async () => {
-    const waiting = (await outbox.list()).length;
-    show((shown) => ({ ...shown, outbox, sink, waiting }));
-    const { images: pictures } = await sink.list();
-    show((shown) => ({ ...shown, pictures }));
-  };
-  // Offline there are no new pictures to see, and the outbox takes some all the same.
-  outbox.onChange(({ state }) => state !== "progress" && refresh().catch(console.warn));
-  refresh().catch(console.warn);
-  return () => outbox.close().then(() => sink.free());
 }

@@ -23,9 +23,11 @@ async function accessToken(): Promise<string> {
   return data.session.access_token;
 }
 
+export const sinkOptionsOf = (ownerUserId: string) => ({ url, apiKey, accessToken, ownerUserId });
+
 /** Of whoever is signed in, also while there is no connection. */
 export async function sinkOptions() {
   const stored = await storage.getItem("session");
   if (!stored) throw new Error("sign in first");
-  return { url, apiKey, accessToken, ownerUserId: JSON.parse(stored).user.id };
+  return sinkOptionsOf(JSON.parse(stored).user.id);
 }
