@@ -216,7 +216,7 @@ impl Job {
         known.map(String::as_str).filter(|path| !path.is_empty())
     }
 
-    /// The same removal of an image that was found at a path.
+    /// The same job, where its image, or its row, was found at a path.
     pub fn found_at(&self, path: &str) -> Self {
         let earlier_paths = self.paths().filter(|known| *known != path).map(str::to_owned).collect();
         Self { storage_path: path.to_owned(), earlier_paths, ..self.clone() }

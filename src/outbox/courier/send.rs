@@ -76,16 +76,23 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
     }
 
     /// What a job that was sent before has come to meanwhile, where that may have ended it: one that was put right may have
-    /// arrived at the place where it was to go then, one that was handed over at its own.
-    async fn become_of(&self, job: &Job) -> Result<Option<Sent>, Error> {
+    /// arrived at the place where it was to go then, one that was handed over at its own. Where only the row is there, it goes to
+    /// that place again.
+    async fn become_of(&self, job: &mut Job) -> Result<Option<Sent>, Error> {
         if !self.client.target().is_project() {
             return self.become_of_handed_over(job).await;
         }
         let call = Call::for_owner(Rc::new(Nobody));
         for earlier in job.earlier()? {
-            if self.client.has_row(&self.client.shipment(earlier, ()), &call).await? {
+            let shipment = self.client.shipment(earlier, ());
+            if !self.client.has_row(&shipment, &call).await? {
+                continue;
+            }
+            if self.client.is_stored(&shipment, &call).await? {
                 return Ok(Some(Sent::Confirmed));
             }
+            *job = Job { upload_id: None, ..job.found_at(shipment.storage_path.as_str()) };
+            break;
         }
         Ok(None)
     }

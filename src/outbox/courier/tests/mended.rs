@@ -81,6 +81,28 @@ fn a_job_whose_row_is_there_after_all_is_done_as_it_was() {
 }
 
 #[test]
+fn a_job_whose_row_is_there_and_whose_object_is_gone_brings_the_object_again() {
+    let (world, shelf) = world();
+    let outbox = open(&world, &shelf);
+    enqueue(&world, &outbox, &[SIZE]);
+    // The machine sleeps before the insert, and by then the object was swept.
+    let sleeper = world.clone();
+    world.lie.replace(Some(Rc::new(move |step, response| {
+        if step == Step::InsertMany {
+            sleeper.objects.borrow_mut().clear();
+            sleeper.set_clock(sleeper.now_ms() + 200 * 3_600_000);
+        }
+        response
+    })));
+    world.plan(Step::Info, &[fault("413")]);
+    assert_eq!(drain(&world, &outbox).unwrap().failed, 1);
+    world.heal();
+    world.run(outbox.mend(mended())).unwrap();
+    assert_eq!(drain(&world, &outbox).unwrap().done, 1);
+    assert_all_arrived(&world, &shelf, &[SIZE], &"an object that was swept");
+}
+
+#[test]
 fn an_old_object_whose_removal_fails_is_removed_later() {
     for (name, is_last) in [("503", false), ("answer lost", false), ("storage 403 of a token", false), ("413", true)] {
         for step in [Step::Namers, Step::RemoveObjects] {
