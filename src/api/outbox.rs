@@ -15,7 +15,7 @@ use crate::host::store::HostStore;
 use crate::host::web::Host;
 use crate::host::{js, time};
 use crate::json::{Json, to_text};
-use crate::outbox::courier::{Courier, Witness};
+use crate::outbox::courier::{Courier, End, Witness};
 use crate::outbox::job::{Job, State};
 use crate::race::{Racer, after_looks};
 use crate::sync::client::Client;
@@ -167,15 +167,7 @@ impl Witness for Changes {
         js::tell_change(&self.0, id, &"progress".into(), Some(&bytes));
     }
 
-    fn done(&self, id: &str) {
-        js::tell_change(&self.0, id, &"done".into(), None);
-    }
-
-    fn discarded(&self, id: &str) {
-        js::tell_change(&self.0, id, &"discarded".into(), None);
-    }
-
-    fn gone(&self, id: &str) {
-        js::tell_change(&self.0, id, &"gone".into(), None);
+    fn ended(&self, id: &str, how: End) {
+        js::tell_change(&self.0, id, &how.as_str().into(), None);
     }
 }

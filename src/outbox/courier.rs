@@ -37,12 +37,30 @@ pub trait Witness {
     fn changed(&self, job: &Job);
     /// So many bytes of the job's image are sent.
     fn progress(&self, id: &str, sent: u64, total: u64);
-    /// The job's row is confirmed; nothing of it is kept.
-    fn done(&self, id: &str);
-    /// Nothing is kept of the job, and its image won't be there.
-    fn discarded(&self, id: &str);
+    /// Nothing is kept of the job.
+    fn ended(&self, id: &str, how: End);
+}
+
+/// How a job ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Its row is confirmed.
+    Done,
+    /// Its image won't be there.
+    Discarded,
     /// The store does not have the job any more that was in hand; who listens looks whether that has been told.
-    fn gone(&self, id: &str);
+    Gone,
+}
+
+impl End {
+    /// As listeners are told it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Discarded => "discarded",
+            Self::Gone => "gone",
+        }
+    }
 }
 
 /// What a drain did.
@@ -306,7 +324,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
     fn let_go(&self, id: &str, round: &Round) {
         round.let_go(id);
         if round.stopped.get() != Some(Stop::Paused) {
-            self.witness.gone(id);
+            self.witness.ended(id, End::Gone);
         }
     }
 

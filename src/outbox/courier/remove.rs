@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use super::round::{Done, Round};
 use super::send::Trouble;
-use super::{Courier, parse};
+use super::{Courier, End, parse};
 use crate::error::{Code, Error, Stage};
 use crate::host::{Added, Platform, Store};
 use crate::outbox::job::Job;
@@ -32,7 +32,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
             // In a full storage the removal has no room, and the job is gone.
             let is_gone = superseded.as_ref().map_or_else(|error| error.code == Code::QuotaExceeded, |_| true);
             if is_gone && stored.is_some() {
-                self.witness.discarded(&id);
+                self.witness.ended(&id, End::Discarded);
                 self.discarded(&id);
             }
             return match superseded? {

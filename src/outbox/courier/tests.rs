@@ -56,16 +56,8 @@ impl Witness for Diary {
         self.sent.borrow_mut().insert(id.to_owned(), sent);
     }
 
-    fn done(&self, id: &str) {
-        self.changes.borrow_mut().push((id.to_owned(), "done".to_owned()));
-    }
-
-    fn discarded(&self, id: &str) {
-        self.changes.borrow_mut().push((id.to_owned(), "discarded".to_owned()));
-    }
-
-    fn gone(&self, id: &str) {
-        self.changes.borrow_mut().push((id.to_owned(), "gone".to_owned()));
+    fn ended(&self, id: &str, how: End) {
+        self.changes.borrow_mut().push((id.to_owned(), how.as_str().to_owned()));
     }
 }
 

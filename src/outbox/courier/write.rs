@@ -1,7 +1,7 @@
 //! What the steps of a drain have come to is stored, and told of.
 
 use super::round::{Done, Round};
-use super::{Courier, unless_full};
+use super::{Courier, End, unless_full};
 use crate::error::{Code, Error};
 use crate::host::{Platform, Store};
 use crate::outbox::job::{Job, Which};
@@ -36,7 +36,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
                 Done::Confirmed(job) => self.tell_done(&job.id, round),
                 Done::Removed(job) => {
                     round.put_down(&job.id);
-                    self.witness.discarded(&job.id);
+                    self.witness.ended(&job.id, End::Discarded);
                 }
                 Done::InBucket(job) | Done::PutDown(job) | Done::HandedOver(job) if is_same != Some(true) => {
                     self.let_go(&job.id, round);
@@ -75,7 +75,7 @@ impl<P: Platform, S: Store<Bytes = P::Bytes>> Courier<P, S> {
         round.done.set(round.done.get() + 1);
         round.put_down(id);
         round.got_through();
-        self.witness.done(id);
+        self.witness.ended(id, End::Done);
     }
 
     /// Stores what jobs have become and tells of them, and removes others; what [`Store::commit`] says of both.
