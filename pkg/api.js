@@ -82,9 +82,9 @@ const notLoaded = (problem, details) =>
 /**
  * An entry's functions over its WebAssembly, which `source` finds: read once and only when it is needed.
  * @param {import("./index.d.ts").Entry} entry @param {typeof import("./wasm/imagen_cloud.js")} build wasm-bindgen's glue
- * @param {() => unknown} source @param {typeof import("./thumbnail.js").draw} [draw] loaded for the first small picture, unless given
+ * @param {() => unknown} source @param {typeof import("./thumbnail.js").draw} draw
  */
-export function load(entry, build, source, draw = async (...args) => (await import("./thumbnail.js")).draw(...args)) {
+export function load(entry, build, source, draw) {
   const sinkOf = (own) => freeable({ entry, kind: "sink", names: CALLS_OF_SINKS }, own);
 
   let loading;

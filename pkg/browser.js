@@ -1,5 +1,6 @@
 // Pages and their workers, and bundlers: they all know this form of URL.
 import { load } from "./api.js";
+import { draw } from "./draw-later.js";
 import * as build from "./wasm/imagen_cloud.js";
 
 export { checkProject } from "./doctor.js";
@@ -8,4 +9,5 @@ export const { init, createSink, createSinkFromEnv, createRelay, sync, signedUrl
   "imagen-cloud",
   build,
   () => new URL("./wasm/imagen_cloud_bg.wasm", import.meta.url),
+  draw,
 );

@@ -1,6 +1,7 @@
 // Node, whose fetch does not read files. Deno and Bun come here too.
 import { readFile } from "node:fs/promises";
 import { load } from "./api.js";
+import { draw } from "./draw-later.js";
 import * as build from "./wasm/imagen_cloud.js";
 
 export { checkProject } from "./doctor.js";
@@ -14,4 +15,5 @@ export const { init, createSink, createSinkFromEnv, createRelay, sync, signedUrl
   "imagen-cloud",
   build,
   () => file().catch(inBundle),
+  draw,
 );

@@ -1,6 +1,7 @@
 // The entry with the outbox. Node, whose fetch does not read files. Deno and Bun come here too.
 import { readFile } from "node:fs/promises";
 import { load } from "./api.js";
+import { draw } from "./draw-later.js";
 import * as build from "./wasm/imagen_cloud_outbox.js";
 
 export { checkProject } from "./doctor.js";
@@ -15,4 +16,5 @@ export const { init, createSink, createSinkFromEnv, createRelay, sync, signedUrl
   "imagen-cloud/outbox",
   build,
   () => file().catch(inBundle),
+  draw,
 );

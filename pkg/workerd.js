@@ -1,5 +1,6 @@
 // Cloudflare Workers, which compile no WebAssembly at run time: the module is part of the deployment.
 import { load } from "./api.js";
+import { draw } from "./draw-later.js";
 import * as build from "./wasm/imagen_cloud.js";
 import module from "./wasm/imagen_cloud_bg.wasm";
 
@@ -9,4 +10,5 @@ export const { init, createSink, createSinkFromEnv, createRelay, sync, signedUrl
   "imagen-cloud",
   build,
   () => module,
+  draw,
 );

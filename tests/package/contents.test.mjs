@@ -33,6 +33,7 @@ test("the tarball holds these files and no other", async (t) => {
     ...["address", "cors", "database", "index", "keys", "page", "project", "report", "storage"].map(
       (name) => `doctor/${name}.js`,
     ),
+    "draw-later.js",
     "errors.js",
     "handle.js",
     "index.d.ts",
