@@ -227,7 +227,8 @@ export class Outbox {
   #tellOf(record, isWhole = false) {
     const job = this.#store.read(record);
     const told = tellOf(job && Courier.isJob(`${record.text}`) ? job : undefined, record, isWhole);
-    return told.state === "queued" && this.#underWay.has(told.id) ? { ...told, state: "uploading" } : told;
+    const isUploading = this.#underWay.get(told.id)?.state === "uploading";
+    return told.state === "queued" && isUploading ? { ...told, state: "uploading" } : told;
   }
 
   async pause() {
